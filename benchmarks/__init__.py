@@ -1,0 +1,1 @@
+"""Timings of fhejax, alone and against other libraries; scripts to run, never tests."""

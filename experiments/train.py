@@ -1,0 +1,165 @@
+"""Train the exact MNIST networks in the clear; remakes the weights beside this file.
+
+    python -m experiments.train --network hcnn --data-dir MNIST --output hcnn.safetensors
+
+MNIST is a folder with the four original IDX files. `--validation 5000` holds out that part of the
+training images and reports on it instead of the test set: choices are made there.
+"""
+
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+from flax import nnx
+from tqdm import tqdm
+
+from fhejax import nn
+
+NetworkName = Literal["cryptonets", "hcnn", "mlp"]
+NETWORKS = {"cryptonets": nn.CryptoNets, "hcnn": nn.HCNN, "mlp": nn.MLP}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What was found to work on 5,000 held-out training images."""
+
+    training: nn.TrainingConfig
+    distortion: nn.Distortion
+
+
+RECIPES = {
+    "cryptonets": Recipe(
+        nn.TrainingConfig(epochs=75, learning_rate=4e-3, penalty_weight=0.01),
+        nn.Distortion(shift=1.5, rotation=10.0, scale=0.1, elastic=0.5),
+    ),
+    "hcnn": Recipe(
+        nn.TrainingConfig(epochs=75, learning_rate=4e-3, penalty_weight=0.01),
+        nn.Distortion(shift=1.5, rotation=8.0, scale=0.08, elastic=0.4),
+    ),
+    "mlp": Recipe(
+        nn.TrainingConfig(epochs=40, learning_rate=4e-3, label_smoothing=0.02, penalty_weight=0.03),
+        nn.Distortion(),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Train one network and write its weights.
+
+    Attributes:
+        network: which of the exact networks.
+        data_dir: folder with MNIST's four IDX files; tensorflow-datasets without it.
+        output: safetensors file to write; nothing is written without it.
+        epochs: passes over the training images; the recipe's number without it.
+        validation: training images to hold out and report on instead of the test set.
+        seed: of the weights, the order of the images and their distortion.
+    """
+
+    network: NetworkName
+    data_dir: Path | None = None
+    output: Path | None = None
+    epochs: int | None = None
+    validation: int = 0
+    seed: int = 0
+
+
+def main(arguments: Arguments) -> dict[str, float]:
+    """Train, write, print one table; return its numbers."""
+    if arguments.output is not None and not arguments.output.parent.is_dir():
+        raise SystemExit(f"There is no folder {arguments.output.parent} to write the weights to.")
+    dataset = nn.load_mnist(arguments.data_dir)
+    if arguments.validation:
+        dataset = hold_out(dataset, arguments.validation)
+    recipe = RECIPES[arguments.network]
+    training = replace(recipe.training, seed=arguments.seed)
+    if arguments.epochs is not None:
+        training = replace(training, epochs=arguments.epochs)
+    start = time.perf_counter()
+    network = train_network(arguments.network, dataset, replace(recipe, training=training))
+    seconds = time.perf_counter() - start
+    if arguments.output is not None:
+        nn.save_weights(network, arguments.output)
+    row = measure(network, dataset) | {"seconds": seconds}
+    print_table(arguments, row)
+    return row
+
+
+def hold_out(dataset: nn.Dataset, count: int) -> nn.Dataset:
+    """Split the training images alone: `count` of them, at random, become the test half."""
+    order = np.random.default_rng(0).permutation(len(dataset.train_labels))
+    kept, held = order[count:], order[:count]
+    images, labels = dataset.train_images, dataset.train_labels
+    return nn.Dataset(images[kept], labels[kept], images[held], labels[held])
+
+
+def train_network(
+    name: NetworkName, dataset: nn.Dataset, recipe: Recipe | None = None
+) -> nn.Network:
+    """Train the network `name` on the training half of `dataset`; returned in inference mode."""
+    recipe = RECIPES[name] if recipe is None else recipe
+    training = recipe.training
+    with tqdm(total=training.epochs, desc=name, unit="epoch") as bar:
+        network, _ = nn.train(
+            NETWORKS[name](rngs=nnx.Rngs(training.seed)),
+            dataset.train_images,
+            dataset.train_labels,
+            training,
+            augment=functools.partial(_distort, recipe.distortion),
+            penalty=log_range,
+            on_epoch=functools.partial(_show, bar),
+        )
+    return network
+
+
+def log_range(network: nn.Network) -> jax.Array:
+    """Return the logarithm of the largest logit that interval arithmetic allows."""
+    return jnp.log(nn.logit_magnitude(network))
+
+
+def measure(network: nn.Network, dataset: nn.Dataset) -> dict[str, float]:
+    """Return accuracies on the test half, also with rounded weights, and the size of the logits."""
+    images, labels = dataset.test_images, dataset.test_labels
+    logits = nn.evaluate(network, images)
+    rounded = {
+        f"accuracy, {bits}-bit weights": nn.accuracy(
+            nn.quantise_kernels(network, bits), images, labels
+        )
+        for bits in (10, 8, 6)
+    }
+    return {
+        "accuracy": float(np.mean(np.argmax(logits, axis=-1) == labels)),
+        **rounded,
+        "logits, bound": float(nn.logit_magnitude(network)),
+        "logits, largest": float(np.max(np.abs(logits))),
+        "logits, rms": float(np.sqrt(np.mean(np.square(logits)))),
+    }
+
+
+def print_table(arguments: Arguments, row: dict[str, float]) -> None:
+    """Print what was measured, one line each."""
+    part = f"{arguments.validation} held-out" if arguments.validation else "10,000 test"
+    print(f"{arguments.network}, seed {arguments.seed}, {part} images")
+    for name, value in row.items():
+        text = f"{100 * value:.2f} %" if name.startswith("accuracy") else f"{value:,.1f}"
+        print(f"  {name:<24}{text:>12}")
+
+
+def _distort(distortion: nn.Distortion, key: jax.Array, images: jax.Array) -> jax.Array:
+    return nn.distort(key, images, distortion)
+
+
+def _show(bar: tqdm, epoch: nn.Epoch, predict: Callable[[jax.Array], jax.Array]) -> None:
+    bar.set_postfix(loss=f"{epoch.loss:.4f}", accuracy=f"{epoch.accuracy:.4f}")
+    bar.update()
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments))

@@ -1,0 +1,40 @@
+"""fhejax: fully homomorphic encryption (CKKS) as pure, jitted JAX functions."""
+
+from typing import Any
+
+from fhejax import approx, ckks, ring
+from fhejax.program import (
+    Encrypted,
+    EncryptedArray,
+    NotPolynomialError,
+    Plain,
+    Program,
+    TooDeepError,
+    Verification,
+    compile,
+)
+
+__all__ = [
+    "Encrypted",
+    "EncryptedArray",
+    "NotPolynomialError",
+    "Plain",
+    "Program",
+    "TooDeepError",
+    "Verification",
+    "approx",
+    "ckks",
+    "compile",
+    "nn",
+    "ring",
+]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """`fhejax.nn` loads Flax on first use."""
+    if name == "nn":
+        import importlib
+
+        return importlib.import_module("fhejax.nn")
+    raise AttributeError(f"module 'fhejax' has no attribute {name!r}")

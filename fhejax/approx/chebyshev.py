@@ -1,0 +1,28 @@
+"""Interpolation at Chebyshev nodes."""
+
+import numpy as np
+from numpy.polynomial.chebyshev import chebinterpolate
+
+from fhejax.approx.basis import from_unit, without_rounding_noise
+from fhejax.approx.checks import check_degree, check_interval
+from fhejax.approx.functions import Function, values
+from fhejax.approx.polynomial import Polynomial
+
+
+def chebyshev(function: str | Function, degree: int, interval: tuple[float, float]) -> Polynomial:
+    """Interpolate an elementwise function, or a named one, at degree + 1 Chebyshev nodes.
+
+    The nodes are those of the first kind, cos((2k + 1) pi / (2 degree + 2)) mapped to the interval.
+    The maximum error is at most 2 + (2 / pi) log(degree + 1) times that of the best polynomial of
+    this degree, one plus the Lebesgue constant (Rivlin, The Chebyshev Polynomials, 1974, theorem
+    1.2); for activation functions usually 1.5 to 3.5 times. Runs on the host in float64 and returns
+    NumPy coefficients of shape (degree + 1,). Errors: ValueError or TypeError for a bad degree or
+    interval, an unknown name, or a function that is not finite at a node.
+    """
+    degree, interval = check_degree(degree), check_interval(interval)
+
+    def at_unit(nodes: np.ndarray) -> np.ndarray:
+        return values(function, from_unit(nodes, interval))
+
+    coefficients = without_rounding_noise(chebinterpolate(at_unit, degree))
+    return Polynomial.from_chebyshev(coefficients, interval)

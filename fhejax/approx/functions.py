@@ -1,0 +1,112 @@
+"""The functions that a fit knows by name, and their values on the host in float64."""
+
+import difflib
+import functools
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fhejax.approx.checks import is_traced
+
+Function = Callable[[Any], Any]
+
+FUNCTIONS: Mapping[str, Function] = MappingProxyType(
+    {
+        "abs": jnp.abs,
+        "cos": jnp.cos,
+        "elu": jax.nn.elu,
+        "erf": jax.lax.erf,
+        "exp": jnp.exp,
+        "gelu": functools.partial(jax.nn.gelu, approximate=False),
+        "gelu_tanh": functools.partial(jax.nn.gelu, approximate=True),
+        "hard_sigmoid": jax.nn.hard_sigmoid,
+        "hard_tanh": jax.nn.hard_tanh,
+        "identity": jax.nn.identity,
+        "leaky_relu": jax.nn.leaky_relu,
+        "log": jnp.log,
+        "log_sigmoid": jax.nn.log_sigmoid,
+        "mish": jax.nn.mish,
+        "reciprocal": jnp.reciprocal,
+        "relu": jax.nn.relu,
+        "relu6": jax.nn.relu6,
+        "rsqrt": jax.lax.rsqrt,
+        "selu": jax.nn.selu,
+        "sigmoid": jax.nn.sigmoid,
+        "sign": jnp.sign,
+        "silu": jax.nn.silu,
+        "sin": jnp.sin,
+        "softplus": jax.nn.softplus,
+        "softsign": jax.nn.soft_sign,
+        "sqrt": jnp.sqrt,
+        "square": jnp.square,
+        "tanh": jnp.tanh,
+    }
+)
+
+
+def resolve(function: str | Function) -> Function:
+    """The function itself, or the one of that name. "gelu" is exact, "gelu_tanh" the common
+    approximation of it.
+
+    Errors: ValueError for an unknown name; TypeError for what is neither a name nor callable.
+    """
+    if callable(function):
+        return function
+    if not isinstance(function, str):
+        raise TypeError(
+            "A function to approximate is a JAX function or a name, but "
+            f"{function!r} of type {type(function).__name__} was given."
+        )
+    if function not in FUNCTIONS:
+        near = difflib.get_close_matches(function, FUNCTIONS, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(
+            f"There is no function named {function!r}; {hint}The names are "
+            f"{', '.join(sorted(FUNCTIONS))}; any other function is passed as a callable."
+        )
+    return FUNCTIONS[function]
+
+
+def values(function: str | Function, points: np.ndarray) -> np.ndarray:
+    """Values of the function at float64 points, as float64 of the same shape.
+
+    Computed at once and in double precision, whatever jax_enable_x64 says and also while a jit is
+    being traced. Errors: TypeError if the function cannot be applied to an array or depends on
+    traced values; ValueError if a value is not real or not finite, or their shape is not that of
+    the points.
+    """
+    name = function if isinstance(function, str) else getattr(function, "__name__", "function")
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+        result = _apply(resolve(function), name, points)
+    if result.shape not in ((), points.shape) or result.dtype.kind not in "iufb":
+        raise ValueError(
+            f"The function {name} is to map each real number to a real number, but at {points.size}"
+            f" points it returned shape {result.shape} and dtype {result.dtype}; pass a function "
+            "that works elementwise."
+        )
+    result = np.broadcast_to(result, points.shape).astype(np.float64)
+    if not np.all(np.isfinite(result)):
+        where = points[~np.isfinite(result)][0]
+        raise ValueError(
+            f"The function {name} is not finite at {where:g}, which lies in the interval; choose an"
+            " interval on which it is bounded."
+        )
+    return result
+
+
+def _apply(function: Function, name: str, points: np.ndarray) -> np.ndarray:
+    try:
+        result = function(jnp.asarray(points))
+        if is_traced(result):
+            raise TypeError("its result is traced")
+        return np.asarray(result)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"The function {name} could not be applied to a float64 array of {points.size} points "
+            f"({type(error).__name__}: {error}); pass an elementwise JAX function that does not "
+            "depend on traced values."
+        ) from error

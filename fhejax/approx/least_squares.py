@@ -1,0 +1,81 @@
+"""Least-squares fits: uniform, weighted, or under the density of observed values."""
+
+import numpy as np
+from jax.typing import ArrayLike
+from numpy.polynomial.chebyshev import chebvander
+
+from fhejax.approx.basis import from_unit, to_unit, without_rounding_noise
+from fhejax.approx.checks import check_degree, check_interval
+from fhejax.approx.functions import Function, values
+from fhejax.approx.polynomial import Polynomial
+
+QUADRATURE_POINTS = 2048
+
+
+def least_squares(
+    function: str | Function,
+    degree: int,
+    interval: tuple[float, float],
+    weight: str | Function | None = None,
+    samples: ArrayLike | None = None,
+) -> Polynomial:
+    """The polynomial p that minimises the mean square of p - function on the interval.
+
+    Without ``samples`` the mean is the integral over the interval of weight(x) (p - f)^2, with
+    weight 1 by default; the quadrature is Fejer's first rule with 2048 points or more. With
+    ``samples``, an array of any shape of observed values of x, it is their weighted average: fit
+    the activation where its inputs lie. Far from all samples, or where the weight vanishes, the
+    error is unbounded: look at ``error``. Solved by lstsq in the Chebyshev basis, on the host in
+    float64; memory 8 (degree + 1) bytes a sample. Returns NumPy coefficients (degree + 1,).
+    Errors: as ``chebyshev``, and ValueError for a weight that is negative or zero everywhere, for
+    samples outside of the interval, or fewer distinct ones than coefficients.
+    """
+    degree, interval = check_degree(degree), check_interval(interval)
+    if samples is None:
+        nodes, masses = fejer(max(QUADRATURE_POINTS, 8 * (degree + 1)))
+        points = from_unit(nodes, interval)
+    else:
+        points = _check_samples(samples, degree, interval)
+        nodes, masses = to_unit(points, interval), np.full(points.shape, 1 / points.size)
+    if weight is not None:
+        masses = masses * _check_weight(values(weight, points))
+    rows = np.sqrt(masses)
+    target = rows * values(function, points)
+    solution = np.linalg.lstsq(rows[:, None] * chebvander(nodes, degree), target, rcond=None)[0]
+    return Polynomial.from_chebyshev(without_rounding_noise(solution), interval)
+
+
+def fejer(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and positive weights, each (count,), of Fejer's first quadrature rule on [-1, 1].
+
+    Exact for polynomials of degree below count. The weights are the closed form at the Chebyshev
+    nodes theta_k: 2 / n (1 - 2 sum_j cos(2 j theta_k) / (4 j^2 - 1)) (Waldvogel, BIT 46, 2006).
+    """
+    angles = (2 * np.arange(count) + 1) * np.pi / (2 * count)
+    orders = np.arange(1, count // 2 + 1)
+    sums = np.cos(np.outer(angles, 2 * orders)) @ (1 / (4.0 * orders**2 - 1))
+    return np.cos(angles), 2 / count * (1 - 2 * sums)
+
+
+def _check_samples(samples: ArrayLike, degree: int, interval: tuple[float, float]) -> np.ndarray:
+    points = np.asarray(samples, dtype=np.float64).ravel()
+    if len(np.unique(points)) <= degree:
+        raise ValueError(
+            f"A polynomial of degree {degree} needs at least {degree + 1} distinct samples, but "
+            f"{len(np.unique(points))} were given; give more, or lower the degree."
+        )
+    if not (np.min(points) >= interval[0] and np.max(points) <= interval[1]):
+        raise ValueError(
+            f"The samples reach from {np.min(points):g} to {np.max(points):g}, outside of the "
+            f"interval {interval}; widen the interval, or clip the samples to it."
+        )
+    return points
+
+
+def _check_weight(weights: np.ndarray) -> np.ndarray:
+    if np.min(weights) < 0 or np.max(weights) == 0:
+        raise ValueError(
+            "A weight is nonnegative and somewhere positive, but the one given takes values from "
+            f"{np.min(weights):g} to {np.max(weights):g} on the interval."
+        )
+    return weights

@@ -1,0 +1,136 @@
+"""Encryption under a secret or a public key, seeded ciphertexts, and decryption."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from fhejax.ckks.keys import (
+    check_cryptographic_key,
+    errors,
+    evaluate_secret,
+    expand_seed,
+    public_seed,
+)
+from fhejax.ckks.types import (
+    Ciphertext,
+    Plaintext,
+    PublicKey,
+    SecretKey,
+    SeededCiphertext,
+    check_residues,
+    check_same_key,
+    check_same_parameters,
+)
+from fhejax.ring import modular, ntt
+from fhejax.ring.modular import constants
+from fhejax.ring.samplers import signed_to_residues, ternary
+from fhejax.ring.wide import wide
+
+
+def encrypt(key: jax.Array, holder: SecretKey | PublicKey, plaintext: Plaintext) -> Ciphertext:
+    """Encrypt each plaintext of a batch.
+
+    Args:
+        key: a cryptographic random key, used once.
+        holder: the secret key (smaller noise: variance 10.5 a coefficient), or a public key (variance
+            10.5 (4/3 M + 1), M the ambient degree).
+        plaintext: data [..., limb, N] in the evaluation domain.
+
+    Returns:
+        Ciphertext [..., 2, limb, N] at the plaintext's level and scale.
+
+    Raises:
+        ValueError: a random key that is not cryptographic, or other parameters.
+    """
+    if isinstance(holder, SecretKey):
+        return expand(encrypt_seeded(key, holder, plaintext))
+    check_cryptographic_key(key)
+    check_same_parameters(holder, plaintext)
+    return _encrypt_publicly(key, holder, plaintext)
+
+
+def encrypt_seeded(key: jax.Array, secret: SecretKey, plaintext: Plaintext) -> SeededCiphertext:
+    """Encrypt under the secret key, in half the bytes: c_1 travels as a fresh 256-bit seed."""
+    check_cryptographic_key(key)
+    check_same_parameters(secret, plaintext)
+    return _encrypt_seeded(key, secret, plaintext)
+
+
+@jax.jit
+@wide
+def _encrypt_seeded(key: jax.Array, secret: SecretKey, plaintext: Plaintext) -> SeededCiphertext:
+    """c_0 = m + e - a s, with a drawn from a seed made by a key of its own."""
+    params, batch = plaintext.params, plaintext.data.shape[:-2]
+    moduli = params.level_moduli(plaintext.level)
+    seed_key, error_key = jax.random.split(key)
+    seed = public_seed(seed_key)
+    mask = expand_seed(seed, moduli, batch, params.ring.degree)
+    product = modular.multiply(mask, evaluate_secret(secret, moduli), constants(moduli))
+    noise = errors(error_key, params, moduli, batch)
+    noisy = modular.add(plaintext.data, noise, constants(moduli).value)
+    body = modular.subtract(noisy, product, constants(moduli).value)
+    return SeededCiphertext(body, seed, secret.key_id, params, plaintext.level, plaintext.scale)
+
+
+@jax.jit
+@wide
+def expand(seeded: SeededCiphertext) -> Ciphertext:
+    """Draw c_1 from its seed: what a server does once, at load."""
+    params = seeded.params
+    moduli = params.level_moduli(seeded.level)
+    mask = expand_seed(seeded.seed, moduli, seeded.body.shape[:-2], params.ring.degree)
+    data = jnp.stack([seeded.body, mask], -3)
+    return Ciphertext(data, seeded.key_id, params, seeded.level, seeded.scale, "evaluation")
+
+
+@jax.jit
+@wide
+def _encrypt_publicly(key: jax.Array, public: PublicKey, plaintext: Plaintext) -> Ciphertext:
+    """(b u + e_0 + m, a u + e_1) with u uniform ternary."""
+    params, batch = plaintext.params, plaintext.data.shape[:-2]
+    moduli = params.level_moduli(plaintext.level)
+    limbs = constants(moduli)
+    mask_key, first, second = jax.random.split(key, 3)
+    masks = signed_to_residues(ternary(mask_key, batch, params.ring.degree), moduli)
+    masks = ntt(masks, params.ring, moduli)[..., None, :, :]
+    index = jnp.array(params.levels[plaintext.level])
+    hidden = modular.multiply(masks, public.data[:, index], limbs)
+    noise = jnp.stack([errors(k, params, moduli, batch) for k in (first, second)], -3)
+    data = modular.add(hidden, noise, limbs.value)
+    body = modular.add(data[..., 0, :, :], plaintext.data, limbs.value)
+    data = jnp.stack([body, data[..., 1, :, :]], -3)
+    return Ciphertext(
+        data, public.key_id, params, plaintext.level, plaintext.scale, "evaluation"
+    )
+
+
+def decrypt(secret: SecretKey, ciphertext: Ciphertext) -> Plaintext:
+    """c_0 + c_1 s (+ c_2 s^2): the message and its noise, Plaintext [..., limb, N].
+
+    Do not show a decryption to others: in CKKS it reveals the noise, and with it the key
+    (Li and Micciancio 2021).
+
+    Raises:
+        ValueError: a ciphertext of another key or other parameters, or residues out of range.
+    """
+    check_same_parameters(secret, ciphertext)
+    check_same_key(secret, ciphertext)
+    check_residues(ciphertext.data, ciphertext.moduli, "the ciphertext")
+    return _decrypt(secret, ciphertext)
+
+
+@jax.jit
+@wide
+def _decrypt(secret: SecretKey, ciphertext: Ciphertext) -> Plaintext:
+    moduli = ciphertext.moduli
+    limbs = constants(moduli)
+    data = ciphertext.data
+    if ciphertext.domain == "coefficient":
+        data = ntt(data, ciphertext.params.ring, moduli)
+    values = evaluate_secret(secret, moduli)
+    total = data[..., -1, :, :]
+    for component in range(ciphertext.components - 2, -1, -1):
+        product = modular.multiply(total, values, limbs)
+        total = modular.add(product, data[..., component, :, :], limbs.value)
+    return Plaintext(total, ciphertext.params, ciphertext.level, ciphertext.scale, "evaluation")

@@ -1,0 +1,240 @@
+"""Plaintexts, ciphertexts and keys: frozen pytrees whose only leaves are arrays.
+
+Axes are [..., poly, limb, N] with N last and any leading batch axes. Parameters, level, scale and
+domain are static, so that a mismatch is found while tracing, and every user's keys share one treedef:
+ids and seeds are array leaves.
+"""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fhejax.ckks.parameters import Parameters
+from fhejax.ckks.scale import Scale
+
+if TYPE_CHECKING:
+    Array = jax.Array
+else:
+    Array = Any  # JAX rebuilds pytrees with placeholders in place of arrays
+
+Domain = Literal["coefficient", "evaluation"]
+
+
+def _static() -> Any:
+    return dataclasses.field(metadata={"static": True})
+
+
+def _shape(array: Array, axes: int) -> str:
+    shape = getattr(array, "shape", None)
+    return "?" if shape is None else str(tuple(shape[: len(shape) - axes]))
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, repr=False)
+class Plaintext:
+    """An encoded vector: data uint32 [..., limb, N] at a level, scale and domain."""
+
+    data: Array
+    params: Parameters = _static()
+    level: int = _static()
+    scale: Scale = _static()
+    domain: Domain = _static()
+
+    def __repr__(self) -> str:
+        return (
+            f"Plaintext(N={self.params.ring.degree}, level={self.level}/{self.params.depth}, "
+            f"scale={self.scale}, batch={_shape(self.data, 2)}, {self.domain})"
+        )
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, repr=False)
+class Ciphertext:
+    """Polynomials c_0, c_1 (and c_2 before relinearisation): c_0 + c_1 s + c_2 s^2 = m + e.
+
+    data: uint32 [..., poly, limb, N]. key_id: uint32 [4], which secret opens it.
+    """
+
+    data: Array
+    key_id: Array
+    params: Parameters = _static()
+    level: int = _static()
+    scale: Scale = _static()
+    domain: Domain = _static()
+
+    @property
+    def components(self) -> int:
+        """2, or 3 before relinearisation."""
+        return self.data.shape[-3]
+
+    @property
+    def batch(self) -> tuple[int, ...]:
+        """The leading batch axes."""
+        return self.data.shape[:-3]
+
+    @property
+    def moduli(self) -> tuple[int, ...]:
+        """The primes of the level."""
+        return self.params.level_moduli(self.level)
+
+    def replace(self, **changes: Any) -> "Ciphertext":
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    def __repr__(self) -> str:
+        return (
+            f"Ciphertext(N={self.params.ring.degree}, level={self.level}/{self.params.depth}, "
+            f"scale={self.scale}, batch={_shape(self.data, 3)}, {self.domain})"
+        )
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, repr=False)
+class SeededCiphertext:
+    """A fresh secret-key encryption on the wire: c_0 in full, c_1 as the seed it is drawn from.
+
+    body: uint32 [..., limb, N] in the evaluation domain. seed: uint32 [8], public.
+    """
+
+    body: Array
+    seed: Array
+    key_id: Array
+    params: Parameters = _static()
+    level: int = _static()
+    scale: Scale = _static()
+
+    def __repr__(self) -> str:
+        return (
+            f"SeededCiphertext(N={self.params.ring.degree}, level={self.level}, "
+            f"scale={self.scale}, batch={_shape(self.body, 2)})"
+        )
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, repr=False)
+class SecretKey:
+    """A uniform ternary secret: coefficients int8 [N]. It prints no data and cannot be pickled."""
+
+    coefficients: Array
+    key_id: Array
+    params: Parameters = _static()
+
+    def __repr__(self) -> str:
+        return f"SecretKey(N={self.params.ring.degree}, coefficients hidden)"
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a SecretKey was about to be pickled or copied deeply, which would write the secret out in "
+            "the clear; keep it in memory, or store `secret.coefficients` yourself in a protected place."
+        )
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, repr=False)
+class PublicKey:
+    """An encryption of zero at the highest level: data uint32 [2, limb, N], evaluation domain."""
+
+    data: Array
+    key_id: Array
+    params: Parameters = _static()
+
+    def __repr__(self) -> str:
+        return f"PublicKey(N={self.params.ring.degree})"
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, repr=False)
+class SwitchingKey:
+    """Turns a factor of one secret into the main secret (hybrid, Han and Ki 2020).
+
+    body, mask: uint32 [digit, limb of Q_level then P, N], evaluation domain; mask is expanded from
+    `seed`, uint32 [8], which is all that travels of it. level: the highest at which the key works.
+    """
+
+    body: Array
+    mask: Array
+    seed: Array
+    params: Parameters = _static()
+    level: int = _static()
+
+    @property
+    def wire_bytes(self) -> int:
+        """Bytes that travel: the body and the seed."""
+        return 4 * (int(np.prod(self.body.shape)) + int(np.prod(self.seed.shape)))
+
+    def __repr__(self) -> str:
+        return f"SwitchingKey(N={self.params.ring.degree}, level={self.level})"
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, repr=False)
+class EvaluationKeys:
+    """What a server may hold: no secret fits in this type.
+
+    relinearisation: for s^2, or None. rotations: by automorphism exponent.
+    """
+
+    relinearisation: SwitchingKey | None
+    rotations: dict[int, SwitchingKey]
+    key_id: Array
+    params: Parameters = _static()
+
+    @property
+    def wire_bytes(self) -> int:
+        """Bytes that travel, seeded."""
+        relinearisation = () if self.relinearisation is None else (self.relinearisation,)
+        return sum(key.wire_bytes for key in (*relinearisation, *self.rotations.values()))
+
+    def __repr__(self) -> str:
+        return (
+            f"EvaluationKeys(N={self.params.ring.degree}, "
+            f"relinearisation={self.relinearisation is not None}, rotations={list(self.rotations)}, "
+            f"{self.wire_bytes / 1e6:.2f} MB on the wire)"
+        )
+
+
+def is_concrete(*arrays: Array) -> bool:
+    """Whether values can be looked at: no argument is being traced."""
+    return not any(isinstance(array, jax.core.Tracer) for array in arrays)
+
+
+def check_same_key(*holders: Any) -> None:
+    """Refuse, when called eagerly, operands that belong to different secrets."""
+    ids = [np.asarray(h.key_id).reshape(-1, 4) for h in holders if is_concrete(h.key_id)]
+    if len(ids) == len(holders) and len(np.unique(np.concatenate(ids), axis=0)) > 1:
+        names = " and ".join(type(h).__name__ for h in holders)
+        raise ValueError(
+            f"{names} of different secret keys were combined; use keys and ciphertexts that come from "
+            f"one keygen."
+        )
+
+
+def check_same_parameters(*holders: Any) -> None:
+    """Refuse operands made under different parameters."""
+    first = holders[0].params
+    for holder in holders[1:]:
+        if holder.params != first:
+            raise ValueError(
+                f"{type(holders[0]).__name__} and {type(holder).__name__} have different parameters, "
+                f"{first} and {holder.params}; make both with the same parameters."
+            )
+
+
+def check_residues(data: Array, moduli: tuple[int, ...], what: str) -> None:
+    """Refuse, when called eagerly, residues that are not below their primes: tampered or damaged."""
+    if not is_concrete(data):
+        return
+    if data.dtype != jnp.uint32 or data.shape[-2] != len(moduli):
+        raise ValueError(
+            f"{what} holds {data.dtype} with {data.shape[-2]} limbs; it needs uint32 with "
+            f"{len(moduli)} limbs. It was altered, or belongs to other parameters: make it again."
+        )
+    highest = np.asarray(jnp.max(data, axis=tuple(a for a in range(data.ndim) if a != data.ndim - 2)))
+    if (highest >= np.array(moduli, np.uint32)).any():
+        raise ValueError(
+            f"{what} holds a residue that is not below its prime, so it was altered or damaged on the "
+            f"way; send or make it again."
+        )

@@ -1,0 +1,65 @@
+"""Interval arithmetic through a network: what its logits can reach for any image whatever."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from fhejax.nn.activations import PolynomialActivation, Square
+from fhejax.nn.models import Layer, Network
+
+Interval = tuple[jax.Array, jax.Array]
+
+
+def logit_bounds(network: Network, low: float = 0.0, high: float = 1.0) -> Interval:
+    """Bound every logit over all images with pixels in [low, high]; two arrays of shape `(10,)`.
+
+    Sound for each layer and differentiable in the weights, so that training can keep it small
+    (interval bound propagation, Gowal et al., arXiv 1810.12715). Rounding of float32 is not
+    counted. The network must be in inference mode.
+
+    Raises:
+        TypeError: for a layer with no interval rule here (a general polynomial).
+    """
+    shape = (1, *network.image_shape)
+    interval = (jnp.full(shape, low, jnp.float32), jnp.full(shape, high, jnp.float32))
+    for layer in network.layers():
+        interval = _propagate(layer, interval)
+    return interval[0][0], interval[1][0]
+
+
+def logit_magnitude(network: Network) -> jax.Array:
+    """Return the largest magnitude that any logit can reach for pixels in [0, 1], a scalar."""
+    low, high = logit_bounds(network)
+    return jnp.max(jnp.maximum(jnp.abs(low), jnp.abs(high)))
+
+
+def _propagate(layer: Layer, interval: Interval) -> Interval:
+    low, high = interval
+    if isinstance(layer, Square):
+        return _square(low, high)
+    if isinstance(layer, nnx.Conv | nnx.Linear):
+        return _affine(layer, low, high)
+    if isinstance(layer, PolynomialActivation):
+        raise TypeError(
+            "logit_bounds has no rule for PolynomialActivation: it bounds squares and affine "
+            "layers. Use fhejax.compile, whose report bounds every polynomial."
+        )
+    # Normalisation with a negative scale swaps the ends; pooling and reshaping keep them.
+    ends = layer(low), layer(high)
+    return jnp.minimum(*ends), jnp.maximum(*ends)
+
+
+def _square(low: jax.Array, high: jax.Array) -> Interval:
+    nearest = jnp.maximum(jnp.maximum(low, -high), jnp.zeros_like(low))
+    furthest = jnp.maximum(-low, high)
+    return nearest * nearest, furthest * furthest
+
+
+def _affine(layer: nnx.Conv | nnx.Linear, low: jax.Array, high: jax.Array) -> Interval:
+    definition, state = nnx.split(layer)
+    absolute = nnx.merge(definition, jax.tree.map(jnp.abs, state))
+    half = jnp.asarray(0.5, low.dtype)
+    radius = (high - low) * half
+    centre = layer((low + high) * half)
+    spread = absolute(radius) - absolute(jnp.zeros_like(radius))
+    return centre - spread, centre + spread

@@ -1,0 +1,112 @@
+"""A model's weights as a safetensors file: checked when read, replaced at once when written."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TypeVar
+
+import jax.numpy as jnp
+import numpy as np
+import safetensors
+import safetensors.numpy
+from flax import nnx
+
+Model = TypeVar("Model", bound=nnx.Module)
+
+
+def save_weights(model: nnx.Module, path: str | Path, dtype: type = np.float32) -> None:
+    """Write every parameter and statistic of `model`, named by its path (`hidden.kernel`).
+
+    `dtype` is float32, or float16 for half the size (11 bits of precision). The file appears whole
+    or not at all: it is written beside `path` and renamed.
+
+    Raises:
+        ValueError: for another dtype, or a weight that is not finite in it.
+        FileNotFoundError: when the folder does not exist.
+    """
+    if np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float16)):
+        raise ValueError(f"Weights are stored as float32 or float16, not {np.dtype(dtype)}.")
+    if not Path(path).parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {Path(path).parent} to write weights to.")
+    arrays = {name: _cast(name, array, dtype) for name, array in _arrays(model).items()}
+    _replace(Path(path), safetensors.numpy.save(arrays))
+
+
+def load_weights(model: Model, path: str | Path) -> Model:
+    """Return a copy of `model` with the weights of the file at `path`, as float32.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when the file is not a safetensors file, or its names or shapes are not the
+            model's.
+    """
+    found = _read(Path(path))
+    expected = _arrays(model)
+    _check(found, expected, type(model).__name__, path)
+    definition, state = nnx.split(model)
+    flat = nnx.to_flat_state(state)
+    values = [
+        (keys, variable.replace(jnp.asarray(found[_name(keys)].astype(np.float32))))
+        for keys, variable in flat
+    ]
+    return nnx.merge(definition, nnx.from_flat_state(values))
+
+
+def _name(keys: tuple[str | int, ...]) -> str:
+    return ".".join(map(str, keys))
+
+
+def _arrays(model: nnx.Module) -> dict[str, np.ndarray]:
+    flat = nnx.to_flat_state(nnx.state(model))
+    return {_name(keys): np.asarray(variable[...]) for keys, variable in flat}
+
+
+def _cast(name: str, array: np.ndarray, dtype: type) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        stored = np.ascontiguousarray(array.astype(dtype))
+    if not np.all(np.isfinite(stored)):
+        raise ValueError(
+            f"The weight {name} is not finite as {np.dtype(dtype)}: training diverged, or it is "
+            "beyond that type's range."
+        )
+    return stored
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file of weights at {path}.")
+    try:
+        return safetensors.numpy.load_file(path)
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{path} is not a whole safetensors file: {error}.") from error
+
+
+def _check(
+    found: dict[str, np.ndarray], expected: dict[str, np.ndarray], model: str, path: str | Path
+) -> None:
+    if found.keys() != expected.keys():
+        raise ValueError(
+            f"{path} does not hold the weights of {model}: missing "
+            f"{sorted(expected.keys() - found.keys())}, unknown "
+            f"{sorted(found.keys() - expected.keys())}."
+        )
+    for name, array in expected.items():
+        if found[name].shape != array.shape:
+            raise ValueError(
+                f"The weight {name} in {path} has shape {found[name].shape}, but {model} needs "
+                f"{array.shape}."
+            )
+
+
+def _replace(path: Path, content: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,138 @@
+"""Sums, products and powers of encrypted views and plain numbers, elementwise.
+
+Whatever is affine in one encrypted value stays a view; a product of two encrypted values, or a sum of views of
+two nodes, makes a node.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from fhejax.program.graph import Builder, Combine, Multiply, Square, Tensor, in_node_order
+from fhejax.program.structure import without_batch
+
+Operand = Any
+
+
+def plain_operand(operand: Operand, like: Tensor) -> np.ndarray:
+    return without_batch(np.asarray(operand, np.float64), like)
+
+
+def add(builder: Builder, x: Operand, y: Operand) -> Tensor:
+    """x + y."""
+    if not isinstance(x, Tensor):
+        return add(builder, y, x)
+    if not isinstance(y, Tensor):
+        return _spread(x, y).affine(1.0, plain_operand(y, x))
+    return _add_encrypted(builder, *_same_samples(_spread(x, y), _spread(y, x)))
+
+
+def _spread(x: Tensor, y: Operand) -> Tensor:
+    """x, with its axes of size one widened to y's (jaxprs may leave those implicit)."""
+    shape = np.broadcast_shapes(x.shape, np.shape(y) if not isinstance(y, Tensor) else y.shape)
+    if shape == x.shape:
+        return x
+    axis = x.batch_axis
+    if axis is not None and shape[axis] != x.batch:
+        raise ValueError(f"operands of shapes {x.shape} and {shape} widen the batch axis")
+    reduced = tuple(s for d, s in enumerate(shape) if d != axis)
+    return x.view(lambda a: np.broadcast_to(a, reduced))
+
+
+def _same_samples(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Give a value that all samples share (batch_axis None) the other's batch axis."""
+    if x.batch_axis == y.batch_axis:
+        return x, y
+    if x.batch_axis is None:
+        return _as_batch(x, y), y
+    if y.batch_axis is None:
+        return x, _as_batch(y, x)
+    raise ValueError("two arrays whose samples lie along different axes meet elementwise")
+
+
+def _as_batch(shared: Tensor, like: Tensor) -> Tensor:
+    if shared.entries.ndim == like.entries.ndim + 1:
+        axis = like.batch_axis
+        first = shared.entries.take([0], axis)
+        if not (shared.entries == first).all():
+            raise ValueError("an encrypted value differs along the batch axis without lying in slots")
+        shared = shared.view(lambda a: a.take(0, axis))
+    return dataclasses.replace(shared, batch_axis=like.batch_axis, batch=like.batch)
+
+
+def _add_encrypted(builder: Builder, x: Tensor, y: Tensor) -> Tensor:
+    offset = x.offset + y.offset
+    if x.node == y.node and np.array_equal(x.entries, y.entries):
+        return dataclasses.replace(x, multiplier=x.multiplier + y.multiplier, offset=offset)
+    x, y = builder.row_major(x), builder.row_major(y)
+    ratio = (y.multiplier / x.multiplier).reshape(-1)
+    weights = (None, None if (ratio == 1.0).all() else ratio)
+    node = Combine((x.node, y.node), weights, x.entries.size, builder.label)
+    total = builder.fresh(node, x, x.entries.shape)
+    return dataclasses.replace(total, multiplier=x.multiplier, offset=offset)
+
+
+def subtract(builder: Builder, x: Operand, y: Operand) -> Tensor:
+    """x - y."""
+    return add(builder, x, y.affine(-1.0, 0.0) if isinstance(y, Tensor) else -np.asarray(y))
+
+
+def multiply(builder: Builder, x: Operand, y: Operand) -> Tensor:
+    """x * y."""
+    if not isinstance(x, Tensor):
+        return multiply(builder, y, x)
+    if not isinstance(y, Tensor):
+        return _spread(x, y).affine(plain_operand(y, x), 0.0)
+    x, y = _same_samples(_spread(x, y), _spread(y, x))
+    if x.same_values(y):
+        return square(builder, x)
+    x, y = builder.row_major(x), builder.row_major(y)
+    shifts = tuple(_shift(t) for t in (x, y))
+    node = Multiply((x.node, y.node), shifts, x.entries.size, builder.label)
+    product = builder.fresh(node, x, x.entries.shape)
+    return dataclasses.replace(product, multiplier=x.multiplier * y.multiplier)
+
+
+def square(builder: Builder, x: Tensor) -> Tensor:
+    """x^2 = m^2 (node + c / m)^2."""
+    x, _ = builder.arranged(x)
+    node = Square(x.node, _shift(x), x.entries.size, builder.label)
+    result = builder.fresh(node, x, (x.entries.size,))
+    return dataclasses.replace(
+        result,
+        entries=x.entries,
+        multiplier=x.multiplier**2,
+        offset=np.zeros(x.entries.shape),
+    )
+
+
+def _shift(x: Tensor) -> np.ndarray | None:
+    """c / m in the node's order, or None where it is zero."""
+    if not x.offset.any():
+        return None
+    return in_node_order(x, x.offset / x.multiplier)
+
+
+def power(builder: Builder, x: Tensor, exponent: int) -> Tensor:
+    """x^n for a whole n > 0, at depth ceil(log2 n)."""
+    if exponent < 1:
+        raise ValueError(
+            "a negative or zero power of an encrypted value is no polynomial; use fhejax.approx to fit 1/x"
+        )
+    if exponent == 1:
+        return x
+    if exponent == 2:
+        return square(builder, x)
+    half = power(builder, x, exponent // 2)
+    whole = square(builder, half)
+    return multiply(builder, whole, x) if exponent % 2 else whole
+
+
+def divide(builder: Builder, x: Operand, y: Operand) -> Tensor:
+    """x / y for a plain y."""
+    if isinstance(y, Tensor):
+        raise ValueError(
+            "division by an encrypted value; multiply by a polynomial for 1/x fitted with fhejax.approx"
+        )
+    return multiply(builder, x, 1.0 / np.asarray(y, np.float64))

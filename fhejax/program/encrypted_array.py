@@ -1,0 +1,55 @@
+"""Encrypted arrays: one leaf of residues for a whole batch of samples."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import jax
+
+from fhejax.ckks import Ciphertext, Parameters, Scale
+
+if TYPE_CHECKING:
+    Array = jax.Array
+else:
+    Array = Any  # JAX rebuilds pytrees with placeholders in place of arrays
+
+
+def _static() -> Any:
+    return dataclasses.field(metadata={"static": True})
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, repr=False)
+class EncryptedArray:
+    """An array whose batch axis lies in the slots: one ciphertext for each other entry and block.
+
+    data: uint32 [block, *shape without the batch axis, poly, limb, N], evaluation domain. Sample i is
+    in slot i % slots of block i // slots. key_id: uint32 [4], which secret opens it.
+    shape: the logical shape, batch included; samples: how many of the batch are in use.
+    """
+
+    data: Array
+    key_id: Array
+    params: Parameters = _static()
+    level: int = _static()
+    scale: Scale = _static()
+    shape: tuple[int, ...] = _static()
+    batch_axis: int | None = _static()
+    samples: int = _static()
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the residues as they are in memory."""
+        return int(self.data.size) * 4
+
+    def flat(self, block: int) -> Ciphertext:
+        """One block as a batch of ciphertexts, data [entry, poly, limb, N]."""
+        data = self.data[block]
+        data = data.reshape(-1, *data.shape[-3:])
+        return Ciphertext(data, self.key_id, self.params, self.level, self.scale, "evaluation")
+
+    def __repr__(self) -> str:
+        return (
+            f"EncryptedArray(shape={self.shape}, samples={self.samples}, "
+            f"N=2**{self.params.ring.degree.bit_length() - 1}, level={self.level}/{self.params.depth}, "
+            f"scale={self.scale})"
+        )

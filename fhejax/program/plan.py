@@ -1,0 +1,229 @@
+"""Pass 3, second half: the settings, ring and primes that meet the precision at least predicted cost."""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from fhejax.ckks import Parameters, make_parameters
+from fhejax.ckks.security import maximum_modulus_bits
+from fhejax.program.analyse import bounds, depth
+from fhejax.program.graph import Linear, Tensor
+from fhejax.program.lower import Lowered, Settings, lower
+from fhejax.program.oracles import evaluate, result_of
+from fhejax.program.steps import Step
+from fhejax.program.trace import Graph
+from fhejax.ring import Ring
+
+_LOG_DEGREES = range(12, 17)
+_INPUT_BITS = (14, 16, 18, 20, 22, 24, 26, 28)
+_WEIGHT_BITS = (7, 8, 9, 10, 11, 12, 13)
+_WORKING_BITS = (18, 20, 22, 24, 26, 28)
+_PRIME_BITS = (30, 28, 26, 24, 22)
+_SPECIAL_BITS = 30
+
+# Predicted nanoseconds on two CPU cores, fitted to benchmarks/kernels.py
+_MULTIPLY_ADD = 0.02
+_ENTRY = 0.6
+_TRANSFORM = 3.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Everything static about a program, hashable.
+
+    steps: with levels counted from the bottom. registers: the step that holds each output's node.
+    """
+
+    params: Parameters
+    settings: Settings
+    steps: tuple[Step, ...]
+    outputs: tuple[int, ...]
+    blocks: int
+    batch: int
+    depth: int
+    predicted_bits: float
+    predicted_seconds: float
+    largest_output: float
+
+    @property
+    def relinearises(self) -> bool:
+        """Whether a relinearisation key is needed."""
+        return any(step.operation == "relinearise" for step in self.steps)
+
+    @property
+    def relinearisation_level(self) -> int:
+        """The highest level at which it is used."""
+        levels = [
+            self.steps[step.sources[0]].level
+            for step in self.steps
+            if step.operation == "relinearise"
+        ]
+        return max(levels, default=0)
+
+
+class TooDeepError(ValueError):
+    """No secure parameters hold the circuit at the precision asked for."""
+
+
+def make_plan(
+    graph: Graph,
+    sample: Sequence[np.ndarray],
+    *,
+    precision_bits: float,
+    security: int,
+    log_degree: int | None,
+) -> tuple[Plan, Lowered]:
+    """Choose parameters and lower the graph for them.
+
+    Args:
+        sample: typical arguments, [size, sample] each, on which precision is predicted.
+        precision_bits: -log2 of the error's root mean square over that of the outputs.
+        security: 128, 192, 256, or 0 for an insecure ring (which `log_degree` then names).
+
+    Raises:
+        TooDeepError: with the depth, the limit and what would help.
+    """
+    limits = bounds(graph)
+    clear = evaluate(graph, sample)
+    best = "none fits in a modulus that is secure"
+    best_bits = -math.inf
+    for cost, settings, blocks in _candidates(graph, limits, security, log_degree):
+        virtual = lower(graph, limits, settings)
+        bits = _predicted_bits(graph, sample, clear, settings, virtual)
+        if bits >= precision_bits:
+            return _build(graph, limits, settings, security, blocks, bits, cost)
+        if bits > best_bits:
+            best_bits, best = bits, f"the best secure ones leave {bits:.1f} bits"
+    raise TooDeepError(
+        f"the function multiplies encrypted values {depth(graph)} times in a row, and no ring up to degree "
+        f"2**{_LOG_DEGREES[-1]} keeps {precision_bits:g} bits at {security}-bit security ({best}). Use fewer "
+        f"or lower-degree activations, lower precision_bits, narrow the range of the arguments, or split "
+        f"the function in two programs."
+    )
+
+
+def _candidates(
+    graph: Graph, limits: tuple[float, ...], security: int, log_degree: int | None
+) -> Iterator[tuple[float, Settings, int]]:
+    """Settings that fit a secure ring, cheapest first, and more precise first among equals."""
+    rings = [2**k for k in (_LOG_DEGREES if log_degree is None else [log_degree])]
+    found = []
+    choices = list(itertools.product(_INPUT_BITS, _WEIGHT_BITS, _WORKING_BITS, _PRIME_BITS))
+    shapes: dict[tuple, Lowered] = {}
+    for degree in rings:
+        ring = Ring(degree, conjugate_invariant=True)
+        limit = maximum_modulus_bits(degree, security) if security else math.inf
+        blocks = -(-graph.batch // ring.slots)
+        for choice in choices:
+            if choice not in shapes:
+                shapes[choice] = lower(graph, limits, Settings(ring, *choice))
+            lowered = shapes[choice]
+            settings = Settings(ring, *choice)
+            if _total_bits(lowered, settings) > limit - 0.5:
+                continue
+            cost = blocks * _cost(graph, lowered, settings)
+            found.append((round(cost, 4), -sum(choice[:3]), settings, blocks))
+    found.sort(key=lambda item: item[:2])
+    seen = set()
+    for cost, _, settings, blocks in found:
+        if (cost, settings) not in seen:
+            seen.add((cost, settings))
+            yield cost, settings, blocks
+
+
+def _limbs(lowered: Lowered, settings: Settings) -> tuple[int, int]:
+    """(base limbs, limbs dropped on the way)."""
+    return max(1, math.ceil((lowered.base_bits - 0.02) / 30)), lowered.drops
+
+
+def _total_bits(lowered: Lowered, settings: Settings) -> float:
+    special = _SPECIAL_BITS if lowered.relinearises else 0
+    return lowered.base_bits + lowered.drops * settings.prime_bits + special
+
+
+def _cost(graph: Graph, lowered: Lowered, settings: Settings) -> float:
+    """Predicted seconds of one block."""
+    base, dropped = _limbs(lowered, settings)
+    degree, total = settings.ring.degree, 0.0
+    sizes = {i: step.size for i, step in enumerate(lowered.steps)}
+    for step in lowered.steps:
+        limbs = base + dropped + step.level  # levels are still minus the primes dropped
+        words = limbs * degree * step.components
+        total += words * _ENTRY * (step.size + sum(sizes[s] for s in step.sources))
+        if step.operation == "linear":
+            node = graph.nodes[step.node] if step.node >= 0 else None
+            products = node.weights.size * node.entries.shape[2] if isinstance(node, Linear) else 0
+            total += words * _MULTIPLY_ADD * products
+        if step.operation in ("relinearise", "rescale"):
+            before = base + dropped + lowered.steps[step.sources[0]].level
+            transforms = before * (before + 3) if step.operation == "relinearise" else 2 * before
+            total += step.size * transforms * degree * _TRANSFORM
+    return total * 1e-9
+
+
+def _predicted_bits(
+    graph: Graph,
+    sample: Sequence[np.ndarray],
+    clear: list[np.ndarray],
+    settings: Settings,
+    lowered: Lowered,
+) -> float:
+    """-log2 of the relative root mean square error, with weights rounded and noise injected."""
+    noisy = evaluate(graph, sample, weight_bits=settings.weight_bits, noise=lowered.noise)
+    worst = math.inf
+    for output in graph.outputs:
+        if not isinstance(output.value, Tensor):
+            continue
+        expected, found = result_of(output, clear), result_of(output, noisy)
+        error = float(np.sqrt(np.mean((found - expected) ** 2)))
+        size = float(np.sqrt(np.mean(expected**2)))
+        worst = min(worst, math.log2(size / error) if error and size else 60.0)
+    return worst
+
+
+def _build(
+    graph: Graph,
+    limits: tuple[float, ...],
+    settings: Settings,
+    security: int,
+    blocks: int,
+    bits: float,
+    cost: float,
+) -> tuple[Plan, Lowered]:
+    virtual = lower(graph, limits, settings)
+    params = make_parameters(
+        settings.ring,
+        [settings.prime_bits] * virtual.drops,
+        settings.input_bits,
+        base_bits=virtual.base_bits,
+        key_switching=virtual.relinearises,
+        digit_size=_digit_size(virtual, settings, security),
+        security=security,
+    )
+    top = params.depth
+    dropped = [
+        math.prod(params.level_moduli(top - d)) // math.prod(params.level_moduli(top - d - 1))
+        for d in range(top)
+    ]
+    lowered = lower(graph, limits, settings, lambda drop: dropped[drop])
+    steps = tuple(dataclasses.replace(s, level=top + s.level) for s in lowered.steps)
+    encrypted = [o.value for o in graph.outputs if isinstance(o.value, Tensor)]
+    registers = tuple(lowered.registers[view.node].step for view in encrypted)
+    largest = max((limits[view.node] for view in encrypted), default=0.0)
+    plan = Plan(
+        params, settings, steps, registers, blocks, graph.batch, depth(graph), bits, cost, largest
+    )
+    return plan, lowered
+
+
+def _digit_size(lowered: Lowered, settings: Settings, security: int) -> int:
+    """Primes in a key-switching digit: two where the modulus has room for a P as large, else one."""
+    if not security:
+        return 2
+    limit = maximum_modulus_bits(settings.ring.degree, security)
+    used = lowered.base_bits + lowered.drops * settings.prime_bits
+    return 2 if used + 65.5 <= limit else 1
+

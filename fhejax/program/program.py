@@ -1,0 +1,287 @@
+"""`Program`: the client's and the server's half of a compiled function."""
+
+import dataclasses
+import functools
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fhejax import ckks
+from fhejax.ckks import Ciphertext, EvaluationKeys, Scale, SecretKey
+from fhejax.ckks.types import check_residues, check_same_key, is_concrete
+from fhejax.program.arguments import Encrypted, check_values
+from fhejax.program.encrypted_array import EncryptedArray
+from fhejax.program.execute import run
+from fhejax.program.graph import Tensor
+from fhejax.program.lower import Lowered
+from fhejax.program.oracles import entries_of, evaluate, result_of, view_values
+from fhejax.program.plan import Plan
+from fhejax.program.report import report
+from fhejax.program.trace import Graph
+from fhejax.program.verification import Verification, verify
+
+_ENCRYPT_TOGETHER = 64
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Source:
+    """What the oracles need and a server does not: the traced graph, in the clear."""
+
+    graph: Graph
+    lowered: Lowered
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, repr=False)
+class Program:
+    """A compiled function: a pytree whose leaves are the encoded weights.
+
+    leaves: int32 weights and indices, uint32 residues. plan: parameters and steps. source: the graph.
+    """
+
+    leaves: tuple[jax.Array, ...]
+    plan: Plan = dataclasses.field(metadata={"static": True})
+    source: Source = dataclasses.field(metadata={"static": True})
+
+    @property
+    def params(self) -> ckks.Parameters:
+        """The CKKS parameters."""
+        return self.plan.params
+
+    def report(self) -> str:
+        """Parameters, security, depth, keys, bytes, predicted time and precision, and every step."""
+        return report(self.plan, self._arguments, self.source.graph)
+
+    def keygen(self) -> tuple[SecretKey, EvaluationKeys]:
+        """A new secret key, and what the server needs; randomness from the operating system.
+
+        The evaluation keys hold a relinearisation key only if the program needs one.
+        """
+        secret_random, evaluation_random = jax.random.split(ckks.random_key())
+        secret = ckks.secret_key(secret_random, self.params)
+        keys = ckks.evaluation_keys(
+            evaluation_random,
+            secret,
+            relinearise=self.plan.relinearises,
+            level=self.plan.relinearisation_level,
+        )
+        return secret, keys
+
+    def encrypt(self, secret: SecretKey, *values: Any) -> Any:
+        """Encrypt the encrypted arguments, in order: one EncryptedArray, or a tuple of them.
+
+        Args:
+            secret: from `keygen` of this program.
+            *values: arrays of the planned shapes; fewer samples than planned are padded with zeros.
+
+        Raises:
+            ValueError, TypeError: wrong shape or dtype, NaN, values outside the planned range, more samples
+                than planned, or a secret key of other parameters.
+        """
+        described = self._arguments
+        if len(values) != len(described):
+            raise ValueError(
+                f"{len(values)} arrays were to be encrypted, and the program has {len(described)} encrypted "
+                f"arguments; pass one array for each."
+            )
+        self._check_parameters(secret, "the secret key")
+        arrays = tuple(self._encrypt(secret, a, v) for a, v in zip(described, values, strict=True))
+        return arrays[0] if len(arrays) == 1 else arrays
+
+    def __call__(self, keys: EvaluationKeys, *arguments: EncryptedArray) -> Any:
+        """Run on encrypted arguments; the result is nested like the function's.
+
+        Called directly it runs kernels compiled once a shape; under jax.jit, jax.vmap and sharding it
+        is an ordinary function of pytrees.
+
+        Raises:
+            ValueError: keys or ciphertexts of other parameters or another secret, a missing
+                relinearisation key, altered residues, or a wrong number of arguments.
+        """
+        self._check_call(keys, arguments)
+        results = []
+        for block in range(arguments[0].data.shape[0]):
+            flat = [argument.flat(block) for argument in arguments]
+            results.append(run(self.plan.steps, self.leaves, keys, flat, self.plan.outputs))
+        samples = max(argument.samples for argument in arguments)
+        return self._nest([self._collect(list(parts), samples) for parts in zip(*results, strict=True)])
+
+    def decrypt(self, secret: SecretKey, results: Any) -> Any:
+        """The function's result: NumPy arrays of its shape and dtype (only the samples encrypted).
+
+        Raises:
+            ValueError: a secret key that does not open the result, or altered residues.
+        """
+        leaves = jax.tree.leaves(results, is_leaf=lambda r: isinstance(r, EncryptedArray))
+        encrypted = iter(leaves)
+        self._check_parameters(secret, "the secret key")
+        outputs = []
+        for output in self.source.graph.outputs:
+            if isinstance(output.value, Tensor):
+                outputs.append(self._decrypt(secret, next(encrypted), output.value, output.dtype))
+            else:
+                outputs.append(np.asarray(output.value))
+        return jax.tree.unflatten(self.source.graph.results, outputs)
+
+    def simulate(self, *values: Any) -> Any:
+        """The function in fixed point without cryptography: weights rounded as the program rounds them."""
+        return self._oracle(values, self.plan.settings.weight_bits)
+
+    def clear(self, *values: Any) -> Any:
+        """The function in the clear, in float64, from the same graph."""
+        return self._oracle(values, None)
+
+    def verify(self, *values: Any) -> Verification:
+        """Run with new keys and compare each layer: in the clear, in fixed point, and encrypted."""
+        secret, keys = self.keygen()
+        entries = self._entries(values)
+        arguments = self.encrypt(secret, *values)
+        arguments = arguments if isinstance(arguments, tuple) else (arguments,)
+        return verify(self.plan, self.source, self.leaves, secret, keys, arguments, entries)
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(str(a.shape) for a in self._arguments)
+        return f"Program(encrypted {shapes}; {self.params})"
+
+    @property
+    def _arguments(self) -> list[Encrypted]:
+        return [a for a in self.source.graph.arguments if isinstance(a, Encrypted)]
+
+    def _entries(self, values: tuple) -> list[np.ndarray]:
+        checked = [check_values(a, v) for a, v in zip(self._arguments, values, strict=True)]
+        axes = [a.batch_axis for a in self._arguments]
+        sizes = [c.shape[x] for c, x in zip(checked, axes, strict=True) if x is not None]
+        samples = max(sizes, default=1)
+        encrypted = iter(
+            entries_of(c, x, samples) for c, x in zip(checked, axes, strict=True)
+        )
+        arguments = self.source.graph.arguments
+        return [next(encrypted) if isinstance(a, Encrypted) else np.zeros((0, 0)) for a in arguments]
+
+    def _oracle(self, values: tuple, weight_bits: int | None) -> Any:
+        graph = self.source.graph
+        known = evaluate(graph, self._entries(values), weight_bits=weight_bits)
+        outputs = [result_of(o, known).astype(o.dtype) for o in graph.outputs]
+        return jax.tree.unflatten(graph.results, outputs)
+
+    def _encrypt(self, secret: SecretKey, argument: Encrypted, values: Any) -> EncryptedArray:
+        array = check_values(argument, values)
+        axis, slots = argument.batch_axis, self.params.slots
+        samples = self.plan.batch if axis is None else array.shape[axis]
+        entries = entries_of(array, axis, self.plan.batch)
+        padded = np.zeros((len(entries), self.plan.blocks * slots))
+        padded[:, : entries.shape[1]] = entries
+        scale = Scale.of(2.0**self.plan.settings.input_bits)
+        random = jax.random.split(ckks.random_key(), self.plan.blocks)
+        blocks = []
+        for block in range(self.plan.blocks):
+            part = padded[:, block * slots : (block + 1) * slots]
+            blocks.append(_encrypt_block(random[block], secret, part, scale))
+        shape = tuple(s for d, s in enumerate(argument.shape) if d != axis)
+        data = jnp.stack(blocks)
+        data = data.reshape(data.shape[0], *shape, *data.shape[2:])
+        return EncryptedArray(
+            data, secret.key_id, self.params, self.params.depth, scale, argument.shape, axis, samples
+        )
+
+    def _check_parameters(self, holder: Any, what: str) -> None:
+        if holder.params != self.params:
+            raise ValueError(
+                f"{what} was made for {holder.params}, and this program has {self.params}; make keys with "
+                f"this program's keygen()."
+            )
+
+    def _check_call(self, keys: EvaluationKeys, arguments: tuple) -> None:
+        if not isinstance(keys, EvaluationKeys):
+            raise TypeError(
+                f"a program was called with a {type(keys).__name__} as its first argument; it needs the "
+                f"evaluation keys from keygen(), then the encrypted arguments."
+            )
+        self._check_parameters(keys, "the evaluation keys")
+        if len(arguments) != len(self._arguments):
+            raise ValueError(
+                f"the program was called with {len(arguments)} encrypted arguments and has "
+                f"{len(self._arguments)}; pass one EncryptedArray for each."
+            )
+        for argument, described in zip(arguments, self._arguments, strict=True):
+            self._check_argument(argument, described)
+            check_same_key(keys, argument)
+
+    def _check_argument(self, argument: Any, described: Encrypted) -> None:
+        if not isinstance(argument, EncryptedArray):
+            raise TypeError(
+                f"a program was called with a {type(argument).__name__} where it needs an EncryptedArray; "
+                f"encrypt the data with program.encrypt(secret, data) first."
+            )
+        self._check_parameters(argument, "the encrypted array")
+        if argument.shape != described.shape or argument.level != self.params.depth:
+            raise ValueError(
+                f"an encrypted array of shape {argument.shape} at level {argument.level} was passed where "
+                f"the program needs {described.shape} at level {self.params.depth}; encrypt it with this "
+                f"program."
+            )
+        if is_concrete(argument.data):
+            check_residues(argument.data, self.params.level_moduli(argument.level), "the encrypted array")
+
+    def _collect(self, blocks: list[Ciphertext], samples: int) -> EncryptedArray:
+        first = blocks[0]
+        data = jnp.stack([block.data for block in blocks])
+        shape = (data.shape[1], self.plan.batch)
+        return EncryptedArray(
+            data, first.key_id, self.params, first.level, first.scale, shape, 1, samples
+        )
+
+    def _nest(self, encrypted: list[EncryptedArray]) -> Any:
+        """Results nested like the function's; plain ones as they are."""
+        parts = iter(encrypted)
+        outputs = [
+            next(parts) if isinstance(o.value, Tensor) else jnp.asarray(o.value)
+            for o in self.source.graph.outputs
+        ]
+        return jax.tree.unflatten(self.source.graph.results, outputs)
+
+    def _decrypt(
+        self, secret: SecretKey, result: EncryptedArray, view: Tensor, dtype: Any
+    ) -> np.ndarray:
+        check_same_key(secret, result)
+        blocks = [decrypt_entries(secret, result.flat(b)) for b in range(result.data.shape[0])]
+        values = np.concatenate(blocks, 1)[:, : result.samples]
+        return view_values(view, values).astype(dtype)
+
+
+def decrypt_entries(secret: SecretKey, ciphertext: Ciphertext) -> np.ndarray:
+    """The values of a batch of ciphertexts, float64 [entry, slot], a few at a time."""
+    parts = []
+    for start in range(0, len(ciphertext.data), _ENCRYPT_TOGETHER):
+        part = ciphertext.replace(data=ciphertext.data[start : start + _ENCRYPT_TOGETHER])
+        parts.append(np.asarray(ckks.decode(ckks.decrypt(secret, part))))
+    return np.concatenate(parts)
+
+
+@functools.partial(jax.jit, static_argnames="scale")
+def _encrypt_together(
+    random: jax.Array, secret: SecretKey, values: jax.Array, scale: Scale
+) -> jax.Array:
+    plaintext = ckks.encode(secret.params, values, scale=scale)
+    return ckks.encrypt(random, secret, plaintext).data
+
+
+def _encrypt_block(
+    random: jax.Array, secret: SecretKey, entries: np.ndarray, scale: Scale
+) -> jax.Array:
+    """uint32 [entry, 2, limb, N], encrypted a few at a time so that memory stays small."""
+    groups = math.ceil(len(entries) / _ENCRYPT_TOGETHER)
+    size = math.ceil(len(entries) / groups)
+    padded = np.zeros((groups * size, entries.shape[1]))
+    padded[: len(entries)] = entries
+    randoms = jax.random.split(random, groups)
+    parts = [
+        _encrypt_together(randoms[g], secret, padded[g * size : (g + 1) * size], scale)
+        for g in range(groups)
+    ]
+    return jnp.concatenate(parts)[: len(entries)]
+
+

@@ -1,0 +1,90 @@
+"""`program.report()`: what a program is and will cost, before a key exists."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from fhejax.ckks import security_of
+from fhejax.ckks.keys import digit_ranges
+from fhejax.ckks.security import maximum_modulus_bits
+
+
+def ciphertext_bytes(plan: Any, level: int, components: int) -> int:
+    """Bytes of one ciphertext's residues."""
+    return components * len(plan.params.levels[level]) * plan.params.ring.degree * 4
+
+
+def key_bytes(plan: Any) -> int:
+    """Bytes of the evaluation keys on the wire: seeded, so half of each is a seed."""
+    if not plan.relinearises:
+        return 0
+    level = plan.relinearisation_level
+    limbs = len(plan.params.levels[level]) + len(plan.params.special)
+    digits = len(digit_ranges(plan.params, level))
+    return 4 * (digits * limbs * plan.params.ring.degree + 8)
+
+
+def peak_bytes(plan: Any) -> int:
+    """Predicted peak of one block: the largest sum of a step's result and what it reads."""
+    sizes = [s.size * ciphertext_bytes(plan, s.level, s.components) for s in plan.steps]
+    return max(
+        size + sum(sizes[s] for s in step.sources)
+        for size, step in zip(sizes, plan.steps, strict=True)
+    )
+
+
+def _amount(count: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
+
+
+def report(plan: Any, arguments: Sequence[Any], graph: Any) -> str:
+    """Everything a person should know before making keys, as text."""
+    params = plan.params
+    kind = "conjugate-invariant" if params.ring.conjugate_invariant else "standard"
+    uploads = [
+        math.prod(a.shape) // (1 if a.batch_axis is None else a.shape[a.batch_axis])
+        * plan.blocks
+        * ciphertext_bytes(plan, params.depth, 1)
+        for a in arguments
+    ]
+    downloads = [plan.steps[o] for o in plan.outputs]
+    download = sum(
+        s.size * plan.blocks * ciphertext_bytes(plan, s.level, s.components) for s in downloads
+    )
+    lines = [
+        f"ring          N = 2**{params.ring.degree.bit_length() - 1} ({kind}), {params.slots} slots, "
+        f"{plan.blocks} block{'s' if plan.blocks > 1 else ''} for {plan.batch} samples",
+        f"security      {_security(params)}",
+        f"primes        {len(params.moduli)} of Q, {len(params.special)} of P; {params.depth} levels",
+        f"circuit       depth {plan.depth} (products in a row), sample per slot, weights of "
+        f"{plan.settings.weight_bits} bits, input scale 2**{plan.settings.input_bits}",
+        f"keys          {'relinearisation' if plan.relinearises else 'none'} to the server, "
+        f"{_amount(key_bytes(plan))} seeded",
+        f"upload        {_amount(sum(uploads))} seeded; download {_amount(download)}",
+        f"memory        about {_amount(peak_bytes(plan))} for the widest step of a block",
+        f"predicted     {plan.predicted_seconds:.2f} s on two cores, {plan.predicted_bits:.1f} bits of precision, "
+        f"outputs bounded by {plan.largest_output:.4g}",
+        "steps",
+    ]
+    for number, step in enumerate(plan.steps):
+        name = step.operation + (" of squares" if step.squared else "")
+        reads = ",".join(map(str, step.sources))
+        lines.append(
+            f"  {number:3} {name:18} <- {reads:8} {step.size:6} x {step.components}  level {step.level}  "
+            f"scale {str(step.scale):10} {step.label}"
+        )
+    return "\n".join(lines)
+
+
+def _security(params: Any) -> str:
+    if not params.security:
+        return f"INSECURE, for tests only (log2 QP = {params.modulus_bits:.1f})"
+    limit = maximum_modulus_bits(params.ring.degree, params.security)
+    return (
+        f"{params.security} bits asked, {security_of(params)} met: log2 QP = {params.modulus_bits:.1f} of at "
+        f"most {limit} (2024 table, ternary secret)"
+    )

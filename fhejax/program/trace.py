@@ -1,0 +1,199 @@
+"""Pass 1: trace a JAX function to a graph of contractions and products of encrypted values.
+
+What depends on plain values alone is computed in the clear, once. What is not polynomial is collected, all
+of it, and refused in one error before any key exists.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from fhejax.program.arguments import Encrypted, Plain
+from fhejax.program.graph import Builder, Input, Node, Tensor
+from fhejax.program.rules import RULES, substitute
+
+_INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr")
+
+
+class NotPolynomialError(ValueError):
+    """A function has operations that no circuit of additions and multiplications computes."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Output:
+    """One result: an encrypted view or a plain array, with its shape and dtype."""
+
+    value: Tensor | np.ndarray
+    shape: tuple[int, ...]
+    dtype: Any
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Graph:
+    """The traced function: nodes in order, results, and how results and arguments are nested."""
+
+    nodes: tuple[Node, ...]
+    outputs: tuple[Output, ...]
+    arguments: tuple[Encrypted | Plain, ...]
+    inputs: Any
+    results: Any
+    batch: int
+
+
+@dataclasses.dataclass(frozen=True)
+class _Refusal:
+    operation: str
+    where: str
+    reason: str
+
+
+class _Refused:
+    """Stands for the result of a refused operation, so that the trace goes on and finds the others."""
+
+
+def trace(
+    function: Callable, arguments: Sequence[Encrypted | Plain], inputs: Any, batch: int
+) -> Graph:
+    """Trace `function` on described arguments, given flat, nested as `inputs` says.
+
+    Raises:
+        NotPolynomialError: with every operation that cannot be encrypted, its line and a substitute.
+        ValueError: a module in training mode, or a function that does not trace.
+    """
+    shapes = [_abstract(argument) for argument in arguments]
+    closed, results = _jaxpr(function, jax.tree.unflatten(inputs, shapes))
+    builder = Builder()
+    values = [_enter(builder, i, argument, batch) for i, argument in enumerate(arguments)]
+    interpreter = _Interpreter(builder)
+    outputs = interpreter.run(closed.jaxpr, closed.consts, values, "the traced function")
+    if interpreter.refusals:
+        raise NotPolynomialError(_sentence(interpreter.refusals))
+    described = tuple(
+        Output(v, tuple(aval.shape), aval.dtype)
+        for v, aval in zip(outputs, closed.out_avals, strict=True)
+    )
+    return Graph(
+        tuple(builder.nodes), described, tuple(arguments), inputs, jax.tree.structure(results), batch
+    )
+
+
+def _abstract(argument: Encrypted | Plain) -> jax.ShapeDtypeStruct:
+    if isinstance(argument, Plain):
+        array = np.asarray(argument.value)
+        return jax.ShapeDtypeStruct(array.shape, jax.dtypes.canonicalize_dtype(array.dtype))
+    return jax.ShapeDtypeStruct(argument.shape, argument.dtype)
+
+
+def _jaxpr(function: Callable, shapes: Any) -> tuple[Any, Any]:
+    try:
+        return jax.make_jaxpr(function, return_shape=True)(*shapes)
+    except Exception as error:
+        if type(error).__name__ == "TraceContextError":
+            raise ValueError(
+                "the model changes its own state when called, so it is in training mode; compile its "
+                "inference view: flax.nnx.view(model, use_running_average=True, deterministic=True)."
+            ) from error
+        raise
+
+
+def _enter(
+    builder: Builder, number: int, argument: Encrypted | Plain, batch: int
+) -> Tensor | np.ndarray:
+    if isinstance(argument, Plain):
+        return np.asarray(argument.value)
+    axis = argument.batch_axis
+    shape = tuple(s for d, s in enumerate(argument.shape) if d != axis)
+    size = int(np.prod(shape, dtype=np.int64))
+    builder.append(Input(number, size, *map(float, argument.range), f"argument {number}"))
+    entries = np.arange(size, dtype=np.int64).reshape(shape)
+    node = len(builder.nodes) - 1
+    return Tensor(node, entries, np.ones(shape), np.zeros(shape), axis, batch)
+
+
+class _Interpreter:
+    """Runs a jaxpr on encrypted views and plain arrays."""
+
+    def __init__(self, builder: Builder) -> None:
+        self.builder = builder
+        self.refusals: list[_Refusal] = []
+
+    def run(self, jaxpr: Any, consts: Sequence, values: Sequence, where: str) -> list:
+        """The results of a jaxpr; `where` is the line that called it."""
+        known: dict[Any, Any] = {}
+
+        def read(atom: Any) -> Any:
+            return atom.val if hasattr(atom, "val") else known[atom]
+
+        known.update(zip(jaxpr.constvars, consts, strict=True))
+        known.update(zip(jaxpr.invars, values, strict=True))
+        for equation in jaxpr.eqns:
+            line = _source_line(equation) or where
+            results = self._equation(equation, [read(atom) for atom in equation.invars], line)
+            known.update(zip(equation.outvars, results, strict=True))
+        return [read(atom) for atom in jaxpr.outvars]
+
+    def _equation(self, equation: Any, operands: list, line: str) -> list:
+        inner = next((equation.params[k] for k in _INNER if k in equation.params), None)
+        if any(isinstance(operand, _Refused) for operand in operands):
+            return [_Refused() for _ in equation.outvars]
+        if not any(isinstance(operand, Tensor) for operand in operands):
+            return _evaluate(equation, operands)
+        if inner is not None and equation.primitive.name not in ("scan", "while", "cond"):
+            jaxpr, consts = getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
+            return self.run(jaxpr, consts, operands, line)
+        return self._apply(equation, operands, line)
+
+    def _apply(self, equation: Any, operands: list, line: str) -> list:
+        name = equation.primitive.name
+        self.builder.label = f"{name} ({line})"
+        rule = RULES.get(name)
+        reason = substitute(name)
+        if rule is not None:
+            try:
+                result = rule(self.builder, operands, equation.params)
+                return result if isinstance(result, list) else [result]
+            except ValueError as error:
+                reason = str(error)
+        self.refusals.append(_Refusal(name, line, reason))
+        return [_Refused() for _ in equation.outvars]
+
+
+def _evaluate(equation: Any, operands: list) -> list:
+    """Plain arithmetic in the clear. Broadcasts stay views, so that a bias is not copied per sample."""
+    if equation.primitive.name == "broadcast_in_dim" and len(operands) == 1:
+        return [_broadcast_plain(np.asarray(operands[0]), equation.params)]
+    functions, params = equation.primitive.get_bind_params(equation.params)
+    results = equation.primitive.bind(*functions, *operands, **params)
+    return list(results) if equation.primitive.multiple_results else [results]
+
+
+def _broadcast_plain(array: np.ndarray, params: dict) -> np.ndarray:
+    shape = [1] * len(params["shape"])
+    for size, axis in zip(array.shape, params["broadcast_dimensions"], strict=True):
+        shape[axis] = size
+    return np.broadcast_to(array.reshape(shape), params["shape"])
+
+
+def _source_line(equation: Any) -> str:
+    """file:line of the innermost frame of the user's own code."""
+    traceback = getattr(equation.source_info, "traceback", None)
+    for frame in getattr(traceback, "frames", ()):
+        path = frame.file_name.replace("\\", "/")
+        library = any(part in path for part in ("/site-packages/", "/fhejax/program/", "<frozen"))
+        if not library and "importlib" not in path:
+            return f"{path.rsplit('/', 1)[-1]}:{frame.line_num}"
+    return ""
+
+
+def _sentence(refusals: list[_Refusal]) -> str:
+    unique = list(dict.fromkeys(refusals))
+    lines = [f"  {r.where}: {r.operation}: {r.reason}" for r in itertools.islice(unique, 50)]
+    count = "one operation" if len(unique) == 1 else f"{len(unique)} operations"
+    return (
+        f"the function has {count} that cannot be computed on encrypted values, which know only "
+        f"addition and multiplication. Replace:\n" + "\n".join(lines)
+    )

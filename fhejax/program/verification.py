@@ -1,0 +1,106 @@
+"""`program.verify`: every layer in the clear, in fixed point, and encrypted."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fhejax import ckks
+from fhejax.ckks import Ciphertext, EvaluationKeys, SecretKey
+from fhejax.program.execute import run
+from fhejax.program.oracles import evaluate
+from fhejax.program.plan import Plan
+from fhejax.program.steps import Step
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """One layer's largest values and errors.
+
+    magnitude: largest clear value. fixed_error: of weights rounded, against the clear. encrypted_error: of
+    decryption against fixed point, its root mean square. predicted_error: what the noise model says of
+    the noise that this layer adds. bits: -log2 of the total error relative to the clear values.
+    """
+
+    label: str
+    operation: str
+    level: int
+    magnitude: float
+    fixed_error: float
+    encrypted_error: float
+    largest_error: float
+    bits: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """All layers, in order; printing it prints a table."""
+
+    layers: tuple[Layer, ...]
+
+    @property
+    def bits(self) -> float:
+        """Bits of precision at the worst layer."""
+        return min(layer.bits for layer in self.layers)
+
+    def __str__(self) -> str:
+        head = f"{'layer':44}{'step':>12}{'level':>6}{'max|x|':>10}{'rounding':>10}{'noise':>10}{'bits':>7}"
+        rows = [
+            f"{layer.label[:43]:44}{layer.operation:>12}{layer.level:>6}{layer.magnitude:>10.3g}"
+            f"{layer.fixed_error:>10.2e}{layer.encrypted_error:>10.2e}{layer.bits:>7.1f}"
+            for layer in self.layers
+        ]
+        return "\n".join([head, *rows])
+
+
+def verify(
+    plan: Plan,
+    source: Any,
+    leaves: tuple,
+    secret: SecretKey,
+    keys: EvaluationKeys,
+    arguments: Sequence[Any],
+    entries: list[np.ndarray],
+) -> Verification:
+    """Run the first block step by step, decrypting every value that a node of the graph stands for."""
+    clear = evaluate(source.graph, entries)
+    fixed = evaluate(source.graph, entries, weight_bits=plan.settings.weight_bits)
+    layers: list[Layer] = []
+    samples = min(arguments[0].samples, plan.params.slots)
+
+    def watch(number: int, step: Step, register: Ciphertext) -> None:
+        if step.node >= 0:
+            found = _decrypt(secret, register)[:, :samples]
+            rows = (clear[step.node][:, :samples], fixed[step.node][:, :samples])
+            layers.append(_layer(step, *rows, found))
+
+    run(plan.steps, leaves, keys, [a.flat(0) for a in arguments], plan.outputs, watch)
+    return Verification(tuple(layers))
+
+
+def _decrypt(secret: SecretKey, register: Ciphertext) -> np.ndarray:
+    parts = [
+        np.asarray(ckks.decode(ckks.decrypt(secret, register.replace(data=register.data[i : i + 64]))))
+        for i in range(0, len(register.data), 64)
+    ]
+    return np.concatenate(parts)
+
+
+def _root_mean_square(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(values**2)))
+
+
+def _layer(step: Step, clear: np.ndarray, fixed: np.ndarray, found: np.ndarray) -> Layer:
+    error, size = _root_mean_square(found - clear), _root_mean_square(clear)
+    return Layer(
+        step.label,
+        step.operation,
+        step.level,
+        float(np.abs(clear).max()),
+        _root_mean_square(fixed - clear),
+        _root_mean_square(found - fixed),
+        float(np.abs(found - clear).max()),
+        math.log2(size / error) if size and error else 60.0,
+    )

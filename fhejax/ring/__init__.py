@@ -1,0 +1,30 @@
+"""Z_Q[X]/(X^N + 1) and its conjugate-invariant subring in residue number system, in 32-bit words."""
+
+from fhejax.ring.automorphism import automorphism, coefficient_automorphism
+from fhejax.ring.basis_conversion import convert_basis, divide_by_moduli, multiply_integers
+from fhejax.ring.chacha20 import key_from_bytes, random_key
+from fhejax.ring.matrix_product import modular_matrix_product, product_method
+from fhejax.ring.ntt import evaluation_exponents, inverse_ntt, ntt
+from fhejax.ring.primes import is_prime, modulus_bits, ntt_primes, root_of_unity
+from fhejax.ring.ring import Ring, check_ring
+
+__all__ = [
+    "Ring",
+    "automorphism",
+    "check_ring",
+    "coefficient_automorphism",
+    "convert_basis",
+    "divide_by_moduli",
+    "evaluation_exponents",
+    "inverse_ntt",
+    "is_prime",
+    "key_from_bytes",
+    "modular_matrix_product",
+    "modulus_bits",
+    "multiply_integers",
+    "ntt",
+    "ntt_primes",
+    "product_method",
+    "random_key",
+    "root_of_unity",
+]

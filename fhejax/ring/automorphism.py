@@ -1,0 +1,61 @@
+"""The automorphisms X -> X^k of both rings: rotations and conjugation of slots."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fhejax.ring import modular
+from fhejax.ring.ntt import evaluation_exponents
+from fhejax.ring.ring import Ring
+from fhejax.ring.wide import wide
+
+
+@functools.partial(jax.jit, static_argnames=("ring", "exponent"))
+def automorphism(x: jax.Array, ring: Ring, exponent: int) -> jax.Array:
+    """X -> X^exponent on values in evaluation order, uint32 [..., limb, N]: a permutation.
+
+    `exponent` is odd; 5**k rotates slots by k to the left.
+    """
+    return jnp.take(x, _permutation(ring, exponent % ring.root_order), axis=-1)
+
+
+@functools.cache
+def _permutation(ring: Ring, exponent: int) -> np.ndarray:
+    """Position of psi^(e k) for each position of psi^e; e and -e agree if conjugate-invariant."""
+    if exponent % 2 == 0:
+        raise ValueError(f"X -> X^{exponent} is no automorphism; the exponent must be odd.")
+    exponents = evaluation_exponents(ring)
+    position = np.full(ring.root_order, -1, np.int32)
+    position[exponents] = np.arange(ring.degree, dtype=np.int32)
+    if ring.conjugate_invariant:
+        position[-exponents % ring.root_order] = np.arange(ring.degree, dtype=np.int32)
+    return position[exponents * exponent % ring.root_order]
+
+
+@functools.partial(jax.jit, static_argnames=("ring", "exponent", "moduli"))
+@wide
+def coefficient_automorphism(
+    x: jax.Array, ring: Ring, exponent: int, moduli: tuple[int, ...]
+) -> jax.Array:
+    """X -> X^exponent on coefficients, uint32 [..., limb, N]: a permutation with signs."""
+    source, negative = _signed_permutation(ring, exponent % ring.root_order)
+    moved = jnp.take(x, source, axis=-1)
+    return jnp.where(negative, modular.negate(moved, modular.constants(moduli).value), moved)
+
+
+@functools.cache
+def _signed_permutation(ring: Ring, exponent: int) -> tuple[np.ndarray, np.ndarray]:
+    """(source, negative), each [N]: X^i goes to plus or minus X^j in the ring's basis."""
+    degree, half = ring.degree, ring.root_order // 2
+    power = np.arange(degree, dtype=np.int64) * exponent % ring.root_order
+    negative = power >= half
+    power = power % half
+    if ring.conjugate_invariant:  # X^(2N - j) stands for -X^(-j), a mirror of X^j
+        mirrored = power > degree
+        power, negative = np.where(mirrored, half - power, power), negative ^ mirrored
+    source = np.empty(degree, np.int32)
+    flips = np.empty(degree, bool)
+    source[power], flips[power] = np.arange(degree, dtype=np.int32), negative
+    return source, flips

@@ -1,0 +1,168 @@
+"""Exact product of a small integer matrix with residues: the throughput kernel.
+
+With one sample in each slot, a linear layer with plain weights is an integer matrix product of
+residues, limb by limb: no transform, no rotation, no encoding. Tiles of columns pass through a
+floating-point (or int8) matrix unit whose result is exact because every partial sum is bounded.
+"""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fhejax.ring import modular
+from fhejax.ring.modular import constants
+from fhejax.ring.wide import wide
+
+_EXACT_BITS = 53  # integers of this many bits are exact in float64
+_DIGIT_BITS = 8
+
+
+def weight_digits(bound: int, length: int, method: str) -> tuple[int, int]:
+    """(digits, bits a digit) into which weights |w| <= bound are cut for exact sums of `length`.
+
+    float64: centred residues below 2**29 times digits of at most b bits, summed `length` times, stay
+    below 2**52. int8: balanced base-256 digits on both sides, summed in int32.
+    """
+    if method == "int8":
+        count = 1
+        while bound > 127 * (256**count - 1) // 255:
+            count += 1
+        return count, _DIGIT_BITS
+    room = _EXACT_BITS - 1 - 29 - max(length - 1, 1).bit_length()
+    return (1 if bound < 2**room else -(-bound.bit_length() // (room - 1))), room - 1
+
+
+def product_method(platform: str | None = None) -> str:
+    """The faster method on a platform: float64 on CPUs (measured), int8 digits on GPUs and TPUs."""
+    return "float64" if (platform or jax.default_backend()) == "cpu" else "int8"
+
+
+@functools.partial(jax.jit, static_argnames=("moduli", "bound", "square", "tile", "method"))
+@wide
+def modular_matrix_product(
+    weights: jax.Array,
+    x: jax.Array,
+    moduli: tuple[int, ...],
+    bound: int,
+    entries: jax.Array | None = None,
+    *,
+    square: bool = False,
+    tile: int = 512,
+    method: str | None = None,
+) -> jax.Array:
+    """sum over k of weights[g, o, k] * x[entries[g, k, p]] mod q, exactly, in either domain.
+
+    Args:
+        weights: integers, int32 [group, out, k], |w| <= bound.
+        x: residues, uint32 [entry, poly, limb, N].
+        moduli: one prime a limb.
+        bound: static bound of |w|, below 2**31.
+        entries: int32 [group, k, position]: which entry of x each term takes, -1 for none. Without
+            it, k runs over all entries, in one group and one position.
+        square: square every entry first, in the same tile: two components (x_0, x_1), in the evaluation
+            domain, become the three of (x_0 + x_1 s)^2. Saves writing and reading all the squares.
+        tile: coefficients (cut to a divisor of N) worked on at once.
+        method: "float64" or "int8"; by default `product_method()`.
+
+    Returns:
+        uint32 [group, out, position, poly, limb, N].
+    """
+    polys, limbs, degree = x.shape[1:]
+    tile = math.gcd(tile, degree)
+    product = {"float64": _float_tile, "int8": _int8_tile}[method or product_method()]
+    groups, length, positions = (1, x.shape[0], 1) if entries is None else entries.shape
+    limb_constants = jax.tree.map(jnp.asarray, constants(moduli))
+
+    def step(index: jax.Array, result: jax.Array) -> jax.Array:
+        limb, column = index // (degree // tile), index % (degree // tile) * tile
+        block = jax.lax.dynamic_slice(x, (0, 0, limb, column), (x.shape[0], polys, 1, tile))
+        modulus = jax.tree.map(lambda constant: constant[limb], limb_constants)
+        block = _square_components(block[:, :, 0], modulus) if square else block[:, :, 0]
+        block = _gather(block.reshape(x.shape[0], -1), entries)
+        tiles = product(weights, block.reshape(groups, length, positions, -1), modulus, bound)
+        tiles = tiles.reshape(*tiles.shape[:3], -1, 1, tile)
+        return jax.lax.dynamic_update_slice(result, tiles, (0, 0, 0, 0, limb, column))
+
+    shape = (groups, weights.shape[1], positions, polys + square, limbs, degree)
+    steps = limbs * (degree // tile)
+    return jax.lax.fori_loop(0, steps, step, jnp.zeros(shape, jnp.uint32))
+
+
+def _square_components(x: jax.Array, moduli: modular.Moduli) -> jax.Array:
+    """(x_0, x_1) to (x_0^2, 2 x_0 x_1, x_1^2) along axis 1 of uint32 [entry, 2, column]."""
+    first, second = x[:, 0], x[:, 1]
+    cross = modular.multiply(first, second, moduli)
+    outer = [modular.multiply(part, part, moduli) for part in (first, second)]
+    return jnp.stack([outer[0], modular.add(cross, cross, moduli.value), outer[1]], 1)
+
+
+def _gather(block: jax.Array, entries: jax.Array | None) -> jax.Array:
+    """Rows of `block` named by `entries`, zero where an entry is -1."""
+    if entries is None:
+        return block
+    padded = jnp.concatenate([block, jnp.zeros_like(block[:1])])
+    return padded[jnp.where(entries < 0, block.shape[0], entries).reshape(-1)]
+
+
+def _balanced_digits(values: jax.Array, count: int, bits: int) -> list[jax.Array]:
+    """Digits in [-2**(bits-1), 2**(bits-1)), low first: values = sum of digit_d 2**(bits d)."""
+    digits, rest = [], values.astype(jnp.int64)
+    for _ in range(count - 1):
+        low = (rest + 2 ** (bits - 1) & 2**bits - 1) - 2 ** (bits - 1)
+        digits.append(low)
+        rest = rest - low >> bits
+    return [*digits, rest]
+
+
+def _horner(parts: list[jax.Array], bits: int, moduli: modular.Moduli) -> jax.Array:
+    """sum of parts[d] * 2**(bits d) mod q for residues `parts`, low first."""
+    result = parts[-1]
+    for part in reversed(parts[:-1]):
+        shifted = modular.reduce_wide(result.astype(jnp.uint64) << np.uint64(bits), moduli)
+        result = modular.add(shifted, part, moduli.value)
+    return result
+
+
+def _float_tile(
+    weights: jax.Array, block: jax.Array, moduli: modular.Moduli, bound: int
+) -> jax.Array:
+    """Digits of the weights against centred residues in float64."""
+    count, bits = weight_digits(bound, weights.shape[-1], "float64")
+    q = moduli.value.astype(jnp.int32)
+    signed = block.astype(jnp.int32)
+    centred = jnp.where(signed > q >> 1, signed - q, signed).astype(jnp.float64)
+    parts = [
+        _float_remainder(jnp.einsum("gok,gkpn->gopn", digit.astype(jnp.float64), centred), q)
+        for digit in _balanced_digits(weights, count, bits)
+    ]
+    return _horner(parts, bits, moduli)
+
+
+def _float_remainder(x: jax.Array, q: jax.Array) -> jax.Array:
+    """x mod q in [0, q) as uint32, for integers |x| < 2**53: the floored quotient is off by one
+    at most, and quotient times q stays below 2**53, hence exact."""
+    wide_q = q.astype(jnp.float64)
+    remainder = (x - wide_q * jnp.floor(x * (1.0 / wide_q))).astype(jnp.int32)
+    remainder = jnp.where(remainder < 0, remainder + q, remainder)
+    return jnp.where(remainder >= q, remainder - q, remainder).astype(jnp.uint32)
+
+
+def _int8_tile(
+    weights: jax.Array, block: jax.Array, moduli: modular.Moduli, bound: int
+) -> jax.Array:
+    """Balanced base-256 digits of both sides, int8 products summed in int32 (exact below 2**17 terms)."""
+    count, bits = weight_digits(bound, weights.shape[-1], "int8")
+    digits = [d.astype(jnp.int8) for d in _balanced_digits(block, 4, bits)]
+    parts = []
+    for weight in _balanced_digits(weights, count, bits):
+        total = jnp.zeros((), jnp.int64)
+        for place, digit in enumerate(digits):
+            sums = jnp.einsum(
+                "gok,gkpn->gopn", weight.astype(jnp.int8), digit, preferred_element_type=jnp.int32
+            )
+            total = total + (sums.astype(jnp.int64) << bits * place)
+        parts.append(modular.reduce_signed(total, moduli))
+    return _horner(parts, bits, moduli)
