@@ -335,6 +335,7 @@ def linear_combinations(
     bound: int,
     *,
     entries: jax.Array | None = None,
+    bias: jax.Array | None = None,
     square: bool = False,
 ) -> Ciphertext:
     """Integer combinations of the ciphertexts of a batch, exactly: no rotation, no encoding.
@@ -344,13 +345,14 @@ def linear_combinations(
         ciphertext: data [entry, poly, limb, N].
         weight_scale: multiplies the scale.
         entries: int32 [group, k, position]: the entry each term takes, -1 for none.
+        bias: residues [out of all, limb] of plain numbers at the scale of the result, added to it.
         square: square every entry first (two components become three, and the scale is squared).
 
     Returns:
         Ciphertext [group * out * position, poly, limb, N], not rescaled.
     """
     data = modular_matrix_product(
-        weights, ciphertext.data, ciphertext.moduli, bound, entries, square=square
+        weights, ciphertext.data, ciphertext.moduli, bound, entries, bias, square=square
     )
     scale = ciphertext.scale * ciphertext.scale if square else ciphertext.scale
     return ciphertext.replace(data=data.reshape(-1, *data.shape[3:]), scale=scale * weight_scale)

@@ -66,15 +66,15 @@ def _input(step, sources, leaves, keys, arguments) -> Ciphertext:
 def _linear(step: Step, sources, leaves, keys, arguments) -> Ciphertext:
     weights, *rest = leaves
     entries = rest.pop(0) if step.gathered else None
-    result = ckks.linear_combinations(
+    return ckks.linear_combinations(
         weights,
         sources[0],
         step.weight_scales[0],
         step.bound,
         entries=entries,
+        bias=rest[0] if rest else None,
         square=step.squared,
     )
-    return _add_constants(result, rest[0]) if rest else result
 
 
 def _shift(step, sources, leaves, keys, arguments) -> Ciphertext:

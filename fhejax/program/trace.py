@@ -17,6 +17,7 @@ from fhejax.program.graph import Builder, Input, Node, Tensor
 from fhejax.program.rules import RULES, substitute
 
 _INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr")
+_LOOPS = ("scan", "while", "cond")
 
 
 class NotPolynomialError(ValueError):
@@ -137,15 +138,15 @@ class _Interpreter:
         return [read(atom) for atom in jaxpr.outvars]
 
     def _equation(self, equation: Any, operands: list, line: str) -> list:
-        inner = next((equation.params[k] for k in _INNER if k in equation.params), None)
         if any(isinstance(operand, _Refused) for operand in operands):
             return [_Refused() for _ in equation.outvars]
-        if not any(isinstance(operand, Tensor) for operand in operands):
-            return _evaluate(equation, operands)
-        if inner is not None and equation.primitive.name not in ("scan", "while", "cond"):
+        inner = next((equation.params[k] for k in _INNER if k in equation.params), None)
+        if inner is not None and equation.primitive.name not in _LOOPS:
             jaxpr, consts = getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
             return self.run(jaxpr, consts, operands, line)
-        return self._apply(equation, operands, line)
+        if any(isinstance(operand, Tensor) for operand in operands):
+            return self._apply(equation, operands, line)
+        return _evaluate(equation, operands)
 
     def _apply(self, equation: Any, operands: list, line: str) -> list:
         name = equation.primitive.name
@@ -166,8 +167,7 @@ def _evaluate(equation: Any, operands: list) -> list:
     """Plain arithmetic in the clear. Broadcasts stay views, so that a bias is not copied per sample."""
     if equation.primitive.name == "broadcast_in_dim" and len(operands) == 1:
         return [_broadcast_plain(np.asarray(operands[0]), equation.params)]
-    functions, params = equation.primitive.get_bind_params(equation.params)
-    results = equation.primitive.bind(*functions, *operands, **params)
+    results = equation.primitive.bind(*operands, **equation.params)
     return list(results) if equation.primitive.multiple_results else [results]
 
 

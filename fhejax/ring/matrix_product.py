@@ -48,9 +48,10 @@ def modular_matrix_product(
     moduli: tuple[int, ...],
     bound: int,
     entries: jax.Array | None = None,
+    bias: jax.Array | None = None,
     *,
     square: bool = False,
-    tile: int = 512,
+    tile: int = 256,
     method: str | None = None,
 ) -> jax.Array:
     """sum over k of weights[g, o, k] * x[entries[g, k, p]] mod q, exactly, in either domain.
@@ -62,6 +63,8 @@ def modular_matrix_product(
         bound: static bound of |w|, below 2**31.
         entries: int32 [group, k, position]: which entry of x each term takes, -1 for none. Without
             it, k runs over all entries, in one group and one position.
+        bias: added to the first component, uint32 [group * out * position, limb]: the residues of a
+            constant, whose value in the evaluation domain is the same everywhere.
         square: square every entry first, in the same tile: two components (x_0, x_1), in the evaluation
             domain, become the three of (x_0 + x_1 s)^2. Saves writing and reading all the squares.
         tile: coefficients (cut to a divisor of N) worked on at once.
@@ -71,19 +74,31 @@ def modular_matrix_product(
         uint32 [group, out, position, poly, limb, N].
     """
     polys, limbs, degree = x.shape[1:]
-    tile = math.gcd(tile, degree)
-    product = {"float64": _float_tile, "int8": _int8_tile}[method or product_method()]
     groups, length, positions = (1, x.shape[0], 1) if entries is None else entries.shape
+    tile = _tile(tile, degree, (polys + square) * groups * length * positions)
+    prepare, product = {
+        "float64": (_float_operand, _float_product),
+        "int8": (_digit_operands, _digit_product),
+    }[method or product_method()]
     limb_constants = jax.tree.map(jnp.asarray, constants(moduli))
 
     def step(index: jax.Array, result: jax.Array) -> jax.Array:
         limb, column = index // (degree // tile), index % (degree // tile) * tile
         block = jax.lax.dynamic_slice(x, (0, 0, limb, column), (x.shape[0], polys, 1, tile))
         modulus = jax.tree.map(lambda constant: constant[limb], limb_constants)
-        block = _square_components(block[:, :, 0], modulus) if square else block[:, :, 0]
-        block = _gather(block.reshape(x.shape[0], -1), entries)
-        tiles = product(weights, block.reshape(groups, length, positions, -1), modulus, bound)
+        operands = [
+            _gather(operand.reshape(x.shape[0], -1), entries).reshape(
+                groups, length, positions, -1
+            )
+            for operand in prepare(block[:, :, 0], modulus, square)
+        ]
+        tiles = product(weights, operands, modulus, bound)
         tiles = tiles.reshape(*tiles.shape[:3], -1, 1, tile)
+        if bias is not None:
+            shift = bias[:, limb].reshape(*tiles.shape[:3], 1)
+            first = jnp.arange(polys + square) == 0
+            shift = jnp.where(first, shift, jnp.uint32(0))[..., None, None]
+            tiles = modular.add(tiles, shift, modulus.value)
         return jax.lax.dynamic_update_slice(result, tiles, (0, 0, 0, 0, limb, column))
 
     shape = (groups, weights.shape[1], positions, polys + square, limbs, degree)
@@ -91,20 +106,18 @@ def modular_matrix_product(
     return jax.lax.fori_loop(0, steps, step, jnp.zeros(shape, jnp.uint32))
 
 
-def _square_components(x: jax.Array, moduli: modular.Moduli) -> jax.Array:
-    """(x_0, x_1) to (x_0^2, 2 x_0 x_1, x_1^2) along axis 1 of uint32 [entry, 2, column]."""
-    first, second = x[:, 0], x[:, 1]
-    cross = modular.multiply(first, second, moduli)
-    outer = [modular.multiply(part, part, moduli) for part in (first, second)]
-    return jnp.stack([outer[0], modular.add(cross, cross, moduli.value), outer[1]], 1)
+def _tile(tile: int, degree: int, rows: int) -> int:
+    """Coefficients at once: a divisor of N for which all gathered rows stay within 2**23 numbers."""
+    room = max(16, 2**23 // rows)
+    return math.gcd(min(tile, 2 ** (room.bit_length() - 1)), degree)
 
 
-def _gather(block: jax.Array, entries: jax.Array | None) -> jax.Array:
-    """Rows of `block` named by `entries`, zero where an entry is -1."""
+def _gather(rows: jax.Array, entries: jax.Array | None) -> jax.Array:
+    """Rows named by `entries`, zero where an entry is -1."""
     if entries is None:
-        return block
-    padded = jnp.concatenate([block, jnp.zeros_like(block[:1])])
-    return padded[jnp.where(entries < 0, block.shape[0], entries).reshape(-1)]
+        return rows
+    padded = jnp.concatenate([rows, jnp.zeros_like(rows[:1])])
+    return padded[jnp.where(entries < 0, rows.shape[0], entries).reshape(-1)]
 
 
 def _balanced_digits(values: jax.Array, count: int, bits: int) -> list[jax.Array]:
@@ -126,16 +139,41 @@ def _horner(parts: list[jax.Array], bits: int, moduli: modular.Moduli) -> jax.Ar
     return result
 
 
-def _float_tile(
-    weights: jax.Array, block: jax.Array, moduli: modular.Moduli, bound: int
+def _centred(x: jax.Array, q: jax.Array) -> jax.Array:
+    """Residues in [-q/2, q/2], int32."""
+    signed = x.astype(jnp.int32)
+    return jnp.where(signed > q >> 1, signed - q, signed)
+
+
+def _float_operand(x: jax.Array, moduli: modular.Moduli, square: bool) -> list[jax.Array]:
+    """Centred residues in float64, [entry, poly, column]; squared first if asked for.
+
+    A product of centred residues is a b - round(a b / q) q: the quotient from float64 (off by 2**-22 of
+    one at most), the remainder from the low 32 bits alone, since it is below 2**30 in magnitude.
+    """
+    q = moduli.value.astype(jnp.int32)
+    if not square:
+        return [_centred(x, q).astype(jnp.float64)]
+    twice = modular.add(x[:, 1], x[:, 1], moduli.value)
+    first, second, doubled = (_centred(part, q) for part in (x[:, 0], x[:, 1], twice))
+    inverse = 1.0 / q.astype(jnp.float64)
+
+    def multiply(a: jax.Array, b: jax.Array) -> jax.Array:
+        quotient = jnp.round(a.astype(jnp.float64) * b.astype(jnp.float64) * inverse)
+        return (a * b - quotient.astype(jnp.int32) * q).astype(jnp.float64)
+
+    parts = [multiply(first, first), multiply(first, doubled), multiply(second, second)]
+    return [jnp.stack(parts, 1)]
+
+
+def _float_product(
+    weights: jax.Array, operands: list[jax.Array], moduli: modular.Moduli, bound: int
 ) -> jax.Array:
     """Digits of the weights against centred residues in float64."""
     count, bits = weight_digits(bound, weights.shape[-1], "float64")
     q = moduli.value.astype(jnp.int32)
-    signed = block.astype(jnp.int32)
-    centred = jnp.where(signed > q >> 1, signed - q, signed).astype(jnp.float64)
     parts = [
-        _float_remainder(jnp.einsum("gok,gkpn->gopn", digit.astype(jnp.float64), centred), q)
+        _float_remainder(jnp.einsum("gok,gkpn->gopn", digit.astype(jnp.float64), operands[0]), q)
         for digit in _balanced_digits(weights, count, bits)
     ]
     return _horner(parts, bits, moduli)
@@ -150,16 +188,29 @@ def _float_remainder(x: jax.Array, q: jax.Array) -> jax.Array:
     return jnp.where(remainder >= q, remainder - q, remainder).astype(jnp.uint32)
 
 
-def _int8_tile(
-    weights: jax.Array, block: jax.Array, moduli: modular.Moduli, bound: int
+def _digit_operands(x: jax.Array, moduli: modular.Moduli, square: bool) -> list[jax.Array]:
+    """Four balanced base-256 digits of residues below 2**30, int8; squared first if asked for."""
+    residues = _square_components(x, moduli) if square else x
+    return [digit.astype(jnp.int8) for digit in _balanced_digits(residues, 4, _DIGIT_BITS)]
+
+
+def _square_components(x: jax.Array, moduli: modular.Moduli) -> jax.Array:
+    """(x_0, x_1) to (x_0^2, 2 x_0 x_1, x_1^2) along axis 1 of uint32 [entry, 2, column]."""
+    first, second = x[:, 0], x[:, 1]
+    cross = modular.multiply(first, second, moduli)
+    outer = [modular.multiply(part, part, moduli) for part in (first, second)]
+    return jnp.stack([outer[0], modular.add(cross, cross, moduli.value), outer[1]], 1)
+
+
+def _digit_product(
+    weights: jax.Array, operands: list[jax.Array], moduli: modular.Moduli, bound: int
 ) -> jax.Array:
     """Balanced base-256 digits of both sides, int8 products summed in int32 (exact below 2**17 terms)."""
     count, bits = weight_digits(bound, weights.shape[-1], "int8")
-    digits = [d.astype(jnp.int8) for d in _balanced_digits(block, 4, bits)]
     parts = []
     for weight in _balanced_digits(weights, count, bits):
         total = jnp.zeros((), jnp.int64)
-        for place, digit in enumerate(digits):
+        for place, digit in enumerate(operands):
             sums = jnp.einsum(
                 "gok,gkpn->gopn", weight.astype(jnp.int8), digit, preferred_element_type=jnp.int32
             )
