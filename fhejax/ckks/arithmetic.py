@@ -10,6 +10,7 @@ from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from fhejax.ckks.key_switching import relinearise_and_divide
 from fhejax.ckks.scale import Scale
@@ -19,6 +20,7 @@ from fhejax.ckks.types import (
     Plaintext,
     check_same_key,
     check_same_parameters,
+    is_concrete,
 )
 from fhejax.ring import divide_by_moduli, modular, multiply_integers
 from fhejax.ring.matrix_product import modular_matrix_product
@@ -241,12 +243,16 @@ def relinearise(
         target_level: by default the ciphertext's own, without a rescale.
 
     Raises:
-        ValueError: no such key, or a key of other parameters.
+        ValueError: no such key, a key of other parameters, or a target above the level.
     """
-    if ciphertext.components == 2:
-        return ciphertext if target_level is None else rescale(ciphertext, target_level)
     level = ciphertext.level
     target = level if target_level is None else target_level
+    if target > level:
+        raise ValueError(
+            f"a relinearisation from level {level} to {target} was asked for; it only goes down."
+        )
+    if ciphertext.components == 2:
+        return ciphertext if target == level else rescale(ciphertext, target)
     key = _relinearisation_key(keys, ciphertext)
     return _relinearise(key, ciphertext, target)
 
@@ -350,7 +356,15 @@ def linear_combinations(
 
     Returns:
         Ciphertext [group * out * position, poly, limb, N], not rescaled.
+
+    Raises:
+        ValueError: when called eagerly, a weight beyond `bound`.
     """
+    if is_concrete(weights) and (np.abs(np.asarray(weights, np.int64)) > bound).any():
+        raise ValueError(
+            f"linear_combinations was given weights up to {np.abs(weights).max()} with a bound of "
+            f"{bound}, which its exact sums rely on; raise the bound."
+        )
     data = modular_matrix_product(
         weights, ciphertext.data, ciphertext.moduli, bound, entries, bias, square=square
     )

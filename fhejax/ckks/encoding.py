@@ -7,6 +7,7 @@ ring f_(2N-i) = -f_i and f_N = 0, and all values are real.
 """
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -43,16 +44,21 @@ def encode(
         coefficient.
 
     Raises:
-        ValueError: too many values, complex values in a real ring, or a value that is not finite.
+        ValueError: too many values, complex values in a real ring, a value that is not finite or,
+            when called eagerly, values too large for the level's modulus at this scale.
     """
     level = params.depth if level is None else level
+    moduli = params.level_moduli(level)
     scale = params.scales[level] if scale is None else scale
+    with jax.enable_x64(True):  # NumPy's 64-bit numbers would be cut to 32 bits outside
+        values = jnp.asarray(values)
     _check_values(params, values)
+    _check_size(params, values, math.prod(moduli), scale)
     padding = [(0, 0)] * (values.ndim - 1) + [(0, params.slots - values.shape[-1])]
     return _encode(jnp.pad(values, padding), params, level, scale)
 
 
-def _check_values(params: Parameters, values: jax.Array | np.ndarray) -> None:
+def _check_values(params: Parameters, values: jax.Array) -> None:
     if values.ndim == 0 or values.shape[-1] > params.slots:
         raise ValueError(
             f"encode was given shape {values.shape}; the last axis may hold at most {params.slots} "
@@ -67,12 +73,35 @@ def _check_values(params: Parameters, values: jax.Array | np.ndarray) -> None:
         raise ValueError("a NaN or infinite value was to be encoded; replace it before encoding.")
 
 
+def _check_size(params: Parameters, values: jax.Array, modulus: int, scale: Scale) -> None:
+    """Refuse, when called eagerly, values whose coefficients might not fit.
+
+    No coefficient is larger than the mean magnitude of the slots.
+    """
+    if not is_concrete(values) or not values.size:
+        return
+    mean = float(np.abs(np.asarray(values)).sum(-1, dtype=np.float64).max() / params.slots)
+    largest = min(modulus // 2, 2 ** (_LARGEST_COEFFICIENT_BITS + _shift(scale)))
+    if mean * scale.fraction() >= largest:
+        raise ValueError(
+            f"values of mean magnitude {mean:.3g} were to be encoded at scale {scale} with a modulus "
+            f"of 2**{math.log2(modulus):.1f}, which holds at most "
+            f"{float(largest / scale.fraction()):.3g}; divide them first, or encode at a smaller scale "
+            f"or a higher level."
+        )
+
+
+def _shift(scale: Scale) -> int:
+    """Bits of the scale that are multiplied in after rounding to 64-bit integers."""
+    return max(0, int(scale.bits) + 4 - _LARGEST_COEFFICIENT_BITS)
+
+
 @functools.partial(jax.jit, static_argnames=("params", "level", "scale"))
 @wide
 def _encode(values: jax.Array, params: Parameters, level: int, scale: Scale) -> Plaintext:
     moduli = params.level_moduli(level)
     coefficients = _slots_to_coefficients(values, params.ring)
-    shift = max(0, int(scale.bits) + 4 - _LARGEST_COEFFICIENT_BITS)
+    shift = _shift(scale)
     rounded = jnp.round(coefficients * float(scale / 2.0**shift)).astype(jnp.int64)
     residues = reduce_signed(rounded[..., None, :], constants(moduli))
     if shift:
@@ -121,7 +150,7 @@ def _coefficients_to_slots(coefficients: jax.Array, ring: Ring) -> jax.Array:
         mirrored = -jnp.flip(coefficients[..., 1:], -1)
         zero = jnp.zeros_like(coefficients[..., :1])
         coefficients = jnp.concatenate([coefficients, zero, mirrored], -1)
-    values = jnp.fft.ifft(coefficients * _root_powers(ring, 1)) * half
+    values = jnp.fft.ifft(coefficients.astype(jnp.complex128) * _root_powers(ring, 1)) * half
     slots = jnp.take(values, (ring.slot_exponents() // 2).astype(np.int32), axis=-1)
     return slots.real if ring.conjugate_invariant else slots
 

@@ -17,6 +17,8 @@ from fhejax.ckks.types import SwitchingKey
 from fhejax.ring import convert_basis, divide_by_moduli, inverse_ntt, modular, multiply_integers, ntt
 from fhejax.ring.modular import constants
 
+_SUM_LENGTH = 16
+
 
 def decompose(x: jax.Array, params: Parameters, level: int) -> jax.Array:
     """ModUp: every digit of x in the basis Q_level P.
@@ -52,8 +54,8 @@ def decompose(x: jax.Array, params: Parameters, level: int) -> jax.Array:
 def inner_product(digits: jax.Array, key: SwitchingKey, level: int) -> jax.Array:
     """sum over digits of digit * (body, mask): uint32 [..., 2, limb of Q then P, N].
 
-    Up to 16 products of residues below 2**30 fit an unsigned 64-bit sum, so one reduction serves all
-    digits.
+    Up to 16 products of residues below 2**30 fit an unsigned 64-bit sum, so one reduction serves that
+    many digits.
     """
     params = key.params
     moduli = params.level_moduli(level) + params.special
@@ -63,8 +65,15 @@ def inner_product(digits: jax.Array, key: SwitchingKey, level: int) -> jax.Array
     total = len(params.levels[key.level])
     pair = jnp.concatenate([pair[:count, :, :kept], pair[:count, :, total:]], -2)
     wide_digits = digits[..., None, :, :].astype(jnp.uint64)
-    sums = (wide_digits * pair.astype(jnp.uint64)).sum(-4)
-    return modular.reduce_wide(sums, constants(moduli))
+    products = wide_digits * pair.astype(jnp.uint64)
+    limbs = constants(moduli)
+    result, *others = (
+        modular.reduce_wide(products[..., start : start + _SUM_LENGTH, :, :, :].sum(-4), limbs)
+        for start in range(0, count, _SUM_LENGTH)
+    )
+    for other in others:
+        result = modular.add(result, other, limbs.value)
+    return result
 
 
 def switch_key(x: jax.Array, key: SwitchingKey, level: int) -> jax.Array:

@@ -21,11 +21,13 @@ def check_cryptographic_key(key: jax.Array) -> None:
     Raises:
         ValueError: unless `key` is one typed key of the library's ChaCha20 implementation.
     """
-    name = str(jax.random.key_impl(key)) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else "raw"
+    typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    name = str(jax.random.key_impl(key)) if typed else type(key).__name__
     if "chacha20" not in name or key.ndim:
         raise ValueError(
-            f"a single cryptographic random key is needed, and a {name} key of shape {key.shape} was "
-            f"given; make one with fhejax.ckks.random_key() and split it with jax.random.split."
+            f"a single cryptographic random key is needed, and {name} of shape "
+            f"{getattr(key, 'shape', ())} was given; make one with fhejax.ckks.random_key() and split "
+            f"it with jax.random.split."
         )
 
 

@@ -7,11 +7,18 @@ import math
 
 from fhejax.ckks.noise import fresh_deviation, rescale_deviation
 from fhejax.ckks.scale import Scale
-from fhejax.ckks.security import check_security, maximum_modulus_bits, security_level
+from fhejax.ckks.security import (
+    SecurityError,
+    check_security,
+    maximum_modulus_bits,
+    security_level,
+)
 from fhejax.ring import Ring, check_ring, modulus_bits, ntt_primes
 
 _PRIME_BITS = 30
 _SMALLEST_PRIME_BITS = 20
+_SPARE_BITS = 0.1  # below 2**30, so that a prime may be larger than its level asks for
+_DENSE_BITS = 9  # beyond the order of the root: primes are then closer together than 3%
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,18 +95,22 @@ class Parameters:
             security: 128, 192 or 256.
 
         Raises:
-            ValueError: when no ring up to degree 2**17 is secure with the modulus this needs.
+            ValueError: a negative depth, or when no ring up to degree 2**17 is secure with the
+                modulus this needs.
         """
-        found = "none was tried"
+        if depth < 0:
+            raise ValueError(f"depth {depth} was asked for; a depth is 0 or more.")
+        found = "none has so many slots"
         for log_degree in range(12, 18):
             ring = Ring(2**log_degree, real)
             if ring.slots < slots:
                 continue
-            scale_bits = precision_bits + _noise_bits(ring) + math.log2(depth + 2) / 2
-            limit = maximum_modulus_bits(ring.degree, security)
-            found = f"at N = 2**{log_degree} log2 QP may be {limit}"
-            if _needed_bits(depth, scale_bits) <= limit:
+            wished = precision_bits + _noise_bits(ring) + math.log2(depth + 2) / 2
+            scale_bits = _attainable_bits(ring, wished)
+            try:
                 return make_parameters(ring, [scale_bits] * depth, scale_bits, security=security)
+            except SecurityError as error:
+                found = f"at N = 2**{log_degree}: {str(error).rstrip('.')}"
         raise ValueError(
             f"depth {depth} at {precision_bits} bits with {slots} slots was asked for; no ring up to "
             f"degree 2**17 holds it at {security}-bit security ({found}). Lower the depth or the "
@@ -122,15 +133,16 @@ def _noise_bits(ring: Ring) -> float:
     return math.log2(math.hypot(rescale_deviation(ring), fresh_deviation(ring)))
 
 
-def _needed_bits(depth: int, scale_bits: float) -> float:
-    """log2 QP: the levels, a base that holds values below 8, and two digits' worth of P."""
-    chain = scale_bits * depth + scale_bits + 4
-    return chain + 1 + _special_bits(chain, scale_bits)
+def _attainable_bits(ring: Ring, bits: float) -> float:
+    """The smallest scale of at least `bits` whose levels find primes close enough to it.
 
-
-def _special_bits(chain: float, scale_bits: float) -> float:
-    """P: as large as one digit (a third of Q) and 5 bits, so that the key switch adds little."""
-    return min(chain, max(chain / 3 + 5, scale_bits + 5))
+    In a large ring, primes of a level that takes several are scarce unless they are large.
+    """
+    if bits <= _PRIME_BITS - _SPARE_BITS:
+        return bits
+    dense = math.log2(ring.root_order) + _DENSE_BITS
+    count = math.ceil(bits / (_PRIME_BITS - _SPARE_BITS))
+    return max(bits, count * min(dense, _PRIME_BITS - _SPARE_BITS))
 
 
 def make_parameters(
@@ -168,8 +180,7 @@ def make_parameters(
     if key_switching:
         largest = max(sum(sizes[i : i + digit_size]) for i in range(0, len(sizes), digit_size))
         special_sizes = _split_bits(_PRIME_BITS if digit_size == 1 else largest + 5)
-    primes = _choose_primes(ring, (*sizes, *special_sizes))
-    moduli, special = primes[: len(sizes)], primes[len(sizes) :]
+    moduli, special = _choose_primes(ring, groups, special_sizes)
     if security:
         check_security(ring.degree, moduli + special, security)
     levels, used = [], 0
@@ -194,10 +205,34 @@ def _split_bits(bits: float) -> list[float]:
     return [max(bits / count, _SMALLEST_PRIME_BITS - 4)] * count
 
 
-def _choose_primes(ring: Ring, sizes: tuple[float, ...]) -> tuple[int, ...]:
+def _choose_primes(
+    ring: Ring, groups: list[list[float]], special_sizes: list[float]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The primes of Q, those of the lowest level first, and of P.
+
+    From the top down, each level makes up for what the scale is off by: since a level squares the
+    scale, the error would double at every level.
+    """
+    moduli: tuple[int, ...] = ()
+    error = 0.0  # log2 of the scale so far over the one intended
+    for sizes in reversed(groups[1:]):
+        wished = sum(sizes) + 2 * error
+        level = _primes_of_product(ring, wished, len(sizes), moduli)
+        moduli = level + moduli
+        error = wished - modulus_bits(level)
+    moduli = _primes_of_product(ring, sum(groups[0]), len(groups[0]), moduli) + moduli
+    special = _primes_of_product(ring, sum(special_sizes), len(special_sizes), moduli)
+    return moduli, special
+
+
+def _primes_of_product(
+    ring: Ring, bits: float, count: int, excluded: tuple[int, ...]
+) -> tuple[int, ...]:
+    """`count` primes of about equal size whose product is close to 2**bits."""
     chosen: tuple[int, ...] = ()
-    for size in sizes:
-        chosen += ntt_primes(size, ring.root_order, 1, chosen)
+    for missing in range(count, 0, -1):
+        size = min((bits - modulus_bits(chosen)) / missing, float(_PRIME_BITS))
+        chosen += ntt_primes(size, ring.root_order, 1, excluded + chosen)
     return chosen
 
 

@@ -27,7 +27,7 @@ class Scale:
         """
         if isinstance(value, Scale):
             return value
-        if not (value > 0 and math.isfinite(value)):
+        if not value > 0 or (isinstance(value, float) and math.isinf(value)):
             raise ValueError(f"a scale of {value} was asked for; a scale is positive and finite.")
         fraction = Fraction(value)
         shift = _MANTISSA_BITS - fraction.numerator.bit_length() + fraction.denominator.bit_length()

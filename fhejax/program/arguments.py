@@ -28,12 +28,29 @@ class Encrypted:
 
 @dataclasses.dataclass(frozen=True)
 class Plain:
-    """An argument the server sees in the clear: its value is given to `compile` and snapshotted."""
+    """An argument the server sees in the clear, given anew with every call: weights or masks.
 
-    value: Any
+    What the function computes from plain arguments alone is computed in the clear at the call, which is
+    therefore not traced by jax.jit in that argument. What never changes is better closed over.
 
-    def __hash__(self) -> int:
-        return id(self.value)
+    Attributes:
+        shape: of the whole array.
+        range: (lowest, highest) value; a call refuses what lies outside.
+        dtype: the type that the function is traced with.
+    """
+
+    shape: tuple[int, ...]
+    range: tuple[float, float] = (-1.0, 1.0)
+    dtype: Any = jnp.float32
+
+    def placeholder(self, seed: int) -> np.ndarray:
+        """Values of the largest magnitude, of both signs, on which the planner works."""
+        generator = np.random.default_rng(seed)
+        low, high = self.range
+        edge = low if abs(low) > abs(high) else high
+        signs = generator.choice([-1.0, 1.0] if low < 0 < high else [1.0], self.shape)
+        values = edge * signs * (1 - 1e-3 * generator.random(self.shape))
+        return np.clip(values, low, high).astype(self.dtype)
 
 
 def describe(argument: Any) -> "Encrypted | Plain":
@@ -45,11 +62,12 @@ def describe(argument: Any) -> "Encrypted | Plain":
     if isinstance(argument, jax.ShapeDtypeStruct):
         argument = Encrypted(tuple(argument.shape), dtype=argument.dtype)
     if isinstance(argument, Plain):
+        _check_range(argument.range, "a plain")
         return argument
     if not isinstance(argument, Encrypted):
         raise TypeError(
             f"compile was given an argument of type {type(argument).__name__}; describe each argument "
-            f"by fhejax.Encrypted(shape, range=(low, high)), fhejax.Plain(value) or "
+            f"by fhejax.Encrypted(shape, range=(low, high)), fhejax.Plain(shape) or "
             f"jax.ShapeDtypeStruct."
         )
     _check_encrypted(argument)
@@ -59,13 +77,17 @@ def describe(argument: Any) -> "Encrypted | Plain":
     return argument
 
 
-def _check_encrypted(argument: Encrypted) -> None:
-    low, high = argument.range
+def _check_range(bounds: tuple[float, float], kind: str) -> None:
+    low, high = bounds
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ValueError(
-            f"an encrypted argument has the range ({low}, {high}); it needs finite low < high, the "
-            f"values that the data can take."
+            f"{kind} argument has the range ({low}, {high}); it needs finite low < high, the values that "
+            f"the data can take."
         )
+
+
+def _check_encrypted(argument: Encrypted) -> None:
+    _check_range(argument.range, "an encrypted")
     axis = argument.batch_axis
     if axis is not None and not -len(argument.shape) <= axis < len(argument.shape):
         raise ValueError(
@@ -107,6 +129,28 @@ def check_values(argument: Encrypted, values: Any) -> np.ndarray:
             f"overflow; scale the data, or compile with range=({array.min():.6g}, {array.max():.6g})."
         )
     return array
+
+
+def check_plain(argument: Plain, values: Any) -> np.ndarray:
+    """A plain argument of a call as an array, or a sentence that says what is wrong with it."""
+    if isinstance(values, jax.core.Tracer):
+        raise TypeError(
+            "a plain argument of a program was traced; its value decides the integers that the circuit "
+            "multiplies by, so call the program directly, or close the jitted function over the value."
+        )
+    array = np.asarray(values)
+    low, high = argument.range
+    if array.shape != tuple(argument.shape) or not np.isfinite(array).all():
+        raise ValueError(
+            f"a plain argument of shape {array.shape} was passed; finite numbers of shape "
+            f"{tuple(argument.shape)} are needed."
+        )
+    if array.size and (array.min() < low or array.max() > high):
+        raise ValueError(
+            f"a plain argument holds values in [{array.min():.6g}, {array.max():.6g}], outside the range "
+            f"({low:g}, {high:g}) that the program was planned for; compile with a wider range."
+        )
+    return array.astype(argument.dtype)
 
 
 def _check_shape(argument: Encrypted, shape: tuple[int, ...]) -> None:

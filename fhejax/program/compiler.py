@@ -7,12 +7,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from fhejax.program.analyse import fold_shifts
+from fhejax.program.analyse import bounds, fold_shifts
 from fhejax.program.arguments import Encrypted, Plain, check_values, describe
 from fhejax.program.execute import encode_constants
 from fhejax.program.oracles import entries_of
 from fhejax.program.plan import make_plan
-from fhejax.program.program import Program, Source
+from fhejax.program.circuit import Source
+from fhejax.program.program import Program
 from fhejax.program.trace import Graph, trace
 
 _SAMPLES = 64
@@ -54,7 +55,8 @@ def compile(  # noqa: A001 - the verb of the field, always used as fhejax.compil
         raise ValueError(
             "compile was given no encrypted argument; describe at least one by fhejax.Encrypted(shape)."
         )
-    graph = fold_shifts(trace(function, described, nesting, _batch(described)))
+    plain = [a.placeholder(i) for i, a in enumerate(described) if isinstance(a, Plain)]
+    graph = fold_shifts(trace(function, described, nesting, _batch(described), plain))
     if not graph.nodes or all(isinstance(o.value, np.ndarray) for o in graph.outputs):
         raise ValueError("no result of the function depends on an encrypted argument; nothing to do.")
     plan, lowered = make_plan(
@@ -65,7 +67,7 @@ def compile(  # noqa: A001 - the verb of the field, always used as fhejax.compil
         log_degree=insecure_log_degree,
     )
     leaves = encode_constants(lowered.constants, plan.params)
-    return Program(leaves, plan, Source(graph, lowered))
+    return Program(leaves, plan, Source(function, nesting, graph, lowered, bounds(graph)))
 
 
 def _batch(arguments: Sequence[Encrypted | Plain]) -> int:

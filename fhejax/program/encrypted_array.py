@@ -18,23 +18,40 @@ def _static() -> Any:
 
 
 @jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class AffineView:
+    """How a result reads its ciphertexts: multiplier * ciphertext[entries] + offset.
+
+    Three arrays of the result's shape without its batch axis, int32 and float32; an entry of -1 reads
+    zero. Nothing in it is secret: it follows from the program and its plain arguments.
+    """
+
+    entries: Array
+    multiplier: Array
+    offset: Array
+
+
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, repr=False)
 class EncryptedArray:
     """An array whose batch axis lies in the slots: one ciphertext for each other entry and block.
 
     data: uint32 [block, *shape without the batch axis, poly, limb, N], evaluation domain. Sample i is
     in slot i % slots of block i // slots. key_id: uint32 [4], which secret opens it.
-    shape: the logical shape, batch included; samples: how many of the batch are in use.
+    shape: the logical shape, batch included; samples: how many of the batch are in use. view: of a
+    result, whose data is [block, ciphertext, poly, limb, N] and is read through it; else None.
     """
 
     data: Array
     key_id: Array
+    view: AffineView | None
     params: Parameters = _static()
     level: int = _static()
     scale: Scale = _static()
     shape: tuple[int, ...] = _static()
     batch_axis: int | None = _static()
     samples: int = _static()
+    dtype: Any = _static()
 
     @property
     def bytes(self) -> int:

@@ -6,7 +6,7 @@ relinearised on the side of a linear layer that has fewer ciphertexts, and never
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from fhejax.program.graph import (
     Node,
     Square,
 )
-from fhejax.program.oracles import quantise
+from fhejax.program.oracles import weight_factor
 from fhejax.program.steps import Step
 from fhejax.program.trace import Graph
 from fhejax.ring import Ring
@@ -66,7 +66,8 @@ class Lowered:
     """Steps (levels still counted as primes dropped, negated), constants and what they need.
 
     drops: primes dropped on the longest path. base_bits: log2 of the modulus that must remain. noise: per
-    node, the deviation of what encryption adds to its values. registers: node -> register.
+    node, the deviation of what encryption adds to its values. registers: node -> register. rounding: per
+    node (and term), the integers that stand for weights w are the nearest to w times this.
     """
 
     steps: tuple[Step, ...]
@@ -75,8 +76,14 @@ class Lowered:
     base_bits: float
     noise: dict[int, float]
     registers: dict[int, Register]
+    factors: dict[int, tuple[float, ...]]
+    rounding: dict[int, tuple[float, ...]]
     relinearisations: int
-    relinearises: bool
+
+    @property
+    def relinearises(self) -> bool:
+        """Whether a relinearisation key is needed."""
+        return self.relinearisations > 0
 
 
 def lower(
@@ -84,6 +91,7 @@ def lower(
     bounds: tuple[float, ...],
     settings: Settings,
     divisor: Callable[[int], int | float] | None = None,
+    factors: Mapping[int, tuple[float, ...]] | None = None,
 ) -> Lowered:
     """Lower a graph.
 
@@ -91,8 +99,10 @@ def lower(
         bounds: largest magnitude of each node.
         divisor: the d-th prime to be dropped; by default a number of the nominal size, which is all that
             the search for settings needs (constants are then not made).
+        factors: what each node's weights are multiplied by before rounding; by default what makes the
+            largest weight fill `weight_bits`.
     """
-    lowering = _Lowering(graph, bounds, settings, divisor)
+    lowering = _Lowering(graph, bounds, settings, divisor, factors)
     for number in sorted(live_nodes(graph)):
         lowering.node(number, graph.nodes[number])
     return lowering.result()
@@ -102,7 +112,12 @@ class _Lowering:
     """Mutable only while one graph is lowered."""
 
     def __init__(
-        self, graph: Graph, bounds: tuple[float, ...], settings: Settings, divisor: Callable | None
+        self,
+        graph: Graph,
+        bounds: tuple[float, ...],
+        settings: Settings,
+        divisor: Callable | None,
+        factors: Mapping[int, tuple[float, ...]] | None,
     ) -> None:
         self.graph, self.bounds, self.settings = graph, bounds, settings
         self.exact = divisor is not None
@@ -115,6 +130,9 @@ class _Lowering:
         self.noise: dict[int, float] = {}
         self.needs: list[tuple[int, float]] = []
         self.relinearisations = 0
+        self.given = factors or {}
+        self.factors: dict[int, tuple[float, ...]] = {}
+        self.rounding: dict[int, tuple[float, ...]] = {}
 
     def result(self) -> Lowered:
         drops = max(r.drops for r in self.registers.values())
@@ -127,8 +145,9 @@ class _Lowering:
             base,
             self.noise,
             self.registers,
+            self.factors,
+            self.rounding,
             self.relinearisations,
-            self.relinearisations > 0,
         )
 
     def node(self, number: int, node: Node) -> None:
@@ -189,15 +208,13 @@ class _Lowering:
         before = self.graph.nodes[node.source]
         squared = isinstance(before, Square) and node.source not in self.registers
         source = self.registers[before.source if squared else node.source]
-        integers, factor = (
-            (node.weights, 1.0) if node.exact else quantise(node.weights, self.settings.weight_bits)
-        )
+        factor = self._linear_factor(number, node)
         weight_scale = Scale.of(factor)
         scale = source.scale * source.scale if squared else source.scale
         scale = scale * weight_scale
         components = 3 if squared else source.components
         self._need(number, Register(0, source.drops, scale, components, node.size))
-        constants = self._constant(lambda: integers.astype(np.int32))
+        constants = self._constant(lambda: np.rint(node.weights * factor).astype(np.int32))
         gathered = not _reads_in_order(node, source.size)
         if gathered:
             constants += self._constant(lambda: node.entries)
@@ -208,13 +225,21 @@ class _Lowering:
             (source.drops, scale, components, node.size),
             sources=(source.step,),
             constants=constants,
-            bound=int(np.abs(integers).max()),
+            bound=1 if node.exact else 2**self.settings.weight_bits - 1,
             weight_scales=(weight_scale,),
             squared=squared,
             gathered=gathered,
             node=number,
             label=node.label,
         )
+
+    def _linear_factor(self, number: int, node: Linear) -> float:
+        if node.exact:
+            return 1.0
+        factor = weight_factor(node.weights, self.settings.weight_bits)
+        (factor,) = self.factors[number] = self.given.get(number, (factor,))
+        self.rounding[number] = (factor,)
+        return factor
 
     def _shift(self, register: Register, shift: np.ndarray | None, label: str) -> Register:
         if shift is None:
@@ -265,8 +290,12 @@ class _Lowering:
         return largest, [largest / r.scale for r in registers]
 
     def _combine(self, number: int, node: Combine) -> Register:
-        weights = [None if w is None else w / np.abs(w).max() for w in node.weights]
-        norms = [1.0 if w is None else float(np.abs(w).max()) for w in node.weights]
+        norms = self.given.get(
+            number,
+            tuple(1.0 if w is None else float(np.abs(w).max()) or 1.0 for w in node.weights),
+        )
+        self.factors[number] = norms
+        weights = [None if w is None else w / n for w, n in zip(node.weights, norms, strict=True)]
         registers = [self.registers[s] for s in node.sources]
         drops = max(r.drops for r in registers)
         registers = [self._drop(r, drops) for r in registers]
@@ -274,6 +303,7 @@ class _Lowering:
             dataclasses.replace(r, scale=r.scale / n) for r, n in zip(registers, norms, strict=True)
         ]
         scale, factors = self._aligned(virtual, [w is not None for w in weights])
+        self.rounding[number] = tuple(float(f) / n for f, n in zip(factors, norms, strict=True))
         constants: tuple[int, ...] = ()
         for weight, factor, size in zip(weights, factors, [r.size for r in registers], strict=True):
             values = np.ones(size) if weight is None else weight

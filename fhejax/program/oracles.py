@@ -28,7 +28,7 @@ def evaluate(
     graph: Graph,
     arguments: Sequence[Values],
     *,
-    weight_bits: int | None = None,
+    rounding: Mapping[int, tuple[float, ...]] | None = None,
     noise: Mapping[int, float] | None = None,
     seed: int = 0,
 ) -> list[Values]:
@@ -36,42 +36,43 @@ def evaluate(
 
     Args:
         arguments: for each encrypted argument its entries, [size, sample].
-        weight_bits: round each node's weights to this many bits of its largest, as the circuit does.
+        rounding: per node, weights w become the integers nearest to w times this factor, over it, as the
+            circuit has them.
         noise: standard deviation to add to the values of a node.
         seed: of that noise, which is no secret.
     """
     generator = np.random.default_rng(seed)
     values: list[Values] = []
     for number, node in enumerate(graph.nodes):
-        result = _node(node, values, arguments, weight_bits)
+        factors = rounding.get(number) if rounding else None
+        result = _node(node, values, arguments, factors)
         if noise and noise.get(number):
             result = result + noise[number] * generator.standard_normal(result.shape)
         values.append(result)
     return values
 
 
-def quantise(weights: np.ndarray, weight_bits: int) -> tuple[np.ndarray, float]:
-    """(integers, factor): weights nearly integers / factor, the largest being 2**weight_bits - 1."""
-    largest = float(np.abs(weights).max()) if weights.size else 0.0
-    factor = (2.0**weight_bits - 1) / largest if largest else 1.0
-    return np.rint(weights * factor), factor
+def weight_factor(weights: np.ndarray, weight_bits: int) -> float:
+    """The factor that makes the largest weight 2**weight_bits - 1."""
+    largest = float(max(weights.max(initial=0.0), -weights.min(initial=0.0)))
+    return (2.0**weight_bits - 1) / largest if largest else 1.0
 
 
-def _rounded(weights: np.ndarray, weight_bits: int | None, exact: bool = False) -> np.ndarray:
-    if weight_bits is None or exact:
-        return weights
-    integers, factor = quantise(weights, weight_bits)
-    return integers / factor
+def _rounded(weights: np.ndarray, factor: float) -> np.ndarray:
+    return np.rint(weights * factor) / factor
 
 
 def _node(
-    node: Node, values: list[Values], arguments: Sequence[Values], weight_bits: int | None
+    node: Node,
+    values: list[Values],
+    arguments: Sequence[Values],
+    factors: tuple[float, ...] | None,
 ) -> Values:
     if isinstance(node, Input):
         return np.asarray(arguments[node.argument], np.float64)
     if isinstance(node, Linear):
         patches = _taken(values[node.source], node.entries)
-        weights = _rounded(node.weights, weight_bits, node.exact)
+        weights = _rounded(node.weights, factors[0]) if factors else node.weights
         total = np.einsum("gok,gkps->gops", weights, patches, optimize=True)
         total = total.reshape(node.size, -1)
         return total if node.bias is None else total + node.bias[:, None]
@@ -82,16 +83,22 @@ def _node(
         first, second = (_shifted(values[s], shift) for s, shift in pairs)
         return first * second
     if isinstance(node, Combine):
-        parts = zip(node.sources, node.weights, strict=True)
-        return sum(
-            values[s] if w is None else values[s] * _rounded(w, weight_bits)[:, None]
-            for s, w in parts
-        )
+        return _combined(node, values, factors)
     if isinstance(node, Concatenate):
         return np.concatenate([values[s] for s in node.sources])
     if isinstance(node, Gather):
         return _taken(values[node.source], node.entries)
     raise TypeError(f"no oracle rule for a {type(node).__name__}")
+
+
+def _combined(
+    node: Combine, values: list[Values], factors: tuple[float, ...] | None
+) -> Values:
+    total = np.zeros(1)
+    for term, (source, weights) in enumerate(zip(node.sources, node.weights, strict=True)):
+        column = np.ones((node.size, 1)) if weights is None else weights[:, None]
+        total = total + values[source] * (_rounded(column, factors[term]) if factors else column)
+    return total
 
 
 def _taken(values: Values, entries: np.ndarray) -> Values:

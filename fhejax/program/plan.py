@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -172,7 +172,7 @@ def _predicted_bits(
     lowered: Lowered,
 ) -> float:
     """-log2 of the relative root mean square error, with weights rounded and noise injected."""
-    noisy = evaluate(graph, sample, weight_bits=settings.weight_bits, noise=lowered.noise)
+    noisy = evaluate(graph, sample, rounding=lowered.rounding, noise=lowered.noise)
     worst = math.inf
     for output in graph.outputs:
         if not isinstance(output.value, Tensor):
@@ -204,19 +204,32 @@ def _build(
         security=security,
     )
     top = params.depth
-    dropped = [
-        math.prod(params.level_moduli(top - d)) // math.prod(params.level_moduli(top - d - 1))
-        for d in range(top)
-    ]
-    lowered = lower(graph, limits, settings, lambda drop: dropped[drop])
-    steps = tuple(dataclasses.replace(s, level=top + s.level) for s in lowered.steps)
+    lowered = lower(graph, limits, settings, dropped_primes(params))
+    steps, registers = placed(graph, lowered, top)
     encrypted = [o.value for o in graph.outputs if isinstance(o.value, Tensor)]
-    registers = tuple(lowered.registers[view.node].step for view in encrypted)
     largest = max((limits[view.node] for view in encrypted), default=0.0)
     plan = Plan(
         params, settings, steps, registers, blocks, graph.batch, depth(graph), bits, cost, largest
     )
     return plan, lowered
+
+
+def dropped_primes(params: Parameters) -> Callable[[int], int]:
+    """The product of the primes that the d-th rescale drops."""
+    top = params.depth
+
+    def divisor(drop: int) -> int:
+        above, below = params.level_moduli(top - drop), params.level_moduli(top - drop - 1)
+        return math.prod(above) // math.prod(below)
+
+    return divisor
+
+
+def placed(graph: Graph, lowered: Lowered, top: int) -> tuple[tuple[Step, ...], tuple[int, ...]]:
+    """Steps with levels counted from the bottom, and the register of each encrypted result."""
+    steps = tuple(dataclasses.replace(s, level=top + s.level) for s in lowered.steps)
+    views = [o.value for o in graph.outputs if isinstance(o.value, Tensor)]
+    return steps, tuple(lowered.registers[view.node].step for view in views)
 
 
 def _digit_size(lowered: Lowered, settings: Settings, security: int) -> int:

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -12,26 +13,19 @@ import numpy as np
 from fhejax import ckks
 from fhejax.ckks import Ciphertext, EvaluationKeys, Scale, SecretKey
 from fhejax.ckks.types import check_residues, check_same_key, is_concrete
-from fhejax.program.arguments import Encrypted, check_values
-from fhejax.program.encrypted_array import EncryptedArray
+from fhejax.program.arguments import Encrypted, Plain, check_plain, check_values
+from fhejax.program.circuit import Circuit, Source, retrace, specialise
+from fhejax.program.encrypted_array import AffineView, EncryptedArray
 from fhejax.program.execute import run
 from fhejax.program.graph import Tensor
-from fhejax.program.lower import Lowered
 from fhejax.program.oracles import entries_of, evaluate, result_of, view_values
 from fhejax.program.plan import Plan
 from fhejax.program.report import report
-from fhejax.program.trace import Graph
+from fhejax.program.trace import Graph, Output
 from fhejax.program.verification import Verification, verify
 
 _ENCRYPT_TOGETHER = 64
 
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Source:
-    """What the oracles need and a server does not: the traced graph, in the clear."""
-
-    graph: Graph
-    lowered: Lowered
 
 
 @jax.tree_util.register_dataclass
@@ -91,8 +85,8 @@ class Program:
         arrays = tuple(self._encrypt(secret, a, v) for a, v in zip(described, values, strict=True))
         return arrays[0] if len(arrays) == 1 else arrays
 
-    def __call__(self, keys: EvaluationKeys, *arguments: EncryptedArray) -> Any:
-        """Run on encrypted arguments; the result is nested like the function's.
+    def __call__(self, keys: EvaluationKeys, *arguments: Any) -> Any:
+        """Run on the arguments in order, encrypted or plain; the result is nested like the function's.
 
         Called directly it runs kernels compiled once a shape; under jax.jit, jax.vmap and sharding it
         is an ordinary function of pytrees.
@@ -102,12 +96,21 @@ class Program:
                 relinearisation key, altered residues, or a wrong number of arguments.
         """
         self._check_call(keys, arguments)
+        encrypted = [a for a in arguments if isinstance(a, EncryptedArray)]
+        circuit = self._circuit(arguments)
         results = []
-        for block in range(arguments[0].data.shape[0]):
-            flat = [argument.flat(block) for argument in arguments]
-            results.append(run(self.plan.steps, self.leaves, keys, flat, self.plan.outputs))
-        samples = max(argument.samples for argument in arguments)
-        return self._nest([self._collect(list(parts), samples) for parts in zip(*results, strict=True)])
+        for block in range(encrypted[0].data.shape[0]):
+            flat = [a.flat(block) if isinstance(a, EncryptedArray) else None for a in arguments]
+            results.append(run(circuit.steps, circuit.leaves, keys, flat, circuit.registers))
+        samples = max(a.samples for a in encrypted)
+        parts = iter(zip(*results, strict=True))
+        outputs = [
+            _collect(next(parts), samples, output)
+            if isinstance(output.value, Tensor)
+            else jnp.asarray(output.value)
+            for output in circuit.outputs
+        ]
+        return jax.tree.unflatten(self.source.graph.results, outputs)
 
     def decrypt(self, secret: SecretKey, results: Any) -> Any:
         """The function's result: NumPy arrays of its shape and dtype (only the samples encrypted).
@@ -115,32 +118,39 @@ class Program:
         Raises:
             ValueError: a secret key that does not open the result, or altered residues.
         """
-        leaves = jax.tree.leaves(results, is_leaf=lambda r: isinstance(r, EncryptedArray))
-        encrypted = iter(leaves)
         self._check_parameters(secret, "the secret key")
-        outputs = []
-        for output in self.source.graph.outputs:
-            if isinstance(output.value, Tensor):
-                outputs.append(self._decrypt(secret, next(encrypted), output.value, output.dtype))
-            else:
-                outputs.append(np.asarray(output.value))
-        return jax.tree.unflatten(self.source.graph.results, outputs)
+        return jax.tree.map(
+            lambda r: _decrypt(secret, r) if isinstance(r, EncryptedArray) else np.asarray(r),
+            results,
+            is_leaf=lambda r: isinstance(r, EncryptedArray),
+        )
 
     def simulate(self, *values: Any) -> Any:
         """The function in fixed point without cryptography: weights rounded as the program rounds them."""
-        return self._oracle(values, self.plan.settings.weight_bits)
+        return self._oracle(values, fixed=True)
 
     def clear(self, *values: Any) -> Any:
         """The function in the clear, in float64, from the same graph."""
-        return self._oracle(values, None)
+        return self._oracle(values, fixed=False)
 
     def verify(self, *values: Any) -> Verification:
         """Run with new keys and compare each layer: in the clear, in fixed point, and encrypted."""
         secret, keys = self.keygen()
         entries = self._entries(values)
-        arguments = self.encrypt(secret, *values)
-        arguments = arguments if isinstance(arguments, tuple) else (arguments,)
-        return verify(self.plan, self.source, self.leaves, secret, keys, arguments, entries)
+        pairs = list(zip(self.source.graph.arguments, values, strict=True))
+        encrypted = self.encrypt(secret, *(v for a, v in pairs if isinstance(a, Encrypted)))
+        parts = iter(encrypted if isinstance(encrypted, tuple) else (encrypted,))
+        arguments = tuple(next(parts) if isinstance(a, Encrypted) else v for a, v in pairs)
+        return verify(
+            self.plan,
+            self._graph(values),
+            self.source.lowered.rounding,
+            self._circuit(arguments),
+            secret,
+            keys,
+            arguments,
+            entries,
+        )
 
     def __repr__(self) -> str:
         shapes = ", ".join(str(a.shape) for a in self._arguments)
@@ -151,21 +161,33 @@ class Program:
         return [a for a in self.source.graph.arguments if isinstance(a, Encrypted)]
 
     def _entries(self, values: tuple) -> list[np.ndarray]:
-        checked = [check_values(a, v) for a, v in zip(self._arguments, values, strict=True)]
-        axes = [a.batch_axis for a in self._arguments]
+        """Every argument as [size, sample]; plain ones are empty, for they are in the graph."""
+        described = self.source.graph.arguments
+        checked = [
+            check_values(a, v) if isinstance(a, Encrypted) else None
+            for a, v in zip(described, values, strict=True)
+        ]
+        axes = [getattr(a, "batch_axis", None) for a in described]
         sizes = [c.shape[x] for c, x in zip(checked, axes, strict=True) if x is not None]
         samples = max(sizes, default=1)
-        encrypted = iter(
-            entries_of(c, x, samples) for c, x in zip(checked, axes, strict=True)
-        )
-        arguments = self.source.graph.arguments
-        return [next(encrypted) if isinstance(a, Encrypted) else np.zeros((0, 0)) for a in arguments]
+        return [
+            np.zeros((0, 0)) if c is None else entries_of(c, x, samples)
+            for c, x in zip(checked, axes, strict=True)
+        ]
 
-    def _oracle(self, values: tuple, weight_bits: int | None) -> Any:
-        graph = self.source.graph
-        known = evaluate(graph, self._entries(values), weight_bits=weight_bits)
+    def _oracle(self, values: tuple, fixed: bool) -> Any:
+        graph = self._graph(values)
+        rounding = self.source.lowered.rounding if fixed else None
+        known = evaluate(graph, self._entries(values), rounding=rounding)
         outputs = [result_of(o, known).astype(o.dtype) for o in graph.outputs]
         return jax.tree.unflatten(graph.results, outputs)
+
+    def _graph(self, values: tuple) -> Graph:
+        """The graph for these values of the plain arguments."""
+        described = self.source.graph.arguments
+        pairs = zip(described, values, strict=True)
+        plain = [check_plain(a, v) for a, v in pairs if isinstance(a, Plain)]
+        return retrace(self.source, plain) if plain else self.source.graph
 
     def _encrypt(self, secret: SecretKey, argument: Encrypted, values: Any) -> EncryptedArray:
         array = check_values(argument, values)
@@ -184,7 +206,16 @@ class Program:
         data = jnp.stack(blocks)
         data = data.reshape(data.shape[0], *shape, *data.shape[2:])
         return EncryptedArray(
-            data, secret.key_id, self.params, self.params.depth, scale, argument.shape, axis, samples
+            data,
+            secret.key_id,
+            None,
+            self.params,
+            self.params.depth,
+            scale,
+            argument.shape,
+            axis,
+            samples,
+            argument.dtype,
         )
 
     def _check_parameters(self, holder: Any, what: str) -> None:
@@ -201,14 +232,16 @@ class Program:
                 f"evaluation keys from keygen(), then the encrypted arguments."
             )
         self._check_parameters(keys, "the evaluation keys")
-        if len(arguments) != len(self._arguments):
+        described = self.source.graph.arguments
+        if len(arguments) != len(described):
             raise ValueError(
-                f"the program was called with {len(arguments)} encrypted arguments and has "
-                f"{len(self._arguments)}; pass one EncryptedArray for each."
+                f"the program was called with {len(arguments)} arguments and has {len(described)}; pass "
+                f"one EncryptedArray for each encrypted argument, and each plain one as it is."
             )
-        for argument, described in zip(arguments, self._arguments, strict=True):
-            self._check_argument(argument, described)
-            check_same_key(keys, argument)
+        for argument, description in zip(arguments, described, strict=True):
+            if isinstance(description, Encrypted):
+                self._check_argument(argument, description)
+                check_same_key(keys, argument)
 
     def _check_argument(self, argument: Any, described: Encrypted) -> None:
         if not isinstance(argument, EncryptedArray):
@@ -226,30 +259,55 @@ class Program:
         if is_concrete(argument.data):
             check_residues(argument.data, self.params.level_moduli(argument.level), "the encrypted array")
 
-    def _collect(self, blocks: list[Ciphertext], samples: int) -> EncryptedArray:
-        first = blocks[0]
-        data = jnp.stack([block.data for block in blocks])
-        shape = (data.shape[1], self.plan.batch)
-        return EncryptedArray(
-            data, first.key_id, self.params, first.level, first.scale, shape, 1, samples
+    def _circuit(self, arguments: tuple) -> Circuit:
+        """The steps and leaves of this call: planned ones, or anew for the values of plain arguments."""
+        described = self.source.graph.arguments
+        plain = [
+            check_plain(a, v)
+            for a, v in zip(described, arguments, strict=True)
+            if isinstance(a, Plain)
+        ]
+        if plain:
+            return specialise(self.plan, self.source, plain)
+        return Circuit(
+            self.plan.steps, self.leaves, self.plan.outputs, self.source.graph.outputs
         )
 
-    def _nest(self, encrypted: list[EncryptedArray]) -> Any:
-        """Results nested like the function's; plain ones as they are."""
-        parts = iter(encrypted)
-        outputs = [
-            next(parts) if isinstance(o.value, Tensor) else jnp.asarray(o.value)
-            for o in self.source.graph.outputs
-        ]
-        return jax.tree.unflatten(self.source.graph.results, outputs)
 
-    def _decrypt(
-        self, secret: SecretKey, result: EncryptedArray, view: Tensor, dtype: Any
-    ) -> np.ndarray:
-        check_same_key(secret, result)
-        blocks = [decrypt_entries(secret, result.flat(b)) for b in range(result.data.shape[0])]
-        values = np.concatenate(blocks, 1)[:, : result.samples]
-        return view_values(view, values).astype(dtype)
+def _collect(blocks: Sequence[Ciphertext], samples: int, output: Output) -> EncryptedArray:
+    """One result's blocks with the view through which they are read."""
+    first, view = blocks[0], output.value
+    described = AffineView(
+        jnp.asarray(view.entries.astype(np.int32)),
+        jnp.asarray(view.multiplier.astype(np.float32)),
+        jnp.asarray(view.offset.astype(np.float32)),
+    )
+    return EncryptedArray(
+        jnp.stack([block.data for block in blocks]),
+        first.key_id,
+        described,
+        first.params,
+        first.level,
+        first.scale,
+        output.shape,
+        view.batch_axis,
+        samples,
+        output.dtype,
+    )
+
+
+def _decrypt(secret: SecretKey, result: EncryptedArray) -> np.ndarray:
+    """A result, or an encrypted argument, in the clear."""
+    check_same_key(secret, result)
+    blocks = [decrypt_entries(secret, result.flat(b)) for b in range(result.data.shape[0])]
+    values = np.concatenate(blocks, 1)[:, : result.samples]
+    shape = tuple(s for d, s in enumerate(result.shape) if d != result.batch_axis)
+    view = result.view or AffineView(
+        np.arange(len(values)).reshape(shape), np.ones(shape), np.zeros(shape)
+    )
+    arrays = (np.asarray(a) for a in (view.entries, view.multiplier, view.offset))
+    tensor = Tensor(-1, *arrays, result.batch_axis, result.samples)
+    return view_values(tensor, values).astype(result.dtype)
 
 
 def decrypt_entries(secret: SecretKey, ciphertext: Ciphertext) -> np.ndarray:

@@ -57,9 +57,16 @@ class _Refused:
 
 
 def trace(
-    function: Callable, arguments: Sequence[Encrypted | Plain], inputs: Any, batch: int
+    function: Callable,
+    arguments: Sequence[Encrypted | Plain],
+    inputs: Any,
+    batch: int,
+    plain: Sequence[np.ndarray],
 ) -> Graph:
     """Trace `function` on described arguments, given flat, nested as `inputs` says.
+
+    Args:
+        plain: the values of the plain arguments, in order.
 
     Raises:
         NotPolynomialError: with every operation that cannot be encrypted, its line and a substitute.
@@ -68,7 +75,11 @@ def trace(
     shapes = [_abstract(argument) for argument in arguments]
     closed, results = _jaxpr(function, jax.tree.unflatten(inputs, shapes))
     builder = Builder()
-    values = [_enter(builder, i, argument, batch) for i, argument in enumerate(arguments)]
+    known = iter(plain)
+    values = [
+        next(known) if isinstance(argument, Plain) else _enter(builder, i, argument, batch)
+        for i, argument in enumerate(arguments)
+    ]
     interpreter = _Interpreter(builder)
     outputs = interpreter.run(closed.jaxpr, closed.consts, values, "the traced function")
     if interpreter.refusals:
@@ -83,10 +94,7 @@ def trace(
 
 
 def _abstract(argument: Encrypted | Plain) -> jax.ShapeDtypeStruct:
-    if isinstance(argument, Plain):
-        array = np.asarray(argument.value)
-        return jax.ShapeDtypeStruct(array.shape, jax.dtypes.canonicalize_dtype(array.dtype))
-    return jax.ShapeDtypeStruct(argument.shape, argument.dtype)
+    return jax.ShapeDtypeStruct(tuple(argument.shape), argument.dtype)
 
 
 def _jaxpr(function: Callable, shapes: Any) -> tuple[Any, Any]:
@@ -102,10 +110,8 @@ def _jaxpr(function: Callable, shapes: Any) -> tuple[Any, Any]:
 
 
 def _enter(
-    builder: Builder, number: int, argument: Encrypted | Plain, batch: int
-) -> Tensor | np.ndarray:
-    if isinstance(argument, Plain):
-        return np.asarray(argument.value)
+    builder: Builder, number: int, argument: Encrypted, batch: int
+) -> Tensor:
     axis = argument.batch_axis
     shape = tuple(s for d, s in enumerate(argument.shape) if d != axis)
     size = int(np.prod(shape, dtype=np.int64))

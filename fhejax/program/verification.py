@@ -2,17 +2,20 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from fhejax import ckks
 from fhejax.ckks import Ciphertext, EvaluationKeys, SecretKey
+from fhejax.program.circuit import Circuit
+from fhejax.program.encrypted_array import EncryptedArray
 from fhejax.program.execute import run
 from fhejax.program.oracles import evaluate
 from fhejax.program.plan import Plan
 from fhejax.program.steps import Step
+from fhejax.program.trace import Graph
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,18 +60,20 @@ class Verification:
 
 def verify(
     plan: Plan,
-    source: Any,
-    leaves: tuple,
+    graph: Graph,
+    rounding: Mapping[int, tuple[float, ...]],
+    circuit: Circuit,
     secret: SecretKey,
     keys: EvaluationKeys,
     arguments: Sequence[Any],
     entries: list[np.ndarray],
 ) -> Verification:
     """Run the first block step by step, decrypting every value that a node of the graph stands for."""
-    clear = evaluate(source.graph, entries)
-    fixed = evaluate(source.graph, entries, weight_bits=plan.settings.weight_bits)
+    clear = evaluate(graph, entries)
+    fixed = evaluate(graph, entries, rounding=rounding)
     layers: list[Layer] = []
-    samples = min(arguments[0].samples, plan.params.slots)
+    encrypted = [a for a in arguments if isinstance(a, EncryptedArray)]
+    samples = min(encrypted[0].samples, plan.params.slots)
 
     def watch(number: int, step: Step, register: Ciphertext) -> None:
         if step.node >= 0:
@@ -76,7 +81,8 @@ def verify(
             rows = (clear[step.node][:, :samples], fixed[step.node][:, :samples])
             layers.append(_layer(step, *rows, found))
 
-    run(plan.steps, leaves, keys, [a.flat(0) for a in arguments], plan.outputs, watch)
+    flat = [a.flat(0) if isinstance(a, EncryptedArray) else None for a in arguments]
+    run(circuit.steps, circuit.leaves, keys, flat, circuit.registers, watch)
     return Verification(tuple(layers))
 
 

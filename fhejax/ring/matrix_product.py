@@ -23,7 +23,7 @@ _DIGIT_BITS = 8
 def weight_digits(bound: int, length: int, method: str) -> tuple[int, int]:
     """(digits, bits a digit) into which weights |w| <= bound are cut for exact sums of `length`.
 
-    float64: centred residues below 2**29 times digits of at most b bits, summed `length` times, stay
+    float64: residues below 2**30 times digits of at most b bits, summed `length` times, stay
     below 2**52. int8: balanced base-256 digits on both sides, summed in int32.
     """
     if method == "int8":
@@ -31,7 +31,7 @@ def weight_digits(bound: int, length: int, method: str) -> tuple[int, int]:
         while bound > 127 * (256**count - 1) // 255:
             count += 1
         return count, _DIGIT_BITS
-    room = _EXACT_BITS - 1 - 29 - max(length - 1, 1).bit_length()
+    room = _EXACT_BITS - 1 - 30 - max(length - 1, 1).bit_length()
     return (1 if bound < 2**room else -(-bound.bit_length() // (room - 1))), room - 1
 
 
@@ -51,7 +51,7 @@ def modular_matrix_product(
     bias: jax.Array | None = None,
     *,
     square: bool = False,
-    tile: int = 256,
+    tile: int = 128,
     method: str | None = None,
 ) -> jax.Array:
     """sum over k of weights[g, o, k] * x[entries[g, k, p]] mod q, exactly, in either domain.
@@ -139,29 +139,24 @@ def _horner(parts: list[jax.Array], bits: int, moduli: modular.Moduli) -> jax.Ar
     return result
 
 
-def _centred(x: jax.Array, q: jax.Array) -> jax.Array:
-    """Residues in [-q/2, q/2], int32."""
-    signed = x.astype(jnp.int32)
-    return jnp.where(signed > q >> 1, signed - q, signed)
-
-
 def _float_operand(x: jax.Array, moduli: modular.Moduli, square: bool) -> list[jax.Array]:
-    """Centred residues in float64, [entry, poly, column]; squared first if asked for.
+    """Residues in float64, [entry, poly, column]; squared first if asked for, and then centred.
 
-    A product of centred residues is a b - round(a b / q) q: the quotient from float64 (off by 2**-22 of
-    one at most), the remainder from the low 32 bits alone, since it is below 2**30 in magnitude.
+    A product of residues is a b - round(a b / q) q: the quotient from float64 (off by 2**-22 of one at
+    most), the remainder from the low 32 bits alone, since it is below 2**30 in magnitude.
     """
-    q = moduli.value.astype(jnp.int32)
     if not square:
-        return [_centred(x, q).astype(jnp.float64)]
-    twice = modular.add(x[:, 1], x[:, 1], moduli.value)
-    first, second, doubled = (_centred(part, q) for part in (x[:, 0], x[:, 1], twice))
+        return [x.astype(jnp.float64)]
+    q = moduli.value
     inverse = 1.0 / q.astype(jnp.float64)
 
     def multiply(a: jax.Array, b: jax.Array) -> jax.Array:
         quotient = jnp.round(a.astype(jnp.float64) * b.astype(jnp.float64) * inverse)
-        return (a * b - quotient.astype(jnp.int32) * q).astype(jnp.float64)
+        remainder = a * b - quotient.astype(jnp.int32).astype(jnp.uint32) * q
+        return remainder.astype(jnp.int32).astype(jnp.float64)
 
+    first, second = x[:, 0], x[:, 1]
+    doubled = modular.add(second, second, q)
     parts = [multiply(first, first), multiply(first, doubled), multiply(second, second)]
     return [jnp.stack(parts, 1)]
 
@@ -169,11 +164,10 @@ def _float_operand(x: jax.Array, moduli: modular.Moduli, square: bool) -> list[j
 def _float_product(
     weights: jax.Array, operands: list[jax.Array], moduli: modular.Moduli, bound: int
 ) -> jax.Array:
-    """Digits of the weights against centred residues in float64."""
+    """Digits of the weights against residues in float64."""
     count, bits = weight_digits(bound, weights.shape[-1], "float64")
-    q = moduli.value.astype(jnp.int32)
     parts = [
-        _float_remainder(jnp.einsum("gok,gkpn->gopn", digit.astype(jnp.float64), operands[0]), q)
+        _float_remainder(jnp.einsum("gok,gkpn->gopn", digit.astype(jnp.float64), operands[0]), moduli.value)
         for digit in _balanced_digits(weights, count, bits)
     ]
     return _horner(parts, bits, moduli)
@@ -181,11 +175,11 @@ def _float_product(
 
 def _float_remainder(x: jax.Array, q: jax.Array) -> jax.Array:
     """x mod q in [0, q) as uint32, for integers |x| < 2**53: the floored quotient is off by one
-    at most, and quotient times q stays below 2**53, hence exact."""
+    at most, and quotient times q stays below 2**53, hence exact. Branch-free: a select here halves
+    the speed on a CPU."""
     wide_q = q.astype(jnp.float64)
     remainder = (x - wide_q * jnp.floor(x * (1.0 / wide_q))).astype(jnp.int32)
-    remainder = jnp.where(remainder < 0, remainder + q, remainder)
-    return jnp.where(remainder >= q, remainder - q, remainder).astype(jnp.uint32)
+    return modular.fold(modular.fold(remainder.astype(jnp.uint32) + q, q << 1), q)
 
 
 def _digit_operands(x: jax.Array, moduli: modular.Moduli, square: bool) -> list[jax.Array]:

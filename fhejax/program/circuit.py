@@ -1,0 +1,72 @@
+"""What a call runs: the planned steps, or, where plain arguments come with the call, steps for them."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from fhejax.program.analyse import bounds, fold_shifts
+from fhejax.program.execute import encode_constants
+from fhejax.program.lower import Lowered, lower
+from fhejax.program.plan import Plan, dropped_primes, placed
+from fhejax.program.steps import Step
+from fhejax.program.trace import Graph, Output, trace
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Source:
+    """What compiling knew and a server of a fixed program does not need.
+
+    function and inputs: traced again for new plain arguments. limits: the bound of each node as planned.
+    """
+
+    function: Callable
+    inputs: Any
+    graph: Graph
+    lowered: Lowered
+    limits: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Circuit:
+    """Steps, their constants, the registers of the encrypted results, and how all results are read."""
+
+    steps: tuple[Step, ...]
+    leaves: tuple[jax.Array, ...]
+    registers: tuple[int, ...]
+    outputs: tuple[Output, ...]
+
+
+def retrace(source: Source, plain: Sequence[np.ndarray]) -> Graph:
+    """The graph for these plain arguments."""
+    graph = source.graph
+    return fold_shifts(trace(source.function, graph.arguments, source.inputs, graph.batch, plain))
+
+
+def specialise(plan: Plan, source: Source, plain: Sequence[np.ndarray]) -> Circuit:
+    """The circuit for these plain arguments, under the planned parameters and weight scales.
+
+    Raises:
+        ValueError: when the values make a circuit that the plan does not hold.
+    """
+    graph = retrace(source, plain)
+    kinds = [type(node) for node in graph.nodes]
+    same = kinds == [type(node) for node in source.graph.nodes]
+    limits = bounds(graph)
+    params = plan.params
+    lowered = lower(
+        graph,
+        limits,
+        plan.settings,
+        dropped_primes(params),
+        source.lowered.factors if same else None,
+    )
+    if lowered.drops > params.depth or lowered.base_bits > source.lowered.base_bits + 0.5:
+        raise ValueError(
+            "the plain arguments of this call make values larger than the program was planned for, which "
+            "could overflow; compile with a range for them that holds these values at their largest."
+        )
+    steps, registers = placed(graph, lowered, params.depth)
+    return Circuit(steps, encode_constants(lowered.constants, params), registers, graph.outputs)
