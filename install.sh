@@ -10,7 +10,7 @@ works() {
 }
 
 find_python() {
-    for candidate in ${PYTHON:-} python3.13 python3.12 python3.11 python3 python; do
+    for candidate in "${PYTHON:-python3.13}" python3.13 python3.12 python3.11 python3 python; do
         if works "$candidate"; then
             echo "$candidate"
             return

@@ -28,6 +28,7 @@ class Arguments(pipeline.Options):
 
     epochs: int = 40
     seed: int = 0
+    precision_bits: float = 8.0
 
 
 def main(arguments: Arguments) -> dict[str, Any]:

@@ -80,8 +80,8 @@ def _caption(shown: int, wrong: int) -> str:
         wrong, f", the last {wrong} of them mistakes"
     )
     return (
-        f"{shown} test images{mistakes}. Below each: the label found in the clear, and in bold the "
-        "one found encrypted; red is wrong."
+        f"{shown} test images{mistakes}. Below each: the label in the clear and, in bold, "
+        "encrypted; red is wrong."
     )
 
 

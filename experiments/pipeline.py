@@ -141,13 +141,16 @@ def compile_network(
     network: nn.Network, experiment: Experiment, options: Options
 ) -> fhejax.Program:
     """Plan the network for batches of the experiment; 64 training images predict the precision."""
-    return fhejax.compile(
-        nn.inference_view(network),
-        fhejax.Encrypted((experiment.batch, *network.image_shape), range=(0, 1)),
-        precision_bits=options.precision_bits,
-        sample=experiment.dataset.train_images[: min(64, experiment.batch)],
-        insecure_log_degree=options.insecure_log_degree,
-    )
+    try:
+        return fhejax.compile(
+            nn.inference_view(network),
+            fhejax.Encrypted((experiment.batch, *network.image_shape), range=(0, 1)),
+            precision_bits=options.precision_bits,
+            sample=experiment.dataset.train_images[: min(64, experiment.batch)],
+            insecure_log_degree=options.insecure_log_degree,
+        )
+    except fhejax.TooDeepError as error:
+        raise SystemExit(str(error)) from error
 
 
 def infer(

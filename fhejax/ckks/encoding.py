@@ -8,6 +8,7 @@ ring f_(2N-i) = -f_i and f_N = 0, and all values are real.
 
 import functools
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -127,6 +128,26 @@ def _slot_positions(ring: Ring) -> tuple[np.ndarray, np.ndarray]:
     return source, conjugated
 
 
+def _batched_wide(transform: Callable[[jax.Array], jax.Array]) -> Callable[[jax.Array], jax.Array]:
+    """`transform` of the last axis, under vmap too.
+
+    JAX batches a jitted function outside of the scope of `wide`, and would convert what a Fourier
+    transform is given to complex64 there.
+    """
+    function = jax.custom_batching.custom_vmap(transform)
+
+    @function.def_vmap
+    def batch(_size: int, _batched: list[bool], x: jax.Array) -> tuple[jax.Array, bool]:
+        with jax.enable_x64(True):
+            return function(x), True
+
+    return function
+
+
+_fft = _batched_wide(lambda x: jnp.fft.fft(x))
+_ifft = _batched_wide(lambda x: jnp.fft.ifft(x))
+
+
 def _root_powers(ring: Ring, sign: int) -> np.ndarray:
     """zeta^(sign i) for 0 <= i < M, complex128."""
     half = ring.root_order // 2
@@ -139,7 +160,7 @@ def _slots_to_coefficients(values: jax.Array, ring: Ring) -> jax.Array:
     spread = jnp.take(values.astype(jnp.complex128), source, axis=-1)
     spread = jnp.where(conjugated, jnp.conj(spread), spread)
     half = ring.root_order // 2
-    transformed = jnp.fft.fft(spread)[..., : ring.degree]
+    transformed = _fft(spread)[..., : ring.degree]
     return (transformed * (_root_powers(ring, -1)[: ring.degree] / half)).real
 
 
@@ -150,7 +171,7 @@ def _coefficients_to_slots(coefficients: jax.Array, ring: Ring) -> jax.Array:
         mirrored = -jnp.flip(coefficients[..., 1:], -1)
         zero = jnp.zeros_like(coefficients[..., :1])
         coefficients = jnp.concatenate([coefficients, zero, mirrored], -1)
-    values = jnp.fft.ifft(coefficients.astype(jnp.complex128) * _root_powers(ring, 1)) * half
+    values = _ifft(coefficients.astype(jnp.complex128) * _root_powers(ring, 1)) * half
     slots = jnp.take(values, (ring.slot_exponents() // 2).astype(np.int32), axis=-1)
     return slots.real if ring.conjugate_invariant else slots
 

@@ -1,7 +1,5 @@
 """Encryption under a secret or a public key, seeded ciphertexts, and decryption."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 

@@ -7,12 +7,7 @@ import math
 
 from fhejax.ckks.noise import fresh_deviation, rescale_deviation
 from fhejax.ckks.scale import Scale
-from fhejax.ckks.security import (
-    SecurityError,
-    check_security,
-    maximum_modulus_bits,
-    security_level,
-)
+from fhejax.ckks.security import check_security, maximum_modulus_bits, security_level
 from fhejax.ring import Ring, check_ring, modulus_bits, ntt_primes
 
 _PRIME_BITS = 30
@@ -109,7 +104,7 @@ class Parameters:
             scale_bits = _attainable_bits(ring, wished)
             try:
                 return make_parameters(ring, [scale_bits] * depth, scale_bits, security=security)
-            except SecurityError as error:
+            except ValueError as error:  # not secure, or too few primes
                 found = f"at N = 2**{log_degree}: {str(error).rstrip('.')}"
         raise ValueError(
             f"depth {depth} at {precision_bits} bits with {slots} slots was asked for; no ring up to "

@@ -37,6 +37,26 @@ def fold_shifts(graph: Graph) -> Graph:
     return dataclasses.replace(graph, nodes=tuple(nodes))
 
 
+def check_finite(graph: Graph) -> None:
+    """Refuse weights that are NaN or infinite.
+
+    Raises:
+        ValueError: with the line that uses them.
+    """
+    for node in graph.nodes:
+        arrays = [getattr(node, name, None) for name in ("weights", "bias", "shift", "shifts")]
+        flat = [a for item in arrays for a in (item if isinstance(item, tuple) else (item,))]
+        if not all(a is None or np.isfinite(a).all() for a in flat):
+            raise ValueError(f"{node.label} has NaN or infinite weights; look at how they were trained.")
+    for output in graph.outputs:
+        view = output.value
+        if isinstance(view, Tensor) and not np.isfinite([view.multiplier, view.offset]).all():
+            raise ValueError(
+                "a result of the function is scaled or shifted by NaN or infinite weights; look at how "
+                "they were trained."
+            )
+
+
 def consumers(graph: Graph) -> tuple[tuple[int, ...], ...]:
     """For each node the nodes that read it, and -1 where a result does."""
     readers: list[list[int]] = [[] for _ in graph.nodes]

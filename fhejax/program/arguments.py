@@ -63,6 +63,7 @@ def describe(argument: Any) -> "Encrypted | Plain":
         argument = Encrypted(tuple(argument.shape), dtype=argument.dtype)
     if isinstance(argument, Plain):
         _check_range(argument.range, "a plain")
+        _check_is_shape(argument.shape)
         return argument
     if not isinstance(argument, Encrypted):
         raise TypeError(
@@ -77,8 +78,20 @@ def describe(argument: Any) -> "Encrypted | Plain":
     return argument
 
 
+def _check_is_shape(shape: Any) -> None:
+    if not isinstance(shape, tuple) or not all(isinstance(n, (int, np.integer)) for n in shape):
+        raise TypeError(
+            f"an argument has the shape {shape!r}; a shape is a tuple of whole numbers, such as (8192, 10)."
+        )
+
+
 def _check_range(bounds: tuple[float, float], kind: str) -> None:
-    low, high = bounds
+    try:
+        low, high = map(float, bounds)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"{kind} argument has the range {bounds!r}; a range is a pair of numbers (low, high)."
+        ) from None
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ValueError(
             f"{kind} argument has the range ({low}, {high}); it needs finite low < high, the values that "
@@ -88,6 +101,7 @@ def _check_range(bounds: tuple[float, float], kind: str) -> None:
 
 def _check_encrypted(argument: Encrypted) -> None:
     _check_range(argument.range, "an encrypted")
+    _check_is_shape(argument.shape)
     axis = argument.batch_axis
     if axis is not None and not -len(argument.shape) <= axis < len(argument.shape):
         raise ValueError(
@@ -109,7 +123,7 @@ def check_values(argument: Encrypted, values: Any) -> np.ndarray:
     Fewer samples than planned are accepted (and padded later); more are refused.
     """
     array = np.asarray(values)
-    if array.dtype.kind not in "fiub":
+    if array.dtype.kind not in "fiub" and not jnp.issubdtype(array.dtype, jnp.floating):
         raise TypeError(
             f"values of dtype {array.dtype} were to be encrypted; real numbers are needed."
         )
@@ -139,6 +153,8 @@ def check_plain(argument: Plain, values: Any) -> np.ndarray:
             "multiplies by, so call the program directly, or close the jitted function over the value."
         )
     array = np.asarray(values)
+    if array.dtype.kind not in "fiub" and not jnp.issubdtype(array.dtype, jnp.floating):
+        raise TypeError(f"a plain argument holds {array.dtype}; real numbers are needed.")
     low, high = argument.range
     if array.shape != tuple(argument.shape) or not np.isfinite(array).all():
         raise ValueError(

@@ -7,12 +7,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from fhejax.program.analyse import bounds, fold_shifts
+from fhejax.program.analyse import bounds, check_finite, fold_shifts
 from fhejax.program.arguments import Encrypted, Plain, check_values, describe
-from fhejax.program.execute import encode_constants
-from fhejax.program.oracles import entries_of
-from fhejax.program.plan import make_plan
 from fhejax.program.circuit import Source
+from fhejax.program.execute import encode_constants
+from fhejax.program.graph import Tensor
+from fhejax.program.oracles import sample_entries
+from fhejax.program.plan import make_plan
 from fhejax.program.program import Program
 from fhejax.program.trace import Graph, trace
 
@@ -57,8 +58,9 @@ def compile(  # noqa: A001 - the verb of the field, always used as fhejax.compil
         )
     plain = [a.placeholder(i) for i, a in enumerate(described) if isinstance(a, Plain)]
     graph = fold_shifts(trace(function, described, nesting, _batch(described), plain))
-    if not graph.nodes or all(isinstance(o.value, np.ndarray) for o in graph.outputs):
+    if not any(isinstance(o.value, Tensor) for o in graph.outputs):
         raise ValueError("no result of the function depends on an encrypted argument; nothing to do.")
+    check_finite(graph)
     plan, lowered = make_plan(
         graph,
         _sample(graph, sample),
@@ -87,13 +89,7 @@ def _batch(arguments: Sequence[Encrypted | Plain]) -> int:
 def _sample(graph: Graph, given: Any) -> list[np.ndarray]:
     """Typical arguments as entries, [size, sample] for each argument."""
     if given is not None:
-        given = given if isinstance(given, tuple) else (given,)
-        return [
-            entries_of(check_values(a, v), a.batch_axis, _count(given, graph))
-            if isinstance(a, Encrypted)
-            else np.zeros((0, 0))
-            for a, v in zip(graph.arguments, given, strict=True)
-        ]
+        return _given_sample(graph, given if isinstance(given, tuple) else (given,))
     generator = np.random.default_rng(0)
     count = min(_SAMPLES, max(1, graph.batch)) if graph.batch > 1 else 1
     samples = []
@@ -109,8 +105,13 @@ def _sample(graph: Graph, given: Any) -> list[np.ndarray]:
     return samples
 
 
-def _count(given: tuple, graph: Graph) -> int:
-    for argument, values in zip(graph.arguments, given, strict=True):
-        if isinstance(argument, Encrypted) and argument.batch_axis is not None:
-            return np.shape(values)[argument.batch_axis]
-    return 1
+def _given_sample(graph: Graph, given: tuple) -> list[np.ndarray]:
+    encrypted = [a for a in graph.arguments if isinstance(a, Encrypted)]
+    if len(given) != len(encrypted):
+        raise ValueError(
+            f"sample holds {len(given)} arrays, and the function has {len(encrypted)} encrypted arguments; "
+            f"give one typical array for each, as a tuple."
+        )
+    checked = [check_values(a, v) for a, v in zip(encrypted, given, strict=True)]
+    entries = iter(sample_entries(encrypted, checked))
+    return [next(entries) if isinstance(a, Encrypted) else np.zeros((0, 0)) for a in graph.arguments]

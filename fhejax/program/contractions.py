@@ -4,12 +4,14 @@ dot_general, convolution, sums and average pooling each become entries[g, k, p] 
 in a sum) and weights[g, o, k] (what multiplies them).
 """
 
+import dataclasses
 import itertools
 from collections.abc import Callable
 
 import numpy as np
 
 from fhejax.program.graph import Builder, Linear, Tensor
+from fhejax.program.structure import single_sample
 
 _WIDEST_BAND = 512
 _THINNEST_EFFICIENT = 16
@@ -29,6 +31,7 @@ def linear(
         A view with arrays of shape [g, o, p].
     """
     offset = np.einsum("gok,gkp->gop", weights, patches.offset)
+    patches, common = _common_factor(patches)
     entries, factors = patches.entries, np.where(patches.entries < 0, np.nan, patches.multiplier)
     lowest = np.nanmin(np.where(np.isnan(factors), np.inf, factors), 2)
     highest = np.nanmax(np.where(np.isnan(factors), -np.inf, factors), 2)
@@ -48,7 +51,17 @@ def linear(
         )
         result = builder.fresh(node, tensor, (groups, positions, weights.shape[1]))
         result = result.view(lambda a: a.transpose(0, 2, 1))
-    return result.affine(scale, offset)
+    return result.affine(scale * common, offset)
+
+
+def _common_factor(patches: Tensor) -> tuple[Tensor, np.ndarray | float]:
+    """Factors that differ between positions, but not within a sum, are left to its result, [g, 1, p]."""
+    alive = patches.entries >= 0
+    factors = np.where(alive, patches.multiplier, np.inf).min(1, keepdims=True)
+    common = np.where(np.isfinite(factors) & (factors != 0), factors, 1.0)
+    if (common == common[:1, :, :1]).all() or (alive & (patches.multiplier != common)).any():
+        return patches, 1.0
+    return dataclasses.replace(patches, multiplier=np.ones(patches.multiplier.shape)), common
 
 
 def _linear_node(
@@ -106,7 +119,7 @@ def _unions(entries: np.ndarray, width: int) -> list[np.ndarray]:
 def _join(entries: np.ndarray, weights: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
     groups, _, positions = entries.shape
     unions = _unions(entries, width)
-    longest = max(len(u) for u in unions)
+    longest = max(1, *(len(u) for u in unions))
     joined = np.full((len(unions), longest, 1), -1, np.int64)
     matrix = np.zeros((len(unions), weights.shape[1], width, longest))
     runs = positions // width
@@ -134,7 +147,12 @@ def dot_general(
     own_batch, other_batch = (
         (first_batch, second_batch) if encrypted_first else (second_batch, first_batch)
     )
-    if tensor.batch_axis in (*own, *own_batch):
+    if tensor.batch_axis is not None and tensor.batch_axis in own_batch:
+        raise ValueError(
+            "a matrix product with other weights for each sample of the batch; use the same weights for "
+            "all samples, or encrypt them and write products and sums"
+        )
+    if tensor.batch_axis is not None and tensor.batch_axis in own:
         raise ValueError(
             "a matrix product sums over the batch axis, which lies in the slots; that needs slot sums, "
             "which this packing does not have"
@@ -156,7 +174,7 @@ def dot_general(
     weights = plain.transpose(*other_batch, *other_free, *other)
     weights = weights.reshape(_size(groups), _size(outputs), _size(length))
     result = linear(builder, tensor, patches, weights)
-    result = result.view(lambda a: a.reshape(*groups, *outputs, *positions))
+    result = result.view(lambda a: a.reshape((*groups, *outputs, *positions)))
     return _order_dot(result, tensor, free, groups, outputs, positions, encrypted_first)
 
 
@@ -297,6 +315,8 @@ def reduce_sum(builder: Builder, tensor: Tensor, axes: tuple[int, ...]) -> Tenso
     Raises:
         ValueError: when it runs over the samples.
     """
+    if tensor.batch_axis in axes and tensor.batch == 1:
+        tensor = single_sample(tensor)
     if tensor.batch_axis in axes:
         raise ValueError(
             "a sum runs over the batch axis, which lies in the slots; that needs slot sums, which this "

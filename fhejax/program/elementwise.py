@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fhejax.program.graph import Builder, Combine, Multiply, Square, Tensor, in_node_order
-from fhejax.program.structure import without_batch
+from fhejax.program.structure import as_batch, single_sample, without_batch
 
 Operand = Any
 
@@ -35,7 +35,7 @@ def _spread(x: Tensor, y: Operand) -> Tensor:
         return x
     axis = x.batch_axis
     if axis is not None and shape[axis] != x.batch:
-        raise ValueError(f"operands of shapes {x.shape} and {shape} widen the batch axis")
+        x, axis = single_sample(x), None
     reduced = tuple(s for d, s in enumerate(shape) if d != axis)
     return x.view(lambda a: np.broadcast_to(a, reduced))
 
@@ -44,21 +44,9 @@ def _same_samples(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Give a value that all samples share (batch_axis None) the other's batch axis."""
     if x.batch_axis == y.batch_axis:
         return x, y
-    if x.batch_axis is None:
-        return _as_batch(x, y), y
-    if y.batch_axis is None:
-        return x, _as_batch(y, x)
+    if None in (x.batch_axis, y.batch_axis):
+        return as_batch(x, y), as_batch(y, x)
     raise ValueError("two arrays whose samples lie along different axes meet elementwise")
-
-
-def _as_batch(shared: Tensor, like: Tensor) -> Tensor:
-    if shared.entries.ndim == like.entries.ndim + 1:
-        axis = like.batch_axis
-        first = shared.entries.take([0], axis)
-        if not (shared.entries == first).all():
-            raise ValueError("an encrypted value differs along the batch axis without lying in slots")
-        shared = shared.view(lambda a: a.take(0, axis))
-    return dataclasses.replace(shared, batch_axis=like.batch_axis, batch=like.batch)
 
 
 def _add_encrypted(builder: Builder, x: Tensor, y: Tensor) -> Tensor:
@@ -120,13 +108,15 @@ def power(builder: Builder, x: Tensor, exponent: int) -> Tensor:
         raise ValueError(
             "a negative or zero power of an encrypted value is no polynomial; use fhejax.approx to fit 1/x"
         )
-    if exponent == 1:
-        return x
-    if exponent == 2:
-        return square(builder, x)
-    half = power(builder, x, exponent // 2)
-    whole = square(builder, half)
-    return multiply(builder, whole, x) if exponent % 2 else whole
+    powers = {1: x}
+
+    def need(n: int) -> Tensor:
+        if n not in powers:
+            half = need((n + 1) // 2)
+            powers[n] = multiply(builder, half, need(n // 2)) if n % 2 else square(builder, half)
+        return powers[n]
+
+    return need(exponent)
 
 
 def divide(builder: Builder, x: Operand, y: Operand) -> Tensor:
@@ -135,4 +125,7 @@ def divide(builder: Builder, x: Operand, y: Operand) -> Tensor:
         raise ValueError(
             "division by an encrypted value; multiply by a polynomial for 1/x fitted with fhejax.approx"
         )
-    return multiply(builder, x, 1.0 / np.asarray(y, np.float64))
+    divisor = np.asarray(y, np.float64)
+    if not divisor.all():
+        raise ValueError("a division by a plain zero; leave out what is divided by zero")
+    return multiply(builder, x, 1.0 / divisor)

@@ -133,9 +133,15 @@ def _scale_entries(x: Ciphertext, residues: jax.Array) -> jax.Array:
 
 def _combine(step: Step, sources, leaves, keys, arguments) -> Ciphertext:
     terms = _scaled_terms(step, sources, leaves)
-    modulus = constants(sources[0].moduli).value
-    data = functools.reduce(lambda x, y: modular.add(x, y, modulus), terms)
+    data = _add_terms(terms, sources[0].moduli)
     return sources[0].replace(data=data, scale=step.scale)
+
+
+@functools.partial(jax.jit, static_argnames="moduli")
+@wide
+def _add_terms(terms: list[jax.Array], moduli: tuple[int, ...]) -> jax.Array:
+    modulus = constants(moduli).value
+    return functools.reduce(lambda x, y: modular.add(x, y, modulus), terms)
 
 
 def _concatenate(step: Step, sources, leaves, keys, arguments) -> Ciphertext:

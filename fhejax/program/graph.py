@@ -133,9 +133,9 @@ class Tensor:
         """factor * self + term, for plain arrays that broadcast to the shape without the batch."""
         shape = self.entries.shape
         factor, term = (np.broadcast_to(np.asarray(a, np.float64), shape) for a in (factor, term))
-        return dataclasses.replace(
-            self, multiplier=self.multiplier * factor, offset=self.offset * factor + term
-        )
+        with np.errstate(invalid="ignore"):  # infinite weights are refused once all is traced
+            offset = self.offset * factor + term
+            return dataclasses.replace(self, multiplier=self.multiplier * factor, offset=offset)
 
     def same_values(self, other: "Tensor") -> bool:
         """Whether both views are of the same numbers."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from fhejax.program.arguments import Encrypted
 from fhejax.program.graph import (
     Combine,
     Concatenate,
@@ -45,7 +46,8 @@ def evaluate(
     values: list[Values] = []
     for number, node in enumerate(graph.nodes):
         factors = rounding.get(number) if rounding else None
-        result = _node(node, values, arguments, factors)
+        with np.errstate(over="ignore", invalid="ignore"):
+            result = _node(node, values, arguments, factors)
         if noise and noise.get(number):
             result = result + noise[number] * generator.standard_normal(result.shape)
         values.append(result)
@@ -118,6 +120,23 @@ def entries_of(array: np.ndarray, batch_axis: int | None, samples: int) -> Value
     return moved.reshape(-1, moved.shape[-1])
 
 
+def sample_entries(arguments: Sequence[Encrypted], arrays: Sequence[np.ndarray]) -> list[Values]:
+    """Encrypted arguments as [size, sample], all with the same samples.
+
+    Raises:
+        ValueError: when they hold different numbers of samples.
+    """
+    axes = [argument.batch_axis for argument in arguments]
+    counts = {a.shape[x] for a, x in zip(arrays, axes, strict=True) if x is not None}
+    if len(counts) > 1:
+        raise ValueError(
+            f"the arguments hold {sorted(counts)} samples; samples lie in the same slots, so give every "
+            f"argument the same number."
+        )
+    samples = max(counts, default=1)
+    return [entries_of(a, x, samples) for a, x in zip(arrays, axes, strict=True)]
+
+
 def result_of(output: Output, values: Sequence[Values]) -> np.ndarray:
     """An output in its own shape, from the values of its node, [size, sample]."""
     value = output.value
@@ -133,3 +152,8 @@ def view_values(view: Tensor, node_values: Values) -> np.ndarray:
     if view.batch_axis is None:
         return array[..., 0]
     return np.moveaxis(array, -1, view.batch_axis)
+
+
+def view_difference(view: Tensor, difference: Values) -> np.ndarray:
+    """How a difference in a node's values shows through a view."""
+    return view.multiplier[..., None] * _taken(difference, view.entries)

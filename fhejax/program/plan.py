@@ -12,17 +12,18 @@ from fhejax.ckks.security import maximum_modulus_bits
 from fhejax.program.analyse import bounds, depth
 from fhejax.program.graph import Linear, Tensor
 from fhejax.program.lower import Lowered, Settings, lower
-from fhejax.program.oracles import evaluate, result_of
+from fhejax.program.oracles import evaluate, result_of, view_difference
 from fhejax.program.steps import Step
 from fhejax.program.trace import Graph
 from fhejax.ring import Ring
 
 _LOG_DEGREES = range(12, 17)
 _INPUT_BITS = (14, 16, 18, 20, 22, 24, 26, 28)
-_WEIGHT_BITS = (7, 8, 9, 10, 11, 12, 13)
+_WEIGHT_BITS = (7, 8, 9, 10, 11, 12, 13, 14, 15)
 _WORKING_BITS = (18, 20, 22, 24, 26, 28)
 _PRIME_BITS = (30, 28, 26, 24, 22)
 _SPECIAL_BITS = 30
+_DIGIT_SIZE = 1  # relinearised values have the scale of a square, far above the key switch's noise
 
 # Predicted nanoseconds on two CPU cores, fitted to benchmarks/kernels.py
 _MULTIPLY_ADD = 0.02
@@ -87,12 +88,12 @@ def make_plan(
         TooDeepError: with the depth, the limit and what would help.
     """
     limits = bounds(graph)
-    clear = evaluate(graph, sample)
+    predictor = _Predictor(graph, sample)
     best = "none fits in a modulus that is secure"
     best_bits = -math.inf
     for cost, settings, blocks in _candidates(graph, limits, security, log_degree):
         virtual = lower(graph, limits, settings)
-        bits = _predicted_bits(graph, sample, clear, settings, virtual)
+        bits = predictor.bits(settings, virtual)
         if bits >= precision_bits:
             return _build(graph, limits, settings, security, blocks, bits, cost)
         if bits > best_bits:
@@ -164,24 +165,53 @@ def _cost(graph: Graph, lowered: Lowered, settings: Settings) -> float:
     return total * 1e-9
 
 
-def _predicted_bits(
-    graph: Graph,
-    sample: Sequence[np.ndarray],
-    clear: list[np.ndarray],
-    settings: Settings,
-    lowered: Lowered,
-) -> float:
-    """-log2 of the relative root mean square error, with weights rounded and noise injected."""
-    noisy = evaluate(graph, sample, rounding=lowered.rounding, noise=lowered.noise)
-    worst = math.inf
-    for output in graph.outputs:
-        if not isinstance(output.value, Tensor):
-            continue
-        expected, found = result_of(output, clear), result_of(output, noisy)
-        error = float(np.sqrt(np.mean((found - expected) ** 2)))
-        size = float(np.sqrt(np.mean(expected**2)))
-        worst = min(worst, math.log2(size / error) if error and size else 60.0)
-    return worst
+class _Predictor:
+    """Predicts the output's error from few evaluations: one for each number of weight bits, and one for each
+    node that gains noise, whose effect on the output is linear while it is small."""
+
+    def __init__(self, graph: Graph, sample: Sequence[np.ndarray]) -> None:
+        self.graph, self.sample = graph, sample
+        self.values = evaluate(graph, sample)
+        self.rounded: dict[int, np.ndarray] = {}
+        self.gains: dict[int, np.ndarray] = {}
+        self.sizes = self._outputs(self.values)
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def bits(self, settings: Settings, lowered: Lowered) -> float:
+        """-log2 of the error's root mean square over that of the worst output."""
+        variance = self._rounding(settings.weight_bits, lowered) ** 2
+        for node, deviation in lowered.noise.items():
+            variance = variance + (self._gain(node) * deviation) ** 2
+        relative = np.sqrt(variance) / np.where(self.sizes > 0, self.sizes, 1.0)
+        return float(-np.log2(max(relative.max(initial=0.0), 2.0**-60)))
+
+    def _outputs(self, values: list[np.ndarray]) -> np.ndarray:
+        """Root mean square of each encrypted output."""
+        views = [o for o in self.graph.outputs if isinstance(o.value, Tensor)]
+        return np.array([np.sqrt(np.mean(result_of(o, values) ** 2)) for o in views])
+
+    def _error(self, values: list[np.ndarray]) -> np.ndarray:
+        difference = [found - clear for found, clear in zip(values, self.values, strict=True)]
+        views = [o for o in self.graph.outputs if isinstance(o.value, Tensor)]
+        errors = []
+        for output in views:
+            scaled = view_difference(output.value, difference[output.value.node])
+            errors.append(np.sqrt(np.mean(scaled**2)))
+        return np.array(errors)
+
+    def _rounding(self, weight_bits: int, lowered: Lowered) -> np.ndarray:
+        if weight_bits not in self.rounded:
+            found = evaluate(self.graph, self.sample, rounding=lowered.rounding)
+            self.rounded[weight_bits] = self._error(found)
+        return self.rounded[weight_bits]
+
+    def _gain(self, node: int) -> np.ndarray:
+        """Output error for each unit of noise at a node."""
+        if node not in self.gains:
+            step = 1e-4 * (float(np.sqrt(np.mean(self.values[node] ** 2))) or 1.0)
+            found = evaluate(self.graph, self.sample, noise={node: step})
+            self.gains[node] = self._error(found) / step
+        return self.gains[node]
 
 
 def _build(
@@ -200,14 +230,14 @@ def _build(
         settings.input_bits,
         base_bits=virtual.base_bits,
         key_switching=virtual.relinearises,
-        digit_size=_digit_size(virtual, settings, security),
+        digit_size=_DIGIT_SIZE,
         security=security,
     )
     top = params.depth
     lowered = lower(graph, limits, settings, dropped_primes(params))
     steps, registers = placed(graph, lowered, top)
     encrypted = [o.value for o in graph.outputs if isinstance(o.value, Tensor)]
-    largest = max((limits[view.node] for view in encrypted), default=0.0)
+    largest = max(float((limits[v.node] * abs(v.multiplier) + abs(v.offset)).max()) for v in encrypted)
     plan = Plan(
         params, settings, steps, registers, blocks, graph.batch, depth(graph), bits, cost, largest
     )
@@ -230,13 +260,4 @@ def placed(graph: Graph, lowered: Lowered, top: int) -> tuple[tuple[Step, ...], 
     steps = tuple(dataclasses.replace(s, level=top + s.level) for s in lowered.steps)
     views = [o.value for o in graph.outputs if isinstance(o.value, Tensor)]
     return steps, tuple(lowered.registers[view.node].step for view in views)
-
-
-def _digit_size(lowered: Lowered, settings: Settings, security: int) -> int:
-    """Primes in a key-switching digit: two where the modulus has room for a P as large, else one."""
-    if not security:
-        return 2
-    limit = maximum_modulus_bits(settings.ring.degree, security)
-    used = lowered.base_bits + lowered.drops * settings.prime_bits
-    return 2 if used + 65.5 <= limit else 1
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from fhejax.program.elementwise import multiply, square, subtract
 from fhejax.program.graph import Builder, Combine, Tensor
+from fhejax.program.structure import without_batch
 
 _LARGEST_SHIFT = 64.0
 
@@ -43,7 +44,7 @@ def _channel_coefficients(coefficients: np.ndarray, x: Tensor) -> list[np.ndarra
     channels = coefficients.shape[:-1]
     full = coefficients.reshape(*[1] * (len(x.shape) - len(channels)), *channels, -1)
     if x.batch_axis is not None:
-        full = np.take(full, 0, x.batch_axis)
+        full = without_batch(full, x)
     return [np.broadcast_to(full[..., k], x.entries.shape) for k in range(coefficients.shape[-1])]
 
 
@@ -67,7 +68,7 @@ def _chebyshev_sum(builder: Builder, t: Tensor, table: list[np.ndarray]) -> Tens
         return subtract(builder, multiply(builder, x, y).affine(2.0, 0.0), difference)
 
     basis = _basis(t, [k for k in range(1, len(table)) if table[k].any()], double, join)
-    terms = [basis[k].affine(table[k], 0.0) for k in range(1, len(table)) if table[k].any()]
+    terms = [(basis[k], table[k]) for k in range(1, len(table)) if table[k].any()]
     return combine(builder, terms).affine(1.0, table[0])
 
 
@@ -88,13 +89,16 @@ def _basis(t: Tensor, wanted: list[int], double: Callable, join: Callable) -> di
     return basis
 
 
-def combine(builder: Builder, terms: list[Tensor]) -> Tensor:
-    """The sum of several views in one node, so that their weights are aligned once."""
+def combine(builder: Builder, terms: list[tuple[Tensor, np.ndarray]]) -> Tensor:
+    """The sum of several views times plain numbers in one node, so that their weights are aligned once."""
     if len(terms) == 1:
-        return terms[0]
-    rows = [builder.row_major(term) for term in terms]
-    weights = tuple(row.multiplier.reshape(-1) for row in rows)
+        return terms[0][0].affine(terms[0][1], 0.0)
+    rows = [builder.row_major(term) for term, _ in terms]
+    factors = [factor for _, factor in terms]
+    weights = tuple((r.multiplier * f).reshape(-1) for r, f in zip(rows, factors, strict=True))
     first = rows[0]
     node = Combine(tuple(r.node for r in rows), weights, first.entries.size, builder.label)
     total = builder.fresh(node, first, first.entries.shape)
-    return dataclasses.replace(total, offset=sum(row.offset for row in rows))
+    return dataclasses.replace(
+        total, offset=sum(r.offset * f for r, f in zip(rows, factors, strict=True))
+    )

@@ -18,7 +18,13 @@ from fhejax.program.circuit import Circuit, Source, retrace, specialise
 from fhejax.program.encrypted_array import AffineView, EncryptedArray
 from fhejax.program.execute import run
 from fhejax.program.graph import Tensor
-from fhejax.program.oracles import entries_of, evaluate, result_of, view_values
+from fhejax.program.oracles import (
+    entries_of,
+    evaluate,
+    result_of,
+    sample_entries,
+    view_values,
+)
 from fhejax.program.plan import Plan
 from fhejax.program.report import report
 from fhejax.program.trace import Graph, Output
@@ -27,9 +33,8 @@ from fhejax.program.verification import Verification, verify
 _ENCRYPT_TOGETHER = 64
 
 
-
 @jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True, repr=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Program:
     """A compiled function: a pytree whose leaves are the encoded weights.
 
@@ -69,21 +74,21 @@ class Program:
 
         Args:
             secret: from `keygen` of this program.
-            *values: arrays of the planned shapes; fewer samples than planned are padded with zeros.
+            *values: arrays of the planned shapes (pytrees, where the function takes those); fewer samples
+                than planned are padded.
 
         Raises:
             ValueError, TypeError: wrong shape or dtype, NaN, values outside the planned range, more samples
                 than planned, or a secret key of other parameters.
         """
         described = self._arguments
-        if len(values) != len(described):
-            raise ValueError(
-                f"{len(values)} arrays were to be encrypted, and the program has {len(described)} encrypted "
-                f"arguments; pass one array for each."
-            )
         self._check_parameters(secret, "the secret key")
-        arrays = tuple(self._encrypt(secret, a, v) for a, v in zip(described, values, strict=True))
-        return arrays[0] if len(arrays) == 1 else arrays
+        flat, nesting = self._flatten(values, described, "encrypt")
+        checked = [check_values(a, v) for a, v in zip(described, flat, strict=True)]
+        sample_entries(described, checked)
+        arrays = [self._encrypt(secret, a, v) for a, v in zip(described, checked, strict=True)]
+        nested = jax.tree.unflatten(nesting, arrays)
+        return nested[0] if len(nested) == 1 else nested
 
     def __call__(self, keys: EvaluationKeys, *arguments: Any) -> Any:
         """Run on the arguments in order, encrypted or plain; the result is nested like the function's.
@@ -95,6 +100,7 @@ class Program:
             ValueError: keys or ciphertexts of other parameters or another secret, a missing
                 relinearisation key, altered residues, or a wrong number of arguments.
         """
+        arguments, _ = self._flatten(arguments, self.source.graph.arguments, "call")
         self._check_call(keys, arguments)
         encrypted = [a for a in arguments if isinstance(a, EncryptedArray)]
         circuit = self._circuit(arguments)
@@ -102,7 +108,7 @@ class Program:
         for block in range(encrypted[0].data.shape[0]):
             flat = [a.flat(block) if isinstance(a, EncryptedArray) else None for a in arguments]
             results.append(run(circuit.steps, circuit.leaves, keys, flat, circuit.registers))
-        samples = max(a.samples for a in encrypted)
+        samples = min(a.samples for a in encrypted)
         parts = iter(zip(*results, strict=True))
         outputs = [
             _collect(next(parts), samples, output)
@@ -136,11 +142,12 @@ class Program:
     def verify(self, *values: Any) -> Verification:
         """Run with new keys and compare each layer: in the clear, in fixed point, and encrypted."""
         secret, keys = self.keygen()
+        values, _ = self._flatten(values, self.source.graph.arguments, "verify")
         entries = self._entries(values)
-        pairs = list(zip(self.source.graph.arguments, values, strict=True))
-        encrypted = self.encrypt(secret, *(v for a, v in pairs if isinstance(a, Encrypted)))
-        parts = iter(encrypted if isinstance(encrypted, tuple) else (encrypted,))
-        arguments = tuple(next(parts) if isinstance(a, Encrypted) else v for a, v in pairs)
+        arguments = [
+            self._encrypt(secret, a, check_values(a, v)) if isinstance(a, Encrypted) else v
+            for a, v in zip(self.source.graph.arguments, values, strict=True)
+        ]
         return verify(
             self.plan,
             self._graph(values),
@@ -160,41 +167,55 @@ class Program:
     def _arguments(self) -> list[Encrypted]:
         return [a for a in self.source.graph.arguments if isinstance(a, Encrypted)]
 
-    def _entries(self, values: tuple) -> list[np.ndarray]:
+    def _flatten(self, values: tuple, described: Sequence, verb: str) -> tuple[list, Any]:
+        """Values flat, one for each of the described arguments, and how they are nested.
+
+        Raises:
+            ValueError: when they are not nested like the function's arguments.
+        """
+        known = [a if a in described else None for a in self.source.graph.arguments]
+        nested = jax.tree.unflatten(self.source.inputs, known)
+        nested = tuple(a for a in nested if jax.tree.leaves(a))
+        nesting = jax.tree.structure(nested)
+        try:
+            return nesting.flatten_up_to(values), nesting
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"{verb} was given {len(values)} arguments nested like {jax.tree.structure(values)}; it "
+                f"needs {len(nested)}, nested like {nesting}: those that `compile` was given."
+            ) from None
+
+    def _entries(self, values: Sequence) -> list[np.ndarray]:
         """Every argument as [size, sample]; plain ones are empty, for they are in the graph."""
-        described = self.source.graph.arguments
-        checked = [
-            check_values(a, v) if isinstance(a, Encrypted) else None
-            for a, v in zip(described, values, strict=True)
-        ]
-        axes = [getattr(a, "batch_axis", None) for a in described]
-        sizes = [c.shape[x] for c, x in zip(checked, axes, strict=True) if x is not None]
-        samples = max(sizes, default=1)
-        return [
-            np.zeros((0, 0)) if c is None else entries_of(c, x, samples)
-            for c, x in zip(checked, axes, strict=True)
-        ]
+        pairs = list(zip(self.source.graph.arguments, values, strict=True))
+        checked = [check_values(a, v) for a, v in pairs if isinstance(a, Encrypted)]
+        entries = iter(sample_entries(self._arguments, checked))
+        return [next(entries) if isinstance(a, Encrypted) else np.zeros((0, 0)) for a, _ in pairs]
 
     def _oracle(self, values: tuple, fixed: bool) -> Any:
+        values, _ = self._flatten(values, self.source.graph.arguments, "the oracle")
         graph = self._graph(values)
         rounding = self.source.lowered.rounding if fixed else None
         known = evaluate(graph, self._entries(values), rounding=rounding)
         outputs = [result_of(o, known).astype(o.dtype) for o in graph.outputs]
         return jax.tree.unflatten(graph.results, outputs)
 
-    def _graph(self, values: tuple) -> Graph:
+    def _graph(self, values: Sequence) -> Graph:
         """The graph for these values of the plain arguments."""
         described = self.source.graph.arguments
         pairs = zip(described, values, strict=True)
         plain = [check_plain(a, v) for a, v in pairs if isinstance(a, Plain)]
         return retrace(self.source, plain) if plain else self.source.graph
 
-    def _encrypt(self, secret: SecretKey, argument: Encrypted, values: Any) -> EncryptedArray:
-        array = check_values(argument, values)
+    def _encrypt(
+        self, secret: SecretKey, argument: Encrypted, array: np.ndarray
+    ) -> EncryptedArray:
+        """Slots without a sample hold a number of the range, so that nothing there overflows."""
         axis, slots = argument.batch_axis, self.params.slots
         samples = self.plan.batch if axis is None else array.shape[axis]
         entries = entries_of(array, axis, self.plan.batch)
-        padded = np.zeros((len(entries), self.plan.blocks * slots))
+        filler = float(np.clip(0.0, *argument.range))
+        padded = np.full((len(entries), self.plan.blocks * slots), filler)
         padded[:, : entries.shape[1]] = entries
         scale = Scale.of(2.0**self.plan.settings.input_bits)
         random = jax.random.split(ckks.random_key(), self.plan.blocks)
@@ -225,7 +246,7 @@ class Program:
                 f"this program's keygen()."
             )
 
-    def _check_call(self, keys: EvaluationKeys, arguments: tuple) -> None:
+    def _check_call(self, keys: EvaluationKeys, arguments: Sequence) -> None:
         if not isinstance(keys, EvaluationKeys):
             raise TypeError(
                 f"a program was called with a {type(keys).__name__} as its first argument; it needs the "
@@ -233,15 +254,20 @@ class Program:
             )
         self._check_parameters(keys, "the evaluation keys")
         described = self.source.graph.arguments
-        if len(arguments) != len(described):
-            raise ValueError(
-                f"the program was called with {len(arguments)} arguments and has {len(described)}; pass "
-                f"one EncryptedArray for each encrypted argument, and each plain one as it is."
-            )
         for argument, description in zip(arguments, described, strict=True):
             if isinstance(description, Encrypted):
                 self._check_argument(argument, description)
                 check_same_key(keys, argument)
+        counts = {
+            a.samples
+            for a, d in zip(arguments, described, strict=True)
+            if isinstance(d, Encrypted) and d.batch_axis is not None
+        }
+        if len(counts) > 1:
+            raise ValueError(
+                f"the encrypted arguments hold {sorted(counts)} samples; samples lie in the same slots, so "
+                f"encrypt the same number for every argument."
+            )
 
     def _check_argument(self, argument: Any, described: Encrypted) -> None:
         if not isinstance(argument, EncryptedArray):
@@ -250,16 +276,28 @@ class Program:
                 f"encrypt the data with program.encrypt(secret, data) first."
             )
         self._check_parameters(argument, "the encrypted array")
-        if argument.shape != described.shape or argument.level != self.params.depth:
+        scale = Scale.of(2.0**self.plan.settings.input_bits)
+        found = (argument.shape, argument.batch_axis, argument.level, argument.scale)
+        if found != (described.shape, described.batch_axis, self.params.depth, scale):
             raise ValueError(
-                f"an encrypted array of shape {argument.shape} at level {argument.level} was passed where "
-                f"the program needs {described.shape} at level {self.params.depth}; encrypt it with this "
-                f"program."
+                f"an encrypted array of shape {argument.shape}, batch axis {argument.batch_axis}, level "
+                f"{argument.level} and scale {argument.scale} was passed where the program needs "
+                f"{described.shape}, {described.batch_axis}, {self.params.depth} and {scale}; encrypt it "
+                f"with this program."
+            )
+        kept = tuple(s for d, s in enumerate(described.shape) if d != described.batch_axis)
+        limbs, degree = len(self.params.level_moduli(argument.level)), self.params.ring.degree
+        expected = (self.plan.blocks, *kept, 2, limbs, degree)
+        if argument.view is not None or argument.data.shape != expected:
+            raise ValueError(
+                f"an encrypted array holds residues of shape {argument.data.shape}, and the program needs "
+                f"{expected}; it was altered, or is the result of a program: encrypt the data again."
             )
         if is_concrete(argument.data):
-            check_residues(argument.data, self.params.level_moduli(argument.level), "the encrypted array")
+            with jax.ensure_compile_time_eval():  # it may be closed over by a function under jit
+                check_residues(argument.data, self.params.level_moduli(argument.level), "the encrypted array")
 
-    def _circuit(self, arguments: tuple) -> Circuit:
+    def _circuit(self, arguments: Sequence) -> Circuit:
         """The steps and leaves of this call: planned ones, or anew for the values of plain arguments."""
         described = self.source.graph.arguments
         plain = [

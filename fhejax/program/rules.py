@@ -4,9 +4,11 @@ A rule takes the builder, the operands (at least one a `Tensor`, the others plai
 parameters, and returns a `Tensor`. It raises ValueError with a reason to refuse.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from fhejax.program import contractions, structure
@@ -38,13 +40,20 @@ def _convolution(builder: Builder, operands: list[Operand], params: dict[str, An
 
 
 def _convert(builder: Builder, operands: list[Operand], params: dict[str, Any]) -> Tensor:
-    if not np.issubdtype(params["new_dtype"], np.floating):
+    if not jnp.issubdtype(params["new_dtype"], jnp.floating):
         raise ValueError("a conversion to integers; keep encrypted values in floating point")
     return operands[0]
 
 
 def _unchanged(builder: Builder, operands: list[Operand], params: dict[str, Any]) -> Tensor:
     return operands[0]
+
+
+def _pad(builder: Builder, operands: list[Operand], params: dict[str, Any]) -> Tensor:
+    array, value = operands
+    if isinstance(value, Tensor):
+        raise ValueError("a padding with an encrypted value; pad with zero, and add the value")
+    return structure.pad(array, value, params)
 
 
 def _unary(rule: Callable[[Tensor, dict[str, Any]], Tensor]) -> Rule:
@@ -62,14 +71,15 @@ def _select(builder: Builder, operands: list[Operand], params: dict[str, Any]) -
         raise ValueError("a choice by an encrypted predicate; use a smooth polynomial instead")
     masks = [np.asarray(which).astype(np.int64) == i for i in range(len(cases))]
     like = next(c for c in cases if isinstance(c, Tensor))
-    total: Operand = np.zeros(like.shape)
+    plain, encrypted = np.zeros(like.shape), []
     for mask, case in zip(masks, cases, strict=True):
-        shaped = np.broadcast_to(mask, like.shape).astype(np.float64)
-        part = multiply(builder, case, shaped) if isinstance(case, Tensor) else case * shaped
-        total = add(builder, part, total) if isinstance(part, Tensor) else (
-            add(builder, total, part) if isinstance(total, Tensor) else total + part
-        )
-    return total
+        shaped = np.broadcast_to(mask, like.shape)
+        if isinstance(case, Tensor):
+            encrypted.append(multiply(builder, case, shaped.astype(np.float64)))
+        else:
+            plain = np.where(shaped, np.asarray(case, np.float64), plain)
+    total = functools.reduce(lambda x, y: add(builder, x, y), encrypted)
+    return add(builder, total, plain)
 
 
 RULES: dict[str, Rule] = {
@@ -99,8 +109,11 @@ RULES: dict[str, Rule] = {
     "expand_dims": _unary(structure.expand_dims),
     "slice": _unary(structure.slice_),
     "rev": _unary(structure.reverse),
-    "pad": lambda builder, operands, params: structure.pad(operands[0], operands[1], params),
+    "split": _unary(structure.split),
+    "pad": _pad,
     "concatenate": structure.concatenate,
+    "stack": structure.stack,
+    "tile": _unary(structure.tile),
     "select_n": _select,
     "convert_element_type": _convert,
     "reduce_precision": _unchanged,

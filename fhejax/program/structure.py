@@ -30,6 +30,8 @@ def reshape(tensor: Tensor, params: dict[str, Any]) -> Tensor:
         if lead == before and size == tensor.batch:
             shape = _without(sizes, new_axis)
             return tensor.view(lambda a: a.reshape(shape), batch_axis=new_axis)
+    if tensor.batch == 1:
+        return single_sample(tensor).view(lambda a: a.reshape(sizes))
     raise ValueError(
         f"a reshape from {tensor.shape} to {sizes} merges the batch axis with another; keep the batch "
         f"axis whole"
@@ -48,6 +50,8 @@ def transpose(tensor: Tensor, params: dict[str, Any]) -> Tensor:
 def broadcast_in_dim(tensor: Tensor, params: dict[str, Any]) -> Tensor:
     """lax.broadcast_in_dim."""
     shape, where, axis = tuple(params["shape"]), tuple(params["broadcast_dimensions"]), None
+    if tensor.batch_axis is not None and shape[where[tensor.batch_axis]] != tensor.batch:
+        tensor = single_sample(tensor)
     if tensor.batch_axis is not None:
         axis = where[tensor.batch_axis]
     reduced = _without(shape, axis)
@@ -60,6 +64,11 @@ def broadcast_in_dim(tensor: Tensor, params: dict[str, Any]) -> Tensor:
         return np.broadcast_to(array.reshape(expanded), reduced)
 
     return tensor.view(spread, batch_axis=axis)
+
+
+def single_sample(tensor: Tensor) -> Tensor:
+    """A view of a batch of one with its batch axis as an ordinary axis: all slots hold the one sample."""
+    return tensor.view(lambda a: np.expand_dims(a, tensor.batch_axis), batch_axis=None)
 
 
 def squeeze(tensor: Tensor, params: dict[str, Any]) -> Tensor:
@@ -97,6 +106,18 @@ def slice_(tensor: Tensor, params: dict[str, Any]) -> Tensor:
         slice(*bounds) for bounds in _without(list(zip(starts, limits, strides, strict=True)), axis)
     )
     return tensor.view(lambda a: a[index])
+
+
+def split(tensor: Tensor, params: dict[str, Any]) -> list[Tensor]:
+    """lax.split over an axis other than the batch."""
+    shape, axis, parts, start = tensor.shape, params["axis"], [], 0
+    for size in map(int, params["sizes"]):
+        starts = [start if d == axis else 0 for d in range(len(shape))]
+        limits = [start + size if d == axis else s for d, s in enumerate(shape)]
+        cut = {"start_indices": starts, "limit_indices": limits, "strides": None}
+        parts.append(slice_(tensor, cut))
+        start += size
+    return parts
 
 
 def reverse(tensor: Tensor, params: dict[str, Any]) -> Tensor:
@@ -158,11 +179,14 @@ def concatenate(
     Raises:
         ValueError: when it runs along the batch, or the batch axes differ.
     """
-    first = next(o for o in operands if isinstance(o, Tensor))
+    encrypted = [o for o in operands if isinstance(o, Tensor)]
+    first = next((o for o in encrypted if o.batch_axis is not None), encrypted[0])
     axis = first.batch_axis
     if axis == params["dimension"]:
         raise ValueError("a concatenation extends the batch axis, whose samples lie in the slots")
-    tensors = [o if isinstance(o, Tensor) else constant_like(o, first) for o in operands]
+    tensors = [
+        as_batch(o, first) if isinstance(o, Tensor) else constant_like(o, first) for o in operands
+    ]
     if any(t.batch_axis != axis for t in tensors):
         raise ValueError("a concatenation joins arrays whose samples lie along different axes")
     place = params["dimension"] - (axis is not None and params["dimension"] > axis)
@@ -178,6 +202,31 @@ def concatenate(
     )
 
 
+def stack(
+    builder: Builder, operands: list[Tensor | np.ndarray], params: dict[str, Any]
+) -> Tensor:
+    """lax.stack: a new axis, and a concatenation along it."""
+
+    def expand(operand: Tensor | np.ndarray) -> Tensor | np.ndarray:
+        if isinstance(operand, Tensor):
+            return expand_dims(operand, {"dimensions": (params["axis"],)})
+        return np.expand_dims(operand, params["axis"])
+
+    return concatenate(builder, [expand(o) for o in operands], {"dimension": params["axis"]})
+
+
+def tile(tensor: Tensor, params: dict[str, Any]) -> Tensor:
+    """lax.tile over axes other than the batch.
+
+    Raises:
+        ValueError: when it repeats the batch.
+    """
+    repeats, axis = tuple(params["reps"]), tensor.batch_axis
+    if axis is not None and repeats[axis] != 1:
+        raise ValueError("a repetition extends the batch axis, whose samples lie in the slots")
+    return tensor.view(lambda a: np.tile(a, _without(repeats, axis)))
+
+
 def _common_node(builder: Builder, tensors: list[Tensor]) -> tuple[int, list[int]]:
     """One node that holds all entries, and where each tensor's begin."""
     nodes = list(dict.fromkeys(t.node for t in tensors))
@@ -187,6 +236,24 @@ def _common_node(builder: Builder, tensors: list[Tensor]) -> tuple[int, list[int
     starts = dict(zip(nodes, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
     node = builder.append(Concatenate(tuple(nodes), sum(sizes), builder.label))
     return node, [starts[t.node] for t in tensors]
+
+
+def as_batch(shared: Tensor, like: Tensor) -> Tensor:
+    """A value without a batch axis (the same in all slots) with the batch axis of `like`.
+
+    Raises:
+        ValueError: when it differs along that axis, without lying in the slots.
+    """
+    axis = like.batch_axis
+    if shared.batch_axis is not None or axis is None:
+        return shared
+    for array in (shared.entries, shared.multiplier, shared.offset):
+        if not (array == array.take([0], axis)).all():
+            raise ValueError(
+                "an encrypted value that all samples share differs between the samples; encrypt what "
+                "differs as an argument with a batch_axis"
+            )
+    return shared.view(lambda a: a.take(0, axis), batch_axis=axis)
 
 
 def constant_like(values: np.ndarray, like: Tensor) -> Tensor:

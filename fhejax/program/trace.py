@@ -6,6 +6,7 @@ of it, and refused in one error before any key exists.
 
 import dataclasses
 import itertools
+import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,7 +18,13 @@ from fhejax.program.graph import Builder, Input, Node, Tensor
 from fhejax.program.rules import RULES, substitute
 
 _INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr")
-_LOOPS = ("scan", "while", "cond")
+_CALLS = frozenset(
+    (
+        *("jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint"),
+        *("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"),
+    )
+)
+_PACKAGE = pathlib.Path(__file__).resolve().parents[1].as_posix() + "/"
 
 
 class NotPolynomialError(ValueError):
@@ -53,7 +60,7 @@ class _Refusal:
 
 
 class _Refused:
-    """Stands for the result of a refused operation, so that the trace goes on and finds the others."""
+    """Stands for a result of unknown layout, so that the trace goes on."""
 
 
 def trace(
@@ -129,7 +136,12 @@ class _Interpreter:
         self.refusals: list[_Refusal] = []
 
     def run(self, jaxpr: Any, consts: Sequence, values: Sequence, where: str) -> list:
-        """The results of a jaxpr; `where` is the line that called it."""
+        """The results of a jaxpr; `where` is the line that called it.
+
+        JAX keeps the jaxpr of a library's function with the lines that called it first, so that only
+        those of the user's own functions are believed.
+        """
+        borrowed = _is_library(_source_of(jaxpr))
         known: dict[Any, Any] = {}
 
         def read(atom: Any) -> Any:
@@ -137,8 +149,8 @@ class _Interpreter:
 
         known.update(zip(jaxpr.constvars, consts, strict=True))
         known.update(zip(jaxpr.invars, values, strict=True))
-        for equation in jaxpr.eqns:
-            line = _source_line(equation) or where
+        for equation in _used(jaxpr):
+            line = where if borrowed else _source_line(equation) or where
             results = self._equation(equation, [read(atom) for atom in equation.invars], line)
             known.update(zip(equation.outvars, results, strict=True))
         return [read(atom) for atom in jaxpr.outvars]
@@ -146,8 +158,8 @@ class _Interpreter:
     def _equation(self, equation: Any, operands: list, line: str) -> list:
         if any(isinstance(operand, _Refused) for operand in operands):
             return [_Refused() for _ in equation.outvars]
-        inner = next((equation.params[k] for k in _INNER if k in equation.params), None)
-        if inner is not None and equation.primitive.name not in _LOOPS:
+        if equation.primitive.name in _CALLS:
+            inner = next(equation.params[k] for k in _INNER if k in equation.params)
             jaxpr, consts = getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
             return self.run(jaxpr, consts, operands, line)
         if any(isinstance(operand, Tensor) for operand in operands):
@@ -166,7 +178,29 @@ class _Interpreter:
             except ValueError as error:
                 reason = str(error)
         self.refusals.append(_Refusal(name, line, reason))
-        return [_Refused() for _ in equation.outvars]
+        encrypted = next(o for o in operands if isinstance(o, Tensor))
+        return [self._stand_in(variable.aval.shape, encrypted) for variable in equation.outvars]
+
+    def _stand_in(self, shape: tuple[int, ...], operand: Tensor) -> Tensor | _Refused:
+        """What a refused operation might have given, so that what follows it is looked at too."""
+        axis = operand.batch_axis
+        if axis is not None and shape[axis : axis + 1] != (operand.batch,):
+            if operand.batch not in shape:
+                return _Refused()
+            axis = shape.index(operand.batch)
+        kept = tuple(s for d, s in enumerate(shape) if d != axis)
+        node = Input(-1, int(np.prod(kept, dtype=np.int64)), -1.0, 1.0, self.builder.label)
+        return self.builder.fresh(node, dataclasses.replace(operand, batch_axis=axis), kept)
+
+
+def _used(jaxpr: Any) -> list:
+    """The equations that some result depends on: jax.grad leaves the value that it differentiates."""
+    wanted, used = set(map(id, jaxpr.outvars)), []
+    for equation in reversed(jaxpr.eqns):
+        if any(id(variable) in wanted for variable in equation.outvars):
+            used.append(equation)
+            wanted.update(map(id, equation.invars))
+    return used[::-1]
 
 
 def _evaluate(equation: Any, operands: list) -> list:
@@ -188,11 +222,21 @@ def _source_line(equation: Any) -> str:
     """file:line of the innermost frame of the user's own code."""
     traceback = getattr(equation.source_info, "traceback", None)
     for frame in getattr(traceback, "frames", ()):
-        path = frame.file_name.replace("\\", "/")
-        library = any(part in path for part in ("/site-packages/", "/fhejax/program/", "<frozen"))
-        if not library and "importlib" not in path:
-            return f"{path.rsplit('/', 1)[-1]}:{frame.line_num}"
+        if not _is_library(frame.file_name):
+            return f"{pathlib.PurePath(frame.file_name).name}:{frame.line_num}"
     return ""
+
+
+def _is_library(path: str) -> bool:
+    path = path.replace("\\", "/")
+    installed = any(part in path for part in ("/site-packages/", "/dist-packages/", "importlib"))
+    return installed or path.startswith((_PACKAGE, "<frozen"))
+
+
+def _source_of(jaxpr: Any) -> str:
+    """The file of the function that a jaxpr was traced from, or nothing."""
+    described = getattr(getattr(jaxpr, "debug_info", None), "func_src_info", None) or ""
+    return described.rpartition(" at ")[2]
 
 
 def _sentence(refusals: list[_Refusal]) -> str:

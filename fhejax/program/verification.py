@@ -73,7 +73,7 @@ def verify(
     fixed = evaluate(graph, entries, rounding=rounding)
     layers: list[Layer] = []
     encrypted = [a for a in arguments if isinstance(a, EncryptedArray)]
-    samples = min(encrypted[0].samples, plan.params.slots)
+    samples = min(plan.params.slots, *(a.samples for a in encrypted))
 
     def watch(number: int, step: Step, register: Ciphertext) -> None:
         if step.node >= 0:

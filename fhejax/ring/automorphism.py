@@ -21,11 +21,15 @@ def automorphism(x: jax.Array, ring: Ring, exponent: int) -> jax.Array:
     return jnp.take(x, _permutation(ring, exponent % ring.root_order), axis=-1)
 
 
+def _check_exponent(exponent: int) -> None:
+    if exponent % 2 == 0:
+        raise ValueError(f"X -> X^{exponent} is no automorphism; the exponent must be odd.")
+
+
 @functools.cache
 def _permutation(ring: Ring, exponent: int) -> np.ndarray:
     """Position of psi^(e k) for each position of psi^e; e and -e agree if conjugate-invariant."""
-    if exponent % 2 == 0:
-        raise ValueError(f"X -> X^{exponent} is no automorphism; the exponent must be odd.")
+    _check_exponent(exponent)
     exponents = evaluation_exponents(ring)
     position = np.full(ring.root_order, -1, np.int32)
     position[exponents] = np.arange(ring.degree, dtype=np.int32)
@@ -48,6 +52,7 @@ def coefficient_automorphism(
 @functools.cache
 def _signed_permutation(ring: Ring, exponent: int) -> tuple[np.ndarray, np.ndarray]:
     """(source, negative), each [N]: X^i goes to plus or minus X^j in the ring's basis."""
+    _check_exponent(exponent)
     degree, half = ring.degree, ring.root_order // 2
     power = np.arange(degree, dtype=np.int64) * exponent % ring.root_order
     negative = power >= half

@@ -80,11 +80,13 @@ def modular_matrix_product(
         "float64": (_float_operand, _float_product),
         "int8": (_digit_operands, _digit_product),
     }[method or product_method()]
+    zero = np.int32(0)  # 64-bit indices cannot be lowered under vmap, outside of the wide scope
     limb_constants = jax.tree.map(jnp.asarray, constants(moduli))
 
     def step(index: jax.Array, result: jax.Array) -> jax.Array:
+        index = index.astype(jnp.int32)
         limb, column = index // (degree // tile), index % (degree // tile) * tile
-        block = jax.lax.dynamic_slice(x, (0, 0, limb, column), (x.shape[0], polys, 1, tile))
+        block = jax.lax.dynamic_slice(x, (zero, zero, limb, column), (x.shape[0], polys, 1, tile))
         modulus = jax.tree.map(lambda constant: constant[limb], limb_constants)
         operands = [
             _gather(operand.reshape(x.shape[0], -1), entries).reshape(
@@ -99,7 +101,7 @@ def modular_matrix_product(
             first = jnp.arange(polys + square) == 0
             shift = jnp.where(first, shift, jnp.uint32(0))[..., None, None]
             tiles = modular.add(tiles, shift, modulus.value)
-        return jax.lax.dynamic_update_slice(result, tiles, (0, 0, 0, 0, limb, column))
+        return jax.lax.dynamic_update_slice(result, tiles, (zero, zero, zero, zero, limb, column))
 
     shape = (groups, weights.shape[1], positions, polys + square, limbs, degree)
     steps = limbs * (degree // tile)
@@ -161,13 +163,30 @@ def _float_operand(x: jax.Array, moduli: modular.Moduli, square: bool) -> list[j
     return [jnp.stack(parts, 1)]
 
 
+def _float_einsum(weights: jax.Array, x: jax.Array) -> jax.Array:
+    return jnp.einsum("gok,gkpn->gopn", weights, x)
+
+
+# JAX batches a jitted function outside of the scope of `wide`, where it would sum in float32.
+_float_sums = jax.custom_batching.custom_vmap(_float_einsum)
+
+
+@_float_sums.def_vmap
+def _batched_float_sums(
+    _size: int, batched: list[bool], weights: jax.Array, x: jax.Array
+) -> tuple[jax.Array, bool]:
+    axes = tuple(0 if each else None for each in batched)
+    with jax.enable_x64(True):
+        return jax.vmap(_float_einsum, axes)(weights, x), True
+
+
 def _float_product(
     weights: jax.Array, operands: list[jax.Array], moduli: modular.Moduli, bound: int
 ) -> jax.Array:
     """Digits of the weights against residues in float64."""
     count, bits = weight_digits(bound, weights.shape[-1], "float64")
     parts = [
-        _float_remainder(jnp.einsum("gok,gkpn->gopn", digit.astype(jnp.float64), operands[0]), moduli.value)
+        _float_remainder(_float_sums(digit.astype(jnp.float64), operands[0]), moduli.value)
         for digit in _balanced_digits(weights, count, bits)
     ]
     return _horner(parts, bits, moduli)

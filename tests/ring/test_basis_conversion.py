@@ -100,7 +100,8 @@ def test_division_rounds_to_the_nearest(kept, dropped, real):
 def test_division_of_a_batch_is_the_division_of_each():
     moduli = PRIMES[:4]
     generator = np.random.default_rng(3)
-    x = jnp.asarray(np.stack([generator.integers(0, q, (2, DEGREE)) for q in moduli], 1), jnp.uint32)
+    x = np.stack([generator.integers(0, q, (2, DEGREE)) for q in moduli], 1)
+    x = jnp.asarray(x.astype(np.uint32))
     one = jax.jit(lambda item: divide_by_moduli(item, RING, moduli[:2], moduli[2:]))
     expected = jnp.stack([one(item) for item in x])
     assert (one(x) == expected).all()

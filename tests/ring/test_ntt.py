@@ -45,7 +45,7 @@ def test_round_trips_both_ways(ring):
     forward = ntt(x, ring, moduli)
     assert (inverse_ntt(forward, ring, moduli) == x).all()
     assert (ntt(inverse_ntt(x, ring, moduli), ring, moduli) == x).all()
-    assert (forward < np.array(moduli, np.uint32)[:, None]).all()
+    assert (np.asarray(forward) < np.array(moduli, np.uint32)[:, None]).all()
 
 
 @pytest.mark.parametrize("real", [False, True])

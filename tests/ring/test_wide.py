@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def run(script: str) -> str:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    if folder := os.environ.get("FHEJAX_TEST_CACHE"):
+        environment["JAX_COMPILATION_CACHE_DIR"] = folder
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", script],
         capture_output=True, text=True, env=environment, check=False,
@@ -42,15 +44,15 @@ import jax, jax.numpy as jnp, numpy as np
 jax.config.update("jax_enable_x64", {x64})
 jax.config.update("jax_numpy_dtype_promotion", "{promotion}")
 from fhejax import ckks
-params = ckks.insecure_parameters(64, 2)
+params = ckks.insecure_parameters(16, 1)
 keys = jax.random.split(ckks.random_key(), 3)
 secret = ckks.secret_key(keys[0], params)
 evaluation = ckks.evaluation_keys(keys[1], secret, relinearise=True)
-x = np.linspace(-1, 1, 64)
+x = np.linspace(-1, 1, 16)
 c = ckks.encrypt(keys[2], secret, ckks.encode(params, x))
-d = ckks.decode(ckks.decrypt(secret, ckks.multiply(evaluation, c, ckks.multiply_scalar(c, 0.5))))
+d = ckks.decode(ckks.decrypt(secret, ckks.multiply(evaluation, c, c)))
 assert c.data.dtype == jnp.uint32 and d.dtype == np.float64, (c.data.dtype, d.dtype)
-assert abs(np.asarray(d) - x * x / 2).max() < 1e-3
+assert abs(np.asarray(d) - x * x).max() < 1e-3
 assert jnp.sin(jnp.arange(3) / 2).dtype == ({default})
 print("right")
 """
