@@ -135,9 +135,7 @@ def main(arguments: Arguments) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as cache:
             cold = in_process(name, arguments, cache)
             warm = in_process(name, dataclasses.replace(arguments, repeats=1), cache)
-        cold["seconds"]["evaluate, first call, second process"] = warm["seconds"][
-            "evaluate, first call"
-        ]
+        cold["seconds"]["evaluate, first call, second process"] = warm["seconds"]["evaluate, first call"]
         results["networks"][name] = cold
         print_network(cold)
     if arguments.peers:
@@ -158,8 +156,9 @@ def print_network(result: dict[str, Any]) -> None:
     print(f"  {'images an hour':40}{result['images'] / median * 3600:10.3g}")
     print(f"  {'peak memory':40}{result['peak_memory_bytes'] / 2**30:10.2f} GiB")
     print(f"  {'evaluation keys, seeded':40}{result['key_bytes'] / 1e6:10.3f} MB")
-    print(f"  {'error / logits (root mean square)':40}{result['error_rms']:10.2g} / "
-          f"{result['logit_rms']:.3g}")
+    print(
+        f"  {'error / logits (root mean square)':40}{result['error_rms']:10.2g} / {result['logit_rms']:.3g}"
+    )
 
 
 def print_peers(results: dict[str, Any]) -> None:

@@ -97,9 +97,7 @@ def relinearisation(degree: int, limbs: int, repeats: int) -> dict[str, float]:
     times = {
         "square (tensor)": lambda: ckks.square_tensor(x),
         "relinearise": lambda: ckks.relinearise(keys, squares),
-        "relinearise and rescale": lambda: ckks.relinearise(
-            keys, squares, target_level=squares.level - 1
-        ),
+        "relinearise and rescale": lambda: ckks.relinearise(keys, squares, target_level=squares.level - 1),
     }
     return {name: median_time(f, repeats)[1] / 16 * 1e3 for name, f in times.items()}
 
@@ -111,9 +109,7 @@ def main(arguments: Arguments) -> dict[str, Any]:
     results = {
         "transforms, microseconds a limb": transforms(ring, moduli, arguments.repeats),
         "matrix product, 1e9 multiply-adds a second": products(ring, moduli, arguments.repeats),
-        "milliseconds a ciphertext": relinearisation(
-            arguments.degree, arguments.limbs, arguments.repeats
-        ),
+        "milliseconds a ciphertext": relinearisation(arguments.degree, arguments.limbs, arguments.repeats),
     }
     print(describe_machine())
     for title, rows in results.items():

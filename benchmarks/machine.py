@@ -58,9 +58,7 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def median_time(
-    function: Callable[[], Any], repeats: int = 5
-) -> tuple[float, float, tuple[float, ...]]:
+def median_time(function: Callable[[], Any], repeats: int = 5) -> tuple[float, float, tuple[float, ...]]:
     """Seconds of `function()` until its arrays are ready: (first call, median, every repeat).
 
     The first call, which may compile, is apart from the median of the `repeats` calls after it.
@@ -101,9 +99,7 @@ def commit() -> str | None:
     return answer.stdout.strip()
 
 
-def write_result(
-    name: str, values: Mapping[str, Any], folder: pathlib.Path = RESULTS
-) -> pathlib.Path:
+def write_result(name: str, values: Mapping[str, Any], folder: pathlib.Path = RESULTS) -> pathlib.Path:
     """Write `values` with date, commit and machine as `folder/name.json`; returns that path."""
     if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
         raise ValueError(
@@ -112,9 +108,7 @@ def write_result(
         )
     reserved = {"date", "commit", "machine"} & set(values)
     if reserved:
-        raise ValueError(
-            f"The result holds {sorted(reserved)}, which write_result adds itself. Rename them."
-        )
+        raise ValueError(f"The result holds {sorted(reserved)}, which write_result adds itself. Rename them.")
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     stamp = {"date": today, "commit": commit(), "machine": describe_machine()}
     folder.mkdir(parents=True, exist_ok=True)

@@ -56,9 +56,7 @@ def chosen(labels: np.ndarray, encrypted: np.ndarray) -> np.ndarray:
     return np.concatenate([right, wrong])
 
 
-def _draw_images(
-    figure: SubFigure, dataset: nn.Dataset, clear: np.ndarray, encrypted: np.ndarray
-) -> None:
+def _draw_images(figure: SubFigure, dataset: nn.Dataset, clear: np.ndarray, encrypted: np.ndarray) -> None:
     shown = chosen(dataset.test_labels, encrypted)
     wrong = int(np.sum(encrypted[shown] != dataset.test_labels[shown]))
     rows = -(-SHOWN // COLUMNS)
@@ -76,9 +74,7 @@ def _draw_images(
 
 
 def _caption(shown: int, wrong: int) -> str:
-    mistakes = {0: "", 1: ", the last of them a mistake"}.get(
-        wrong, f", the last {wrong} of them mistakes"
-    )
+    mistakes = {0: "", 1: ", the last of them a mistake"}.get(wrong, f", the last {wrong} of them mistakes")
     return (
         f"{shown} test images{mistakes}. Below each: the label in the clear and, in bold, "
         "encrypted; red is wrong."

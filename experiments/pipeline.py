@@ -115,9 +115,7 @@ def check_writable(*paths: Path | None) -> None:
     """Refuse, before an hour of work, a file in a folder that does not exist."""
     for path in paths:
         if path is not None and not path.absolute().parent.is_dir():
-            raise SystemExit(
-                f"There is no folder {path.absolute().parent} to write {path.name} to."
-            )
+            raise SystemExit(f"There is no folder {path.absolute().parent} to write {path.name} to.")
 
 
 def use_cache(folder: Path | None) -> None:
@@ -137,9 +135,7 @@ def stages(total: int) -> Iterator[Stages]:
         yield Stages(bar)
 
 
-def compile_network(
-    network: nn.Network, experiment: Experiment, options: Options
-) -> fhejax.Program:
+def compile_network(network: nn.Network, experiment: Experiment, options: Options) -> fhejax.Program:
     """Plan the network for batches of the experiment; 64 training images predict the precision."""
     try:
         return fhejax.compile(
@@ -153,9 +149,7 @@ def compile_network(
         raise SystemExit(str(error)) from error
 
 
-def infer(
-    program: fhejax.Program, images: np.ndarray, batch: int, timed: Stages, repeats: int
-) -> Inference:
+def infer(program: fhejax.Program, images: np.ndarray, batch: int, timed: Stages, repeats: int) -> Inference:
     """Classify all images encrypted, `batch` at a time, then the last batch `repeats` times."""
     secret, keys = timed("keys", program.keygen)
     starts = range(0, len(images), batch)

@@ -100,9 +100,7 @@ def hold_out(dataset: nn.Dataset, count: int) -> nn.Dataset:
     return nn.Dataset(images[kept], labels[kept], images[held], labels[held])
 
 
-def train_network(
-    name: NetworkName, dataset: nn.Dataset, recipe: Recipe | None = None
-) -> nn.Network:
+def train_network(name: NetworkName, dataset: nn.Dataset, recipe: Recipe | None = None) -> nn.Network:
     """Train the network `name` on the training half of `dataset`; returned in inference mode."""
     recipe = RECIPES[name] if recipe is None else recipe
     training = recipe.training
@@ -129,9 +127,7 @@ def measure(network: nn.Network, dataset: nn.Dataset) -> dict[str, float]:
     images, labels = dataset.test_images, dataset.test_labels
     logits = nn.evaluate(network, images)
     rounded = {
-        f"accuracy, {bits}-bit weights": nn.accuracy(
-            nn.quantise_kernels(network, bits), images, labels
-        )
+        f"accuracy, {bits}-bit weights": nn.accuracy(nn.quantise_kernels(network, bits), images, labels)
         for bits in (10, 8, 6)
     }
     return {

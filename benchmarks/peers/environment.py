@@ -116,9 +116,7 @@ def run_peer(
     variables = _variables(OMP_NUM_THREADS=str(threads))
     answer = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True, env=variables)
     if answer.returncode:
-        raise RuntimeError(
-            f"{path.name} ended with status {answer.returncode}; its own words stand above."
-        )
+        raise RuntimeError(f"{path.name} ended with status {answer.returncode}; its own words stand above.")
     return _parsed(answer.stdout, path.name)
 
 
@@ -126,6 +124,4 @@ def _parsed(text: str, name: str) -> dict[str, Any]:
     try:
         return dict(json.loads(text))
     except (ValueError, TypeError) as error:
-        raise RuntimeError(
-            f"{name} was to print one JSON object and printed {text[:200]!r}."
-        ) from error
+        raise RuntimeError(f"{name} was to print one JSON object and printed {text[:200]!r}.") from error

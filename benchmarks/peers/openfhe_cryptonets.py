@@ -132,9 +132,7 @@ def dense_sums(random: np.random.Generator, inputs: int, outputs: int) -> list[S
     return [Sum(tuple(range(inputs)), row.tolist(), 0.1) for row in weights]
 
 
-def weighted_sum(
-    context: openfhe.CryptoContext, inputs: Mapping | Sequence, one: Sum
-) -> Ciphertext:
+def weighted_sum(context: openfhe.CryptoContext, inputs: Mapping | Sequence, one: Sum) -> Ciphertext:
     """One output of a linear layer, rescaled."""
     output = context.EvalLinearWSum([inputs[i] for i in one.inputs], one.weights)
     context.EvalAddInPlace(output, one.bias)
@@ -283,9 +281,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def describe_run(
-    options: argparse.Namespace, keys: Keys, entries: list[dict[str, Any]]
-) -> dict[str, Any]:
+def describe_run(options: argparse.Namespace, keys: Keys, entries: list[dict[str, Any]]) -> dict[str, Any]:
     """What was run, under which parameters, and the layers' times with their total."""
     total = sum(entry["seconds"] for entry in entries)
     slices = "each layer's slice is timed and multiplied by counts; the total is extrapolated"

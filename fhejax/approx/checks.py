@@ -33,9 +33,7 @@ def check_interval(interval: Any) -> tuple[float, float]:
             "a polynomial approximates on a bounded interval, so give two finite ends."
         )
     if start >= stop:
-        raise ValueError(
-            f"The interval ({start}, {stop}) is empty or reversed; give its smaller end first."
-        )
+        raise ValueError(f"The interval ({start}, {stop}) is empty or reversed; give its smaller end first.")
     if max(abs(start), abs(stop)) > LARGEST_END or stop - start < SMALLEST_WIDTH:
         raise ValueError(
             f"The interval ({start}, {stop}) cannot be mapped to [-1, 1] in float32: its ends must "

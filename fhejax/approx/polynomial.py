@@ -23,9 +23,7 @@ def depth_of_degree(degree: int) -> int:
     return check_degree(degree).bit_length()
 
 
-@functools.partial(
-    jax.tree_util.register_dataclass, data_fields=["coefficients"], meta_fields=["interval"]
-)
+@functools.partial(jax.tree_util.register_dataclass, data_fields=["coefficients"], meta_fields=["interval"])
 @dataclass(frozen=True, eq=False, repr=False)
 class Polynomial:
     """sum_k coefficients[..., k] T_k((2x - a - b) / (b - a)) on the interval (a, b).
@@ -131,8 +129,7 @@ def _floating_dtype(dtype: Any) -> Any:
     if jnp.issubdtype(dtype, jnp.integer):
         return jnp.result_type(float)
     raise TypeError(
-        f"A polynomial is evaluated at real numbers, but x has dtype {dtype}; convert it to a "
-        "floating dtype."
+        f"A polynomial is evaluated at real numbers, but x has dtype {dtype}; convert it to a floating dtype."
     )
 
 

@@ -27,6 +27,7 @@ from fhejax.ring.matrix_product import modular_matrix_product
 from fhejax.ring.modular import constants
 from fhejax.ring.wide import wide
 
+_RELINEARISED_TOGETHER = 4  # enough for two cores, and within their caches
 _ALIGNMENT_TOLERANCE = Fraction(1, 2**20)
 
 
@@ -278,7 +279,8 @@ def _relinearise(key, ciphertext: Ciphertext, target: int) -> Ciphertext:
     def one(item: jax.Array) -> jax.Array:
         return relinearise_and_divide(item, key, ciphertext.level, target)
 
-    result = jax.lax.map(one, data) if data.shape[0] > 1 else one(data[0])[None]
+    together = math.gcd(data.shape[0], _RELINEARISED_TOGETHER)
+    result = jax.lax.map(one, data, batch_size=together)
     result = result.reshape(*ciphertext.batch, *result.shape[-3:])
     return _at_level(ciphertext, result, target)
 

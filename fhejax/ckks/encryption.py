@@ -98,9 +98,7 @@ def _encrypt_publicly(key: jax.Array, public: PublicKey, plaintext: Plaintext) -
     data = modular.add(hidden, noise, limbs.value)
     body = modular.add(data[..., 0, :, :], plaintext.data, limbs.value)
     data = jnp.stack([body, data[..., 1, :, :]], -3)
-    return Ciphertext(
-        data, public.key_id, params, plaintext.level, plaintext.scale, "evaluation"
-    )
+    return Ciphertext(data, public.key_id, params, plaintext.level, plaintext.scale, "evaluation")
 
 
 def decrypt(secret: SecretKey, ciphertext: Ciphertext) -> Plaintext:

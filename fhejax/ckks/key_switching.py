@@ -14,7 +14,14 @@ import jax.numpy as jnp
 from fhejax.ckks.keys import digit_ranges
 from fhejax.ckks.parameters import Parameters
 from fhejax.ckks.types import SwitchingKey
-from fhejax.ring import convert_basis, divide_by_moduli, inverse_ntt, modular, multiply_integers, ntt
+from fhejax.ring import (
+    convert_basis,
+    divide_by_moduli,
+    inverse_ntt,
+    modular,
+    multiply_integers,
+    ntt,
+)
 from fhejax.ring.modular import constants
 
 _SUM_LENGTH = 16
@@ -89,9 +96,7 @@ def divide_by_special(x: jax.Array, params: Parameters, level: int) -> jax.Array
     return divide_by_moduli(x, params.ring, params.level_moduli(level), params.special)
 
 
-def relinearise_and_divide(
-    data: jax.Array, key: SwitchingKey, level: int, target_level: int
-) -> jax.Array:
+def relinearise_and_divide(data: jax.Array, key: SwitchingKey, level: int, target_level: int) -> jax.Array:
     """Three components to two, divided by the primes between two levels, in one ModDown.
 
     With P c_0 + k_0 and P c_1 + k_1 summed before, dividing by P and by the dropped primes at once

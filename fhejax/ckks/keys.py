@@ -40,9 +40,7 @@ def secret_key(key: jax.Array, params: Parameters) -> SecretKey:
 @functools.partial(jax.jit, static_argnames="params")
 def _secret_key(key: jax.Array, params: Parameters) -> SecretKey:
     secret, name = jax.random.split(key)
-    return SecretKey(
-        ternary(secret, (), params.ring.degree), jax.random.bits(name, (4,), jnp.uint32), params
-    )
+    return SecretKey(ternary(secret, (), params.ring.degree), jax.random.bits(name, (4,), jnp.uint32), params)
 
 
 def evaluate_secret(secret: SecretKey, moduli: tuple[int, ...]) -> jax.Array:
@@ -55,9 +53,7 @@ def public_seed(key: jax.Array) -> jax.Array:
     return jax.random.bits(key, (8,), jnp.uint32)
 
 
-def expand_seed(
-    seed: jax.Array, moduli: tuple[int, ...], batch: tuple[int, ...], degree: int
-) -> jax.Array:
+def expand_seed(seed: jax.Array, moduli: tuple[int, ...], batch: tuple[int, ...], degree: int) -> jax.Array:
     """The uniform polynomial that a published seed stands for, uint32 [*batch, limb, N]."""
     key = jax.random.wrap_key_data(seed, impl=CHACHA20)
     return uniform(key, moduli, batch, degree)
@@ -153,9 +149,7 @@ def digit_ranges(params: Parameters, level: int) -> list[tuple[int, int]]:
     return [(start, min(start + size, limbs)) for start in range(0, limbs, size)]
 
 
-def _switching_key(
-    key: jax.Array, secret: SecretKey, source: jax.Array, level: int
-) -> SwitchingKey:
+def _switching_key(key: jax.Array, secret: SecretKey, source: jax.Array, level: int) -> SwitchingKey:
     """For digit j: (-a s + e + g_j source, a), with g_j = P modulo the primes of digit j, else 0."""
     params = secret.params
     moduli = params.level_moduli(level) + params.special
@@ -170,13 +164,8 @@ def _switching_key(
     return SwitchingKey(_mask_with_secret(secret, mask, payload, moduli), mask, seed, params, level)
 
 
-def _gadget(
-    params: Parameters, moduli: tuple[int, ...], ranges: list[tuple[int, int]]
-) -> jax.Array:
+def _gadget(params: Parameters, moduli: tuple[int, ...], ranges: list[tuple[int, int]]) -> jax.Array:
     """uint32 [digit, limb, 1]: P mod q inside the digit, 0 elsewhere."""
     product = math.prod(params.special)
-    rows = [
-        [product % q if start <= i < stop else 0 for i, q in enumerate(moduli)]
-        for start, stop in ranges
-    ]
+    rows = [[product % q if start <= i < stop else 0 for i, q in enumerate(moduli)] for start, stop in ranges]
     return jnp.array(rows, jnp.uint32)[..., None]

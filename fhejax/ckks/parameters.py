@@ -220,9 +220,7 @@ def _choose_primes(
     return moduli, special
 
 
-def _primes_of_product(
-    ring: Ring, bits: float, count: int, excluded: tuple[int, ...]
-) -> tuple[int, ...]:
+def _primes_of_product(ring: Ring, bits: float, count: int, excluded: tuple[int, ...]) -> tuple[int, ...]:
     """`count` primes of about equal size whose product is close to 2**bits."""
     chosen: tuple[int, ...] = ()
     for missing in range(count, 0, -1):

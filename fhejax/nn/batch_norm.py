@@ -84,9 +84,7 @@ def _fold_at(network: AnyNetwork, index: int) -> AnyNetwork:
     layers = (None, *network.layers(), None)
     before, norm, after = layers[index : index + 3]
     if isinstance(before, Affine):
-        return _replaced(
-            network, {id(before): fold_into_previous(before, norm), id(norm): Identity()}
-        )
+        return _replaced(network, {id(before): fold_into_previous(before, norm), id(norm): Identity()})
     if isinstance(after, Affine):
         return _replaced(network, {id(after): fold_into_next(norm, after), id(norm): Identity()})
     raise ValueError(

@@ -125,8 +125,7 @@ def _read_bytes(path: Path) -> bytes:
             return stream.read()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(
-            f"{path} is not a whole gzip file ({error}): it is truncated or damaged. "
-            "Download it again."
+            f"{path} is not a whole gzip file ({error}): it is truncated or damaged. Download it again."
         ) from error
 
 

@@ -52,9 +52,7 @@ class CryptoNets(Network):
     """
 
     def __init__(self, *, rngs: nnx.Rngs) -> None:
-        self.convolution = nnx.Conv(
-            1, 5, (5, 5), strides=(2, 2), padding=((1, 0), (1, 0)), rngs=rngs
-        )
+        self.convolution = nnx.Conv(1, 5, (5, 5), strides=(2, 2), padding=((1, 0), (1, 0)), rngs=rngs)
         self.first_square = Square()
         self.hidden = nnx.Linear(845, 100, rngs=rngs)
         self.second_square = Square()
@@ -76,9 +74,7 @@ class HCNN(Network):
     def __init__(self, *, rngs: nnx.Rngs) -> None:
         self.first_convolution = nnx.Conv(1, 5, (5, 5), strides=(2, 2), padding="VALID", rngs=rngs)
         self.first_square = Square()
-        self.second_convolution = nnx.Conv(
-            5, 50, (5, 5), strides=(2, 2), padding="VALID", rngs=rngs
-        )
+        self.second_convolution = nnx.Conv(5, 50, (5, 5), strides=(2, 2), padding="VALID", rngs=rngs)
         self.second_square = Square()
         self.output = nnx.Linear(800, 10, rngs=rngs)
 

@@ -108,9 +108,7 @@ def train(
     step = _with_augmentation(
         _make_step(definition, optimiser, config, teacher, penalty), augment, config.seed
     )
-    state = TrainingState(
-        parameters, other, (parameters, other), optimiser.init(parameters), jnp.int32(0)
-    )
+    state = TrainingState(parameters, other, (parameters, other), optimiser.init(parameters), jnp.int32(0))
     history = []
     for index in range(config.epochs):
         state, epoch = _run_epoch(step, state, images, labels, config, index)
@@ -125,9 +123,7 @@ def inference_view(model: Model) -> Model:
     return nnx.view(model, use_running_average=True, raise_if_not_found=False)
 
 
-def accuracy(
-    predict: Predict, images: np.ndarray, labels: np.ndarray, batch_size: int = 1000
-) -> float:
+def accuracy(predict: Predict, images: np.ndarray, labels: np.ndarray, batch_size: int = 1000) -> float:
     """Return the share of `images` for which the largest of `predict`'s logits is the label."""
     return float(np.mean(np.argmax(evaluate(predict, images, batch_size), axis=-1) == labels))
 
@@ -156,9 +152,7 @@ def _steps_per_epoch(images: np.ndarray, labels: np.ndarray, config: TrainingCon
 
 def _optimiser(config: TrainingConfig, steps: int) -> optax.GradientTransformation:
     warmup = max(1, steps // 20)
-    schedule = optax.warmup_cosine_decay_schedule(
-        0.0, config.learning_rate, warmup, max(steps, warmup + 1)
-    )
+    schedule = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, warmup, max(steps, warmup + 1))
 
     def kernels(parameters: Any) -> Any:
         return jax.tree.map(lambda array: array.ndim > 1, parameters)
@@ -189,9 +183,7 @@ def _make_step(
         return loss, (other, jnp.stack([loss, hits]))
 
     @jax.jit
-    def step(
-        state: TrainingState, images: jax.Array, labels: jax.Array
-    ) -> tuple[TrainingState, jax.Array]:
+    def step(state: TrainingState, images: jax.Array, labels: jax.Array) -> tuple[TrainingState, jax.Array]:
         gradient, (other, metrics) = jax.grad(objective, has_aux=True)(
             state.parameters, state.other, (images, labels)
         )

@@ -93,8 +93,7 @@ def _check(
     for name, array in expected.items():
         if found[name].shape != array.shape:
             raise ValueError(
-                f"The weight {name} in {path} has shape {found[name].shape}, but {model} needs "
-                f"{array.shape}."
+                f"The weight {name} in {path} has shape {found[name].shape}, but {model} needs {array.shape}."
             )
 
 

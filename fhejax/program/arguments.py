@@ -124,16 +124,12 @@ def check_values(argument: Encrypted, values: Any) -> np.ndarray:
     """
     array = np.asarray(values)
     if array.dtype.kind not in "fiub" and not jnp.issubdtype(array.dtype, jnp.floating):
-        raise TypeError(
-            f"values of dtype {array.dtype} were to be encrypted; real numbers are needed."
-        )
+        raise TypeError(f"values of dtype {array.dtype} were to be encrypted; real numbers are needed.")
     _check_shape(argument, array.shape)
     array = array.astype(np.float64)
     if not np.isfinite(array).all():
         count = int((~np.isfinite(array)).sum())
-        raise ValueError(
-            f"{count} of the values to be encrypted are NaN or infinite; replace them first."
-        )
+        raise ValueError(f"{count} of the values to be encrypted are NaN or infinite; replace them first.")
     low, high = argument.range
     slack = 1e-6 * (high - low)
     if array.size and (array.min() < low - slack or array.max() > high + slack):

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from fhejax.program.analyse import bounds, fold_shifts
+from fhejax.program.analyse import bounds, check_finite, fold_shifts
 from fhejax.program.execute import encode_constants
 from fhejax.program.lower import Lowered, lower
 from fhejax.program.plan import Plan, dropped_primes, placed
@@ -42,7 +42,9 @@ class Circuit:
 def retrace(source: Source, plain: Sequence[np.ndarray]) -> Graph:
     """The graph for these plain arguments."""
     graph = source.graph
-    return fold_shifts(trace(source.function, graph.arguments, source.inputs, graph.batch, plain))
+    traced = trace(source.function, graph.arguments, source.inputs, graph.batch, plain)
+    check_finite(traced)
+    return fold_shifts(traced)
 
 
 def specialise(plan: Plan, source: Source, plain: Sequence[np.ndarray]) -> Circuit:

@@ -20,7 +20,7 @@ from fhejax.program.trace import Graph, trace
 _SAMPLES = 64
 
 
-def compile(  # noqa: A001 - the verb of the field, always used as fhejax.compile
+def compile(
     function: Callable,
     *arguments: Any,
     precision_bits: float = 10.0,
@@ -74,9 +74,7 @@ def compile(  # noqa: A001 - the verb of the field, always used as fhejax.compil
 
 def _batch(arguments: Sequence[Encrypted | Plain]) -> int:
     sizes = {
-        a.shape[a.batch_axis]
-        for a in arguments
-        if isinstance(a, Encrypted) and a.batch_axis is not None
+        a.shape[a.batch_axis] for a in arguments if isinstance(a, Encrypted) and a.batch_axis is not None
     }
     if len(sizes) > 1:
         raise ValueError(

@@ -17,9 +17,7 @@ _WIDEST_BAND = 512
 _THINNEST_EFFICIENT = 16
 
 
-def linear(
-    builder: Builder, tensor: Tensor, patches: Tensor, weights: np.ndarray
-) -> Tensor:
+def linear(builder: Builder, tensor: Tensor, patches: Tensor, weights: np.ndarray) -> Tensor:
     """The node of sum over k of weights[g, o, k] patches[g, k, p].
 
     Args:
@@ -46,9 +44,7 @@ def linear(
     else:  # a factor differs between positions: each position becomes a group of its own
         single = entries.transpose(0, 2, 1).reshape(groups * positions, length, 1)
         factor = patches.multiplier.transpose(0, 2, 1).reshape(groups * positions, 1, length)
-        node, scale = _linear_node(
-            builder, tensor.node, single, np.repeat(weights, positions, 0) * factor
-        )
+        node, scale = _linear_node(builder, tensor.node, single, np.repeat(weights, positions, 0) * factor)
         result = builder.fresh(node, tensor, (groups, positions, weights.shape[1]))
         result = result.view(lambda a: a.transpose(0, 2, 1))
     return result.affine(scale * common, offset)
@@ -144,9 +140,7 @@ def dot_general(
     """
     (first_sum, second_sum), (first_batch, second_batch) = numbers
     own, other = (first_sum, second_sum) if encrypted_first else (second_sum, first_sum)
-    own_batch, other_batch = (
-        (first_batch, second_batch) if encrypted_first else (second_batch, first_batch)
-    )
+    own_batch, other_batch = (first_batch, second_batch) if encrypted_first else (second_batch, first_batch)
     if tensor.batch_axis is not None and tensor.batch_axis in own_batch:
         raise ValueError(
             "a matrix product with other weights for each sample of the batch; use the same weights for "
@@ -163,9 +157,7 @@ def dot_general(
     strip = _axis_remover(tensor.batch_axis)
     order = [strip(d) for d in (*own_batch, *own, *reduced)]
     shape = tensor.entries.shape
-    groups, length, positions = (
-        [shape[strip(d)] for d in axes] for axes in (own_batch, own, reduced)
-    )
+    groups, length, positions = ([shape[strip(d)] for d in axes] for axes in (own_batch, own, reduced))
     patches = tensor.view(
         lambda a: a.transpose(order).reshape(_size(groups), _size(length), _size(positions))
     )
@@ -223,9 +215,7 @@ def _windows(
     for axis, (low, high) in enumerate(padding):
         array = _pad(array, lead + axis, low, high, fill)
     spans = [(size - 1) * step + 1 for size, step in zip(window, window_dilation, strict=True)]
-    counts = [
-        (array.shape[lead + i] - span) // strides[i] + 1 for i, span in enumerate(spans)
-    ]
+    counts = [(array.shape[lead + i] - span) // strides[i] + 1 for i, span in enumerate(spans)]
     taps = []
     for tap in itertools.product(*(range(size) for size in window)):
         index: tuple = (slice(None),) * lead

@@ -118,9 +118,7 @@ def _gather(step: Step, sources, leaves, keys, arguments) -> Ciphertext:
 
 
 def _scaled_terms(step: Step, sources, leaves) -> list[jax.Array]:
-    terms = [
-        _scale_entries(source, leaf) for source, leaf in zip(sources, leaves, strict=True)
-    ]
+    terms = [_scale_entries(source, leaf) for source, leaf in zip(sources, leaves, strict=True)]
     return [jnp.pad(t, [(0, 0), (0, step.components - t.shape[1]), (0, 0), (0, 0)]) for t in terms]
 
 
@@ -171,9 +169,7 @@ def encode_constants(
     return tuple(jnp.asarray(_encode_constant(item, params)) for item in raw)
 
 
-def _encode_constant(
-    item: np.ndarray | tuple[np.ndarray, Scale, int], params: Parameters
-) -> np.ndarray:
+def _encode_constant(item: np.ndarray | tuple[np.ndarray, Scale, int], params: Parameters) -> np.ndarray:
     if not isinstance(item, tuple):
         return item
     values, scale, drops = item

@@ -183,9 +183,7 @@ class Builder:
             return tensor, np.array_equal(flat, np.arange(size))
         node = Gather(tensor.node, flat.astype(np.int32), flat.size, self.label)
         fresh = self.fresh(node, tensor, tensor.entries.shape)
-        return dataclasses.replace(
-            fresh, multiplier=tensor.multiplier, offset=tensor.offset
-        ), True
+        return dataclasses.replace(fresh, multiplier=tensor.multiplier, offset=tensor.offset), True
 
     def row_major(self, tensor: Tensor) -> Tensor:
         """The tensor over a node in the tensor's own row-major order."""

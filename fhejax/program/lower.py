@@ -225,7 +225,7 @@ class _Lowering:
             (source.drops, scale, components, node.size),
             sources=(source.step,),
             constants=constants,
-            bound=1 if node.exact else 2**self.settings.weight_bits - 1,
+            bound=self._weight_bound(node, factor),
             weight_scales=(weight_scale,),
             squared=squared,
             gathered=gathered,
@@ -241,21 +241,25 @@ class _Lowering:
         self.rounding[number] = (factor,)
         return factor
 
+    def _weight_bound(self, node: Linear, factor: float) -> int:
+        """A bound of the integers, 2**b - 1: what was planned, or more where plain arguments make it so."""
+        planned = 1 if node.exact else 2**self.settings.weight_bits - 1
+        if not self.given:
+            return planned
+        largest = round(float(np.abs(node.weights).max(initial=0.0)) * factor)
+        return max(planned, 2 ** largest.bit_length() - 1)
+
     def _shift(self, register: Register, shift: np.ndarray | None, label: str) -> Register:
         if shift is None:
             return register
         constants = self._constant(lambda: (shift, register.scale, register.drops))
         fields = (register.drops, register.scale, register.components, register.size)
-        return self._emit(
-            "shift", fields, sources=(register.step,), constants=constants, label=label
-        )
+        return self._emit("shift", fields, sources=(register.step,), constants=constants, label=label)
 
     def _square(self, number: int, node: Square) -> Register:
         source = self._shift(self.registers[node.source], node.shift, node.label)
         fields = (source.drops, source.scale * source.scale, 3, node.size)
-        return self._emit(
-            "square", fields, sources=(source.step,), node=number, label=node.label
-        )
+        return self._emit("square", fields, sources=(source.step,), node=number, label=node.label)
 
     def _multiply(self, number: int, node: Multiply) -> Register:
         pairs = zip(node.sources, node.shifts, strict=True)
@@ -299,9 +303,7 @@ class _Lowering:
         registers = [self.registers[s] for s in node.sources]
         drops = max(r.drops for r in registers)
         registers = [self._drop(r, drops) for r in registers]
-        virtual = [
-            dataclasses.replace(r, scale=r.scale / n) for r, n in zip(registers, norms, strict=True)
-        ]
+        virtual = [dataclasses.replace(r, scale=r.scale / n) for r, n in zip(registers, norms, strict=True)]
         scale, factors = self._aligned(virtual, [w is not None for w in weights])
         self.rounding[number] = tuple(float(f) / n for f, n in zip(factors, norms, strict=True))
         constants: tuple[int, ...] = ()
@@ -326,9 +328,7 @@ class _Lowering:
         scale, factors = self._aligned(registers, [False] * len(registers))
         constants: tuple[int, ...] = ()
         for register, factor in zip(registers, factors, strict=True):
-            constants += self._constant(
-                lambda size=register.size, f=factor: (np.ones(size), f, drops)
-            )
+            constants += self._constant(lambda size=register.size, f=factor: (np.ones(size), f, drops))
         components = max(r.components for r in registers)
         return self._emit(
             "concatenate",
@@ -414,9 +414,5 @@ def _leads_to_product(graph: Graph, readers: tuple[tuple[int, ...], ...]) -> lis
     leads = [False] * len(graph.nodes)
     for number in range(len(graph.nodes) - 1, -1, -1):
         ahead = [r for r in readers[number] if r >= 0]
-        leads[number] = any(
-            leads[r] or isinstance(graph.nodes[r], (Square, Multiply)) for r in ahead
-        )
+        leads[number] = any(leads[r] or isinstance(graph.nodes[r], (Square, Multiply)) for r in ahead)
     return leads
-
-

@@ -93,9 +93,7 @@ def _node(
     raise TypeError(f"no oracle rule for a {type(node).__name__}")
 
 
-def _combined(
-    node: Combine, values: list[Values], factors: tuple[float, ...] | None
-) -> Values:
+def _combined(node: Combine, values: list[Values], factors: tuple[float, ...] | None) -> Values:
     total = np.zeros(1)
     for term, (source, weights) in enumerate(zip(node.sources, node.weights, strict=True)):
         column = np.ones((node.size, 1)) if weights is None else weights[:, None]

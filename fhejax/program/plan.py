@@ -4,13 +4,14 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from fhejax.ckks import Parameters, make_parameters
 from fhejax.ckks.security import maximum_modulus_bits
 from fhejax.program.analyse import bounds, depth
-from fhejax.program.graph import Linear, Tensor
+from fhejax.program.graph import Combine, Linear, Tensor
 from fhejax.program.lower import Lowered, Settings, lower
 from fhejax.program.oracles import evaluate, result_of, view_difference
 from fhejax.program.steps import Step
@@ -27,8 +28,8 @@ _DIGIT_SIZE = 1  # relinearised values have the scale of a square, far above the
 
 # Predicted nanoseconds on two CPU cores, fitted to benchmarks/kernels.py
 _MULTIPLY_ADD = 0.02
-_ENTRY = 0.6
-_TRANSFORM = 3.0
+_ENTRY = 3.0
+_TRANSFORM = 6.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,11 +58,7 @@ class Plan:
     @property
     def relinearisation_level(self) -> int:
         """The highest level at which it is used."""
-        levels = [
-            self.steps[step.sources[0]].level
-            for step in self.steps
-            if step.operation == "relinearise"
-        ]
+        levels = [self.steps[step.sources[0]].level for step in self.steps if step.operation == "relinearise"]
         return max(levels, default=0)
 
 
@@ -98,9 +95,11 @@ def make_plan(
             return _build(graph, limits, settings, security, blocks, bits, cost)
         if bits > best_bits:
             best_bits, best = bits, f"the best secure ones leave {bits:.1f} bits"
+    level = f"{security}-bit security" if security else "the insecure ring of this test"
     raise TooDeepError(
         f"the function multiplies encrypted values {depth(graph)} times in a row, and no ring up to degree "
-        f"2**{_LOG_DEGREES[-1]} keeps {precision_bits:g} bits at {security}-bit security ({best}). Use fewer "
+        f"2**{_LOG_DEGREES[-1]} keeps {precision_bits:g} bits at {level} ({best}; weights have at most "
+        f"{_WEIGHT_BITS[-1]} bits and inputs a scale of at most 2**{_INPUT_BITS[-1]}). Use fewer "
         f"or lower-degree activations, lower precision_bits, narrow the range of the arguments, or split "
         f"the function in two programs."
     )
@@ -167,12 +166,14 @@ def _cost(graph: Graph, lowered: Lowered, settings: Settings) -> float:
 
 class _Predictor:
     """Predicts the output's error from few evaluations: one for each number of weight bits, and one for each
-    node that gains noise, whose effect on the output is linear while it is small."""
+    node that gains noise, whose effect on the output is linear while it is small.
+    """
 
     def __init__(self, graph: Graph, sample: Sequence[np.ndarray]) -> None:
         self.graph, self.sample = graph, sample
         self.values = evaluate(graph, sample)
-        self.rounded: dict[int, np.ndarray] = {}
+        self.combines = any(isinstance(node, Combine) for node in graph.nodes)
+        self.rounded: dict[Any, np.ndarray] = {}
         self.gains: dict[int, np.ndarray] = {}
         self.sizes = self._outputs(self.values)
 
@@ -200,10 +201,11 @@ class _Predictor:
         return np.array(errors)
 
     def _rounding(self, weight_bits: int, lowered: Lowered) -> np.ndarray:
-        if weight_bits not in self.rounded:
+        key = tuple(lowered.rounding.items()) if self.combines else weight_bits
+        if key not in self.rounded:
             found = evaluate(self.graph, self.sample, rounding=lowered.rounding)
-            self.rounded[weight_bits] = self._error(found)
-        return self.rounded[weight_bits]
+            self.rounded[key] = self._error(found)
+        return self.rounded[key]
 
     def _gain(self, node: int) -> np.ndarray:
         """Output error for each unit of noise at a node."""
@@ -238,9 +240,7 @@ def _build(
     steps, registers = placed(graph, lowered, top)
     encrypted = [o.value for o in graph.outputs if isinstance(o.value, Tensor)]
     largest = max(float((limits[v.node] * abs(v.multiplier) + abs(v.offset)).max()) for v in encrypted)
-    plan = Plan(
-        params, settings, steps, registers, blocks, graph.batch, depth(graph), bits, cost, largest
-    )
+    plan = Plan(params, settings, steps, registers, blocks, graph.batch, depth(graph), bits, cost, largest)
     return plan, lowered
 
 
@@ -260,4 +260,3 @@ def placed(graph: Graph, lowered: Lowered, top: int) -> tuple[tuple[Step, ...], 
     steps = tuple(dataclasses.replace(s, level=top + s.level) for s in lowered.steps)
     views = [o.value for o in graph.outputs if isinstance(o.value, Tensor)]
     return steps, tuple(lowered.registers[view.node].step for view in views)
-

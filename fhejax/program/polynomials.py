@@ -13,9 +13,7 @@ from fhejax.program.structure import without_batch
 _LARGEST_SHIFT = 64.0
 
 
-def polynomial(
-    builder: Builder, x: Tensor, coefficients: Any, interval: tuple[float, float]
-) -> Tensor:
+def polynomial(builder: Builder, x: Tensor, coefficients: Any, interval: tuple[float, float]) -> Tensor:
     """sum of c_k T_k(t) with t the interval mapped to [-1, 1], elementwise.
 
     The map costs nothing (it is affine). Degree two is one square: c (t + b)^2 + d, whose c goes into the
@@ -61,6 +59,7 @@ def _completed_square(builder: Builder, t: Tensor, table: list[np.ndarray]) -> T
 
 def _chebyshev_sum(builder: Builder, t: Tensor, table: list[np.ndarray]) -> Tensor:
     """sum of c_k T_k, with T_2k = 2 T_k^2 - 1 and T_(j+k) = 2 T_j T_k - T_(j-k)."""
+
     def double(x: Tensor) -> Tensor:
         return square(builder, x).affine(2.0, -1.0)
 
@@ -99,6 +98,4 @@ def combine(builder: Builder, terms: list[tuple[Tensor, np.ndarray]]) -> Tensor:
     first = rows[0]
     node = Combine(tuple(r.node for r in rows), weights, first.entries.size, builder.label)
     total = builder.fresh(node, first, first.entries.shape)
-    return dataclasses.replace(
-        total, offset=sum(r.offset * f for r, f in zip(rows, factors, strict=True))
-    )
+    return dataclasses.replace(total, offset=sum(r.offset * f for r, f in zip(rows, factors, strict=True)))

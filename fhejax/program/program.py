@@ -1,8 +1,6 @@
 """`Program`: the client's and the server's half of a compiled function."""
 
 import dataclasses
-import functools
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +13,7 @@ from fhejax.ckks import Ciphertext, EvaluationKeys, Scale, SecretKey
 from fhejax.ckks.types import check_residues, check_same_key, is_concrete
 from fhejax.program.arguments import Encrypted, Plain, check_plain, check_values
 from fhejax.program.circuit import Circuit, Source, retrace, specialise
+from fhejax.program.client import decrypt_entries, encrypt_entries
 from fhejax.program.encrypted_array import AffineView, EncryptedArray
 from fhejax.program.execute import run
 from fhejax.program.graph import Tensor
@@ -29,8 +28,6 @@ from fhejax.program.plan import Plan
 from fhejax.program.report import report
 from fhejax.program.trace import Graph, Output
 from fhejax.program.verification import Verification, verify
-
-_ENCRYPT_TOGETHER = 64
 
 
 @jax.tree_util.register_dataclass
@@ -207,9 +204,7 @@ class Program:
         plain = [check_plain(a, v) for a, v in pairs if isinstance(a, Plain)]
         return retrace(self.source, plain) if plain else self.source.graph
 
-    def _encrypt(
-        self, secret: SecretKey, argument: Encrypted, array: np.ndarray
-    ) -> EncryptedArray:
+    def _encrypt(self, secret: SecretKey, argument: Encrypted, array: np.ndarray) -> EncryptedArray:
         """Slots without a sample hold a number of the range, so that nothing there overflows."""
         axis, slots = argument.batch_axis, self.params.slots
         samples = self.plan.batch if axis is None else array.shape[axis]
@@ -222,7 +217,7 @@ class Program:
         blocks = []
         for block in range(self.plan.blocks):
             part = padded[:, block * slots : (block + 1) * slots]
-            blocks.append(_encrypt_block(random[block], secret, part, scale))
+            blocks.append(encrypt_entries(random[block], secret, part, scale))
         shape = tuple(s for d, s in enumerate(argument.shape) if d != axis)
         data = jnp.stack(blocks)
         data = data.reshape(data.shape[0], *shape, *data.shape[2:])
@@ -300,16 +295,10 @@ class Program:
     def _circuit(self, arguments: Sequence) -> Circuit:
         """The steps and leaves of this call: planned ones, or anew for the values of plain arguments."""
         described = self.source.graph.arguments
-        plain = [
-            check_plain(a, v)
-            for a, v in zip(described, arguments, strict=True)
-            if isinstance(a, Plain)
-        ]
+        plain = [check_plain(a, v) for a, v in zip(described, arguments, strict=True) if isinstance(a, Plain)]
         if plain:
             return specialise(self.plan, self.source, plain)
-        return Circuit(
-            self.plan.steps, self.leaves, self.plan.outputs, self.source.graph.outputs
-        )
+        return Circuit(self.plan.steps, self.leaves, self.plan.outputs, self.source.graph.outputs)
 
 
 def _collect(blocks: Sequence[Ciphertext], samples: int, output: Output) -> EncryptedArray:
@@ -340,44 +329,7 @@ def _decrypt(secret: SecretKey, result: EncryptedArray) -> np.ndarray:
     blocks = [decrypt_entries(secret, result.flat(b)) for b in range(result.data.shape[0])]
     values = np.concatenate(blocks, 1)[:, : result.samples]
     shape = tuple(s for d, s in enumerate(result.shape) if d != result.batch_axis)
-    view = result.view or AffineView(
-        np.arange(len(values)).reshape(shape), np.ones(shape), np.zeros(shape)
-    )
+    view = result.view or AffineView(np.arange(len(values)).reshape(shape), np.ones(shape), np.zeros(shape))
     arrays = (np.asarray(a) for a in (view.entries, view.multiplier, view.offset))
     tensor = Tensor(-1, *arrays, result.batch_axis, result.samples)
     return view_values(tensor, values).astype(result.dtype)
-
-
-def decrypt_entries(secret: SecretKey, ciphertext: Ciphertext) -> np.ndarray:
-    """The values of a batch of ciphertexts, float64 [entry, slot], a few at a time."""
-    parts = []
-    for start in range(0, len(ciphertext.data), _ENCRYPT_TOGETHER):
-        part = ciphertext.replace(data=ciphertext.data[start : start + _ENCRYPT_TOGETHER])
-        parts.append(np.asarray(ckks.decode(ckks.decrypt(secret, part))))
-    return np.concatenate(parts)
-
-
-@functools.partial(jax.jit, static_argnames="scale")
-def _encrypt_together(
-    random: jax.Array, secret: SecretKey, values: jax.Array, scale: Scale
-) -> jax.Array:
-    plaintext = ckks.encode(secret.params, values, scale=scale)
-    return ckks.encrypt(random, secret, plaintext).data
-
-
-def _encrypt_block(
-    random: jax.Array, secret: SecretKey, entries: np.ndarray, scale: Scale
-) -> jax.Array:
-    """uint32 [entry, 2, limb, N], encrypted a few at a time so that memory stays small."""
-    groups = math.ceil(len(entries) / _ENCRYPT_TOGETHER)
-    size = math.ceil(len(entries) / groups)
-    padded = np.zeros((groups * size, entries.shape[1]))
-    padded[: len(entries)] = entries
-    randoms = jax.random.split(random, groups)
-    parts = [
-        _encrypt_together(randoms[g], secret, padded[g * size : (g + 1) * size], scale)
-        for g in range(groups)
-    ]
-    return jnp.concatenate(parts)[: len(entries)]
-
-

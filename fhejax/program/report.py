@@ -28,8 +28,7 @@ def peak_bytes(plan: Any) -> int:
     """Predicted peak of one block: the largest sum of a step's result and what it reads."""
     sizes = [s.size * ciphertext_bytes(plan, s.level, s.components) for s in plan.steps]
     return max(
-        size + sum(sizes[s] for s in step.sources)
-        for size, step in zip(sizes, plan.steps, strict=True)
+        size + sum(sizes[s] for s in step.sources) for size, step in zip(sizes, plan.steps, strict=True)
     )
 
 
@@ -46,15 +45,14 @@ def report(plan: Any, arguments: Sequence[Any], graph: Any) -> str:
     params = plan.params
     kind = "conjugate-invariant" if params.ring.conjugate_invariant else "standard"
     uploads = [
-        math.prod(a.shape) // (1 if a.batch_axis is None else a.shape[a.batch_axis])
+        math.prod(a.shape)
+        // (1 if a.batch_axis is None else a.shape[a.batch_axis])
         * plan.blocks
         * ciphertext_bytes(plan, params.depth, 1)
         for a in arguments
     ]
     downloads = [plan.steps[o] for o in plan.outputs]
-    download = sum(
-        s.size * plan.blocks * ciphertext_bytes(plan, s.level, s.components) for s in downloads
-    )
+    download = sum(s.size * plan.blocks * ciphertext_bytes(plan, s.level, s.components) for s in downloads)
     lines = [
         f"ring          N = 2**{params.ring.degree.bit_length() - 1} ({kind}), {params.slots} slots, "
         f"{plan.blocks} block{'s' if plan.blocks > 1 else ''} for {plan.batch} samples",
@@ -75,7 +73,7 @@ def report(plan: Any, arguments: Sequence[Any], graph: Any) -> str:
         reads = ",".join(map(str, step.sources))
         lines.append(
             f"  {number:3} {name:18} <- {reads:8} {step.size:6} x {step.components}  level {step.level}  "
-            f"scale {str(step.scale):10} {step.label}"
+            f"scale {step.scale!s:10} {step.label}"
         )
     return "\n".join(lines)
 

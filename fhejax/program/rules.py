@@ -23,9 +23,7 @@ Rule = Callable[[Builder, list[Operand], dict[str, Any]], Tensor]
 def _matrix_product(builder: Builder, operands: list[Operand], params: dict[str, Any]) -> Tensor:
     x, y = operands
     if isinstance(x, Tensor) and isinstance(y, Tensor):
-        raise ValueError(
-            "a matrix product of two encrypted arrays; write it as products and sums of entries"
-        )
+        raise ValueError("a matrix product of two encrypted arrays; write it as products and sums of entries")
     numbers = params["dimension_numbers"]
     if isinstance(x, Tensor):
         return contractions.dot_general(builder, x, np.asarray(y, np.float64), numbers, True)

@@ -154,9 +154,7 @@ def pad(tensor: Tensor, value: np.ndarray, params: dict[str, Any]) -> Tensor:
     )
 
 
-def _pad_axis(
-    array: np.ndarray, axis: int, low: int, high: int, interior: int, fill: float
-) -> np.ndarray:
+def _pad_axis(array: np.ndarray, axis: int, low: int, high: int, interior: int, fill: float) -> np.ndarray:
     size = array.shape[axis]
     spread = np.full(
         [(size - 1) * (interior + 1) + 1 if d == axis else s for d, s in enumerate(array.shape)],
@@ -171,9 +169,7 @@ def _pad_axis(
     return np.pad(spread, widths, constant_values=fill)
 
 
-def concatenate(
-    builder: Builder, operands: list[Tensor | np.ndarray], params: dict[str, Any]
-) -> Tensor:
+def concatenate(builder: Builder, operands: list[Tensor | np.ndarray], params: dict[str, Any]) -> Tensor:
     """lax.concatenate of encrypted and plain arrays along an axis other than the batch.
 
     Raises:
@@ -184,9 +180,7 @@ def concatenate(
     axis = first.batch_axis
     if axis == params["dimension"]:
         raise ValueError("a concatenation extends the batch axis, whose samples lie in the slots")
-    tensors = [
-        as_batch(o, first) if isinstance(o, Tensor) else constant_like(o, first) for o in operands
-    ]
+    tensors = [as_batch(o, first) if isinstance(o, Tensor) else constant_like(o, first) for o in operands]
     if any(t.batch_axis != axis for t in tensors):
         raise ValueError("a concatenation joins arrays whose samples lie along different axes")
     place = params["dimension"] - (axis is not None and params["dimension"] > axis)
@@ -202,9 +196,7 @@ def concatenate(
     )
 
 
-def stack(
-    builder: Builder, operands: list[Tensor | np.ndarray], params: dict[str, Any]
-) -> Tensor:
+def stack(builder: Builder, operands: list[Tensor | np.ndarray], params: dict[str, Any]) -> Tensor:
     """lax.stack: a new axis, and a concatenation along it."""
 
     def expand(operand: Tensor | np.ndarray) -> Tensor | np.ndarray:

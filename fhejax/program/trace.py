@@ -92,8 +92,7 @@ def trace(
     if interpreter.refusals:
         raise NotPolynomialError(_sentence(interpreter.refusals))
     described = tuple(
-        Output(v, tuple(aval.shape), aval.dtype)
-        for v, aval in zip(outputs, closed.out_avals, strict=True)
+        Output(v, tuple(aval.shape), aval.dtype) for v, aval in zip(outputs, closed.out_avals, strict=True)
     )
     return Graph(
         tuple(builder.nodes), described, tuple(arguments), inputs, jax.tree.structure(results), batch
@@ -116,9 +115,7 @@ def _jaxpr(function: Callable, shapes: Any) -> tuple[Any, Any]:
         raise
 
 
-def _enter(
-    builder: Builder, number: int, argument: Encrypted, batch: int
-) -> Tensor:
+def _enter(builder: Builder, number: int, argument: Encrypted, batch: int) -> Tensor:
     axis = argument.batch_axis
     shape = tuple(s for d, s in enumerate(argument.shape) if d != axis)
     size = int(np.prod(shape, dtype=np.int64))

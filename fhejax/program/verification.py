@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from fhejax import ckks
 from fhejax.ckks import Ciphertext, EvaluationKeys, SecretKey
 from fhejax.program.circuit import Circuit
+from fhejax.program.client import decrypt_entries
 from fhejax.program.encrypted_array import EncryptedArray
 from fhejax.program.execute import run
 from fhejax.program.oracles import evaluate
@@ -77,21 +77,13 @@ def verify(
 
     def watch(number: int, step: Step, register: Ciphertext) -> None:
         if step.node >= 0:
-            found = _decrypt(secret, register)[:, :samples]
+            found = decrypt_entries(secret, register)[:, :samples]
             rows = (clear[step.node][:, :samples], fixed[step.node][:, :samples])
             layers.append(_layer(step, *rows, found))
 
     flat = [a.flat(0) if isinstance(a, EncryptedArray) else None for a in arguments]
     run(circuit.steps, circuit.leaves, keys, flat, circuit.registers, watch)
     return Verification(tuple(layers))
-
-
-def _decrypt(secret: SecretKey, register: Ciphertext) -> np.ndarray:
-    parts = [
-        np.asarray(ckks.decode(ckks.decrypt(secret, register.replace(data=register.data[i : i + 64]))))
-        for i in range(0, len(register.data), 64)
-    ]
-    return np.concatenate(parts)
 
 
 def _root_mean_square(values: np.ndarray) -> float:

@@ -40,9 +40,7 @@ def _permutation(ring: Ring, exponent: int) -> np.ndarray:
 
 @functools.partial(jax.jit, static_argnames=("ring", "exponent", "moduli"))
 @wide
-def coefficient_automorphism(
-    x: jax.Array, ring: Ring, exponent: int, moduli: tuple[int, ...]
-) -> jax.Array:
+def coefficient_automorphism(x: jax.Array, ring: Ring, exponent: int, moduli: tuple[int, ...]) -> jax.Array:
     """X -> X^exponent on coefficients, uint32 [..., limb, N]: a permutation with signs."""
     source, negative = _signed_permutation(ring, exponent % ring.root_order)
     moved = jnp.take(x, source, axis=-1)

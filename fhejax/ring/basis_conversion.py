@@ -72,18 +72,14 @@ def _multiply_limbs(x: jax.Array, moduli: tuple[int, ...], factors: list[int]) -
 
 @functools.partial(jax.jit, static_argnames=("moduli", "factors"))
 @wide
-def multiply_integers(
-    x: jax.Array, moduli: tuple[int, ...], factors: tuple[int, ...]
-) -> jax.Array:
+def multiply_integers(x: jax.Array, moduli: tuple[int, ...], factors: tuple[int, ...]) -> jax.Array:
     """x times one integer a limb, given as residues; uint32 [..., limb, N], either domain."""
     return _multiply_limbs(x, moduli, list(factors))
 
 
 @functools.partial(jax.jit, static_argnames=("ring", "kept", "dropped"))
 @wide
-def divide_by_moduli(
-    x: jax.Array, ring: Ring, kept: tuple[int, ...], dropped: tuple[int, ...]
-) -> jax.Array:
+def divide_by_moduli(x: jax.Array, ring: Ring, kept: tuple[int, ...], dropped: tuple[int, ...]) -> jax.Array:
     """Divide by D = prod(dropped) and round: rescaling, and the ModDown of key switching.
 
     Args:

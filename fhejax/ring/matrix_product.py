@@ -7,6 +7,7 @@ floating-point (or int8) matrix unit whose result is exact because every partial
 
 import functools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -89,9 +90,7 @@ def modular_matrix_product(
         block = jax.lax.dynamic_slice(x, (zero, zero, limb, column), (x.shape[0], polys, 1, tile))
         modulus = jax.tree.map(lambda constant: constant[limb], limb_constants)
         operands = [
-            _gather(operand.reshape(x.shape[0], -1), entries).reshape(
-                groups, length, positions, -1
-            )
+            _gather(operand.reshape(x.shape[0], -1), entries).reshape(groups, length, positions, -1)
             for operand in prepare(block[:, :, 0], modulus, square)
         ]
         tiles = product(weights, operands, modulus, bound)
@@ -163,21 +162,12 @@ def _float_operand(x: jax.Array, moduli: modular.Moduli, square: bool) -> list[j
     return [jnp.stack(parts, 1)]
 
 
-def _float_einsum(weights: jax.Array, x: jax.Array) -> jax.Array:
-    return jnp.einsum("gok,gkpn->gopn", weights, x)
-
-
-# JAX batches a jitted function outside of the scope of `wide`, where it would sum in float32.
-_float_sums = jax.custom_batching.custom_vmap(_float_einsum)
-
-
-@_float_sums.def_vmap
-def _batched_float_sums(
-    _size: int, batched: list[bool], weights: jax.Array, x: jax.Array
-) -> tuple[jax.Array, bool]:
-    axes = tuple(0 if each else None for each in batched)
-    with jax.enable_x64(True):
-        return jax.vmap(_float_einsum, axes)(weights, x), True
+def _contract(weights: jax.Array, operand: jax.Array, dtype: Any) -> jax.Array:
+    """sum over k of weights[g, o, k] operand[g, k, p, n]: [g, o, p, n]. Not einsum, whose recorded result type
+    jax.vmap would read outside the 64-bit scope.
+    """
+    numbers = (((2,), (1,)), ((0,), (0,)))
+    return jax.lax.dot_general(weights, operand, numbers, preferred_element_type=dtype)
 
 
 def _float_product(
@@ -186,7 +176,7 @@ def _float_product(
     """Digits of the weights against residues in float64."""
     count, bits = weight_digits(bound, weights.shape[-1], "float64")
     parts = [
-        _float_remainder(_float_sums(digit.astype(jnp.float64), operands[0]), moduli.value)
+        _float_remainder(_contract(digit.astype(jnp.float64), operands[0], None), moduli.value)
         for digit in _balanced_digits(weights, count, bits)
     ]
     return _horner(parts, bits, moduli)
@@ -195,7 +185,8 @@ def _float_product(
 def _float_remainder(x: jax.Array, q: jax.Array) -> jax.Array:
     """x mod q in [0, q) as uint32, for integers |x| < 2**53: the floored quotient is off by one
     at most, and quotient times q stays below 2**53, hence exact. Branch-free: a select here halves
-    the speed on a CPU."""
+    the speed on a CPU.
+    """
     wide_q = q.astype(jnp.float64)
     remainder = (x - wide_q * jnp.floor(x * (1.0 / wide_q))).astype(jnp.int32)
     return modular.fold(modular.fold(remainder.astype(jnp.uint32) + q, q << 1), q)
@@ -224,9 +215,7 @@ def _digit_product(
     for weight in _balanced_digits(weights, count, bits):
         total = jnp.zeros((), jnp.int64)
         for place, digit in enumerate(operands):
-            sums = jnp.einsum(
-                "gok,gkpn->gopn", weight.astype(jnp.int8), digit, preferred_element_type=jnp.int32
-            )
+            sums = _contract(weight.astype(jnp.int8), digit, jnp.int32)
             total = total + (sums.astype(jnp.int64) << bits * place)
         parts.append(modular.reduce_signed(total, moduli))
     return _horner(parts, bits, moduli)

@@ -159,9 +159,7 @@ def _butterflies(
         nodes = root.shape[1]
         x = x.reshape(batch, limbs, nodes, 2, n // nodes // 2, inner)
         low = modular.fold(x[:, :, :, 0], q << 1)
-        high = modular.multiply_lazily(
-            x[:, :, :, 1], root[:, :, None], quotient[:, :, None], q
-        )
+        high = modular.multiply_lazily(x[:, :, :, 1], root[:, :, None], quotient[:, :, None], q)
         x = jnp.stack([low + high, low + ((q << 1) - high)], 3)
     return x.reshape(batch, limbs, n * inner)
 
@@ -199,9 +197,7 @@ def _inverse_butterflies(
     return x.reshape(batch, limbs, n * inner)
 
 
-def _add_mirrored(
-    x: jax.Array, unit: jax.Array, quotient: jax.Array, q: jax.Array, sign: int
-) -> jax.Array:
+def _add_mirrored(x: jax.Array, unit: jax.Array, quotient: jax.Array, q: jax.Array, sign: int) -> jax.Array:
     """x_j + sign * i * x_(N-j) for j > 0, x_0 as it is; i = psi^N. x below q, result below 2q."""
     mirrored = modular.multiply_constant(jnp.flip(x[..., 1:], -1), unit, quotient, q)
     if sign < 0:

@@ -26,9 +26,7 @@ def _passes(candidate: int, witness: int, twos: int) -> bool:
 
 
 @functools.cache
-def ntt_primes(
-    bits: float, root_order: int, count: int, excluded: tuple[int, ...] = ()
-) -> tuple[int, ...]:
+def ntt_primes(bits: float, root_order: int, count: int, excluded: tuple[int, ...] = ()) -> tuple[int, ...]:
     """The `count` primes nearest to 2**bits that are 1 modulo `root_order` and below 2**30.
 
     Args:
@@ -61,9 +59,7 @@ def _by_distance(above: range, below: range, step: int, target: float):
     up, down = iter(above), iter(below)
     high, low = next(up, None), next(down, None)
     while high is not None or low is not None:
-        take_high = low is None or (
-            high is not None and high * step + 1 - target <= target - low * step - 1
-        )
+        take_high = low is None or (high is not None and high * step + 1 - target <= target - low * step - 1)
         if take_high:
             yield high * step + 1
             high = next(up, None)

@@ -111,9 +111,7 @@ def _polynomial_keys(key: jax.Array, polynomials: int, moduli: jax.Array) -> jax
 
 @partial(jax.jit, static_argnames=("batch_shape", "degree"))
 @wide
-def _uniform(
-    key: jax.Array, table: jax.Array, *, batch_shape: tuple[int, ...], degree: int
-) -> jax.Array:
+def _uniform(key: jax.Array, table: jax.Array, *, batch_shape: tuple[int, ...], degree: int) -> jax.Array:
     polynomials, limbs = math.prod(batch_shape), table.shape[0]
     # As words: JAX's key-reuse checker takes keys for used up when a mapped loop reorders them.
     keys = jax.random.key_data(_polynomial_keys(key, polynomials, table[:, 0]))
@@ -133,9 +131,7 @@ def _uniform(
     return residues.reshape(*batch_shape, limbs, degree)
 
 
-def uniform(
-    key: jax.Array, moduli: tuple[int, ...], batch_shape: tuple[int, ...], degree: int
-) -> jax.Array:
+def uniform(key: jax.Array, moduli: tuple[int, ...], batch_shape: tuple[int, ...], degree: int) -> jax.Array:
     """Uniform polynomials in residue form: uint32[*batch_shape, limb, degree], residues below q.
 
     The definition (fixed: it is the expansion of stored seeds) and the bias are in the module's
@@ -166,9 +162,7 @@ def ternary(key: jax.Array, batch_shape: tuple[int, ...], degree: int) -> jax.Ar
 
 
 @partial(jax.jit, static_argnames=("shape", "hamming_weight"))
-def _ternary_fixed_weight(
-    key: jax.Array, *, shape: tuple[int, ...], hamming_weight: int
-) -> jax.Array:
+def _ternary_fixed_weight(key: jax.Array, *, shape: tuple[int, ...], hamming_weight: int) -> jax.Array:
     *order, signs = jax.random.bits(key, (UNIFORM_WORDS + 1, *shape), np.uint32)
     positions = lax.broadcasted_iota(np.int32, shape, len(shape) - 1)
     signs = np.int8(1) - ((signs & np.uint32(1)) << np.uint32(1)).astype(np.int8)

@@ -59,9 +59,7 @@ def test_samples_make_the_fit_better_where_they_lie():
     exact = np.maximum(samples, 0)
     profiled = least_squares("relu", 6, (-4, 4), samples=samples)
     uniform = least_squares("relu", 6, (-4, 4))
-    mean_square = [
-        float(np.mean((np.asarray(p(samples)) - exact) ** 2)) for p in (profiled, uniform)
-    ]
+    mean_square = [float(np.mean((np.asarray(p(samples)) - exact) ** 2)) for p in (profiled, uniform)]
     assert mean_square[0] < mean_square[1] / 4
 
 

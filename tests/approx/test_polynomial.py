@@ -87,9 +87,7 @@ def test_training_the_coefficients_finds_the_polynomial():
         return (optax.apply_updates(p, updates), memory), value
 
     start = jax.tree.map(jnp.asarray, start)
-    (p, _), losses = jax.jit(lambda s: jax.lax.scan(step, s, None, 600))(
-        (start, optimiser.init(start))
-    )
+    (p, _), losses = jax.jit(lambda s: jax.lax.scan(step, s, None, 600))((start, optimiser.init(start)))
     assert losses[-1] < 1e-6 * losses[0]
     assert np.allclose(p.to_monomial(), [1.0, -2.0, 0.5, 0.25], atol=1e-2)
 

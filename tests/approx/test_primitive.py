@@ -183,9 +183,7 @@ def test_scan_over_layers_and_remat():
         return x
 
     x = jnp.linspace(-1, 1, 11)
-    results = [
-        jax.value_and_grad(lambda q, f=f: jnp.sum(f(q, x)))(p) for f in (through_scan, through_loop)
-    ]
+    results = [jax.value_and_grad(lambda q, f=f: jnp.sum(f(q, x)))(p) for f in (through_scan, through_loop)]
     assert np.allclose(results[0][0], results[1][0], rtol=1e-5)
     assert np.allclose(results[0][1].coefficients, results[1][1].coefficients, rtol=1e-4, atol=1e-5)
 

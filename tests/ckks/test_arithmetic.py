@@ -136,9 +136,7 @@ def test_drop_level_is_exact(insecure):
     ciphertext = insecure.encrypt(insecure.numbers(2))
     lower = ckks.drop_level(ciphertext, 1)
     assert (lower.level, lower.scale, lower.data.shape[-2]) == (1, ciphertext.scale, 2)
-    np.testing.assert_allclose(
-        insecure.decrypt(lower), insecure.decrypt(ciphertext), rtol=0, atol=1e-12
-    )
+    np.testing.assert_allclose(insecure.decrypt(lower), insecure.decrypt(ciphertext), rtol=0, atol=1e-12)
 
 
 def test_multiply_plain(insecure):
@@ -171,9 +169,7 @@ def test_multiply_integer_is_exact(insecure):
     for factor in (0, 1, -3, 1000):
         result = ckks.multiply_integer(x, factor)
         assert (result.level, result.scale) == (x.level, x.scale)
-        np.testing.assert_allclose(
-            insecure.decrypt(result), factor * insecure.decrypt(x), rtol=0, atol=1e-10
-        )
+        np.testing.assert_allclose(insecure.decrypt(result), factor * insecure.decrypt(x), rtol=0, atol=1e-10)
 
 
 def test_match_scale_and_align(insecure):
@@ -242,9 +238,7 @@ def test_linear_combinations_of_squares_with_bias_and_entries(insecure_real):
     bias = np.array(
         [[round(c * total.fraction()) % q for q in ciphertext.moduli] for c in constants], np.uint32
     )
-    result = ckks.linear_combinations(
-        weights, ciphertext, scale, 7, entries=entries, bias=bias, square=True
-    )
+    result = ckks.linear_combinations(weights, ciphertext, scale, 7, entries=entries, bias=bias, square=True)
     assert (result.components, result.scale) == (3, total)
     padded = np.concatenate([x**2, np.zeros((1, params.slots))])
     expected = np.einsum("gok,gkps->gops", weights / 4, padded[entries]).reshape(4, -1)

@@ -75,6 +75,7 @@ def test_digits_are_centred_and_name_the_same_residues(switched, level):
 
 def times(x: np.ndarray, y: np.ndarray, params: Parameters) -> np.ndarray:
     """The product of two elements in the ring, over the integers."""
+
     def ambient(a):
         return [*a, 0, *(-a[:0:-1])] if params.ring.conjugate_invariant else list(a)
 
@@ -138,8 +139,7 @@ def test_dividing_once_is_dividing_twice_within_rounding(insecure, target):
     moduli = insecure.params.level_moduli(target)
     column = np.array(moduli, np.int64)[:, None]
     first, second = (
-        np.asarray(inverse_ntt(c.data, insecure.params.ring, moduli)).astype(np.int64)
-        for c in (once, twice)
+        np.asarray(inverse_ntt(c.data, insecure.params.ring, moduli)).astype(np.int64) for c in (once, twice)
     )
     difference = (first - second) % column
     difference = np.minimum(difference, column - difference)

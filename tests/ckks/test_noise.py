@@ -47,8 +47,7 @@ def test_key_switch(insecure_large):
     result = ckks.relinearise(insecure_large.keys, tensor)
     moduli = params.level_moduli(2)
     ratios = [
-        2.0 ** (modulus_bits(moduli[a:b]) - modulus_bits(params.special))
-        for a, b in digit_ranges(params, 2)
+        2.0 ** (modulus_bits(moduli[a:b]) - modulus_bits(params.special)) for a, b in digit_ranges(params, 2)
     ]
     ratio = float(np.sqrt(np.mean(np.square(ratios))))
     predicted = noise.key_switch_deviation(ring, ratio, len(ratios))

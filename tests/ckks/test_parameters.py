@@ -21,9 +21,7 @@ SWEEP = [
 
 def made(depth: int, precision: float, real: bool, security: int) -> Parameters | None:
     try:
-        return Parameters.for_depth(
-            depth, slots=1024, precision_bits=precision, real=real, security=security
-        )
+        return Parameters.for_depth(depth, slots=1024, precision_bits=precision, real=real, security=security)
     except ValueError as error:
         assert f"depth {depth} at {precision} bits" in str(error)
         return None

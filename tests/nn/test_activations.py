@@ -27,8 +27,7 @@ def test_channels_have_their_own_coefficients():
     activation = PolynomialActivation(2, coefficients=coefficients, features=2, interval=(-2, 2))
     x = np.linspace(-2, 2, 6, dtype=np.float32).reshape(3, 2)
     expected = [
-        np.polynomial.Chebyshev(c, domain=(-2, 2))(x[:, i].astype(float))
-        for i, c in enumerate(coefficients)
+        np.polynomial.Chebyshev(c, domain=(-2, 2))(x[:, i].astype(float)) for i, c in enumerate(coefficients)
     ]
     for evaluate in (activation, jax.jit(activation), jax.vmap(activation)):
         np.testing.assert_allclose(evaluate(x), np.stack(expected, axis=1), atol=1e-5)

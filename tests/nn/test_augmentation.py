@@ -33,9 +33,7 @@ def test_each_part_moves_pixels_within_range(images, part):
 def test_shift_moves_the_centre_of_mass_within_its_limit():
     image = np.zeros((200, 28, 28, 1), np.float32)
     image[:, 13:15, 13:15] = 1
-    moved = np.asarray(
-        distort(jax.random.key(0), image, Distortion(**(vars(STILL) | {"shift": 3.0})))
-    )
+    moved = np.asarray(distort(jax.random.key(0), image, Distortion(**(vars(STILL) | {"shift": 3.0}))))
     rows = np.sum(moved[..., 0] * np.arange(28)[None, :, None], axis=(1, 2)) / 4 - 13.5
     assert 2.5 < np.max(np.abs(rows)) <= 3.0001 and abs(np.mean(rows)) < 0.5
 

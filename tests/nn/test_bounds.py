@@ -61,9 +61,7 @@ def test_rounded_kernels_lie_on_a_grid(bits):
         step = np.max(np.abs(kernel)) / (2 ** (bits - 1) - 1)
         np.testing.assert_allclose(found / step, np.round(found / step), atol=1e-3)
         assert np.max(np.abs(found - kernel)) <= 0.5001 * step
-        np.testing.assert_array_equal(
-            getattr(rounded, name).bias[...], getattr(model, name).bias[...]
-        )
+        np.testing.assert_array_equal(getattr(rounded, name).bias[...], getattr(model, name).bias[...])
 
 
 def test_too_few_bits():

@@ -31,9 +31,7 @@ CIRCUITS = {
     "degree three": lambda x: TANH(2 * x),
     "degree five": lambda x: SIGMOID(x @ weights(4, 3)) @ weights(3, 2),
     "residual": lambda x: x + linear_square_linear(x) @ weights(3, 4),
-    "concatenation": lambda x: (
-        jnp.concatenate([x, x**2, jnp.ones((x.shape[0], 1))], 1) @ weights(9, 3)
-    ),
+    "concatenation": lambda x: jnp.concatenate([x, x**2, jnp.ones((x.shape[0], 1))], 1) @ weights(9, 3),
     "concatenation at the output": lambda x: jnp.concatenate([2 * x, x**4], 1),
     "padded": lambda x: jnp.pad(x, ((0, 0), (1, 1)), constant_values=0.5) ** 2 @ weights(6, 2),
 }
@@ -208,9 +206,7 @@ def test_other_dtypes():
     x = jnp.asarray(data(SAMPLES, 4), jnp.bfloat16)
     found = encrypted_result(program, x)
     assert found.dtype == jnp.bfloat16
-    np.testing.assert_allclose(
-        found.astype(np.float32), 2 * np.asarray(x, np.float32), rtol=0.02, atol=0.01
-    )
+    np.testing.assert_allclose(found.astype(np.float32), 2 * np.asarray(x, np.float32), rtol=0.02, atol=0.01)
 
 
 def test_real_security():

@@ -149,9 +149,7 @@ def test_structure_of_a_shared_value(name):
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    st.permutations(range(3)), st.integers(0, 2), st.lists(st.booleans(), min_size=3, max_size=3)
-)
+@given(st.permutations(range(3)), st.integers(0, 2), st.lists(st.booleans(), min_size=3, max_size=3))
 def test_structure_anywhere(order, axis, flips):
     """A transpose, a flip, a slice, a pad and a reshape around a batch axis in any place."""
     shape = (3, 4, 5)
@@ -288,9 +286,7 @@ def test_average_pooling(padding, strides, count):
             return nnx.avg_pool(x, (2, 3), strides, padding, count_include_pad=count)
 
     check_clear(pool, encrypted((2, 5, 6, 3)))
-    check_clear(
-        lambda x: pool((x * (1 + jnp.arange(3.0)[None, None, None])) ** 2), encrypted((2, 5, 6, 3))
-    )
+    check_clear(lambda x: pool((x * (1 + jnp.arange(3.0)[None, None, None])) ** 2), encrypted((2, 5, 6, 3)))
 
 
 def test_dilated_window_sum():
@@ -309,9 +305,7 @@ def test_polynomials(degree, channels):
     coefficients = np.random.default_rng(degree).normal(size=(*channels, degree + 1))
     polynomial = approx.Polynomial.from_chebyshev(coefficients, (-2.0, 3.0))
     check_clear(polynomial, encrypted((4, 2, 3)))
-    check_clear(
-        lambda x: polynomial(x * (1 + jnp.arange(3.0)[None, None]) - 0.5), encrypted((4, 2, 3))
-    )
+    check_clear(lambda x: polynomial(x * (1 + jnp.arange(3.0)[None, None]) - 0.5), encrypted((4, 2, 3)))
 
 
 def test_polynomial_of_odd_and_mixed_degrees():

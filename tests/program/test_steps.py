@@ -54,9 +54,7 @@ def test_steps_are_plain_json(program):
 
 def test_scales_keep_every_bit():
     scale = Scale.of(Fraction(2**200, 3**50)) / 7
-    (step,) = from_json(
-        to_json((Step("input", (), 1, 2, 3, scale, weight_scales=(scale, scale * 3)),))
-    )
+    (step,) = from_json(to_json((Step("input", (), 1, 2, 3, scale, weight_scales=(scale, scale * 3)),)))
     assert step.scale == scale
     assert step.weight_scales == (scale, scale * 3)
 

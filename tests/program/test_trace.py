@@ -170,9 +170,11 @@ def test_every_refused_operation_is_listed_with_its_line_and_a_substitute():
         (f"{start}:{int(number) + 3}", "max", "fhejax.nn.Square"),
         (line_of(relu_network, "argmax"), "argmax", "after decryption"),
     ]:
-        assert any(
-            f"{line}: {name}:" in entry and substitute in entry for entry in text.splitlines()
-        ), (line, name, text)
+        assert any(f"{line}: {name}:" in entry and substitute in entry for entry in text.splitlines()), (
+            line,
+            name,
+            text,
+        )
 
 
 REFUSED = {

@@ -43,9 +43,7 @@ def product(first: list[int], second: list[int], ring: Ring, modulus: int) -> li
 
 
 def evaluate(coefficients: list[int], ring: Ring, root: int, exponent: int, modulus: int) -> int:
-    terms = (
-        c * pow(root, exponent * i, modulus) for i, c in enumerate(ambient(coefficients, ring))
-    )
+    terms = (c * pow(root, exponent * i, modulus) for i, c in enumerate(ambient(coefficients, ring)))
     return sum(terms) % modulus
 
 

@@ -56,9 +56,9 @@ def test_all_residues_at_their_largest():
     """Every limb q - 1 is -1 modulo the product: overflow counts at their extremes."""
     source, target = PRIMES[:33], PRIMES[33:36]
     x = np.repeat(np.array(source, np.uint32)[:, None] - 1, DEGREE, axis=1)
-    assert (np.asarray(convert_basis(jnp.asarray(x), source, target)) == decompose(
-        [-1] * DEGREE, target
-    )).all()
+    assert (
+        np.asarray(convert_basis(jnp.asarray(x), source, target)) == decompose([-1] * DEGREE, target)
+    ).all()
 
 
 def test_conversion_under_jit_vmap_and_leading_axes():

@@ -139,16 +139,12 @@ def test_split_and_fold_in_are_the_documented_stream():
         assert data_of(child).tolist() == python_stream(SECRET, (3, data, 0), 8)
 
 
-@pytest.mark.parametrize(
-    "count", [CPU_CHUNK - 1, CPU_CHUNK, CPU_CHUNK + 1, 2 * CPU_CHUNK, 2 * CPU_CHUNK + 3]
-)
+@pytest.mark.parametrize("count", [CPU_CHUNK - 1, CPU_CHUNK, CPU_CHUNK + 1, 2 * CPU_CHUNK, 2 * CPU_CHUNK + 3])
 def test_chunk_edges(count):
     """Blocks on both sides of every seam, and no block twice."""
     nonce = (1, 32, 0)
     words = 16 * count - 5
-    stream = np.asarray(
-        keystream(jnp.asarray(words_of(SECRET.hex())), jnp.array(nonce, jnp.uint32), words)
-    )
+    stream = np.asarray(keystream(jnp.asarray(words_of(SECRET.hex())), jnp.array(nonce, jnp.uint32), words))
     assert stream.shape == (words,)
     padded = np.append(stream, np.zeros(5, np.uint32)).reshape(count, 16)
     seams = {0, 1, count - 2, *range(count // 2 - 2, count // 2 + 3)}

@@ -82,10 +82,7 @@ def test_multiply_over_all_pairs_of_edges():
 def test_shoup_takes_any_word():
     x, constant = words(6), residues(7)
     quotients = np.array(
-        [
-            [modular.quotient(int(c), q) for c in row]
-            for row, q in zip(constant, MODULI, strict=True)
-        ],
+        [[modular.quotient(int(c), q) for c in row] for row, q in zip(constant, MODULI, strict=True)],
         np.uint32,
     )
     value = modular.constants(MODULI).value

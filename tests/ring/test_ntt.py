@@ -19,9 +19,7 @@ def test_values_are_those_at_the_named_powers(ring):
     values = np.asarray(ntt(jnp.asarray(x), ring, moduli))
     for limb, q in enumerate(moduli):
         root, coefficients = root_of_unity(q, ring.root_order), x[limb].tolist()
-        expected = [
-            evaluate(coefficients, ring, root, int(e), q) for e in evaluation_exponents(ring)
-        ]
+        expected = [evaluate(coefficients, ring, root, int(e), q) for e in evaluation_exponents(ring)]
         assert values[limb].tolist() == expected
 
 
@@ -76,9 +74,7 @@ def test_jit_vmap_and_leading_axes_agree(ring):
     moduli = primes_for(ring, 3)
     x = jnp.asarray(random_residues((2, 3, ring.degree), moduli))
     for transform in (ntt, inverse_ntt):
-        expected = np.stack(
-            [[np.asarray(transform(item, ring, moduli)) for item in row] for row in x]
-        )
+        expected = np.stack([[np.asarray(transform(item, ring, moduli)) for item in row] for row in x])
         one = jax.jit(lambda item, transform=transform: transform(item, ring, moduli))
         assert (one(x) == expected).all()
         assert (jax.vmap(jax.vmap(one))(x) == expected).all()

@@ -14,9 +14,7 @@ def trial_division(n: int) -> bool:
 
 
 def test_is_prime_agrees_with_trial_division():
-    assert [n for n in range(-3, 5000) if is_prime(n)] == [
-        n for n in range(-3, 5000) if trial_division(n)
-    ]
+    assert [n for n in range(-3, 5000) if is_prime(n)] == [n for n in range(-3, 5000) if trial_division(n)]
 
 
 @settings(max_examples=100, deadline=None)
@@ -36,11 +34,7 @@ def test_primes_are_the_nearest_that_split(bits, order):
     found = ntt_primes(bits, order, 5)
     target = 2.0**bits
     furthest = max(abs(p - target) for p in found)
-    nearest = [
-        k
-        for k in range(1, 2**30, order)
-        if abs(k - target) <= furthest and trial_division(k)
-    ]
+    nearest = [k for k in range(1, 2**30, order) if abs(k - target) <= furthest and trial_division(k)]
     assert sorted(found) == nearest
     assert [abs(p - target) for p in found] == sorted(abs(p - target) for p in found)
 

@@ -133,7 +133,7 @@ def test_fixed_weight(weight):
     assert values.dtype == np.int8
     assert set(np.unique(values)) <= {-1, 0, 1}
     assert np.array_equal(np.count_nonzero(values, axis=-1), np.full((3, 1000), weight))
-    if 0 < weight:
+    if weight > 0:
         positive = (values == 1).sum()
         assert abs(positive - 1500 * weight) < 6 * math.sqrt(750 * weight)
     if 0 < weight < 256:
@@ -158,9 +158,7 @@ def rounded_gaussian(deviation: float, rounding: Callable[[np.ndarray], np.ndarr
 
 def coins(heads: int, tails: int) -> np.ndarray:
     generator = np.random.default_rng(2)
-    return (generator.binomial(heads, 0.5, COUNT) - generator.binomial(tails, 0.5, COUNT)).astype(
-        np.int8
-    )
+    return (generator.binomial(heads, 0.5, COUNT) - generator.binomial(tails, 0.5, COUNT)).astype(np.int8)
 
 
 BROKEN_ERRORS = {
@@ -197,9 +195,7 @@ BROKEN_SECRETS = {
     "binary halves": lambda: np.random.default_rng(4).choice([-1, 0, 0, 1], COUNT),
     "two": lambda: np.random.default_rng(5).integers(-1, 3, COUNT),
     "repeated block": lambda: np.tile(good_secret()[:DEGREE], BATCH[0]),
-    "mirrored": lambda: np.concatenate(
-        2 * [good_secret()[: COUNT // 2].reshape(-1, 4096)], 1
-    ).reshape(-1),
+    "mirrored": lambda: np.concatenate(2 * [good_secret()[: COUNT // 2].reshape(-1, 4096)], 1).reshape(-1),
     "stuck bit": lambda: good_secret() | 1,
 }
 
@@ -233,9 +229,7 @@ BROKEN_RESIDUES = {
     "stuck middle bit": lambda q: good_residues(q) & ~np.uint32(64),
     "sign lost": lambda q: np.minimum(good_residues(q), q - 1 - good_residues(q)),
     "repeated polynomial": lambda q: np.tile(good_residues(q)[:DEGREE], BATCH[0]),
-    "repeated block": lambda q: np.repeat(
-        good_residues(q)[: COUNT // 2].reshape(-1, 16), 2, 0
-    ).reshape(-1),
+    "repeated block": lambda q: np.repeat(good_residues(q)[: COUNT // 2].reshape(-1, 16), 2, 0).reshape(-1),
     "counting": lambda q: np.arange(COUNT) * 40_503 % q,
 }
 

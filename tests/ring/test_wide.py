@@ -22,7 +22,10 @@ def run(script: str) -> str:
         environment["JAX_COMPILATION_CACHE_DIR"] = folder
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", script],
-        capture_output=True, text=True, env=environment, check=False,
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

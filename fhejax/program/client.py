@@ -1,0 +1,55 @@
+"""The client's half: numbers to ciphertexts and back, a few at a time so that memory stays small."""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fhejax import ckks
+from fhejax.ckks import Ciphertext, Scale, SecretKey
+
+_TOGETHER = 64
+
+
+def _equal_parts(count: int) -> tuple[int, int]:
+    """(parts, size): of at most 64, all of one size, so that one shape is compiled."""
+    parts = max(1, math.ceil(count / _TOGETHER))
+    return parts, math.ceil(count / parts)
+
+
+def encrypt_entries(random: jax.Array, secret: SecretKey, entries: np.ndarray, scale: Scale) -> jax.Array:
+    """Float64 [entry, slot] to ciphertexts uint32 [entry, 2, limb, N] at the highest level.
+
+    random: a cryptographic key, split so that each part has its own.
+    """
+    parts, size = _equal_parts(len(entries))
+    padded = np.zeros((parts * size, entries.shape[1]))
+    padded[: len(entries)] = entries
+    randoms = jax.random.split(random, parts)
+    data = [_encrypt(randoms[i], secret, padded[i * size : (i + 1) * size], scale) for i in range(parts)]
+    return jnp.concatenate(data)[: len(entries)]
+
+
+@functools.partial(jax.jit, static_argnames="scale")
+def _encrypt(random: jax.Array, secret: SecretKey, values: jax.Array, scale: Scale) -> jax.Array:
+    plaintext = ckks.encode(secret.params, values, scale=scale)
+    return ckks.encrypt(random, secret, plaintext).data
+
+
+def decrypt_entries(secret: SecretKey, ciphertext: Ciphertext) -> np.ndarray:
+    """Ciphertexts with data [entry, poly, limb, N] to float64 [entry, slot].
+
+    Raises:
+        ValueError: a secret that does not open them, or altered residues.
+    """
+    count = len(ciphertext.data)
+    parts, size = _equal_parts(count)
+    missing = parts * size - count
+    data = jnp.pad(ciphertext.data, [(0, missing), (0, 0), (0, 0), (0, 0)])
+    values = []
+    for start in range(0, parts * size, size):
+        part = ciphertext.replace(data=data[start : start + size])
+        values.append(np.asarray(ckks.decode(ckks.decrypt(secret, part))))
+    return np.concatenate(values)[:count]
