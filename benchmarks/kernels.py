@@ -2,8 +2,9 @@
 
     python -m benchmarks.kernels [--degree 8192] [--limbs 4]
 
-Each is checked against exact integers first, then timed: the transform both ways (microseconds a limb), the exact
-modular matrix product by method and tile (1e9 multiply-adds a second), squares, and relinearisation.
+Each is checked against exact integers first, then timed: the transform both ways (microseconds a limb),
+the exact modular matrix product by method and tile (1e9 multiply-adds a second), squares, and
+relinearisation.
 """
 
 import dataclasses

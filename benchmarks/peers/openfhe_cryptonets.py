@@ -148,7 +148,7 @@ def square(context: openfhe.CryptoContext, ciphertext: Ciphertext) -> Ciphertext
 
 def plain_sum(inputs: np.ndarray | Sequence[np.ndarray], one: Sum) -> np.ndarray:
     """What `weighted_sum` is to give, in float64."""
-    return sum(w * inputs[i] for i, w in zip(one.inputs, one.weights)) + one.bias
+    return sum(w * inputs[i] for i, w in zip(one.inputs, one.weights, strict=True)) + one.bias
 
 
 def plain_network(images: np.ndarray, layers: Sequence[Sequence[Sum]]) -> list[np.ndarray]:
@@ -190,7 +190,7 @@ class Stopwatch:
         """The layer's outputs; its wall and processor seconds go to `entries`."""
         if self.warm_up:
             self._run(layer)
-        wall, cpu, outputs = zip(*(self._run(layer) for _ in range(self.repeats)))
+        wall, cpu, outputs = zip(*(self._run(layer) for _ in range(self.repeats)), strict=True)
         factor = layer.whole_units / layer.units
         entry = {
             "layer": layer.name,
@@ -265,7 +265,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         dense_sums(random, HIDDEN, CLASSES),
     ]
     asked = (options.convolution, options.dense, options.output)
-    kept = whole if options.whole else [sums[:k] for sums, k in zip(whole, asked)]
+    kept = whole if options.whole else [sums[:k] for sums, k in zip(whole, asked, strict=True)]
     images = random.random((SIDE, SIDE, SLOTS))
     keys, watch = make_keys(options), Stopwatch(options)
     pixels, encrypt_seconds = encrypt_pixels(keys, images, kept[0])

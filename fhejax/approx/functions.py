@@ -49,8 +49,9 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
 
 
 def resolve(function: str | Function) -> Function:
-    """The function itself, or the one of that name. "gelu" is exact, "gelu_tanh" the common
-    approximation of it.
+    """The function itself, or the one of that name.
+
+    "gelu" is exact, "gelu_tanh" the common approximation of it.
 
     Errors: ValueError for an unknown name; TypeError for what is neither a name nor callable.
     """

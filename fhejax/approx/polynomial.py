@@ -28,7 +28,7 @@ def depth_of_degree(degree: int) -> int:
 class Polynomial:
     """sum_k coefficients[..., k] T_k((2x - a - b) / (b - a)) on the interval (a, b).
 
-    ``coefficients`` has shape (\\*channels, degree + 1): (d + 1,) is one polynomial for every entry
+    ``coefficients`` has shape (*channels, degree + 1): (d + 1,) is one polynomial for every entry
     of x, (C, d + 1) one for each of C channels on the last axis of x. It is the only leaf of this
     pytree, so jax.grad, jax.vmap and optax train polynomials like any other parameters.
     ``interval`` is static. Outside of the interval the value is right but far from any function
@@ -43,7 +43,7 @@ class Polynomial:
 
     @classmethod
     def from_chebyshev(cls, coefficients: ArrayLike, interval: tuple[float, float]) -> "Polynomial":
-        """A polynomial from Chebyshev coefficients of shape (\\*channels, degree + 1).
+        """A polynomial from Chebyshev coefficients of shape (*channels, degree + 1).
 
         A JAX array keeps its dtype and may be traced; everything else becomes NumPy float64.
         Errors: TypeError unless they are real numbers and the interval a pair of them; ValueError

@@ -5,7 +5,7 @@ clear Clenshaw's recurrence is stable and uses two temporaries, under encryption
 level per degree where ceil(log2(d + 1)) suffice. A homomorphic evaluator finds the equation in the
 jaxpr by the identity of the primitive and chooses its own schedule.
 
-Operands: ``x`` (float) and ``coefficients`` (same dtype), of shape (\\*channels, degree + 1), where
+Operands: ``x`` (float) and ``coefficients`` (same dtype), of shape (*channels, degree + 1), where
 each entry of ``channels`` is 1 or the size of the trailing axis of x that it is aligned with.
 Parameter: ``interval``, a pair of floats. Result: an array of x's shape and dtype.
 """
@@ -51,7 +51,7 @@ def check_operands(x: Any, coefficients: Any) -> None:
 
 
 def differentiate(coefficients: Any, interval: Interval) -> Any:
-    """Chebyshev coefficients of dp/dx, of shape (\\*channels, max(degree, 1)).
+    """Chebyshev coefficients of dp/dx, of shape (*channels, max(degree, 1)).
 
     A NumPy array stays one (computed in float64), anything else is computed by JAX in its dtype.
     """

@@ -18,6 +18,7 @@ from fhejax.ckks.types import (
     Ciphertext,
     EvaluationKeys,
     Plaintext,
+    SwitchingKey,
     check_same_key,
     check_same_parameters,
     is_concrete,
@@ -258,7 +259,7 @@ def relinearise(
     return _relinearise(key, ciphertext, target)
 
 
-def _relinearisation_key(keys: EvaluationKeys, ciphertext: Ciphertext):
+def _relinearisation_key(keys: EvaluationKeys, ciphertext: Ciphertext) -> SwitchingKey:
     check_same_parameters(keys, ciphertext)
     check_same_key(keys, ciphertext)
     key = keys.relinearisation
@@ -273,7 +274,7 @@ def _relinearisation_key(keys: EvaluationKeys, ciphertext: Ciphertext):
 
 @functools.partial(jax.jit, static_argnames="target")
 @wide
-def _relinearise(key, ciphertext: Ciphertext, target: int) -> Ciphertext:
+def _relinearise(key: SwitchingKey, ciphertext: Ciphertext, target: int) -> Ciphertext:
     data = ciphertext.data.reshape(-1, *ciphertext.data.shape[-3:])
 
     def one(item: jax.Array) -> jax.Array:

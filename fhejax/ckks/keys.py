@@ -59,7 +59,7 @@ def expand_seed(seed: jax.Array, moduli: tuple[int, ...], batch: tuple[int, ...]
     return uniform(key, moduli, batch, degree)
 
 
-def errors(key: jax.Array, params: Parameters, moduli: tuple[int, ...], batch: tuple[int, ...]):
+def errors(key: jax.Array, params: Parameters, moduli: tuple[int, ...], batch: tuple[int, ...]) -> jax.Array:
     """Fresh centred-binomial errors (variance 10.5), uint32 [*batch, limb, N], evaluation domain."""
     small = centred_binomial(key, batch, params.ring.degree)
     return ntt(signed_to_residues(small, moduli), params.ring, moduli)

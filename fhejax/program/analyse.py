@@ -22,8 +22,9 @@ Interval = tuple[np.ndarray, np.ndarray]
 
 
 def fold_shifts(graph: Graph) -> Graph:
-    """Move the shift of a square into the bias of the linear node before it, where nothing else reads
-    that node: the sum is then made while the products are.
+    """Move the shift of a square into the bias of the linear node before it.
+
+    Where nothing else reads that node, the sum is then made while the products are.
     """
     readers = consumers(graph)
     nodes = list(graph.nodes)

@@ -113,7 +113,7 @@ def _unions(entries: np.ndarray, width: int) -> list[np.ndarray]:
 
 
 def _join(entries: np.ndarray, weights: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-    groups, _, positions = entries.shape
+    positions = entries.shape[2]
     unions = _unions(entries, width)
     longest = max(1, *(len(u) for u in unions))
     joined = np.full((len(unions), longest, 1), -1, np.int64)
@@ -271,10 +271,8 @@ def convolution(builder: Builder, tensor: Tensor, kernel: np.ndarray, params: di
         raise ValueError("the batch dimension of the convolution is not the axis of the samples")
     if params["batch_group_count"] != 1:
         raise ValueError("a convolution with batch_group_count above 1 has no rule")
-    if tensor.batch_axis is None:
-        flat = tensor.view(lambda a: np.squeeze(a, image[0]))
-    else:
-        flat = tensor
+    shared = tensor.batch_axis is None
+    flat = tensor.view(lambda a: np.squeeze(a, image[0])) if shared else tensor
     strip = _axis_remover(image[0])
     channels_first = flat.view(lambda a: a.transpose([strip(d) for d in image[1:]]))
     window = tuple(kernel.shape[d] for d in weight[2:])

@@ -1,7 +1,7 @@
 """Sums, products and powers of encrypted views and plain numbers, elementwise.
 
-Whatever is affine in one encrypted value stays a view; a product of two encrypted values, or a sum of views of
-two nodes, makes a node.
+Whatever is affine in one encrypted value stays a view; a product of two encrypted values, or a sum of
+views of two nodes, makes a node.
 """
 
 import dataclasses
@@ -16,6 +16,7 @@ Operand = Any
 
 
 def plain_operand(operand: Operand, like: Tensor) -> np.ndarray:
+    """A plain operand in float64, without the batch axis, along which it must be constant."""
     return without_batch(np.asarray(operand, np.float64), like)
 
 

@@ -58,9 +58,10 @@ class EncryptedArray:
         """Bytes of the residues as they are in memory."""
         return int(self.data.size) * 4
 
-    def flat(self, block: int) -> Ciphertext:
+    def flat(self, block: int | jax.Array) -> Ciphertext:
         """One block as a batch of ciphertexts, data [entry, poly, limb, N]."""
-        data = self.data[block]
+        only = self.data.shape[0] == 1  # a reshape is free, a slice is a copy
+        data = self.data if only else self.data[block]
         data = data.reshape(-1, *data.shape[-3:])
         return Ciphertext(data, self.key_id, self.params, self.level, self.scale, "evaluation")
 

@@ -1,9 +1,10 @@
 """Pass 4: run the steps of a plan with ckks operations, on pytrees.
 
-Pure: jit, vmap and shard it like any function. Called directly it runs kernels that are compiled once a shape,
-which compiles much faster than one program of everything.
+Pure: jit, vmap and shard it like any function. A short program runs as one compiled function, a long one as
+kernels that are compiled once a shape, so that compiling does not take minutes.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 
@@ -20,6 +21,17 @@ from fhejax.ring.wide import wide
 
 Constants = Sequence[jax.Array]
 Watch = Callable[[int, Step, Ciphertext], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Call:
+    """What one step works on: its registers, its constants, and what the whole run was given."""
+
+    step: Step
+    sources: Sequence[Ciphertext]
+    leaves: Constants
+    keys: EvaluationKeys | None
+    arguments: Sequence[Ciphertext]
 
 
 def run(
@@ -39,9 +51,9 @@ def run(
     registers: dict[int, Ciphertext] = {}
     for number, step in enumerate(steps):
         sources = [registers[s] for s in step.sources]
-        constants_ = [leaves[c] for c in step.constants]
-        registers[number] = _STEPS[step.operation](step, sources, constants_, keys, arguments)
-        del sources
+        call = _Call(step, sources, [leaves[c] for c in step.constants], keys, arguments)
+        registers[number] = _STEPS[step.operation](call)
+        del sources, call
         if watch is not None:
             watch(number, step, registers[number])
         for register in [r for r in registers if last[r] <= number]:
@@ -59,26 +71,26 @@ def _last_uses(steps: tuple[Step, ...], outputs: tuple[int, ...]) -> list[int]:
     return last
 
 
-def _input(step, sources, leaves, keys, arguments) -> Ciphertext:
-    return arguments[step.bound]
+def _input(call: _Call) -> Ciphertext:
+    return call.arguments[call.step.bound]
 
 
-def _linear(step: Step, sources, leaves, keys, arguments) -> Ciphertext:
-    weights, *rest = leaves
-    entries = rest.pop(0) if step.gathered else None
+def _linear(call: _Call) -> Ciphertext:
+    weights, *rest = call.leaves
+    entries = rest.pop(0) if call.step.gathered else None
     return ckks.linear_combinations(
         weights,
-        sources[0],
-        step.weight_scales[0],
-        step.bound,
+        call.sources[0],
+        call.step.weight_scales[0],
+        call.step.bound,
         entries=entries,
         bias=rest[0] if rest else None,
-        square=step.squared,
+        square=call.step.squared,
     )
 
 
-def _shift(step, sources, leaves, keys, arguments) -> Ciphertext:
-    return _add_constants(sources[0], leaves[0])
+def _shift(call: _Call) -> Ciphertext:
+    return _add_constants(call.sources[0], call.leaves[0])
 
 
 @jax.jit
@@ -90,36 +102,36 @@ def _add_constants(x: Ciphertext, residues: jax.Array) -> Ciphertext:
     return x.replace(data=x.data.at[:, 0].set(body))
 
 
-def _square(step, sources, leaves, keys, arguments) -> Ciphertext:
-    return ckks.square_tensor(sources[0])
+def _square(call: _Call) -> Ciphertext:
+    return ckks.square_tensor(call.sources[0])
 
 
-def _multiply(step, sources, leaves, keys, arguments) -> Ciphertext:
-    return ckks.tensor(*sources)
+def _multiply(call: _Call) -> Ciphertext:
+    return ckks.tensor(*call.sources)
 
 
-def _relinearise(step: Step, sources, leaves, keys, arguments) -> Ciphertext:
-    return ckks.relinearise(keys, sources[0], target_level=step.level)
+def _relinearise(call: _Call) -> Ciphertext:
+    return ckks.relinearise(call.keys, call.sources[0], target_level=call.step.level)
 
 
-def _rescale(step: Step, sources, leaves, keys, arguments) -> Ciphertext:
-    return ckks.rescale(sources[0], step.level)
+def _rescale(call: _Call) -> Ciphertext:
+    return ckks.rescale(call.sources[0], call.step.level)
 
 
-def _drop(step: Step, sources, leaves, keys, arguments) -> Ciphertext:
-    return ckks.drop_level(sources[0], step.level)
+def _drop(call: _Call) -> Ciphertext:
+    return ckks.drop_level(call.sources[0], call.step.level)
 
 
-def _gather(step: Step, sources, leaves, keys, arguments) -> Ciphertext:
-    data, entries = sources[0].data, leaves[0]
+def _gather(call: _Call) -> Ciphertext:
+    data, entries = call.sources[0].data, call.leaves[0]
     taken = jnp.take(data, jnp.maximum(entries, 0), axis=0)
     zeroed = jnp.where((entries < 0)[:, None, None, None], jnp.uint32(0), taken)
-    return sources[0].replace(data=zeroed)
+    return call.sources[0].replace(data=zeroed)
 
 
-def _scaled_terms(step: Step, sources, leaves) -> list[jax.Array]:
-    terms = [_scale_entries(source, leaf) for source, leaf in zip(sources, leaves, strict=True)]
-    return [jnp.pad(t, [(0, 0), (0, step.components - t.shape[1]), (0, 0), (0, 0)]) for t in terms]
+def _scaled_terms(call: _Call) -> list[jax.Array]:
+    terms = [_scale_entries(source, leaf) for source, leaf in zip(call.sources, call.leaves, strict=True)]
+    return [jnp.pad(t, [(0, 0), (0, call.step.components - t.shape[1]), (0, 0), (0, 0)]) for t in terms]
 
 
 @jax.jit
@@ -129,10 +141,10 @@ def _scale_entries(x: Ciphertext, residues: jax.Array) -> jax.Array:
     return modular.multiply(x.data, residues[:, None, :, None], constants(x.moduli))
 
 
-def _combine(step: Step, sources, leaves, keys, arguments) -> Ciphertext:
-    terms = _scaled_terms(step, sources, leaves)
-    data = _add_terms(terms, sources[0].moduli)
-    return sources[0].replace(data=data, scale=step.scale)
+def _combine(call: _Call) -> Ciphertext:
+    terms = _scaled_terms(call)
+    data = _add_terms(terms, call.sources[0].moduli)
+    return call.sources[0].replace(data=data, scale=call.step.scale)
 
 
 @functools.partial(jax.jit, static_argnames="moduli")
@@ -142,9 +154,9 @@ def _add_terms(terms: list[jax.Array], moduli: tuple[int, ...]) -> jax.Array:
     return functools.reduce(lambda x, y: modular.add(x, y, modulus), terms)
 
 
-def _concatenate(step: Step, sources, leaves, keys, arguments) -> Ciphertext:
-    data = jnp.concatenate(_scaled_terms(step, sources, leaves))
-    return sources[0].replace(data=data, scale=step.scale)
+def _concatenate(call: _Call) -> Ciphertext:
+    data = jnp.concatenate(_scaled_terms(call))
+    return call.sources[0].replace(data=data, scale=call.step.scale)
 
 
 _STEPS = {

@@ -6,6 +6,7 @@ only products of encrypted values and contractions make nodes.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
@@ -123,7 +124,9 @@ class Tensor:
             shape.insert(self.batch_axis, self.batch)
         return tuple(shape)
 
-    def view(self, function, batch_axis: "int | None | str" = "same") -> "Tensor":
+    def view(
+        self, function: Callable[[np.ndarray], np.ndarray], batch_axis: int | str | None = "same"
+    ) -> "Tensor":
         """Apply an indexing function to all three arrays."""
         axis = self.batch_axis if batch_axis == "same" else batch_axis
         arrays = (function(a) for a in (self.entries, self.multiplier, self.offset))

@@ -7,6 +7,7 @@ relinearised on the side of a linear layer that has fewer ciphertexts, and never
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -155,9 +156,8 @@ class _Lowering:
         if isinstance(node, Square) and self._fuses(number, node):
             return
         register = self._emit_node(number, node)
-        if -1 not in self.readers[number] or len(self.readers[number]) > 1:
-            if self._is_multiplied_next(number) or self._relinearises_before_linear(number, register):
-                register = self._reduce(number, register)
+        if self._is_multiplied_next(number) or self._relinearises_before_linear(number, register):
+            register = self._reduce(number, register)
         self.registers[number] = register
         self._need(number, register)
 
@@ -166,7 +166,7 @@ class _Lowering:
         bound = math.log2(max(self.bounds[number], 2.0**-10)) + 1
         self.needs.append((register.drops, register.scale.bits + bound + 0.25))
 
-    def _emit(self, operation: str, register_fields: tuple, **fields) -> Register:
+    def _emit(self, operation: str, register_fields: tuple, **fields: Any) -> Register:
         drops, scale, components, size = register_fields
         step = Step(
             operation,

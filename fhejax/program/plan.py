@@ -165,8 +165,10 @@ def _cost(graph: Graph, lowered: Lowered, settings: Settings) -> float:
 
 
 class _Predictor:
-    """Predicts the output's error from few evaluations: one for each number of weight bits, and one for each
-    node that gains noise, whose effect on the output is linear while it is small.
+    """Predicts the output's error from few evaluations.
+
+    One for each number of weight bits, and one for each node that gains noise, whose effect on the output is
+    linear while it is small.
     """
 
     def __init__(self, graph: Graph, sample: Sequence[np.ndarray]) -> None:

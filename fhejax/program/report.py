@@ -64,8 +64,8 @@ def report(plan: Any, arguments: Sequence[Any], graph: Any) -> str:
         f"{_amount(key_bytes(plan))} seeded",
         f"upload        {_amount(sum(uploads))} seeded; download {_amount(download)}",
         f"memory        about {_amount(peak_bytes(plan))} for the widest step of a block",
-        f"predicted     {plan.predicted_seconds:.2f} s on two cores, {plan.predicted_bits:.1f} bits of precision, "
-        f"outputs bounded by {plan.largest_output:.4g}",
+        f"predicted     {plan.predicted_seconds:.2f} s on two cores, {plan.predicted_bits:.1f} bits of "
+        f"precision, outputs bounded by {plan.largest_output:.4g}",
         "steps",
     ]
     for number, step in enumerate(plan.steps):

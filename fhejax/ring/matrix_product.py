@@ -163,8 +163,9 @@ def _float_operand(x: jax.Array, moduli: modular.Moduli, square: bool) -> list[j
 
 
 def _contract(weights: jax.Array, operand: jax.Array, dtype: Any) -> jax.Array:
-    """sum over k of weights[g, o, k] operand[g, k, p, n]: [g, o, p, n]. Not einsum, whose recorded result type
-    jax.vmap would read outside the 64-bit scope.
+    """sum over k of weights[g, o, k] operand[g, k, p, n]: [g, o, p, n].
+
+    Not einsum, whose recorded result type jax.vmap would read outside the 64-bit scope.
     """
     numbers = (((2,), (1,)), ((0,), (0,)))
     return jax.lax.dot_general(weights, operand, numbers, preferred_element_type=dtype)
@@ -183,9 +184,10 @@ def _float_product(
 
 
 def _float_remainder(x: jax.Array, q: jax.Array) -> jax.Array:
-    """x mod q in [0, q) as uint32, for integers |x| < 2**53: the floored quotient is off by one
-    at most, and quotient times q stays below 2**53, hence exact. Branch-free: a select here halves
-    the speed on a CPU.
+    """x mod q in [0, q) as uint32, for integers |x| < 2**53.
+
+    The floored quotient is off by one at most, and quotient times q stays below 2**53, hence exact.
+    Branch-free: a select here halves the speed on a CPU.
     """
     wide_q = q.astype(jnp.float64)
     remainder = (x - wide_q * jnp.floor(x * (1.0 / wide_q))).astype(jnp.int32)

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Iterator
 
 _WITNESSES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
 
@@ -54,7 +55,7 @@ def ntt_primes(bits: float, root_order: int, count: int, excluded: tuple[int, ..
     )
 
 
-def _by_distance(above: range, below: range, step: int, target: float):
+def _by_distance(above: range, below: range, step: int, target: float) -> Iterator[int]:
     """Candidates k * step + 1, nearest to `target` first."""
     up, down = iter(above), iter(below)
     high, low = next(up, None), next(down, None)

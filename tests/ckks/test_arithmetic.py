@@ -307,7 +307,7 @@ def test_targets_that_are_not_below(insecure_real):
         with pytest.raises(ValueError, match="only goes down"):
             ckks.rescale(x, target)
     for ciphertext in (x, ckks.tensor(x, x)):
-        with pytest.raises(ValueError, match="from level 2 to 3 .* only goes down"):
+        with pytest.raises(ValueError, match=r"from level 2 to 3 .* only goes down"):
             ckks.relinearise(insecure_real.keys, ciphertext, target_level=3)
 
 
@@ -329,9 +329,9 @@ def test_relinearisation_needs_its_key(insecure_real):
 def test_three_components_are_not_multiplied(insecure_real):
     x = insecure_real.encrypt(np.zeros(4))
     tensor = ckks.tensor(x, x)
-    with pytest.raises(ValueError, match="3 and 2 components .* Relinearise first"):
+    with pytest.raises(ValueError, match=r"3 and 2 components .* Relinearise first"):
         ckks.tensor(tensor, x)
-    with pytest.raises(ValueError, match="3 components .* Relinearise first"):
+    with pytest.raises(ValueError, match=r"3 components .* Relinearise first"):
         ckks.square_tensor(tensor)
 
 

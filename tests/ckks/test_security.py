@@ -1,5 +1,6 @@
 """The security gate: every limit accepted, the next integer refused, nothing rounded."""
 
+import itertools
 import math
 
 import pytest
@@ -61,7 +62,7 @@ def test_unknown_degree_has_level_zero():
 def test_limits_grow_with_the_degree_and_shrink_with_security():
     for security, column in COLUMNS.items():
         known = [limit for limit in column if limit is not None]
-        ratios = [large / small for small, large in zip(known, known[1:], strict=False)]
+        ratios = [large / small for small, large in itertools.pairwise(known)]
         assert all(1.98 < ratio < 2.1 for ratio in ratios), security
     for row in list(zip(*COLUMNS.values(), strict=True))[1:-1]:
         assert row[0] > row[1] > row[2]

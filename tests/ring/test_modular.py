@@ -11,7 +11,7 @@ from fhejax.ring import modular
 from fhejax.ring.primes import ntt_primes
 from fhejax.ring.wide import wide
 
-MODULI = tuple(ntt_primes(float(bits), 32, 1)[0] for bits in range(14, 31)) + (12289, 1073741789)
+MODULI = (*tuple(ntt_primes(float(bits), 32, 1)[0] for bits in range(14, 31)), 12289, 1073741789)
 EDGES = [0, 1, 2, 2**16 - 1, 2**31, 2**32 - 2, 2**32 - 1]
 COUNT = 64
 Q = np.array(MODULI, dtype=object)[:, None]
