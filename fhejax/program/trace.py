@@ -226,6 +226,8 @@ def _source_line(equation: Any) -> str:
 
 def _is_library(path: str) -> bool:
     path = path.replace("\\", "/")
+    if path.startswith(_PACKAGE + "nn/"):
+        return False  # networks are what a person looks for in a report
     installed = any(part in path for part in ("/site-packages/", "/dist-packages/", "importlib"))
     return installed or path.startswith((_PACKAGE, "<frozen"))
 
