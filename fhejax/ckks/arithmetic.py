@@ -225,11 +225,7 @@ def square_tensor(x: Ciphertext) -> Ciphertext:
 @jax.jit
 @wide
 def _square_tensor(x: Ciphertext) -> Ciphertext:
-    moduli = constants(x.moduli)
-    x0, x1 = x.data[..., 0, :, :], x.data[..., 1, :, :]
-    cross = modular.multiply(x0, x1, moduli)
-    cross = modular.add(cross, cross, moduli.value)
-    parts = [modular.multiply(x0, x0, moduli), cross, modular.multiply(x1, x1, moduli)]
+    parts = modular.square_pair(x.data[..., 0, :, :], x.data[..., 1, :, :], constants(x.moduli))
     return x.replace(data=jnp.stack(parts, -3), scale=x.scale * x.scale)
 
 

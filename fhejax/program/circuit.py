@@ -19,14 +19,13 @@ from fhejax.program.trace import Graph, Output, trace
 class Source:
     """What compiling knew and a server of a fixed program does not need.
 
-    function and inputs: traced again for new plain arguments. limits: the bound of each node as planned.
+    function and inputs: traced again for new plain arguments.
     """
 
     function: Callable
     inputs: Any
     graph: Graph
     lowered: Lowered
-    limits: tuple[float, ...]
 
 
 @dataclasses.dataclass(frozen=True)

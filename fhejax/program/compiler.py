@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from fhejax.program.analyse import bounds, check_finite, fold_shifts
+from fhejax.program.analyse import check_finite, fold_shifts
 from fhejax.program.arguments import Encrypted, Plain, check_values, describe
 from fhejax.program.circuit import Source
 from fhejax.program.execute import encode_constants
@@ -69,7 +69,7 @@ def compile(
         log_degree=insecure_log_degree,
     )
     leaves = encode_constants(lowered.constants, plan.params)
-    return Program(leaves, plan, Source(function, nesting, graph, lowered, bounds(graph)))
+    return Program(leaves, plan, Source(function, nesting, graph, lowered))
 
 
 def _batch(arguments: Sequence[Encrypted | Plain]) -> int:

@@ -72,7 +72,7 @@ def _last_uses(steps: tuple[Step, ...], outputs: tuple[int, ...]) -> list[int]:
 
 
 def _input(call: _Call) -> Ciphertext:
-    return call.arguments[call.step.bound]
+    return call.arguments[call.step.argument]
 
 
 def _linear(call: _Call) -> Ciphertext:

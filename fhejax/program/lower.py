@@ -201,7 +201,7 @@ class _Lowering:
     def _input(self, number: int, node: Input) -> Register:
         scale = Scale.of(2.0**self.settings.input_bits)
         self.noise[number] = fresh_deviation(self.settings.ring) / float(scale)
-        fields = {"node": number, "label": node.label, "bound": node.argument}
+        fields = {"node": number, "label": node.label, "argument": node.argument}
         return self._emit("input", (0, scale, 2, node.size), **fields)
 
     def _linear(self, number: int, node: Linear) -> Register:

@@ -24,6 +24,7 @@ class Step:
         constants: numbers of the leaves it uses, in the order that the operation documents.
         bound: largest |weight| of a linear step or factor of a combination.
         weight_scales: of a linear step its weights'; of a combination those of each term.
+        argument: which argument an input step takes.
         squared: a linear step squares its source first. gathered: it reads entries named by a constant,
             instead of all in order.
         node: the node of the traced graph whose value the result is, or -1.
@@ -39,6 +40,7 @@ class Step:
     constants: tuple[int, ...] = ()
     bound: int = 0
     weight_scales: tuple[Scale, ...] = ()
+    argument: int = -1
     squared: bool = False
     gathered: bool = False
     node: int = -1

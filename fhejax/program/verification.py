@@ -23,8 +23,8 @@ class Layer:
     """One layer's largest values and errors.
 
     magnitude: largest clear value. fixed_error: of weights rounded, against the clear. encrypted_error: of
-    decryption against fixed point, its root mean square. predicted_error: what the noise model says of
-    the noise that this layer adds. bits: -log2 of the total error relative to the clear values.
+    decryption, against fixed point, both root mean squares. largest_error: of decryption against the
+    clear. bits: -log2 of that error relative to the clear values, both as root mean squares.
     """
 
     label: str

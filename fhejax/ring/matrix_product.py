@@ -196,16 +196,8 @@ def _float_remainder(x: jax.Array, q: jax.Array) -> jax.Array:
 
 def _digit_operands(x: jax.Array, moduli: modular.Moduli, square: bool) -> list[jax.Array]:
     """Four balanced base-256 digits of residues below 2**30, int8; squared first if asked for."""
-    residues = _square_components(x, moduli) if square else x
+    residues = jnp.stack(modular.square_pair(x[:, 0], x[:, 1], moduli), 1) if square else x
     return [digit.astype(jnp.int8) for digit in _balanced_digits(residues, 4, _DIGIT_BITS)]
-
-
-def _square_components(x: jax.Array, moduli: modular.Moduli) -> jax.Array:
-    """(x_0, x_1) to (x_0^2, 2 x_0 x_1, x_1^2) along axis 1 of uint32 [entry, 2, column]."""
-    first, second = x[:, 0], x[:, 1]
-    cross = modular.multiply(first, second, moduli)
-    outer = [modular.multiply(part, part, moduli) for part in (first, second)]
-    return jnp.stack([outer[0], modular.add(cross, cross, moduli.value), outer[1]], 1)
 
 
 def _digit_product(

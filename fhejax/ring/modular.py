@@ -98,6 +98,13 @@ def multiply(x: jax.Array, y: jax.Array, moduli: Moduli) -> jax.Array:
     return reduce_product(_widen(x) * _widen(y), moduli)
 
 
+def square_pair(first: jax.Array, second: jax.Array, moduli: Moduli) -> list[jax.Array]:
+    """The components of (first + second s)^2: first^2, 2 first second, second^2, all below q."""
+    cross = multiply(first, second, moduli)
+    doubled = add(cross, cross, moduli.value)
+    return [multiply(first, first, moduli), doubled, multiply(second, second, moduli)]
+
+
 def reduce_product(product: jax.Array, moduli: Moduli) -> jax.Array:
     """A uint64 below 4**b (b as in `Moduli`) mod q, uint32 in [0, q) (Barrett 1986).
 
