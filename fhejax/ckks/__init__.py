@@ -21,7 +21,23 @@ from fhejax.ckks.arithmetic import (
 from fhejax.ckks.encoding import decode, encode
 from fhejax.ckks.encryption import decrypt, encrypt, encrypt_seeded, expand
 from fhejax.ckks.keys import evaluation_keys, public_key, secret_key
-from fhejax.ckks.parameters import Parameters, insecure_parameters, make_parameters, security_of
+from fhejax.ckks.parameters import (
+    Parameters,
+    insecure_parameters,
+    make_parameters,
+    make_rational_parameters,
+    security_of,
+)
+from fhejax.ckks.rotation import (
+    conjugate,
+    imaginary_part,
+    inner_sum,
+    multiply_by_imaginary_unit,
+    power_of_two_rotations,
+    real_part,
+    rotate,
+    rotate_hoisted,
+)
 from fhejax.ckks.scale import Scale
 from fhejax.ckks.security import SecurityError
 from fhejax.ckks.types import (
@@ -48,6 +64,7 @@ __all__ = [
     "SwitchingKey",
     "add",
     "align",
+    "conjugate",
     "decode",
     "decrypt",
     "drop_level",
@@ -56,20 +73,28 @@ __all__ = [
     "encrypt_seeded",
     "evaluation_keys",
     "expand",
+    "imaginary_part",
+    "inner_sum",
     "insecure_parameters",
     "key_from_bytes",
     "linear_combinations",
     "make_parameters",
+    "make_rational_parameters",
     "match_scale",
     "multiply",
+    "multiply_by_imaginary_unit",
     "multiply_integer",
     "multiply_plain",
     "multiply_scalar",
     "negate",
+    "power_of_two_rotations",
     "public_key",
     "random_key",
+    "real_part",
     "relinearise",
     "rescale",
+    "rotate",
+    "rotate_hoisted",
     "secret_key",
     "security_of",
     "square",

@@ -4,6 +4,7 @@ Levels and scales are static. Where two operands differ the library aligns them;
 no level can absorb is an error that names both.
 """
 
+import dataclasses
 import functools
 import math
 from fractions import Fraction
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax.ckks.key_switching import relinearise_and_divide
+from fhejax.ckks.parameters import Parameters
 from fhejax.ckks.scale import Scale
 from fhejax.ckks.types import (
     Ciphertext,
@@ -33,7 +35,11 @@ _ALIGNMENT_TOLERANCE = Fraction(1, 2**20)
 
 
 def drop_level(ciphertext: Ciphertext, level: int) -> Ciphertext:
-    """The same message under fewer primes: exact, the scale stays.
+    """The same message at a lower level, the scale unchanged.
+
+    Exact where the lower level's primes are among the higher one's. In rational rescaling, where
+    they need not be, the message is multiplied by the integer nearest to the rescale's divisor and then
+    rescaled, which leaves the rounding of a rescale.
 
     Raises:
         ValueError: when `level` is above the ciphertext's.
@@ -43,8 +49,42 @@ def drop_level(ciphertext: Ciphertext, level: int) -> Ciphertext:
             f"a ciphertext at level {ciphertext.level} was to be raised to level {level}; only "
             f"bootstrapping raises a level. Bring the other operand down instead."
         )
-    limbs = len(ciphertext.params.level_moduli(level))
-    return ciphertext.replace(data=ciphertext.data[..., :limbs, :], level=level)
+    params = ciphertext.params
+    if not _contains(params, ciphertext.level, level):
+        factor = round(params.rescale_factor(ciphertext.level, level))
+        return rescale(multiply_integer(ciphertext, factor), level).replace(
+            scale=ciphertext.scale * factor / params.rescale_factor(ciphertext.level, level)
+        )
+    return ciphertext.replace(data=_limbs_at(ciphertext.data, params, ciphertext.level, level), level=level)
+
+
+def _contains(params: Parameters, level: int, lower: int) -> bool:
+    """Whether the primes of the lower level are all in use at the higher one."""
+    (first, last), (start, stop) = params.limb_range(level), params.limb_range(lower)
+    return first <= start and stop <= last
+
+
+def _limbs_at(data: jax.Array, params: Parameters, level: int, lower: int) -> jax.Array:
+    if level == lower:
+        return data
+    (first, _), (start, stop) = params.limb_range(level), params.limb_range(lower)
+    return data[..., start - first : stop - first, :]
+
+
+def _plain_at(plaintext: Plaintext, level: int) -> Plaintext:
+    """The plaintext modulo the primes of a lower level.
+
+    Raises:
+        ValueError: when it was encoded without some of these primes.
+    """
+    params = plaintext.params
+    if not _contains(params, plaintext.level, level):
+        raise ValueError(
+            f"a plaintext encoded at level {plaintext.level} met a ciphertext at level {level}, which has "
+            f"other primes; encode it with level={level}."
+        )
+    data = _limbs_at(plaintext.data, params, plaintext.level, level)
+    return dataclasses.replace(plaintext, data=data, level=level)
 
 
 def negate(ciphertext: Ciphertext) -> Ciphertext:
@@ -76,8 +116,8 @@ def _combine(x: Ciphertext, y: Ciphertext | Plaintext, subtract: bool) -> Cipher
     check_same_parameters(x, y)
     if isinstance(y, Plaintext):
         level = min(x.level, y.level)
+        x, y = drop_level(x, level), _plain_at(y, level)
         y = Ciphertext(y.data[..., None, :, :], x.key_id, y.params, y.level, y.scale, y.domain)
-        x, y = drop_level(x, level), drop_level(y, level)
     else:
         check_same_key(x, y)
         x, y = align(x, y)
@@ -86,6 +126,8 @@ def _combine(x: Ciphertext, y: Ciphertext | Plaintext, subtract: bool) -> Cipher
 
 
 def _check_scales(first: Scale, second: Scale) -> None:
+    if first == second:
+        return
     ratio = first.fraction() / second.fraction()
     if abs(ratio - 1) > _ALIGNMENT_TOLERANCE:
         raise ValueError(
@@ -127,15 +169,14 @@ def match_scale(ciphertext: Ciphertext, level: int, scale: Scale) -> Ciphertext:
     the noise.
     """
     above = drop_level(ciphertext, level + 1)
-    dropped = math.prod(above.moduli) // math.prod(above.params.level_moduli(level))
-    factor = round(scale.fraction() * dropped / above.scale.fraction())
+    divisor = above.params.rescale_factor(level + 1, level)
+    factor = round(scale.fraction() * divisor / above.scale.fraction())
     if factor < 1:
         raise ValueError(
             f"a ciphertext of scale {above.scale} was to be brought to scale {scale} in one level, "
-            f"which divides by at most 2**{math.log2(dropped):.1f}; rescale it first."
+            f"which divides by at most 2**{math.log2(divisor):.1f}; rescale it first."
         )
-    scaled = multiply_integer(above, factor).replace(scale=scale * dropped)
-    return rescale(scaled)
+    return rescale(multiply_integer(above, factor)).replace(scale=scale)
 
 
 def multiply_integer(ciphertext: Ciphertext, factor: int) -> Ciphertext:
@@ -156,8 +197,7 @@ def multiply_scalar(ciphertext: Ciphertext, value: float) -> Ciphertext:
 def _plain_scale(ciphertext: Ciphertext) -> Scale:
     """The scale a plain factor needs so that the rescaled product has the lower level's own scale."""
     params, level = ciphertext.params, ciphertext.level
-    dropped = math.prod(ciphertext.moduli) // math.prod(params.level_moduli(level - 1))
-    return params.scales[level - 1] * dropped / ciphertext.scale
+    return params.scales[level - 1] * params.rescale_factor(level, level - 1) / ciphertext.scale
 
 
 def _check_level(ciphertext: Ciphertext, name: str) -> None:
@@ -172,8 +212,7 @@ def multiply_plain(ciphertext: Ciphertext, plaintext: Plaintext) -> Ciphertext:
     """x times an encoded vector, without rescaling: the scales multiply."""
     check_same_parameters(ciphertext, plaintext)
     level = min(ciphertext.level, plaintext.level)
-    limbs = len(ciphertext.params.level_moduli(level))
-    return _multiply_plain(drop_level(ciphertext, level), plaintext.data[..., :limbs, :], plaintext.scale)
+    return _multiply_plain(drop_level(ciphertext, level), _plain_at(plaintext, level).data, plaintext.scale)
 
 
 @functools.partial(jax.jit, static_argnames="scale")
@@ -285,8 +324,8 @@ def _relinearise(key: SwitchingKey, ciphertext: Ciphertext, target: int) -> Ciph
 def _at_level(ciphertext: Ciphertext, data: jax.Array, target: int) -> Ciphertext:
     """`data` after division by the primes between the two levels."""
     params = ciphertext.params
-    dropped = math.prod(ciphertext.moduli) // math.prod(params.level_moduli(target))
-    return ciphertext.replace(data=data, level=target, scale=ciphertext.scale / dropped)
+    scale = ciphertext.scale / params.rescale_factor(ciphertext.level, target)
+    return ciphertext.replace(data=data, level=target, scale=params.settle(target, scale))
 
 
 def rescale(ciphertext: Ciphertext, target_level: int | None = None) -> Ciphertext:
@@ -309,10 +348,9 @@ def rescale(ciphertext: Ciphertext, target_level: int | None = None) -> Cipherte
 @functools.partial(jax.jit, static_argnames="target")
 @wide
 def _rescale(ciphertext: Ciphertext, target: int) -> Ciphertext:
-    moduli = ciphertext.moduli
-    kept = ciphertext.params.level_moduli(target)
-    dropped = moduli[len(kept) :]
-    data = divide_by_moduli(ciphertext.data, ciphertext.params.ring, kept, dropped)
+    params = ciphertext.params
+    kept = params.level_moduli(target)
+    data = divide_by_moduli(ciphertext.data, params.ring, ciphertext.moduli, kept)
     return _at_level(ciphertext, data, target)
 
 

@@ -2,13 +2,14 @@
 
 import functools
 import math
+from collections.abc import Iterable
 
 import jax
 import jax.numpy as jnp
 
 from fhejax.ckks.parameters import Parameters
 from fhejax.ckks.types import EvaluationKeys, PublicKey, SecretKey, SwitchingKey
-from fhejax.ring import automorphism, modular, ntt
+from fhejax.ring import modular, ntt, permutation, permute
 from fhejax.ring.chacha20 import CHACHA20
 from fhejax.ring.modular import constants
 from fhejax.ring.samplers import centred_binomial, signed_to_residues, ternary, uniform
@@ -77,16 +78,10 @@ def _public_key(key: jax.Array, secret: SecretKey) -> PublicKey:
     params, moduli = secret.params, secret.params.level_moduli(secret.params.depth)
     seed_key, error_key = jax.random.split(key)
     mask = expand_seed(public_seed(seed_key), moduli, (), params.ring.degree)
-    body = _mask_with_secret(secret, mask, errors(error_key, params, moduli, ()), moduli)
-    return PublicKey(jnp.stack([body, mask]), secret.key_id, params)
-
-
-def _mask_with_secret(
-    secret: SecretKey, mask: jax.Array, payload: jax.Array, moduli: tuple[int, ...]
-) -> jax.Array:
-    """payload - mask * s, evaluation domain."""
     product = modular.multiply(mask, evaluate_secret(secret, moduli), constants(moduli))
-    return modular.subtract(payload, product, constants(moduli).value)
+    noise = errors(error_key, params, moduli, ())
+    body = modular.subtract(noise, product, constants(moduli).value)
+    return PublicKey(jnp.stack([body, mask]), secret.key_id, params)
 
 
 def evaluation_keys(
@@ -94,7 +89,8 @@ def evaluation_keys(
     secret: SecretKey,
     *,
     relinearise: bool = False,
-    rotations: tuple[int, ...] = (),
+    rotations: Iterable[int] = (),
+    conjugate: bool = False,
     level: int | None = None,
 ) -> EvaluationKeys:
     """What the server needs: a relinearisation key and the rotation keys named.
@@ -103,69 +99,127 @@ def evaluation_keys(
         key: cryptographic random key, used once.
         secret: stays with the client.
         relinearise: whether ciphertexts are multiplied and then relinearised.
-        rotations: slot distances.
+        rotations: slot distances, to the left if positive; a distance of 0 needs no key.
+        conjugate: whether slots are conjugated, which the conjugate-invariant ring has no need of.
         level: the highest level at which the keys are used; cutting them there saves bytes.
 
     Raises:
-        ValueError: a random key that is not cryptographic, or parameters without key switching.
+        ValueError: a random key that is not cryptographic, parameters without key switching, or
+            conjugation of real slots.
     """
     check_cryptographic_key(key)
     params = secret.params
-    if (relinearise or rotations) and not params.special:
+    exponents = dict.fromkeys(rotation_exponent(params, r) for r in rotations if r % params.slots)
+    if conjugate:
+        exponents[conjugation_exponent(params)] = None
+    if (relinearise or exponents) and not params.special:
         raise ValueError(
             "an evaluation key was asked for, and these parameters were made without key switching; "
             "make them with key_switching=True."
         )
     level = params.depth if level is None else level
-    exponents = {r: pow(5, r, params.ring.root_order) for r in rotations}
-    keys = jax.random.split(key, 1 + len(rotations))
+    params.level_moduli(level)
+    keys = jax.random.split(key, 1 + len(exponents))
     squared = _squared_key(keys[0], secret, level) if relinearise else None
     rotated = {
-        exponents[r]: _rotation_key(k, secret, level, exponents[r])
-        for r, k in zip(rotations, keys[1:], strict=True)
+        exponent: _rotation_key(k, secret, level, *_rotation_positions(params, exponent))
+        for exponent, k in zip(exponents, keys[1:], strict=True)
     }
     return EvaluationKeys(squared, rotated, secret.key_id, params)
+
+
+def rotation_exponent(params: Parameters, steps: int) -> int:
+    """The automorphism X -> X^e that rotates slots by `steps` to the left: e = 5**steps."""
+    return pow(5, steps % params.slots, params.ring.root_order)
+
+
+def conjugation_exponent(params: Parameters) -> int:
+    """The automorphism that conjugates slots: X -> 1/X.
+
+    Raises:
+        ValueError: in the conjugate-invariant ring, whose slots are real.
+    """
+    if params.ring.conjugate_invariant:
+        raise ValueError(
+            "conjugation was asked for in the conjugate-invariant ring, whose slots are real: leave it out, "
+            "or make parameters with real=False."
+        )
+    return params.ring.root_order - 1
+
+
+def _rotation_positions(params: Parameters, exponent: int) -> tuple[jax.Array, ...]:
+    inverse = pow(exponent, -1, params.ring.root_order)
+    return (permutation(params.ring, inverse),)
 
 
 @functools.partial(jax.jit, static_argnames="level")
 @wide
 def _squared_key(key: jax.Array, secret: SecretKey, level: int) -> SwitchingKey:
-    moduli = secret.params.level_moduli(level) + secret.params.special
+    moduli = key_moduli(secret.params, level)
     values = evaluate_secret(secret, moduli)
-    return _switching_key(key, secret, modular.multiply(values, values, constants(moduli)), level)
+    return _switching_key(
+        key, secret.params, values, modular.multiply(values, values, constants(moduli)), level
+    )
 
 
-@functools.partial(jax.jit, static_argnames=("level", "exponent"))
+@functools.partial(jax.jit, static_argnames="level")
 @wide
-def _rotation_key(key: jax.Array, secret: SecretKey, level: int, exponent: int) -> SwitchingKey:
-    moduli = secret.params.level_moduli(level) + secret.params.special
-    values = automorphism(evaluate_secret(secret, moduli), secret.params.ring, exponent)
-    return _switching_key(key, secret, values, level)
+def _rotation_key(key: jax.Array, secret: SecretKey, level: int, inverse: jax.Array) -> SwitchingKey:
+    """From s to s(X^(1/e)), so that applying X -> X^e afterwards brings the result back under s.
+
+    That order lets hoisted rotations share one decomposition and permute two components only.
+    """
+    values = evaluate_secret(secret, key_moduli(secret.params, level))
+    return _switching_key(key, secret.params, permute(values, inverse), values, level)
+
+
+def key_moduli(params: Parameters, level: int) -> tuple[int, ...]:
+    """The primes of a switching key made for `level`: those of Q that some level up to it has, and P."""
+    start, stop = params.key_range(level)
+    return params.moduli[start:stop] + params.special
+
+
+def key_digits(params: Parameters, level: int) -> list[tuple[int, int]]:
+    """[start, stop) among `params.moduli` of each digit of a key made for `level`."""
+    first, last = params.key_range(level)
+    size = params.digit_size
+    return [(max(start, first), min(start + size, last)) for start in range(first // size * size, last, size)]
+
+
+def _switching_key(
+    key: jax.Array, params: Parameters, target: jax.Array, source: jax.Array, level: int
+) -> SwitchingKey:
+    """For digit j: (-a t + e + g_j source, a), t the target secret.
+
+    g_j = P modulo the primes of digit j, else 0.
+    """
+    moduli, digits = key_moduli(params, level), key_digits(params, level)
+    seed_key, error_key = jax.random.split(key)
+    seed = public_seed(seed_key)
+    mask = expand_seed(seed, moduli, (len(digits),), params.ring.degree)
+    gadget = _gadget(params, level, digits)
+    payload = modular.multiply(source, gadget, constants(moduli))
+    noise = errors(error_key, params, moduli, (len(digits),))
+    payload = modular.add(payload, noise, constants(moduli).value)
+    body = modular.subtract(
+        payload, modular.multiply(mask, target, constants(moduli)), constants(moduli).value
+    )
+    return SwitchingKey(jnp.stack([body, mask], 1), seed, params, level)
+
+
+def _gadget(params: Parameters, level: int, digits: list[tuple[int, int]]) -> jax.Array:
+    """uint32 [digit, limb, 1]: P mod q inside the digit, 0 elsewhere."""
+    product = math.prod(params.special)
+    start, stop = params.key_range(level)
+    rows = [
+        [product % params.moduli[i] if low <= i < high else 0 for i in range(start, stop)]
+        + [0] * len(params.special)
+        for low, high in digits
+    ]
+    return jnp.array(rows, jnp.uint32)[..., None]
 
 
 def digit_ranges(params: Parameters, level: int) -> list[tuple[int, int]]:
-    """[start, stop) limbs of each digit at a level."""
-    limbs, size = len(params.levels[level]), params.digit_size
-    return [(start, min(start + size, limbs)) for start in range(0, limbs, size)]
-
-
-def _switching_key(key: jax.Array, secret: SecretKey, source: jax.Array, level: int) -> SwitchingKey:
-    """For digit j: (-a s + e + g_j source, a), with g_j = P modulo the primes of digit j, else 0."""
-    params = secret.params
-    moduli = params.level_moduli(level) + params.special
-    ranges = digit_ranges(params, level)
-    seed_key, error_key = jax.random.split(key)
-    seed = public_seed(seed_key)
-    mask = expand_seed(seed, moduli, (len(ranges),), params.ring.degree)
-    gadget = _gadget(params, moduli, ranges)
-    payload = modular.multiply(source, gadget, constants(moduli))
-    noise = errors(error_key, params, moduli, (len(ranges),))
-    payload = modular.add(payload, noise, constants(moduli).value)
-    return SwitchingKey(_mask_with_secret(secret, mask, payload, moduli), mask, seed, params, level)
-
-
-def _gadget(params: Parameters, moduli: tuple[int, ...], ranges: list[tuple[int, int]]) -> jax.Array:
-    """uint32 [digit, limb, 1]: P mod q inside the digit, 0 elsewhere."""
-    product = math.prod(params.special)
-    rows = [[product % q if start <= i < stop else 0 for i, q in enumerate(moduli)] for start, stop in ranges]
-    return jnp.array(rows, jnp.uint32)[..., None]
+    """[start, stop) of each digit's primes among those of the level."""
+    first, _ = params.limb_range(level)
+    return [(start - first, stop - first) for start, stop in params.digit_ranges(level)]

@@ -4,14 +4,23 @@ import dataclasses
 import functools
 import hashlib
 import math
+from fractions import Fraction
 
+from fhejax.ckks.level_table import (
+    PRIME_BITS,
+    RATIONAL_BITS,
+    LevelTable,
+    chain,
+    moved_primes,
+    primes_of_product,
+    rational_chain,
+    split_bits,
+)
 from fhejax.ckks.noise import fresh_deviation, rescale_deviation
 from fhejax.ckks.scale import Scale
 from fhejax.ckks.security import check_security, maximum_modulus_bits, security_level
-from fhejax.ring import Ring, check_ring, modulus_bits, ntt_primes
+from fhejax.ring import Ring, check_ring, modulus_bits
 
-_PRIME_BITS = 30
-_SMALLEST_PRIME_BITS = 20
 _SPARE_BITS = 0.1  # below 2**30, so that a prime may be larger than its level asks for
 _DENSE_BITS = 9  # beyond the order of the root: primes are then closer together than 3%
 
@@ -66,10 +75,51 @@ class Parameters:
             )
         return tuple(self.moduli[i] for i in self.levels[level])
 
+    def limb_range(self, level: int) -> tuple[int, int]:
+        """[start, stop) of the level's primes among `moduli`: every level is one run of them."""
+        indices = self.levels[level]
+        return indices[0], indices[-1] + 1
+
+    def key_range(self, level: int) -> tuple[int, int]:
+        """[start, stop) of the primes that any level up to `level` has: those of a key made for it."""
+        ranges = [self.limb_range(lower) for lower in range(level + 1)]
+        return min(start for start, _ in ranges), max(stop for _, stop in ranges)
+
+    def digit_ranges(self, level: int) -> list[tuple[int, int]]:
+        """[start, stop) among `moduli` of the primes of each digit that a level has.
+
+        Digits are fixed runs of `digit_size` primes, so that one key serves every level.
+        """
+        first, last = self.limb_range(level)
+        size = self.digit_size
+        starts = range(first // size * size, last, size)
+        return [(max(start, first), min(start + size, last)) for start in starts]
+
+    def rescale_factor(self, level: int, target_level: int) -> Fraction:
+        """What a rescale divides by: the primes dropped over those brought back."""
+        dropped, added = moved_primes(self.moduli, self.levels[level], self.levels[target_level])
+        return Fraction(math.prod(dropped), math.prod(added))
+
+    def settle(self, level: int, scale: Scale) -> Scale:
+        """The level's own scale where `scale` is equal to it but for rounding, else `scale`."""
+        return self.scales[level] if scale.is_close(self.scales[level]) else scale
+
     @functools.cached_property
     def fingerprint(self) -> bytes:
         """32 bytes that name these parameters in files and errors (BLAKE2b of all fields)."""
         return hashlib.blake2b(repr(dataclasses.astuple(self)).encode(), digest_size=32).digest()
+
+    @functools.cached_property
+    def _hash(self) -> int:
+        return hash(self.fingerprint)
+
+    def __hash__(self) -> int:
+        return self._hash  # parameters are compared at every call of a compiled function
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, Parameters) and self.fingerprint == other.fingerprint
 
     @staticmethod
     def for_depth(
@@ -101,9 +151,8 @@ class Parameters:
             if ring.slots < slots:
                 continue
             wished = precision_bits + _noise_bits(ring) + math.log2(depth + 2) / 2
-            scale_bits = _attainable_bits(ring, wished)
             try:
-                return make_parameters(ring, [scale_bits] * depth, scale_bits, security=security)
+                return _for_scale(ring, depth, wished, security)
             except ValueError as error:  # not secure, or too few primes
                 found = f"at N = 2**{log_degree}: {str(error).rstrip('.')}"
         raise ValueError(
@@ -128,16 +177,25 @@ def _noise_bits(ring: Ring) -> float:
     return math.log2(math.hypot(rescale_deviation(ring), fresh_deviation(ring)))
 
 
+def _for_scale(ring: Ring, depth: int, bits: float, security: int) -> Parameters:
+    """Levels of at least `bits`: one prime, rational rescaling, or two primes, whichever is smallest."""
+    fitting = [b for b in RATIONAL_BITS if PRIME_BITS - _SPARE_BITS < bits <= 0.99 * b]
+    if fitting:
+        return make_rational_parameters(ring, depth, fitting[0], security=security)
+    bits = _attainable_bits(ring, bits)
+    return make_parameters(ring, [bits] * depth, bits, security=security)
+
+
 def _attainable_bits(ring: Ring, bits: float) -> float:
     """The smallest scale of at least `bits` whose levels find primes close enough to it.
 
     In a large ring, primes of a level that takes several are scarce unless they are large.
     """
-    if bits <= _PRIME_BITS - _SPARE_BITS:
+    if bits <= PRIME_BITS - _SPARE_BITS:
         return bits
     dense = math.log2(ring.root_order) + _DENSE_BITS
-    count = math.ceil(bits / (_PRIME_BITS - _SPARE_BITS))
-    return max(bits, count * min(dense, _PRIME_BITS - _SPARE_BITS))
+    count = math.ceil(bits / (PRIME_BITS - _SPARE_BITS))
+    return max(bits, count * min(dense, PRIME_BITS - _SPARE_BITS))
 
 
 def make_parameters(
@@ -168,76 +226,58 @@ def make_parameters(
     """
     check_ring(ring)
     base = scale_bits + 4 if base_bits is None else base_bits
-    groups = [_split_bits(b) for b in (base, *reversed(level_bits))]
-    sizes = [size for group in groups for size in group]
-    digit_size = digit_size or max(1, -(-len(sizes) // 3))
-    special_sizes: list[float] = []
+    table = chain(ring, level_bits, scale_bits, base)
+    return _with_special(ring, table, key_switching, digit_size, security)
+
+
+def make_rational_parameters(
+    ring: Ring,
+    depth: int,
+    scale_bits: int,
+    *,
+    key_switching: bool = True,
+    digit_size: int | None = None,
+    security: int = 128,
+) -> Parameters:
+    """Parameters of rational rescaling: levels of 35, 40 or 45 bits from primes of 25 and 30.
+
+    Args and errors as `make_parameters`; the scale is 1% of its bits below the nominal one.
+    """
+    check_ring(ring)
+    return _with_special(ring, rational_chain(ring, depth, scale_bits), key_switching, digit_size, security)
+
+
+def _with_special(
+    ring: Ring, table: LevelTable, key_switching: bool, digit_size: int | None, security: int
+) -> Parameters:
+    """Parameters of a level table: P is chosen, and the whole checked for security."""
+    moduli = table.moduli
+    digit_size = digit_size or max(1, -(-len(moduli) // 3))
+    special: tuple[int, ...] = ()
     if key_switching:
-        largest = max(sum(sizes[i : i + digit_size]) for i in range(0, len(sizes), digit_size))
-        special_sizes = _split_bits(_PRIME_BITS if digit_size == 1 else largest + 5)
-    moduli, special = _choose_primes(ring, groups, special_sizes)
+        digits = (moduli[i : i + digit_size] for i in range(0, len(moduli), digit_size))
+        largest = max(map(modulus_bits, digits))
+        sizes = split_bits(PRIME_BITS if digit_size == 1 else largest + 5)
+        special = primes_of_product(ring, sum(sizes), len(sizes), moduli)
     if security:
         check_security(ring.degree, moduli + special, security)
-    levels, used = [], 0
-    for group in groups:
-        used += len(group)
-        levels.append(tuple(range(used)))
-    scales = _canonical_scales(moduli, levels, scale_bits)
-    return Parameters(ring, moduli, special, tuple(levels), scales, digit_size, security)
+    return Parameters(ring, moduli, special, table.levels, table.scales, digit_size, security)
 
 
 def insecure_parameters(
-    degree: int, depth: int, scale_bits: float = 26, *, real: bool = True, **options: object
+    degree: int,
+    depth: int,
+    scale_bits: float = 26,
+    *,
+    real: bool = True,
+    rational: bool = False,
+    **options: object,
 ) -> Parameters:
     """Parameters of a ring too small to be secure, for tests only; every report says so."""
     ring = Ring(degree, real)
+    if rational:
+        return make_rational_parameters(ring, depth, int(scale_bits), security=0, **options)
     return make_parameters(ring, [scale_bits] * depth, scale_bits, security=0, **options)
-
-
-def _split_bits(bits: float) -> list[float]:
-    """Equal prime sizes, each at most 30 bits, that add up to `bits`."""
-    count = max(1, math.ceil((bits - 0.01) / _PRIME_BITS))
-    return [max(bits / count, _SMALLEST_PRIME_BITS - 4)] * count
-
-
-def _choose_primes(
-    ring: Ring, groups: list[list[float]], special_sizes: list[float]
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The primes of Q, those of the lowest level first, and of P.
-
-    From the top down, each level makes up for what the scale is off by: since a level squares the
-    scale, the error would double at every level.
-    """
-    moduli: tuple[int, ...] = ()
-    error = 0.0  # log2 of the scale so far over the one intended
-    for sizes in reversed(groups[1:]):
-        wished = sum(sizes) + 2 * error
-        level = _primes_of_product(ring, wished, len(sizes), moduli)
-        moduli = level + moduli
-        error = wished - modulus_bits(level)
-    moduli = _primes_of_product(ring, sum(groups[0]), len(groups[0]), moduli) + moduli
-    special = _primes_of_product(ring, sum(special_sizes), len(special_sizes), moduli)
-    return moduli, special
-
-
-def _primes_of_product(ring: Ring, bits: float, count: int, excluded: tuple[int, ...]) -> tuple[int, ...]:
-    """`count` primes of about equal size whose product is close to 2**bits."""
-    chosen: tuple[int, ...] = ()
-    for missing in range(count, 0, -1):
-        size = min((bits - modulus_bits(chosen)) / missing, float(_PRIME_BITS))
-        chosen += ntt_primes(size, ring.root_order, 1, excluded + chosen)
-    return chosen
-
-
-def _canonical_scales(
-    moduli: tuple[int, ...], levels: list[tuple[int, ...]], scale_bits: float
-) -> tuple[Scale, ...]:
-    """scale_(l-1) = scale_l**2 / (primes that level l drops), from the top down."""
-    scales = [Scale.of(2.0**scale_bits)]
-    for level in range(len(levels) - 1, 0, -1):
-        dropped = math.prod(moduli[i] for i in set(levels[level]) - set(levels[level - 1]))
-        scales.append(scales[-1] * scales[-1] / dropped)
-    return tuple(reversed(scales))
 
 
 def security_of(parameters: Parameters) -> int:

@@ -1,6 +1,7 @@
 """Exact static scales: dyadic numbers of at most 128 significant bits."""
 
 import dataclasses
+import functools
 import math
 from fractions import Fraction
 
@@ -47,6 +48,24 @@ class Scale:
 
     def __float__(self) -> float:
         return float(self.fraction())
+
+    def square_root(self) -> "Scale":
+        """The square root, rounded to 128 bits."""
+        shift = 2 * _MANTISSA_BITS + self.exponent % 2
+        root = math.isqrt(self.mantissa << shift)
+        return Scale.of(root * Fraction(2) ** ((self.exponent - shift) // 2))
+
+    def is_close(self, other: "Scale") -> bool:
+        """Whether both are equal but for the rounding of a few quotients."""
+        difference = abs(self.fraction() / other.fraction() - 1)
+        return difference < Fraction(1, 2 ** (_MANTISSA_BITS - 28))
+
+    @functools.cached_property
+    def _hash(self) -> int:
+        return hash((self.mantissa, self.exponent))
+
+    def __hash__(self) -> int:
+        return self._hash  # scales are compared at every call of a compiled function
 
     @property
     def bits(self) -> float:

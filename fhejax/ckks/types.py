@@ -23,7 +23,8 @@ else:
 Domain = Literal["coefficient", "evaluation"]
 
 
-def _static() -> Any:
+def static() -> Any:
+    """A field of a pytree that is part of its structure, not an array."""
     return dataclasses.field(metadata={"static": True})
 
 
@@ -38,10 +39,10 @@ class Plaintext:
     """An encoded vector: data uint32 [..., limb, N] at a level, scale and domain."""
 
     data: Array
-    params: Parameters = _static()
-    level: int = _static()
-    scale: Scale = _static()
-    domain: Domain = _static()
+    params: Parameters = static()
+    level: int = static()
+    scale: Scale = static()
+    domain: Domain = static()
 
     def __repr__(self) -> str:
         return (
@@ -60,10 +61,10 @@ class Ciphertext:
 
     data: Array
     key_id: Array
-    params: Parameters = _static()
-    level: int = _static()
-    scale: Scale = _static()
-    domain: Domain = _static()
+    params: Parameters = static()
+    level: int = static()
+    scale: Scale = static()
+    domain: Domain = static()
 
     @property
     def components(self) -> int:
@@ -102,9 +103,9 @@ class SeededCiphertext:
     body: Array
     seed: Array
     key_id: Array
-    params: Parameters = _static()
-    level: int = _static()
-    scale: Scale = _static()
+    params: Parameters = static()
+    level: int = static()
+    scale: Scale = static()
 
     def __repr__(self) -> str:
         return (
@@ -120,7 +121,7 @@ class SecretKey:
 
     coefficients: Array
     key_id: Array
-    params: Parameters = _static()
+    params: Parameters = static()
 
     def __repr__(self) -> str:
         return f"SecretKey(N={self.params.ring.degree}, coefficients hidden)"
@@ -139,7 +140,7 @@ class PublicKey:
 
     data: Array
     key_id: Array
-    params: Parameters = _static()
+    params: Parameters = static()
 
     def __repr__(self) -> str:
         return f"PublicKey(N={self.params.ring.degree})"
@@ -148,22 +149,32 @@ class PublicKey:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, repr=False)
 class SwitchingKey:
-    """Turns a factor of one secret into the main secret (hybrid, Han and Ki 2020).
+    """Turns a factor of one secret into another secret (hybrid, Han and Ki 2020).
 
-    body, mask: uint32 [digit, limb of Q_level then P, N], evaluation domain; mask is expanded from
-    `seed`, uint32 [8], which is all that travels of it. level: the highest at which the key works.
+    data: uint32 [digit, 2, limb, N], evaluation domain: body, then mask, for the primes of
+    `params.key_range(level)` and P. The mask is expanded from `seed`, uint32 [8], which is all that
+    travels of it. level: the highest at which the key works.
     """
 
-    body: Array
-    mask: Array
+    data: Array
     seed: Array
-    params: Parameters = _static()
-    level: int = _static()
+    params: Parameters = static()
+    level: int = static()
+
+    @property
+    def body(self) -> Array:
+        """uint32 [digit, limb, N]: what travels."""
+        return self.data[:, 0]
+
+    @property
+    def mask(self) -> Array:
+        """uint32 [digit, limb, N]: what `seed` stands for."""
+        return self.data[:, 1]
 
     @property
     def wire_bytes(self) -> int:
         """Bytes that travel: the body and the seed."""
-        return 4 * (int(np.prod(self.body.shape)) + int(np.prod(self.seed.shape)))
+        return 4 * (int(np.prod(self.data.shape)) // 2 + int(np.prod(self.seed.shape)))
 
     def __repr__(self) -> str:
         return f"SwitchingKey(N={self.params.ring.degree}, level={self.level})"
@@ -174,13 +185,14 @@ class SwitchingKey:
 class EvaluationKeys:
     """What a server may hold: no secret fits in this type.
 
-    relinearisation: for s^2, or None. rotations: by automorphism exponent.
+    relinearisation: for s^2, or None. rotations: by automorphism exponent, 5**k for k slots to the left
+    and -1 for complex conjugation.
     """
 
     relinearisation: SwitchingKey | None
     rotations: dict[int, SwitchingKey]
     key_id: Array
-    params: Parameters = _static()
+    params: Parameters = static()
 
     @property
     def wire_bytes(self) -> int:
@@ -203,8 +215,9 @@ def is_concrete(*arrays: Array) -> bool:
 
 def check_same_key(*holders: Any) -> None:
     """Refuse, when called eagerly, operands that belong to different secrets."""
-    ids = [np.asarray(h.key_id).reshape(-1, 4) for h in holders if is_concrete(h.key_id)]
-    if len(ids) == len(holders) and len(np.unique(np.concatenate(ids), axis=0)) > 1:
+    first = holders[0].key_id
+    others = [h for h in holders[1:] if h.key_id is not first and is_concrete(first, h.key_id)]
+    if any((np.asarray(h.key_id) != np.asarray(first)).any() for h in others):
         names = " and ".join(type(h).__name__ for h in holders)
         raise ValueError(
             f"{names} of different secret keys were combined; use keys and ciphertexts that come from "

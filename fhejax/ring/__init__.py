@@ -1,7 +1,7 @@
 """Z_Q[X]/(X^N + 1) and its conjugate-invariant subring in residue number system, in 32-bit words."""
 
-from fhejax.ring.automorphism import automorphism, coefficient_automorphism
-from fhejax.ring.basis_conversion import convert_basis, divide_by_moduli, multiply_integers
+from fhejax.ring.automorphism import automorphism, coefficient_automorphism, permutation, permute
+from fhejax.ring.basis_conversion import convert_basis, divide_by_moduli, multiply_integers, take_limbs
 from fhejax.ring.chacha20 import key_from_bytes, random_key
 from fhejax.ring.matrix_product import modular_matrix_product, product_method
 from fhejax.ring.ntt import evaluation_exponents, inverse_ntt, ntt
@@ -24,7 +24,10 @@ __all__ = [
     "multiply_integers",
     "ntt",
     "ntt_primes",
+    "permutation",
+    "permute",
     "product_method",
     "random_key",
     "root_of_unity",
+    "take_limbs",
 ]

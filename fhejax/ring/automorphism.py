@@ -12,13 +12,25 @@ from fhejax.ring.ring import Ring
 from fhejax.ring.wide import wide
 
 
-@functools.partial(jax.jit, static_argnames=("ring", "exponent"))
 def automorphism(x: jax.Array, ring: Ring, exponent: int) -> jax.Array:
     """X -> X^exponent on values in evaluation order, uint32 [..., limb, N]: a permutation.
 
     `exponent` is odd; 5**k rotates slots by k to the left.
     """
-    return jnp.take(x, _permutation(ring, exponent % ring.root_order), axis=-1)
+    return permute(x, permutation(ring, exponent % ring.root_order))
+
+
+@jax.jit
+def permute(x: jax.Array, positions: jax.Array) -> jax.Array:
+    """x[..., positions] for the positions that `permutation` gives, compiled once for all of them."""
+    return jnp.take(x, positions, axis=-1, mode="clip")
+
+
+@functools.cache
+def permutation(ring: Ring, exponent: int) -> jax.Array:
+    """int32 [N] on the default device: where each value of the image of X -> X^exponent comes from."""
+    with jax.ensure_compile_time_eval():
+        return jnp.asarray(_permutation(ring, exponent % ring.root_order))
 
 
 def _check_exponent(exponent: int) -> None:
@@ -26,7 +38,6 @@ def _check_exponent(exponent: int) -> None:
         raise ValueError(f"X -> X^{exponent} is no automorphism; the exponent must be odd.")
 
 
-@functools.cache
 def _permutation(ring: Ring, exponent: int) -> np.ndarray:
     """Position of psi^(e k) for each position of psi^e; e and -e agree if conjugate-invariant."""
     _check_exponent(exponent)

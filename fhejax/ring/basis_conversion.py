@@ -2,12 +2,14 @@
 
 import functools
 import math
+import operator
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from fhejax.ring import modular
+from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
 from fhejax.ring.ntt import inverse_ntt, ntt
 from fhejax.ring.ring import Ring
@@ -30,16 +32,23 @@ def convert_basis(x: jax.Array, source: tuple[int, ...], target: tuple[int, ...]
         2019, section 2.2): exact unless x lies within 2^-45 Q of Q/2, and off by one Q there.
     """
     scaled = _multiply_limbs(x, source, _punctured_inverses(source))
-    share = scaled.astype(jnp.float64) * (1.0 / np.array(source, np.float64)[:, None])
-    overflow = jnp.round(share.sum(-2, keepdims=True)).astype(jnp.uint64)
-    total = jnp.zeros((*x.shape[:-2], len(target), x.shape[-1]), jnp.uint64)
+    scaled, overflow = materialise((scaled, _overflow(scaled, source)))
     moduli = constants(target)
+    total = overflow.astype(jnp.uint64) * _negated_product(source, target)
     for i, weights in enumerate(_punctured(source, target)):
-        if i and i % (_SUM_LENGTH - 1) == 0:
+        if i % (_SUM_LENGTH - 1) == _SUM_LENGTH - 2:
             total = modular.reduce_wide(total, moduli).astype(jnp.uint64)
         total = total + scaled[..., i : i + 1, :].astype(jnp.uint64) * weights
-    excess = modular.reduce_wide(overflow * _negated_product(source, target), moduli)
-    return modular.add(modular.reduce_wide(total, moduli), excess, moduli.value)
+    return modular.reduce_wide(total, moduli)
+
+
+def _overflow(scaled: jax.Array, source: tuple[int, ...]) -> jax.Array:
+    """uint32 [..., 1, N]: how often Q fits the sum of y_i Q/q_i, rounded.
+
+    Terms are added one by one: XLA on a CPU does not vectorise a sum over the limb axis.
+    """
+    shares = (scaled[..., i, :].astype(jnp.float64) * (1.0 / q) for i, q in enumerate(source))
+    return jnp.round(functools.reduce(operator.add, shares)).astype(jnp.uint32)[..., None, :]
 
 
 def _punctured_inverses(source: tuple[int, ...]) -> list[int]:
@@ -77,21 +86,54 @@ def multiply_integers(x: jax.Array, moduli: tuple[int, ...], factors: tuple[int,
     return _multiply_limbs(x, moduli, list(factors))
 
 
-@functools.partial(jax.jit, static_argnames=("ring", "kept", "dropped"))
+@functools.partial(jax.jit, static_argnames=("ring", "source", "target"))
 @wide
-def divide_by_moduli(x: jax.Array, ring: Ring, kept: tuple[int, ...], dropped: tuple[int, ...]) -> jax.Array:
-    """Divide by D = prod(dropped) and round: rescaling, and the ModDown of key switching.
+def divide_by_moduli(x: jax.Array, ring: Ring, source: tuple[int, ...], target: tuple[int, ...]) -> jax.Array:
+    """Multiply by A / D and round: rescaling, and the ModDown of key switching.
+
+    D is the product of the primes of `source` that are not in `target`, A that of the primes of
+    `target` that are not in `source` (1 but in rational rescaling).
 
     Args:
-        x: values in evaluation order, uint32 [..., kept + dropped limb, N], the dropped limbs last.
+        x: values in evaluation order, uint32 [..., source limb, N].
 
     Returns:
-        uint32 [..., kept limb, N]: (x - [x]_D) / D with [x]_D centred, so that the rounding error is
-        uniform in [-1/2, 1/2] for each coefficient (variance 1/12).
+        uint32 [..., target limb, N]: (A x - [A x]_D) / D with [A x]_D centred, so that the rounding
+        error is uniform in [-1/2, 1/2] for each coefficient (variance 1/12). A x is 0 modulo A.
     """
-    split = len(kept)
-    tail = inverse_ntt(x[..., split:, :], ring, dropped)
-    remainder = ntt(convert_basis(tail, dropped, kept), ring, kept)
+    dropped = tuple(q for q in source if q not in target)
+    added = math.prod(q for q in target if q not in source)
     divisor = math.prod(dropped)
-    difference = modular.subtract(x[..., :split, :], remainder, constants(kept).value)
-    return _multiply_limbs(difference, kept, [pow(divisor, -1, q) for q in kept])
+    tail = inverse_ntt(take_limbs(x, source, dropped), ring, dropped)
+    if added > 1:
+        tail = _multiply_limbs(tail, dropped, [added % q for q in dropped])
+    remainder = ntt(convert_basis(tail, dropped, target), ring, target)
+    inverses = [pow(divisor, -1, q) for q in target]
+    if added == 1:
+        difference = modular.subtract(take_limbs(x, source, target), remainder, constants(target).value)
+        return _multiply_limbs(difference, target, inverses)
+    quotient = _multiply_limbs(remainder, target, inverses)
+    kept = tuple(q for q in target if q in source)
+    factors = [added * pow(divisor, -1, q) % q for q in kept]
+    head = _multiply_limbs(take_limbs(x, source, kept), kept, factors)
+    return modular.subtract(_spread_limbs(head, kept, target), quotient, constants(target).value)
+
+
+def take_limbs(x: jax.Array, source: tuple[int, ...], wanted: tuple[int, ...]) -> jax.Array:
+    """The limbs of some primes, [..., source limb, N] to [..., wanted limb, N], by slices."""
+    if not wanted:
+        return x[..., :0, :]
+    parts, start = [], 0
+    positions = [source.index(q) for q in wanted]
+    for i in range(1, len(positions) + 1):
+        if i == len(positions) or positions[i] != positions[i - 1] + 1:
+            parts.append(x[..., positions[start] : positions[i - 1] + 1, :])
+            start = i
+    return parts[0] if len(parts) == 1 else jnp.concatenate(parts, -2)
+
+
+def _spread_limbs(x: jax.Array, source: tuple[int, ...], target: tuple[int, ...]) -> jax.Array:
+    """Limbs of `source`, one run within `target`, and zeros for the other primes of `target`."""
+    before = target.index(source[0]) if source else 0
+    after = len(target) - before - len(source)
+    return jnp.pad(x, [(0, 0)] * (x.ndim - 2) + [(before, after), (0, 0)])

@@ -21,9 +21,19 @@ def kernel(function, *static):
     return jax.jit(wide(function), static_argnums=static)
 
 
-decompose = kernel(key_switching.decompose, 1, 2)
-inner_product = kernel(key_switching.inner_product, 2)
+_decompose = kernel(key_switching.decompose, 1, 2)
+inner_product = kernel(key_switching.inner_product)
 switch_key = kernel(key_switching.switch_key, 2)
+
+
+def decompose(x: jax.Array, params: Parameters, level: int) -> jax.Array:
+    """Every digit whole, [digit, limb of Q then P, N]."""
+    digits = _decompose(x, params, level)
+    ranges = digit_ranges(params, level)
+    last = ranges[-1][1]
+    blocks = [*ranges, (last, last + len(params.special))]
+    rows = [jnp.concatenate([digits.digit(i, *block) for block in blocks], -2) for i in range(len(ranges))]
+    return jnp.stack(rows)
 
 
 def integers(values: jax.Array, params: Parameters, moduli: tuple[int, ...]) -> np.ndarray:
@@ -108,14 +118,16 @@ def test_a_switched_component_is_p_times_c_times_the_square(switched, level):
 
 
 def test_many_digits_of_the_largest_residues_do_not_overflow():
-    """40 products of 60 bits are more than one unsigned 64-bit sum holds."""
+    """41 products of 60 bits are more than one unsigned 64-bit sum holds."""
     params = ckks.insecure_parameters(DEGREE, 39, 29.9, digit_size=1)
     moduli = everything(params, 39)
     highest = np.array(moduli, np.uint32)[:, None] - 1
-    full = jnp.asarray(np.broadcast_to(highest, (40, len(moduli), DEGREE)))
-    key = ckks.SwitchingKey(full, full, jnp.zeros(8, jnp.uint32), params, 39)
-    result = np.asarray(inner_product(full, key, 39))
-    assert (result == np.array([40 % q for q in moduli], np.uint32)[:, None]).all()
+    full = np.broadcast_to(highest, (41, 2, len(moduli), DEGREE))
+    key = ckks.SwitchingKey(jnp.asarray(full), jnp.zeros(8, jnp.uint32), params, 39)
+    others = np.concatenate([np.delete(full[0, 0], i, 0) for i in range(41)])
+    digits = key_switching.Decomposition(jnp.asarray(full[0, 0, :41]), jnp.asarray(others), params, 39)
+    result = np.asarray(inner_product(digits, key))
+    assert (result == np.array([41 % q for q in moduli], np.uint32)[:, None]).all()
 
 
 def test_a_cut_key_is_the_key_made_for_that_level(insecure_real):
@@ -147,18 +159,17 @@ def test_dividing_once_is_dividing_twice_within_rounding(insecure, target):
 
 
 def test_rotation_keys_switch_a_rotated_secret(insecure_real):
-    """The key for X -> X^5 turns c under s(X^5) into c under s."""
+    """The key for X -> X^5 turns c under s into c under s(X^(1/5))."""
     params, secret = insecure_real.params, insecure_real.secret
     key = insecure_real.keys.rotations[5]
     moduli = params.level_moduli(1)
     x = ckks.encode(params, insecure_real.numbers(), level=1).data
     pair = switch_key(x, key, 1)
-    divided = kernel(key_switching.divide_by_special, 1, 2)(pair, params, 1)
-    zero = ckks.Ciphertext(divided, secret.key_id, params, 1, params.scales[1], "evaluation")
-    found = ckks.decrypt(secret, zero).data
-    rotated = automorphism(evaluate_secret(secret, moduli), params.ring, 5)
-    product = np.asarray(rotated).astype(object) * np.asarray(x).astype(object)
+    divided = kernel(key_switching.divide_by_special, 1, 2, 3)(pair, params, 1, 1)
+    values = evaluate_secret(secret, moduli)
+    target = automorphism(values, params.ring, pow(5, -1, params.ring.root_order))
     column = np.array(moduli, object)[:, None]
-    difference = ((np.asarray(found).astype(object) - product) % column).astype(np.uint32)
+    first, second, own, other, plain = (np.asarray(a).astype(object) for a in (*divided, values, target, x))
+    difference = ((first + second * other - plain * own) % column).astype(np.uint32)
     error = integers(jnp.asarray(difference), params, moduli)
     assert 0 < abs(error).max() < 2**12

@@ -90,7 +90,7 @@ def test_division_rounds_to_the_nearest(kept, dropped, real):
     offsets = [0, 1, -1, divisor // 2 - (divisor >> 30), (divisor >> 30) - divisor // 2]
     values[:5] = [7 * divisor + offset for offset in offsets]
     x = ntt(jnp.asarray(decompose(values, moduli)), ring, moduli)
-    result = divide_by_moduli(x, ring, moduli[:kept], moduli[kept:])
+    result = divide_by_moduli(x, ring, moduli, moduli[:kept])
     found = np.asarray(inverse_ntt(result, ring, moduli[:kept]))
     nearest = [(2 * v + divisor) // (2 * divisor) for v in values]
     assert nearest[:5] == [7] * 5
@@ -102,7 +102,7 @@ def test_division_of_a_batch_is_the_division_of_each():
     generator = np.random.default_rng(3)
     x = np.stack([generator.integers(0, q, (2, DEGREE)) for q in moduli], 1)
     x = jnp.asarray(x.astype(np.uint32))
-    one = jax.jit(lambda item: divide_by_moduli(item, RING, moduli[:2], moduli[2:]))
+    one = jax.jit(lambda item: divide_by_moduli(item, RING, moduli, moduli[:2]))
     expected = jnp.stack([one(item) for item in x])
     assert (one(x) == expected).all()
     assert (jax.vmap(one)(x) == expected).all()

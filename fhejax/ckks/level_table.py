@@ -1,0 +1,134 @@
+"""Which primes are in use at each level, and the canonical scale of each: the data behind parameters.
+
+Three kinds of level: one prime of up to 30 bits; several primes (two for 50 to 60 bits); and rational
+rescaling, where scales of 35, 40 or 45 bits come from 25- and 30-bit primes alone, because going a level
+down may drop some primes and bring others back (Cheddar, Kim et al. 2024).
+"""
+
+import dataclasses
+import itertools
+import math
+
+from fhejax.ckks.scale import Scale
+from fhejax.ring import Ring, modulus_bits, ntt_primes
+
+PRIME_BITS = 30
+SMALLEST_PRIME_BITS = 20
+RATIONAL_BITS = (35, 40, 45)
+_SPREAD_BITS = 0.3  # rational sets of primes lie about this far below 2**30, so as to spread around it
+
+
+@dataclasses.dataclass(frozen=True)
+class LevelTable:
+    """moduli: every prime of Q. levels: level -> indices of its primes. scales: level -> its scale."""
+
+    moduli: tuple[int, ...]
+    levels: tuple[tuple[int, ...], ...]
+    scales: tuple[Scale, ...]
+
+
+def split_bits(bits: float) -> list[float]:
+    """Equal prime sizes, each at most 30 bits, that add up to `bits`."""
+    count = max(1, math.ceil((bits - 0.01) / PRIME_BITS))
+    return [max(bits / count, SMALLEST_PRIME_BITS - 4)] * count
+
+
+def primes_of_product(ring: Ring, bits: float, count: int, excluded: tuple[int, ...]) -> tuple[int, ...]:
+    """`count` primes of about equal size whose product is close to 2**bits."""
+    chosen: tuple[int, ...] = ()
+    for missing in range(count, 0, -1):
+        size = min((bits - modulus_bits(chosen)) / missing, float(PRIME_BITS))
+        chosen += ntt_primes(size, ring.root_order, 1, excluded + chosen)
+    return chosen
+
+
+def chain(ring: Ring, level_bits: list[float], scale_bits: float, base_bits: float) -> LevelTable:
+    """Levels of primes of their own: each level drops what it has and the one below has not.
+
+    From the top down, each level makes up for what the scale is off by: since a level squares the
+    scale, the error would double at every level.
+    """
+    moduli: tuple[int, ...] = ()
+    sizes: list[int] = []
+    error = 0.0  # log2 of the scale so far over the one intended
+    for bits in level_bits:
+        count = len(split_bits(bits))
+        wished = sum(split_bits(bits)) + 2 * error
+        level = primes_of_product(ring, wished, count, moduli)
+        moduli, sizes = level + moduli, [count, *sizes]
+        error = wished - modulus_bits(level)
+    base = split_bits(base_bits)
+    moduli = primes_of_product(ring, sum(base), len(base), moduli) + moduli
+    ends = itertools.accumulate([len(base), *sizes])
+    levels = tuple(tuple(range(end)) for end in ends)
+    return LevelTable(moduli, levels, _scales_from_the_top(moduli, levels, scale_bits))
+
+
+def _scales_from_the_top(
+    moduli: tuple[int, ...], levels: tuple[tuple[int, ...], ...], scale_bits: float
+) -> tuple[Scale, ...]:
+    """scale_(l-1) = scale_l**2 / (primes that level l drops)."""
+    scales = [Scale.of(2.0**scale_bits)]
+    for above, below in itertools.pairwise(reversed(levels)):
+        dropped, _ = moved_primes(moduli, above, below)
+        scales.append(scales[-1] * scales[-1] / math.prod(dropped))
+    return tuple(reversed(scales))
+
+
+def moved_primes(
+    moduli: tuple[int, ...], above: tuple[int, ...], below: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """(dropped, added) primes between two sets of indices."""
+    dropped = tuple(moduli[i] for i in above if i not in below)
+    return dropped, tuple(moduli[i] for i in below if i not in above)
+
+
+def rational_chain(ring: Ring, depth: int, scale_bits: int) -> LevelTable:
+    """Levels of `scale_bits` = 35, 40 or 45 bits from primes of 30 and 25 bits.
+
+    A level has m primes of 30 bits and t of 25, 30 m + 25 t = base + level * scale_bits, for which t
+    repeats every 6, 3 or 2 levels. The 25-bit primes lie before the others, so that every level is one
+    run of indices. Scales are fixed from the bottom up, scale_l = sqrt(scale_(l-1) * ratio), so that the
+    deviations of the primes are halved from level to level instead of doubled.
+
+    Raises:
+        ValueError: for another scale, or when the ring has too few such primes.
+    """
+    if scale_bits not in RATIONAL_BITS:
+        raise ValueError(
+            f"rational rescaling was asked for with a scale of {scale_bits} bits; it exists for "
+            f"{RATIONAL_BITS}. Smaller scales take one prime a level, larger ones two."
+        )
+    counts = _prime_counts(depth, scale_bits)
+    most, fewest = (max(pair[i] for pair in counts) for i in (0, 1))
+    share = 1 - _SPREAD_BITS / PRIME_BITS
+    small = ntt_primes(25 * share, ring.root_order, fewest)
+    large = ntt_primes(30 * share, ring.root_order, most, small) if most else ()
+    moduli = small + large
+    levels = tuple(tuple(range(fewest - t, fewest + m)) for m, t in counts)
+    return LevelTable(moduli, levels, _scales_from_the_bottom(moduli, levels, scale_bits * share))
+
+
+def _prime_counts(depth: int, scale_bits: int) -> list[tuple[int, int]]:
+    """(30-bit, 25-bit) primes of each level, for the smallest base that leaves 5 bits of head room."""
+    for base in itertools.count(scale_bits + 5, 5):
+        counts = [_split(base + level * scale_bits) for level in range(depth + 1)]
+        if all(m >= 0 for m, _ in counts):
+            return counts
+    raise AssertionError("the loop above ends")
+
+
+def _split(bits: int) -> tuple[int, int]:
+    """30 m + 25 t = bits with 0 <= t < 6; m may come out negative."""
+    small = -bits // 5 % 6
+    return (bits - 25 * small) // 30, small
+
+
+def _scales_from_the_bottom(
+    moduli: tuple[int, ...], levels: tuple[tuple[int, ...], ...], scale_bits: float
+) -> tuple[Scale, ...]:
+    scales = [Scale.of(2.0**scale_bits)]
+    for below, above in itertools.pairwise(levels):
+        dropped, added = moved_primes(moduli, above, below)
+        scales.append((scales[-1] * math.prod(dropped) / math.prod(added)).square_root())
+    return tuple(scales)
