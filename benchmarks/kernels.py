@@ -18,6 +18,7 @@ import tyro
 from benchmarks.machine import describe_machine, median_time, write_result
 from fhejax import ckks
 from fhejax.ring import Ring, inverse_ntt, modular_matrix_product, ntt, ntt_primes
+from fhejax.ring.ntt import METHODS
 
 _ROWS, _COLUMNS = 100, 845  # CryptoNets' first dense layer
 
@@ -53,9 +54,17 @@ def transforms(ring: Ring, moduli: tuple[int, ...], repeats: int) -> dict[str, f
     if not bool((inverse_ntt(ntt(x, ring, moduli), ring, moduli) == x).all()):
         raise AssertionError("inverse_ntt(ntt(x)) is not x.")
     return {
-        name: median_time(lambda f=f: f(x, ring, moduli), repeats)[1] / x.size * ring.degree * 1e6
+        f"{name}, {method}": _transform_time(f, x, ring, moduli, method, repeats)
         for name, f in (("ntt", ntt), ("inverse ntt", inverse_ntt))
+        for method in METHODS
     }
+
+
+def _transform_time(
+    transform: Any, x: jax.Array, ring: Ring, moduli: tuple[int, ...], method: str, repeats: int
+) -> float:
+    _, median, _ = median_time(lambda: transform(x, ring, moduli, method=method), repeats)
+    return median / x.size * ring.degree * 1e6
 
 
 def check_product(weights: np.ndarray, x: jax.Array, found: jax.Array, moduli: tuple[int, ...]) -> None:

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from fhejax.ckks import key_switching
+from fhejax.ckks import key_switching, noise_estimate
 from fhejax.ckks.arithmetic import add, subtract
 from fhejax.ckks.key_switching import Decomposition
 from fhejax.ckks.keys import conjugation_exponent, rotation_exponent
+from fhejax.ckks.noise_estimate import NoiseEstimate, predicted_by
 from fhejax.ckks.parameters import Parameters
 from fhejax.ckks.types import (
     Ciphertext,
@@ -66,6 +67,8 @@ def rotate_hoisted(keys: EvaluationKeys, ciphertext: Ciphertext, steps: Sequence
     """
     params = ciphertext.params
     exponents = [rotation_exponent(params, step) for step in steps]
+    if isinstance(ciphertext, NoiseEstimate):
+        return noise_estimate.rotate_hoisted(ciphertext, exponents)
     found = {e: rotation_key(keys, ciphertext, e) for e in exponents if e != 1}
     if not found:
         return [ciphertext for _ in exponents]
@@ -116,6 +119,7 @@ def multiply_by_imaginary_unit(ciphertext: Ciphertext) -> Ciphertext:
     return _multiply_by_imaginary_unit(ciphertext)
 
 
+@predicted_by(noise_estimate.multiply_by_imaginary_unit)
 @jax.jit
 @wide
 def _multiply_by_imaginary_unit(ciphertext: Ciphertext) -> Ciphertext:
@@ -227,6 +231,8 @@ def _describe_rotation(params: Parameters, exponent: int) -> tuple[str, str]:
 
 def _apply(keys: EvaluationKeys, ciphertext: Ciphertext, exponent: int) -> Ciphertext:
     """X -> X^exponent, and back under the same secret."""
+    if isinstance(ciphertext, NoiseEstimate):
+        return noise_estimate.apply_automorphism(ciphertext, exponent)
     key = rotation_key(keys, ciphertext, exponent)
     positions = permutation(ciphertext.params.ring, exponent)
     return _rotate(key, ciphertext, _decompose(ciphertext), positions)

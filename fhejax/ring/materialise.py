@@ -9,18 +9,19 @@ Tree = TypeVar("Tree")
 
 
 def materialise(tree: Tree) -> Tree:
-    """The same uint32 arrays, which XLA on a CPU will hold in memory before anything reads them.
+    """The same integer arrays, which XLA on a CPU will hold in memory before anything reads them.
 
     XLA fuses a cheap producer into a loop that broadcasts it, and then computes it once for each
     repetition: a basis conversion to 20 primes did its source's products 20 times, and took 8 times
     as long. An optimization barrier is dropped before fusion on CPUs, while a conditional, whose
-    predicate (the first residue is below 2**31) holds always and is known only when run, stays. It
-    costs one copy.
+    predicate holds always and is known only when run, stays: that the first number is not its type's
+    largest, which no residue is. It costs one copy.
     """
     return jax.lax.platform_dependent(tree, cpu=_conditional, default=jax.lax.optimization_barrier)
 
 
 def _conditional(tree: Tree) -> Tree:
     first = jax.tree.leaves(tree)[0].reshape(-1)[0]
+    largest = first.dtype.type(jnp.iinfo(first.dtype).max)
     zeros = lambda kept: jax.tree.map(jnp.zeros_like, kept)  # noqa: E731
-    return jax.lax.cond(first < jnp.uint32(2**31), lambda kept: kept, zeros, tree)
+    return jax.lax.cond(first < largest, lambda kept: kept, zeros, tree)

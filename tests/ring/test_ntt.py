@@ -100,3 +100,24 @@ def test_wrong_shapes_and_types_are_refused(transform):
             transform(bad, ring, moduli)
     with pytest.raises(ValueError, match="was given int32"):
         transform(jnp.zeros((2, 16), jnp.int32), ring, moduli)
+
+
+@pytest.mark.parametrize("ring", [Ring(2**k, real) for k in (4, 5, 9) for real in (False, True)], ids=str)
+def test_every_method_gives_the_same_bits(ring):
+    """Also for all residues at q - 1, where sixteen products come closest to 2^64."""
+    moduli = primes_for(ring, 3)
+    x = random_residues((2, ring.degree), moduli)
+    x[1] = np.array(moduli, np.uint32)[:, None] - 1
+    for transform in (ntt, inverse_ntt):
+        first, second = (
+            np.asarray(transform(jnp.asarray(x), ring, moduli, method=method))
+            for method in ("butterflies", "direct sums")
+        )
+        assert (first == second).all()
+
+
+def test_an_unknown_method_is_refused():
+    ring = Ring(16)
+    moduli = primes_for(ring, 1)
+    with pytest.raises(ValueError, match="butterflies, direct sums"):
+        ntt(jnp.zeros((1, 16), jnp.uint32), ring, moduli, method="magic")
