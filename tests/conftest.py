@@ -1,6 +1,13 @@
-"""Strict JAX for every test: what passes here passes under any user's settings."""
+"""Strict JAX for every test: what passes here passes under any user's settings.
+
+Most of the time goes into compiling small kernels once, so that XLA optimises less than by default, and the
+workers share what they compiled. The benchmarks and experiments check their results at full optimisation.
+"""
 
 import os
+import pathlib
+
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")  # before JAX is imported
 
 import jax
 import pytest
@@ -9,8 +16,9 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_legacy_prng_key", "error")
 jax.config.update("jax_debug_key_reuse", True)
-if folder := os.environ.get("FHEJAX_TEST_CACHE"):
-    jax.config.update("jax_compilation_cache_dir", folder)
+CACHE = os.environ.get("FHEJAX_TEST_CACHE", pathlib.Path(__file__).parents[1] / ".pytest_cache" / "xla")
+jax.config.update("jax_compilation_cache_dir", str(CACHE))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ from fhejax.ckks.arithmetic import (
     add,
     align,
     drop_level,
-    linear_combinations,
     match_scale,
     multiply,
     multiply_integer,
@@ -18,9 +17,19 @@ from fhejax.ckks.arithmetic import (
     subtract,
     tensor,
 )
+from fhejax.ckks.constants import add_scalar
 from fhejax.ckks.encoding import decode, encode
 from fhejax.ckks.encryption import decrypt, encrypt, encrypt_seeded, expand
+from fhejax.ckks.key_manifest import (
+    KeyManifest,
+    evaluation_keys_for,
+    generate_evaluation_keys,
+    required_keys,
+)
 from fhejax.ckks.keys import evaluation_keys, public_key, secret_key
+from fhejax.ckks.linear_combinations import linear_combinations
+from fhejax.ckks.linear_transform import LinearTransform, apply_linear_transform, linear_transform
+from fhejax.ckks.noise_estimate import NoiseEstimate, estimate
 from fhejax.ckks.parameters import (
     Parameters,
     insecure_parameters,
@@ -28,6 +37,13 @@ from fhejax.ckks.parameters import (
     make_rational_parameters,
     security_of,
 )
+from fhejax.ckks.polynomial_evaluation import (
+    evaluate_polynomial,
+    evaluate_with_derivative,
+    polynomial_depth,
+)
+from fhejax.ckks.precision import Precision, PrecisionWarning, precision
+from fhejax.ckks.presets import PRESETS, preset
 from fhejax.ckks.rotation import (
     conjugate,
     imaginary_part,
@@ -39,7 +55,9 @@ from fhejax.ckks.rotation import (
     rotate_hoisted,
 )
 from fhejax.ckks.scale import Scale
+from fhejax.ckks.secret_key_file import load_secret_key, save_secret_key
 from fhejax.ckks.security import SecurityError
+from fhejax.ckks.serialisation import from_bytes, load, save, save_evaluation_keys, to_bytes
 from fhejax.ckks.types import (
     Ciphertext,
     EvaluationKeys,
@@ -49,13 +67,21 @@ from fhejax.ckks.types import (
     SeededCiphertext,
     SwitchingKey,
 )
+from fhejax.ckks.wire_format import FormatError
 from fhejax.ring import key_from_bytes, random_key
 
 __all__ = [
+    "PRESETS",
     "Ciphertext",
     "EvaluationKeys",
+    "FormatError",
+    "KeyManifest",
+    "LinearTransform",
+    "NoiseEstimate",
     "Parameters",
     "Plaintext",
+    "Precision",
+    "PrecisionWarning",
     "PublicKey",
     "Scale",
     "SecretKey",
@@ -63,7 +89,9 @@ __all__ = [
     "SeededCiphertext",
     "SwitchingKey",
     "add",
+    "add_scalar",
     "align",
+    "apply_linear_transform",
     "conjugate",
     "decode",
     "decrypt",
@@ -71,13 +99,22 @@ __all__ = [
     "encode",
     "encrypt",
     "encrypt_seeded",
+    "estimate",
+    "evaluate_polynomial",
+    "evaluate_with_derivative",
     "evaluation_keys",
+    "evaluation_keys_for",
     "expand",
+    "from_bytes",
+    "generate_evaluation_keys",
     "imaginary_part",
     "inner_sum",
     "insecure_parameters",
     "key_from_bytes",
     "linear_combinations",
+    "linear_transform",
+    "load",
+    "load_secret_key",
     "make_parameters",
     "make_rational_parameters",
     "match_scale",
@@ -87,18 +124,26 @@ __all__ = [
     "multiply_plain",
     "multiply_scalar",
     "negate",
+    "polynomial_depth",
     "power_of_two_rotations",
+    "precision",
+    "preset",
     "public_key",
     "random_key",
     "real_part",
     "relinearise",
+    "required_keys",
     "rescale",
     "rotate",
     "rotate_hoisted",
+    "save",
+    "save_evaluation_keys",
+    "save_secret_key",
     "secret_key",
     "security_of",
     "square",
     "square_tensor",
     "subtract",
     "tensor",
+    "to_bytes",
 ]

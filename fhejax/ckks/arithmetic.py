@@ -7,13 +7,17 @@ no level can absorb is an error that names both.
 import dataclasses
 import functools
 import math
+from collections.abc import Callable
 from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fhejax.ckks import noise_estimate
+from fhejax.ckks.key_recorder import RELINEARISATION, note_key
 from fhejax.ckks.key_switching import relinearise_and_divide
+from fhejax.ckks.noise_estimate import NoiseEstimate
 from fhejax.ckks.parameters import Parameters
 from fhejax.ckks.scale import Scale
 from fhejax.ckks.types import (
@@ -23,15 +27,18 @@ from fhejax.ckks.types import (
     SwitchingKey,
     check_same_key,
     check_same_parameters,
-    is_concrete,
 )
-from fhejax.ring import divide_by_moduli, modular, multiply_integers
-from fhejax.ring.matrix_product import modular_matrix_product
+from fhejax.ring import divide_by_moduli, modular
 from fhejax.ring.modular import constants
 from fhejax.ring.wide import wide
 
 _RELINEARISED_TOGETHER = 4  # enough for two cores, and within their caches
 _ALIGNMENT_TOLERANCE = Fraction(1, 2**20)
+
+
+def _kernel(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """Compiled once for each level and shape: residues alone go in, so that no scale makes another."""
+    return jax.jit(wide(function), static_argnames=("params", "level"))
 
 
 def drop_level(ciphertext: Ciphertext, level: int) -> Ciphertext:
@@ -49,12 +56,16 @@ def drop_level(ciphertext: Ciphertext, level: int) -> Ciphertext:
             f"a ciphertext at level {ciphertext.level} was to be raised to level {level}; only "
             f"bootstrapping raises a level. Bring the other operand down instead."
         )
+    if level == ciphertext.level:
+        return ciphertext
     params = ciphertext.params
     if not _contains(params, ciphertext.level, level):
         factor = round(params.rescale_factor(ciphertext.level, level))
         return rescale(multiply_integer(ciphertext, factor), level).replace(
             scale=ciphertext.scale * factor / params.rescale_factor(ciphertext.level, level)
         )
+    if isinstance(ciphertext, NoiseEstimate):
+        return noise_estimate.drop_level(ciphertext, level)
     return ciphertext.replace(data=_limbs_at(ciphertext.data, params, ciphertext.level, level), level=level)
 
 
@@ -89,13 +100,14 @@ def _plain_at(plaintext: Plaintext, level: int) -> Plaintext:
 
 def negate(ciphertext: Ciphertext) -> Ciphertext:
     """-x. Level and scale stay."""
-    return _negate(ciphertext)
+    if isinstance(ciphertext, NoiseEstimate):
+        return noise_estimate.negate(ciphertext)
+    return ciphertext.replace(data=_negate(ciphertext.data, ciphertext.params, ciphertext.level))
 
 
-@jax.jit
-@wide
-def _negate(x: Ciphertext) -> Ciphertext:
-    return x.replace(data=modular.negate(x.data, constants(x.moduli).value))
+@_kernel
+def _negate(data: jax.Array, params: Parameters, level: int) -> jax.Array:
+    return modular.negate(data, constants(params.level_moduli(level)).value)
 
 
 def add(x: Ciphertext, y: Ciphertext | Plaintext) -> Ciphertext:
@@ -117,12 +129,21 @@ def _combine(x: Ciphertext, y: Ciphertext | Plaintext, subtract: bool) -> Cipher
     if isinstance(y, Plaintext):
         level = min(x.level, y.level)
         x, y = drop_level(x, level), _plain_at(y, level)
-        y = Ciphertext(y.data[..., None, :, :], x.key_id, y.params, y.level, y.scale, y.domain)
+        y = _as_operand(x, y)
     else:
         check_same_key(x, y)
         x, y = align(x, y)
     _check_scales(x.scale, y.scale)
-    return _combine_aligned(x, y, subtract)
+    if isinstance(x, NoiseEstimate):
+        return noise_estimate.combine(x, y, subtract)
+    return x.replace(data=_combine_aligned(x.data, y.data, x.params, x.level, subtract))
+
+
+def _as_operand(x: Ciphertext, y: Plaintext) -> Ciphertext:
+    """A plaintext as a ciphertext with one component; as an estimate where x is one."""
+    if isinstance(x, NoiseEstimate):
+        return noise_estimate.as_estimate(y)
+    return Ciphertext(y.data[..., None, :, :], x.key_id, y.params, y.level, y.scale, y.domain)
 
 
 def _check_scales(first: Scale, second: Scale) -> None:
@@ -136,14 +157,15 @@ def _check_scales(first: Scale, second: Scale) -> None:
         )
 
 
-@functools.partial(jax.jit, static_argnames="subtract")
+@functools.partial(jax.jit, static_argnames=("params", "level", "subtract"))
 @wide
-def _combine_aligned(x: Ciphertext, y: Ciphertext, subtract: bool) -> Ciphertext:
-    count = max(x.components, y.components)
-    modulus = constants(x.moduli).value
-    first, second = (_pad_components(c.data, count) for c in (x, y))
-    data = (modular.subtract if subtract else modular.add)(first, second, modulus)
-    return x.replace(data=data)
+def _combine_aligned(
+    first: jax.Array, second: jax.Array, params: Parameters, level: int, subtract: bool
+) -> jax.Array:
+    count = max(first.shape[-3], second.shape[-3])
+    modulus = constants(params.level_moduli(level)).value
+    operation = modular.subtract if subtract else modular.add
+    return operation(_pad_components(first, count), _pad_components(second, count), modulus)
 
 
 def _pad_components(data: jax.Array, count: int) -> jax.Array:
@@ -181,9 +203,16 @@ def match_scale(ciphertext: Ciphertext, level: int, scale: Scale) -> Ciphertext:
 
 def multiply_integer(ciphertext: Ciphertext, factor: int) -> Ciphertext:
     """x times an integer, level and scale unchanged (the value is multiplied)."""
-    moduli = ciphertext.moduli
-    residues = tuple(factor % q for q in moduli)
-    return ciphertext.replace(data=multiply_integers(ciphertext.data, moduli, residues))
+    if isinstance(ciphertext, NoiseEstimate):
+        return noise_estimate.multiply_integer(ciphertext, factor)
+    residues = np.array([factor % q for q in ciphertext.moduli], np.uint32)
+    data = _multiply_integer(ciphertext.data, residues, ciphertext.params, ciphertext.level)
+    return ciphertext.replace(data=data)
+
+
+@_kernel
+def _multiply_integer(data: jax.Array, residues: jax.Array, params: Parameters, level: int) -> jax.Array:
+    return modular.multiply(data, residues[:, None], constants(params.level_moduli(level)))
 
 
 def multiply_scalar(ciphertext: Ciphertext, value: float) -> Ciphertext:
@@ -212,14 +241,16 @@ def multiply_plain(ciphertext: Ciphertext, plaintext: Plaintext) -> Ciphertext:
     """x times an encoded vector, without rescaling: the scales multiply."""
     check_same_parameters(ciphertext, plaintext)
     level = min(ciphertext.level, plaintext.level)
-    return _multiply_plain(drop_level(ciphertext, level), _plain_at(plaintext, level).data, plaintext.scale)
+    x, plaintext = drop_level(ciphertext, level), _plain_at(plaintext, level)
+    if isinstance(x, NoiseEstimate):
+        return noise_estimate.multiply_plain(x, plaintext)
+    data = _multiply_plain(x.data, plaintext.data, x.params, x.level)
+    return x.replace(data=data, scale=x.scale * plaintext.scale)
 
 
-@functools.partial(jax.jit, static_argnames="scale")
-@wide
-def _multiply_plain(x: Ciphertext, values: jax.Array, scale: Scale) -> Ciphertext:
-    data = modular.multiply(x.data, values[..., None, :, :], constants(x.moduli))
-    return x.replace(data=data, scale=x.scale * scale)
+@_kernel
+def _multiply_plain(data: jax.Array, values: jax.Array, params: Parameters, level: int) -> jax.Array:
+    return modular.multiply(data, values[..., None, :, :], constants(params.level_moduli(level)))
 
 
 def tensor(x: Ciphertext, y: Ciphertext) -> Ciphertext:
@@ -236,19 +267,22 @@ def tensor(x: Ciphertext, y: Ciphertext) -> Ciphertext:
             f"a product of ciphertexts with {x.components} and {y.components} components was asked "
             f"for; both need 2. Relinearise first."
         )
-    return _tensor(drop_level(x, level), drop_level(y, level))
+    x, y = drop_level(x, level), drop_level(y, level)
+    if isinstance(x, NoiseEstimate):
+        return noise_estimate.tensor(x, y)
+    data = _tensor(x.data, y.data, x.params, level)
+    return x.replace(data=data, scale=x.scale * y.scale)
 
 
-@jax.jit
-@wide
-def _tensor(x: Ciphertext, y: Ciphertext) -> Ciphertext:
-    moduli = constants(x.moduli)
-    x0, x1 = x.data[..., 0, :, :], x.data[..., 1, :, :]
-    y0, y1 = y.data[..., 0, :, :], y.data[..., 1, :, :]
+@_kernel
+def _tensor(x: jax.Array, y: jax.Array, params: Parameters, level: int) -> jax.Array:
+    moduli = constants(params.level_moduli(level))
+    x0, x1 = x[..., 0, :, :], x[..., 1, :, :]
+    y0, y1 = y[..., 0, :, :], y[..., 1, :, :]
     outer = modular.multiply(x0, y1, moduli)
     cross = modular.add(outer, modular.multiply(x1, y0, moduli), moduli.value)
     parts = [modular.multiply(x0, y0, moduli), cross, modular.multiply(x1, y1, moduli)]
-    return x.replace(data=jnp.stack(parts, -3), scale=x.scale * y.scale)
+    return jnp.stack(parts, -3)
 
 
 def square_tensor(x: Ciphertext) -> Ciphertext:
@@ -258,14 +292,15 @@ def square_tensor(x: Ciphertext) -> Ciphertext:
             f"the square of a ciphertext with {x.components} components was asked for; it needs 2. "
             f"Relinearise first."
         )
-    return _square_tensor(x)
+    if isinstance(x, NoiseEstimate):
+        return noise_estimate.square_tensor(x)
+    return x.replace(data=_square_tensor(x.data, x.params, x.level), scale=x.scale * x.scale)
 
 
-@jax.jit
-@wide
-def _square_tensor(x: Ciphertext) -> Ciphertext:
-    parts = modular.square_pair(x.data[..., 0, :, :], x.data[..., 1, :, :], constants(x.moduli))
-    return x.replace(data=jnp.stack(parts, -3), scale=x.scale * x.scale)
+@_kernel
+def _square_tensor(data: jax.Array, params: Parameters, level: int) -> jax.Array:
+    moduli = constants(params.level_moduli(level))
+    return jnp.stack(modular.square_pair(data[..., 0, :, :], data[..., 1, :, :], moduli), -3)
 
 
 def relinearise(
@@ -290,8 +325,12 @@ def relinearise(
         )
     if ciphertext.components == 2:
         return ciphertext if target == level else rescale(ciphertext, target)
+    if isinstance(ciphertext, NoiseEstimate):
+        note_key(keys, RELINEARISATION, level)
+        return noise_estimate.relinearise(keys, ciphertext, target_level=target)
     key = _relinearisation_key(keys, ciphertext)
-    return _relinearise(key, ciphertext, target)
+    data = _relinearise(key, ciphertext.data, level, target)
+    return _at_level(ciphertext, data, target)
 
 
 def _relinearisation_key(keys: EvaluationKeys, ciphertext: Ciphertext) -> SwitchingKey:
@@ -307,18 +346,17 @@ def _relinearisation_key(keys: EvaluationKeys, ciphertext: Ciphertext) -> Switch
     return key
 
 
-@functools.partial(jax.jit, static_argnames="target")
+@functools.partial(jax.jit, static_argnames=("level", "target"))
 @wide
-def _relinearise(key: SwitchingKey, ciphertext: Ciphertext, target: int) -> Ciphertext:
-    data = ciphertext.data.reshape(-1, *ciphertext.data.shape[-3:])
+def _relinearise(key: SwitchingKey, data: jax.Array, level: int, target: int) -> jax.Array:
+    flat = data.reshape(-1, *data.shape[-3:])
 
     def one(item: jax.Array) -> jax.Array:
-        return relinearise_and_divide(item, key, ciphertext.level, target)
+        return relinearise_and_divide(item, key, level, target)
 
-    together = math.gcd(data.shape[0], _RELINEARISED_TOGETHER)
-    result = jax.lax.map(one, data, batch_size=together)
-    result = result.reshape(*ciphertext.batch, *result.shape[-3:])
-    return _at_level(ciphertext, result, target)
+    together = math.gcd(flat.shape[0], _RELINEARISED_TOGETHER)
+    result = jax.lax.map(one, flat, batch_size=together)
+    return result.reshape(*data.shape[:-3], *result.shape[-3:])
 
 
 def _at_level(ciphertext: Ciphertext, data: jax.Array, target: int) -> Ciphertext:
@@ -342,16 +380,16 @@ def rescale(ciphertext: Ciphertext, target_level: int | None = None) -> Cipherte
         raise ValueError(
             f"a rescale from level {ciphertext.level} to {target} was asked for; it only goes down."
         )
-    return _rescale(ciphertext, target)
-
-
-@functools.partial(jax.jit, static_argnames="target")
-@wide
-def _rescale(ciphertext: Ciphertext, target: int) -> Ciphertext:
-    params = ciphertext.params
-    kept = params.level_moduli(target)
-    data = divide_by_moduli(ciphertext.data, params.ring, ciphertext.moduli, kept)
+    if isinstance(ciphertext, NoiseEstimate):
+        return noise_estimate.rescale(ciphertext, target)
+    data = _rescale(ciphertext.data, ciphertext.params, ciphertext.level, target)
     return _at_level(ciphertext, data, target)
+
+
+@functools.partial(jax.jit, static_argnames=("params", "level", "target"))
+@wide
+def _rescale(data: jax.Array, params: Parameters, level: int, target: int) -> jax.Array:
+    return divide_by_moduli(data, params.ring, params.level_moduli(level), params.level_moduli(target))
 
 
 def multiply(keys: EvaluationKeys, x: Ciphertext, y: Ciphertext) -> Ciphertext:
@@ -369,41 +407,3 @@ def square(keys: EvaluationKeys, x: Ciphertext) -> Ciphertext:
     """x^2, relinearised and rescaled: one level down, at that level's own scale."""
     _check_level(x, "square")
     return relinearise(keys, square_tensor(x), target_level=x.level - 1)
-
-
-def linear_combinations(
-    weights: jax.Array,
-    ciphertext: Ciphertext,
-    weight_scale: Scale,
-    bound: int,
-    *,
-    entries: jax.Array | None = None,
-    bias: jax.Array | None = None,
-    square: bool = False,
-) -> Ciphertext:
-    """Integer combinations of the ciphertexts of a batch, exactly: no rotation, no encoding.
-
-    Args:
-        weights: int32 [group, out, k], |w| <= bound, standing for weights / weight_scale.
-        ciphertext: data [entry, poly, limb, N].
-        weight_scale: multiplies the scale.
-        entries: int32 [group, k, position]: the entry each term takes, -1 for none.
-        bias: residues [out of all, limb] of plain numbers at the scale of the result, added to it.
-        square: square every entry first (two components become three, and the scale is squared).
-
-    Returns:
-        Ciphertext [group * out * position, poly, limb, N], not rescaled.
-
-    Raises:
-        ValueError: when called eagerly, a weight beyond `bound`.
-    """
-    if is_concrete(weights) and (np.abs(np.asarray(weights, np.int64)) > bound).any():
-        raise ValueError(
-            f"linear_combinations was given weights up to {np.abs(weights).max()} with a bound of "
-            f"{bound}, which its exact sums rely on; raise the bound."
-        )
-    data = modular_matrix_product(
-        weights, ciphertext.data, ciphertext.moduli, bound, entries, bias, square=square
-    )
-    scale = ciphertext.scale * ciphertext.scale if square else ciphertext.scale
-    return ciphertext.replace(data=data.reshape(-1, *data.shape[3:]), scale=scale * weight_scale)

@@ -16,8 +16,9 @@ import numpy as np
 
 from fhejax.ckks.parameters import Parameters
 from fhejax.ckks.scale import Scale
-from fhejax.ckks.types import Plaintext, is_concrete
+from fhejax.ckks.types import Domain, Plaintext, is_concrete
 from fhejax.ring import Ring, inverse_ntt, ntt
+from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants, multiply, reduce_signed
 from fhejax.ring.residues import residues_to_float
 from fhejax.ring.wide import wide
@@ -56,7 +57,11 @@ def encode(
     _check_values(params, values)
     _check_size(params, values, math.prod(moduli), scale)
     padding = [(0, 0)] * (values.ndim - 1) + [(0, params.slots - values.shape[-1])]
-    return _encode(jnp.pad(values, padding), params, level, scale)
+    shift = _shift(scale)
+    with jax.enable_x64(True):
+        factor = jnp.asarray(float(scale / 2.0**shift))
+    data = _encode(jnp.pad(values, padding), factor, params, level, shift)
+    return Plaintext(data, params, level, scale, "evaluation")
 
 
 def _check_values(params: Parameters, values: jax.Array) -> None:
@@ -97,17 +102,21 @@ def _shift(scale: Scale) -> int:
     return max(0, int(scale.bits) + 4 - _LARGEST_COEFFICIENT_BITS)
 
 
-@functools.partial(jax.jit, static_argnames=("params", "level", "scale"))
+@functools.partial(jax.jit, static_argnames=("params", "level", "shift"))
 @wide
-def _encode(values: jax.Array, params: Parameters, level: int, scale: Scale) -> Plaintext:
+def _encode(values: jax.Array, factor: jax.Array, params: Parameters, level: int, shift: int) -> jax.Array:
+    """Rounded coefficients times factor and 2**shift: the scale is no constant of the executable.
+
+    They are held in memory before the residues are taken: computed again for each limb, the floating-point
+    numbers may differ in the last bit between limbs, whose residues then belong to no integer.
+    """
     moduli = params.level_moduli(level)
-    coefficients = _slots_to_coefficients(values, params.ring)
-    shift = _shift(scale)
-    rounded = jnp.round(coefficients * float(scale / 2.0**shift)).astype(jnp.int64)
+    scaled = jnp.round(_slots_to_coefficients(values, params.ring) * factor)
+    rounded = materialise(scaled.astype(jnp.int64))
     residues = reduce_signed(rounded[..., None, :], constants(moduli))
     if shift:
         residues = _shift_left(residues, moduli, shift)
-    return Plaintext(ntt(residues, params.ring, moduli), params, level, scale, "evaluation")
+    return ntt(residues, params.ring, moduli)
 
 
 def _shift_left(residues: jax.Array, moduli: tuple[int, ...], bits: int) -> jax.Array:
@@ -176,18 +185,21 @@ def _coefficients_to_slots(coefficients: jax.Array, ring: Ring) -> jax.Array:
     return slots.real if ring.conjugate_invariant else slots
 
 
-@jax.jit
-@wide
 def decode(plaintext: Plaintext) -> jax.Array:
     """The numbers in the slots: float64 [..., slots], or complex128 in the standard ring.
 
     Exact up to float64: residues are composed by mixed radix, so that a message much smaller than the
     modulus keeps all its bits.
     """
-    params = plaintext.params
-    moduli = params.level_moduli(plaintext.level)
-    data = plaintext.data
-    if plaintext.domain == "evaluation":
+    with jax.enable_x64(True):
+        scale = jnp.asarray(float(plaintext.scale))
+    return _decode(plaintext.data, scale, plaintext.params, plaintext.level, plaintext.domain)
+
+
+@functools.partial(jax.jit, static_argnames=("params", "level", "domain"))
+@wide
+def _decode(data: jax.Array, scale: jax.Array, params: Parameters, level: int, domain: Domain) -> jax.Array:
+    moduli = params.level_moduli(level)
+    if domain == "evaluation":
         data = inverse_ntt(data, params.ring, moduli)
-    coefficients = residues_to_float(data, moduli) / float(plaintext.scale)
-    return _coefficients_to_slots(coefficients, params.ring)
+    return _coefficients_to_slots(residues_to_float(data, moduli) / scale, params.ring)

@@ -10,6 +10,8 @@ from fhejax.ckks.keys import (
     expand_seed,
     public_seed,
 )
+from fhejax.ckks.noise_estimate import NoiseEstimate
+from fhejax.ckks.precision import check_precision_left
 from fhejax.ckks.types import (
     Ciphertext,
     Plaintext,
@@ -21,8 +23,9 @@ from fhejax.ckks.types import (
     check_same_parameters,
 )
 from fhejax.ring import modular, ntt
+from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
-from fhejax.ring.samplers import signed_to_residues, ternary
+from fhejax.ring.samplers import centred_binomial, signed_to_residues, ternary
 from fhejax.ring.wide import wide
 
 
@@ -90,29 +93,40 @@ def _encrypt_publicly(key: jax.Array, public: PublicKey, plaintext: Plaintext) -
     moduli = params.level_moduli(plaintext.level)
     limbs = constants(moduli)
     mask_key, first, second = jax.random.split(key, 3)
-    masks = signed_to_residues(ternary(mask_key, batch, params.ring.degree), moduli)
-    masks = ntt(masks, params.ring, moduli)[..., None, :, :]
-    index = jnp.array(params.levels[plaintext.level])
-    hidden = modular.multiply(masks, public.data[:, index], limbs)
-    noise = jnp.stack([errors(k, params, moduli, batch) for k in (first, second)], -3)
-    data = modular.add(hidden, noise, limbs.value)
+    degree = params.ring.degree
+    noise = [centred_binomial(k, batch, degree) for k in (first, second)]
+    small = materialise(jnp.stack([ternary(mask_key, batch, degree), *noise], -2))
+    values = ntt(signed_to_residues(small, moduli), params.ring, moduli)
+    start, stop = params.limb_range(plaintext.level)
+    hidden = modular.multiply(values[..., :1, :, :], public.data[:, start:stop], limbs)
+    data = modular.add(hidden, values[..., 1:, :, :], limbs.value)
     body = modular.add(data[..., 0, :, :], plaintext.data, limbs.value)
     data = jnp.stack([body, data[..., 1, :, :]], -3)
     return Ciphertext(data, public.key_id, params, plaintext.level, plaintext.scale, "evaluation")
 
 
-def decrypt(secret: SecretKey, ciphertext: Ciphertext) -> Plaintext:
+def decrypt(
+    secret: SecretKey, ciphertext: Ciphertext, *, prediction: NoiseEstimate | None = None
+) -> Plaintext:
     """c_0 + c_1 s (+ c_2 s^2): the message and its noise, Plaintext [..., limb, N].
 
     Do not show a decryption to others: in CKKS it reveals the noise, and with it the key
     (Li and Micciancio 2021).
 
+    Args:
+        secret: of the ciphertext.
+        ciphertext: data [..., poly, limb, N].
+        prediction: what the circuit made of `ckks.estimate(params, values)`, if known. When called
+            eagerly, a PrecisionWarning says that noise has drowned the message.
+
     Raises:
-        ValueError: a ciphertext of another key or other parameters, or residues out of range.
+        ValueError: a ciphertext of another key or other parameters, residues out of range, or a
+            prediction for another level or scale.
     """
     check_same_parameters(secret, ciphertext)
     check_same_key(secret, ciphertext)
     check_residues(ciphertext.data, ciphertext.moduli, "the ciphertext")
+    check_precision_left(ciphertext, prediction)
     return _decrypt(secret, ciphertext)
 
 

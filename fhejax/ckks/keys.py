@@ -11,6 +11,7 @@ from fhejax.ckks.parameters import Parameters
 from fhejax.ckks.types import EvaluationKeys, PublicKey, SecretKey, SwitchingKey
 from fhejax.ring import modular, ntt, permutation, permute
 from fhejax.ring.chacha20 import CHACHA20
+from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
 from fhejax.ring.samplers import centred_binomial, signed_to_residues, ternary, uniform
 from fhejax.ring.wide import wide
@@ -62,7 +63,7 @@ def expand_seed(seed: jax.Array, moduli: tuple[int, ...], batch: tuple[int, ...]
 
 def errors(key: jax.Array, params: Parameters, moduli: tuple[int, ...], batch: tuple[int, ...]) -> jax.Array:
     """Fresh centred-binomial errors (variance 10.5), uint32 [*batch, limb, N], evaluation domain."""
-    small = centred_binomial(key, batch, params.ring.degree)
+    small = materialise(centred_binomial(key, batch, params.ring.degree))
     return ntt(signed_to_residues(small, moduli), params.ring, moduli)
 
 
@@ -77,11 +78,12 @@ def public_key(key: jax.Array, secret: SecretKey) -> PublicKey:
 def _public_key(key: jax.Array, secret: SecretKey) -> PublicKey:
     params, moduli = secret.params, secret.params.level_moduli(secret.params.depth)
     seed_key, error_key = jax.random.split(key)
-    mask = expand_seed(public_seed(seed_key), moduli, (), params.ring.degree)
+    seed = public_seed(seed_key)
+    mask = expand_seed(seed, moduli, (), params.ring.degree)
     product = modular.multiply(mask, evaluate_secret(secret, moduli), constants(moduli))
     noise = errors(error_key, params, moduli, ())
     body = modular.subtract(noise, product, constants(moduli).value)
-    return PublicKey(jnp.stack([body, mask]), secret.key_id, params)
+    return PublicKey(jnp.stack([body, mask]), seed, secret.key_id, params)
 
 
 def evaluation_keys(

@@ -95,6 +95,15 @@ class Parameters:
         starts = range(first // size * size, last, size)
         return [(max(start, first), min(start + size, last)) for start in starts]
 
+    def switching_key_bytes(self, level: int | None = None) -> int:
+        """Bytes that travel of one key made for `level`, by default the highest: a body and 32 of seed.
+
+        In memory, where the seed is expanded, the body counts twice.
+        """
+        start, stop = self.key_range(self.depth if level is None else level)
+        digits = -(-stop // self.digit_size) - start // self.digit_size
+        return 4 * digits * (stop - start + len(self.special)) * self.ring.degree + 32
+
     def rescale_factor(self, level: int, target_level: int) -> Fraction:
         """What a rescale divides by: the primes dropped over those brought back."""
         dropped, added = moved_primes(self.moduli, self.levels[level], self.levels[target_level])
@@ -165,10 +174,12 @@ class Parameters:
         kind = "conjugate-invariant" if self.ring.conjugate_invariant else "standard"
         level = f"{self.security}-bit security" if self.security else "INSECURE, for tests only"
         limit = maximum_modulus_bits(self.ring.degree, self.security) if self.security else "none"
+        megabytes = f"{self.switching_key_bytes() / 1e6:.2f} MB"
+        keys = f"relinearisation key {megabytes}, rotation key {megabytes}" if self.special else "no keys"
         return (
             f"Parameters(N=2**{self.ring.degree.bit_length() - 1} {kind}, slots={self.slots}, "
             f"log2 QP={self.modulus_bits:.1f} (limit {limit}), {level}, depth={self.depth}, "
-            f"scale={self.scales[-1]}, limbs={len(self.moduli)}+{len(self.special)})"
+            f"scale={self.scales[-1]}, limbs={len(self.moduli)}+{len(self.special)}, {keys})"
         )
 
 

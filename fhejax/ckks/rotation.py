@@ -5,6 +5,7 @@ under s. So rotations of one ciphertext share its decomposition, which is most o
 Shoup, "Faster homomorphic linear transformations in HElib", 2018, section 5).
 """
 
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 
 from fhejax.ckks import key_switching, noise_estimate
 from fhejax.ckks.arithmetic import add, subtract
+from fhejax.ckks.key_recorder import note_key
 from fhejax.ckks.key_switching import Decomposition
 from fhejax.ckks.keys import conjugation_exponent, rotation_exponent
 from fhejax.ckks.noise_estimate import NoiseEstimate, predicted_by
@@ -68,13 +70,15 @@ def rotate_hoisted(keys: EvaluationKeys, ciphertext: Ciphertext, steps: Sequence
     params = ciphertext.params
     exponents = [rotation_exponent(params, step) for step in steps]
     if isinstance(ciphertext, NoiseEstimate):
+        for exponent in exponents:
+            note_key(keys, exponent, ciphertext.level)
         return noise_estimate.rotate_hoisted(ciphertext, exponents)
     found = {e: rotation_key(keys, ciphertext, e) for e in exponents if e != 1}
     if not found:
         return [ciphertext for _ in exponents]
-    digits = _decompose(ciphertext)
+    digits = decomposition(ciphertext)
     return [
-        ciphertext if e == 1 else _rotate(found[e], ciphertext, digits, permutation(params.ring, e))
+        ciphertext if e == 1 else _rotated(found[e], ciphertext, digits, permutation(params.ring, e))
         for e in exponents
     ]
 
@@ -232,28 +236,37 @@ def _describe_rotation(params: Parameters, exponent: int) -> tuple[str, str]:
 def _apply(keys: EvaluationKeys, ciphertext: Ciphertext, exponent: int) -> Ciphertext:
     """X -> X^exponent, and back under the same secret."""
     if isinstance(ciphertext, NoiseEstimate):
+        note_key(keys, exponent, ciphertext.level)
         return noise_estimate.apply_automorphism(ciphertext, exponent)
     key = rotation_key(keys, ciphertext, exponent)
     positions = permutation(ciphertext.params.ring, exponent)
-    return _rotate(key, ciphertext, _decompose(ciphertext), positions)
+    return _rotated(key, ciphertext, decomposition(ciphertext), positions)
 
 
-@jax.jit
+def decomposition(ciphertext: Ciphertext) -> Decomposition:
+    """The digits of c_1, shared by all rotations of a ciphertext."""
+    return _decompose(ciphertext.data, ciphertext.params, ciphertext.level)
+
+
+@functools.partial(jax.jit, static_argnames=("params", "level"))
 @wide
-def _decompose(ciphertext: Ciphertext) -> Decomposition:
-    return key_switching.decompose(ciphertext.data[..., 1, :, :], ciphertext.params, ciphertext.level)
+def _decompose(data: jax.Array, params: Parameters, level: int) -> Decomposition:
+    return key_switching.decompose(data[..., 1, :, :], params, level)
 
 
-@jax.jit
-@wide
-def _rotate(
+def _rotated(
     key: SwitchingKey, ciphertext: Ciphertext, digits: Decomposition, positions: jax.Array
 ) -> Ciphertext:
+    return ciphertext.replace(data=_rotate(key, ciphertext.data[..., 0, :, :], digits, positions))
+
+
+@jax.jit
+@wide
+def _rotate(key: SwitchingKey, body: jax.Array, digits: Decomposition, positions: jax.Array) -> jax.Array:
     """The automorphism of (c_0 + k_0 / P, k_1 / P), k the decomposed c_1 times the key."""
-    params, level = ciphertext.params, ciphertext.level
+    params, level = digits.params, digits.level
     switched = key_switching.inner_product(digits, key)
     divided = key_switching.divide_by_special(switched, params, level, level)
-    modulus = constants(ciphertext.moduli).value
-    body = modular.add(divided[..., 0, :, :], ciphertext.data[..., 0, :, :], modulus)
-    data = materialise(jnp.stack([body, divided[..., 1, :, :]], -3))
-    return ciphertext.replace(data=permute(data, positions))
+    modulus = constants(params.level_moduli(level)).value
+    total = modular.add(divided[..., 0, :, :], body, modulus)
+    return permute(materialise(jnp.stack([total, divided[..., 1, :, :]], -3)), positions)

@@ -136,11 +136,20 @@ class SecretKey:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, repr=False)
 class PublicKey:
-    """An encryption of zero at the highest level: data uint32 [2, limb, N], evaluation domain."""
+    """An encryption of zero at the highest level: data uint32 [2, limb, N], evaluation domain.
+
+    Body, then mask, which is expanded from `seed`, uint32 [8]: all that travels of it.
+    """
 
     data: Array
+    seed: Array
     key_id: Array
     params: Parameters = static()
+
+    @property
+    def body(self) -> Array:
+        """uint32 [limb, N]: what travels."""
+        return self.data[0]
 
     def __repr__(self) -> str:
         return f"PublicKey(N={self.params.ring.degree})"

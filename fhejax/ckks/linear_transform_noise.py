@@ -1,0 +1,68 @@
+"""The noise that a linear transform adds, by the rules of `noise_estimate`."""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fhejax.ckks import noise
+from fhejax.ckks.keys import rotation_exponent
+from fhejax.ckks.noise_estimate import NoiseEstimate, as_estimate
+from fhejax.ckks.noise_propagation import Message, permuted, product, weighted_sum, with_source
+from fhejax.ckks.scale import Scale
+from fhejax.ckks.types import Plaintext
+
+if TYPE_CHECKING:
+    from fhejax.ckks.linear_transform import LinearTransform
+
+
+def estimate_linear_transform(x: NoiseEstimate, transform: "LinearTransform", target: int) -> NoiseEstimate:
+    """`apply_linear_transform` on an estimate at the transform's level, down to level `target`.
+
+    A baby step adds the errors of its key, unrounded, and each diagonal multiplies them, what x has
+    of noise, and (with its own rounding) its values. A giant step adds its key's errors and the rounding
+    of one component; the last division rounds both.
+    """
+    params, level = transform.params, transform.level
+    rows = transform.diagonals[:, : len(params.level_moduli(level))]
+    diagonals = as_estimate(Plaintext(rows, params, level, transform.scale, "evaluation")).messages
+    product_scale = x.scale * transform.scale
+    scale = params.settle(target, product_scale / params.rescale_factor(level, target))
+    rounding = noise.slot_deviation(params.ring, noise.division_variance(params.ring)) / float(scale)
+    summed = (_apply(message, diagonals, x.scale, transform) for message in x.messages)
+    messages = tuple(with_source(message, rounding, "rescaling", target, scale) for message in summed)
+    return dataclasses.replace(x, messages=messages, level=target, scale=scale)
+
+
+def _apply(
+    message: Message, diagonals: Sequence[Message], scale: Scale, transform: "LinearTransform"
+) -> Message:
+    """The sum of all terms, before the last division."""
+    ring, slots = transform.params.ring, transform.params.slots
+    hoisted, whole = _gains(transform, scale)
+    babies = {baby: _rotated(message, baby, hoisted, transform) for baby in transform.babies}
+    terms = zip(transform.steps, diagonals, strict=True)
+    sums = []
+    for giant, group in itertools.groupby(terms, key=lambda term: term[0][0]):
+        products = [(1.0, product(babies[baby], diagonal, ring)) for (_, baby), diagonal in group]
+        sums.append((1.0, _rotated(weighted_sum(products, slots), giant, whole, transform)))
+    return weighted_sum(sums, slots)
+
+
+def _gains(transform: "LinearTransform", scale: Scale) -> tuple[float, float]:
+    """Standard deviation in a slot of what a baby step and a giant step add, at their scales."""
+    params, ring = transform.params, transform.params.ring
+    digits = [math.prod(params.moduli[start:stop]) for start, stop in params.digit_ranges(transform.level)]
+    key = noise.key_switch_variance(ring, digits, math.prod(params.special))
+    mask = noise.division_variance(ring) - noise.ROUNDING_VARIANCE
+    hoisted = noise.slot_deviation(ring, key) / float(scale)
+    return hoisted, noise.slot_deviation(ring, key + mask) / float(scale * transform.scale)
+
+
+def _rotated(message: Message, steps: int, gain: float, transform: "LinearTransform") -> Message:
+    """Without new noise at distance 0."""
+    if not steps:
+        return message
+    moved = permuted(message, transform.params.ring, rotation_exponent(transform.params, steps))
+    return with_source(moved, gain, "rotation", transform.level)

@@ -1,0 +1,149 @@
+"""First-order propagation of noise with shared sources, one ciphertext at a time.
+
+The error in slot j is a sum over sources of g[j] n[j]. A source is one encryption, rounding or key
+switch; its noise n has mean zero, is independent from slot to slot, and has unit variance in the real part
+(and in the imaginary one, in the standard ring). The gain g follows from the circuit: a product x y has gains
+g_x y + g_y x.
+"""
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fhejax.ring import Ring
+
+_SOURCES_KEPT = 512
+
+
+class Source(NamedTuple):
+    """Where noise came from: the operation, and a digest of what went into it.
+
+    Operations being deterministic, computing the same thing twice names the same source twice.
+    """
+
+    operation: str
+    identity: bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Message:
+    """What one ciphertext holds: values [slots], their identity, and the gain [slots] of each source.
+
+    A source appears under the automorphism that it went through, X -> X^exponent: moved to other slots it
+    is a different vector, and moved back the same.
+    """
+
+    values: np.ndarray
+    identity: bytes
+    gains: Mapping[tuple[Source, int], np.ndarray]
+
+    def variance(self) -> np.ndarray:
+        """Of the error, float64 [slots]: the mean of the real and the imaginary part's, if it is complex."""
+        return sum((np.abs(gain) ** 2 for gain in self.gains.values()), np.zeros(len(self.values)))
+
+    def real_variance(self, ring: Ring) -> np.ndarray:
+        """Of the error's real part, float64 [slots]: a source and its conjugate share theirs."""
+        total = self.variance()
+        for (source, exponent), gain in self.gains.items():
+            conjugate = self.gains.get((source, -exponent % ring.root_order))
+            if conjugate is not None:
+                total += (gain * conjugate).real
+        return total
+
+
+def digest(*parts: Any) -> bytes:
+    """16 bytes that name a deterministic result by what it was made from."""
+    return hashlib.blake2b(repr(parts).encode(), digest_size=16).digest()
+
+
+def with_source(message: Message, gain: float | np.ndarray, operation: str, *details: Any) -> Message:
+    """`message` with new noise of standard deviation `gain`, from an operation with these details."""
+    identity = digest(operation, details, message.identity)
+    gain = np.broadcast_to(gain, message.values.shape)
+    gains = {**message.gains, (Source(operation, identity), 1): gain}
+    return Message(message.values, identity, gains)
+
+
+def weighted_sum(terms: Sequence[tuple[complex | np.ndarray, Message]], slots: int) -> Message:
+    """The sum of weight * message, weights being exact: numbers, or arrays [slots]."""
+    values = np.zeros(slots)
+    for weight, message in terms:
+        values = values + weight * message.values
+    identity = digest("sum", [(np.asarray(weight).tobytes(), m.identity) for weight, m in terms])
+    return Message(values, identity, _limited(_summed_gains(terms)))
+
+
+def _summed_gains(terms: Sequence[tuple[complex | np.ndarray, Message]]) -> dict:
+    gains: dict = {}
+    for weight, message in terms:
+        for key, gain in message.gains.items():
+            gains[key] = gains[key] + weight * gain if key in gains else weight * gain
+    return gains
+
+
+def _limited(gains: dict) -> dict:
+    """At most `_SOURCES_KEPT` sources: beyond, the smaller half becomes one that nothing shares."""
+    if len(gains) <= _SOURCES_KEPT:
+        return gains
+    order = sorted(gains, key=lambda key: -np.sum(np.abs(gains[key]) ** 2))
+    kept, merged = order[: _SOURCES_KEPT // 2], order[_SOURCES_KEPT // 2 :]
+    total = np.sqrt(sum(np.abs(gains[key]) ** 2 for key in merged))
+    return {key: gains[key] for key in kept} | {(Source("several small sources", digest(merged)), 1): total}
+
+
+def product(first: Message, second: Message, ring: Ring) -> Message:
+    """Slot by slot; the product of both errors becomes a source of its own."""
+    gains = _limited(_summed_gains([(second.values, first), (first.values, second)]))
+    identity = digest("product", first.identity, second.identity)
+    moment = _moment_of_product(first, second, ring)
+    if moment.any():
+        gains[Source("products of errors", identity), 1] = np.sqrt(moment)
+    return Message(first.values * second.values, identity, gains)
+
+
+def _moment_of_product(first: Message, second: Message, ring: Ring) -> np.ndarray:
+    """E[(e f)^2] of the two errors in each slot, as of normal variables.
+
+    With variances v and w and a covariance c: v w + 2 c^2 for real errors and, for each part of complex
+    ones whose phase is uniform, 2 (v w + |c|^2).
+    """
+    apart = first.variance() * second.variance()
+    shared = [gain * np.conj(second.gains[k]) for k, gain in first.gains.items() if k in second.gains]
+    together = np.abs(sum(shared, np.zeros(1))) ** 2
+    return apart + 2 * together if ring.conjugate_invariant else 2 * (apart + together)
+
+
+def permuted(message: Message, ring: Ring, exponent: int) -> Message:
+    """X -> X^exponent: slots move, and are conjugated where the exponent says so."""
+    source, conjugated = _slot_permutation(ring, exponent % ring.root_order)
+
+    def move(slots: np.ndarray) -> np.ndarray:
+        return np.where(conjugated, np.conj(slots[source]), slots[source])
+
+    gains = {(s, _composed(ring, e, exponent)): move(gain) for (s, e), gain in message.gains.items()}
+    return Message(move(message.values), digest("automorphism", exponent, message.identity), gains)
+
+
+def _composed(ring: Ring, first: int, second: int) -> int:
+    """The exponent of two automorphisms; X -> 1/X does nothing in the conjugate-invariant ring."""
+    exponent = first * second % ring.root_order
+    return min(exponent, ring.root_order - exponent) if ring.conjugate_invariant else exponent
+
+
+@functools.cache
+def _slot_permutation(ring: Ring, exponent: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each slot: which slot it is read from, and whether it is conjugated on the way."""
+    if exponent % 2 == 0:
+        raise ValueError(f"X -> X^{exponent} is no automorphism; the exponent must be odd.")
+    exponents = ring.slot_exponents()
+    slot = np.empty(ring.root_order, np.int32)
+    conjugate = np.zeros(ring.root_order, bool)
+    slot[-exponents % ring.root_order] = np.arange(ring.slots)
+    conjugate[-exponents % ring.root_order] = not ring.conjugate_invariant
+    slot[exponents] = np.arange(ring.slots)
+    wanted = exponents * exponent % ring.root_order
+    return slot[wanted], conjugate[wanted]

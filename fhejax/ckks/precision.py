@@ -1,0 +1,121 @@
+"""How many bits of a result are right, and whether any are."""
+
+import dataclasses
+import math
+import warnings
+
+import jax
+import numpy as np
+
+from fhejax.ckks.encoding import decode
+from fhejax.ckks.noise import rescale_deviation
+from fhejax.ckks.noise_estimate import NoiseEstimate
+from fhejax.ckks.types import Ciphertext, Plaintext, is_concrete
+
+_DECODED_WRONGLY = 0.5  # of an integer: the error at which rounding no longer gives it back
+
+
+class PrecisionWarning(UserWarning):
+    """A decryption of which the prediction says that noise has drowned the message."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Precision:
+    """Bits after the point that are right, -log2 |error|, over all numbers compared.
+
+    minimum: of the largest error. mean: of the root mean square error, which is what
+    `NoiseEstimate.precision_bits` predicts. median: of the median error. maximum: of the smallest. Infinite
+    where the error is zero.
+    """
+
+    minimum: float
+    mean: float
+    median: float
+    maximum: float
+
+    def __repr__(self) -> str:
+        return (
+            f"Precision: {self.mean:.1f} bits in the mean, {self.minimum:.1f} at worst, {self.median:.1f} in "
+            f"the median and {self.maximum:.1f} at best"
+        )
+
+
+def precision(found: Plaintext | jax.Array | np.ndarray, expected: jax.Array | np.ndarray) -> Precision:
+    """The bits that are right in a decryption, or in what `decode` made of it.
+
+    Args:
+        found: a Plaintext, or numbers [..., slots].
+        expected: numbers that broadcast with those found. Fewer than the slots are compared with the
+            first slots. Real and imaginary parts of complex numbers count as two numbers.
+
+    Raises:
+        ValueError: nothing to compare, more numbers expected than found, or one that is not finite.
+    """
+    numbers = np.asarray(decode(found) if isinstance(found, Plaintext) else found)
+    wanted = np.asarray(expected)
+    if not numbers.size or not wanted.size or wanted.ndim == 0 or wanted.shape[-1] > numbers.shape[-1]:
+        raise ValueError(
+            f"precision was given shape {numbers.shape} and expected values of shape {wanted.shape}; it "
+            f"compares the last axis of both, which must not be empty, nor longer in what is expected."
+        )
+    error = numbers[..., : wanted.shape[-1]] - wanted
+    if not np.isfinite(error).all():
+        raise ValueError("precision was given a NaN or infinite value; leave it out of the comparison.")
+    return _precision_of(np.abs(np.stack([error.real, error.imag]) if np.iscomplexobj(error) else error))
+
+
+def _precision_of(error: np.ndarray) -> Precision:
+    statistics = error.max(), np.sqrt(np.mean(error**2)), np.median(error), error.min()
+    return Precision(*(-math.log2(value) if value else math.inf for value in statistics))
+
+
+def check_precision_left(ciphertext: Ciphertext, prediction: NoiseEstimate | None = None) -> None:
+    """Warn, when called eagerly, before a decryption that noise has drowned.
+
+    With a prediction: its deviation exceeds the root mean square of its values. Without: the
+    rounding of one rescale, at the ciphertext's scale, exceeds 1/2 in a slot.
+
+    Raises:
+        ValueError: a prediction for other parameters, another level or another scale.
+    """
+    if not is_concrete(ciphertext.data):
+        return
+    if prediction is None:
+        finding = _floor_above_half(ciphertext)
+    else:
+        _check_prediction(ciphertext, prediction)
+        finding = _noise_above_values(prediction)
+    if finding:
+        warnings.warn(finding, PrecisionWarning, stacklevel=3)  # where decrypt was called
+
+
+def _check_prediction(ciphertext: Ciphertext, prediction: NoiseEstimate) -> None:
+    found, predicted = (f"level {x.level} and scale {x.scale}" for x in (ciphertext, prediction))
+    if ciphertext.params != prediction.params or found != predicted:
+        raise ValueError(
+            f"a prediction for {predicted} of {prediction.params} was given with a ciphertext at {found} of "
+            f"{ciphertext.params}; run the same circuit on ckks.estimate(params, values)."
+        )
+
+
+def _noise_above_values(prediction: NoiseEstimate) -> str | None:
+    values = prediction.values
+    parts = np.stack([values.real, values.imag]) if np.iscomplexobj(values) else values
+    size, deviation = np.sqrt(np.mean(parts**2)), 2.0**-prediction.precision_bits
+    if not 0 < size < deviation:
+        return None
+    operation, share = next(iter(prediction.shares.items()))
+    return (
+        f"nothing is left of the message in this ciphertext: noise of {deviation:.2g} is predicted on values "
+        f"of {size:.2g}, {share:.0%} of it from {operation}; use larger scales or fewer operations."
+    )
+
+
+def _floor_above_half(ciphertext: Ciphertext) -> str | None:
+    floor = rescale_deviation(ciphertext.params.ring) / float(ciphertext.scale)
+    if floor <= _DECODED_WRONGLY:
+        return None
+    return (
+        f"not even integers are left in this ciphertext if it was ever rescaled, which leaves noise of "
+        f"{floor:.2g} at its scale, {ciphertext.scale}; multiply at a larger scale, or pass prediction=."
+    )
