@@ -152,8 +152,9 @@ def _check_scales(first: Scale, second: Scale) -> None:
     ratio = first.fraction() / second.fraction()
     if abs(ratio - 1) > _ALIGNMENT_TOLERANCE:
         raise ValueError(
-            f"operands of scales {first} and {second} were to be added, and no level is left to align "
-            f"them; rescale both to the same level first, or encode the plaintext at scale {first}."
+            f"operands of scales {first} and {second}, of ratio {float(ratio):.9g}, were to be added, and no "
+            f"level is left to align them; rescale both to the same level first, or encode a plaintext with "
+            f"scale=ciphertext.scale."
         )
 
 
