@@ -104,6 +104,10 @@ def timed(call: Call) -> tuple[float, Any]:
     return time.perf_counter() - start, result
 
 
+def _time(call: Call, seconds: float) -> float:
+    return time_calls(call, seconds, jax.block_until_ready)
+
+
 def make_keys(params: ckks.Parameters) -> Keys:
     """One of each, for everything that is measured."""
     first, second, third = jax.random.split(ckks.random_key(), 3)
@@ -170,11 +174,7 @@ def operations(keys: Keys, given: Inputs, params: ckks.Parameters, setting: Sett
     if setting.sigmoid and hasattr(ckks, "evaluate_polynomial"):
         z = encrypt(keys, ckks.encode(params, sigmoid_input(setting.slots)))
         calls["sigmoid"] = lambda: ckks.evaluate_polynomial(evaluation, z, sigmoid_polynomial())
-    return {name: _waiting(call) for name, call in calls.items()}
-
-
-def _waiting(call: Call) -> Call:
-    return lambda: jax.block_until_ready(call())
+    return calls
 
 
 def sigmoid_polynomial() -> approx.Polynomial:
@@ -289,7 +289,7 @@ def measure(setting: Setting, arguments: Arguments, running: Mapping[str, Any]) 
     bits = {"fhejax": check(side)} | {name: peer.ask(check=True)["bits"] for name, peer in running.items()}
     records = {}
     for operation in (name for name in arguments.operations if any(name in every for every in bits.values())):
-        sides: dict[str, TimeOf] = {"fhejax": lambda name: time_calls(side.calls[name], arguments.seconds)}
+        sides: dict[str, TimeOf] = {"fhejax": lambda name: _time(side.calls[name], arguments.seconds)}
         sides |= {name: _asking(peer, arguments.seconds) for name, peer in running.items()}
         able = {name: time_of for name, time_of in sides.items() if operation in bits[name]}
         records[operation] = compared(take_turns(able, operation, arguments.repeats), bits, operation)

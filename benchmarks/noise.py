@@ -8,6 +8,7 @@ Parameters are insecure at the smaller degrees: noise depends on N, scales and p
 """
 
 import dataclasses
+import functools
 
 import jax
 import numpy as np
@@ -23,12 +24,17 @@ BAR_BITS = 0.25
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """Parameters with their keys."""
+    """Parameters with their keys; the public one is made when it is first needed."""
 
     params: Parameters
     secret: SecretKey
-    public: PublicKey
     keys: EvaluationKeys
+    public_seed: jax.Array
+
+    @functools.cached_property
+    def public(self) -> PublicKey:
+        """Under which some circuits encrypt."""
+        return ckks.public_key(self.public_seed, self.secret)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,8 +51,8 @@ class Comparison:
         return self.measured - self.predicted
 
 
-def make_setting(log_degree: int, real: bool) -> Setting:
-    """Keys from a fixed seed, so that every run measures the same.
+def make_setting(log_degree: int, real: bool, **keys: object) -> Setting:
+    """Keys from a fixed seed, so that every run measures the same; `keys` are the evaluation keys to make.
 
     P is 5 bits larger than the digits in the real ring, where rounding is most of a key switch's noise; in
     the standard one digits are single primes, as large as P, and the key's errors are most of it.
@@ -56,8 +62,8 @@ def make_setting(log_degree: int, real: bool) -> Setting:
     key = ckks.key_from_bytes(bytes([log_degree, real]) + bytes(30))
     first, second, third = jax.random.split(key, 3)
     secret = ckks.secret_key(first, params)
-    keys = ckks.evaluation_keys(third, secret, relinearise=True, rotations=(1, 2, 4), conjugate=not real)
-    return Setting(params, secret, ckks.public_key(second, secret), keys)
+    keys = keys or {"relinearise": True, "rotations": (1, 2, 4), "conjugate": not real}
+    return Setting(params, secret, ckks.evaluation_keys(third, secret, **keys), second)
 
 
 def compare(name: str, circuit: Circuit, setting: Setting) -> Comparison:

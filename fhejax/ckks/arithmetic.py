@@ -147,7 +147,7 @@ def _as_operand(x: Ciphertext, y: Plaintext) -> Ciphertext:
 
 
 def _check_scales(first: Scale, second: Scale) -> None:
-    if first == second:
+    if first is second or first == second:
         return
     ratio = first.fraction() / second.fraction()
     if abs(ratio - 1) > _ALIGNMENT_TOLERANCE:
