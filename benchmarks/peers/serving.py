@@ -37,8 +37,6 @@ COUNTED = ("encrypt", "decrypt", "add", "multiply plain", "multiply", "rotate", 
 OPERATIONS = ("encode", "encode and encrypt", *COUNTED[:2], "decrypt, last level", *COUNTED[2:], "sigmoid")
 _LEAST_BITS = 12.0
 
-_BURST_SECONDS, _LONGEST_BURST = 0.005, 50
-
 
 @dataclass(frozen=True)
 class Setting:
@@ -150,28 +148,19 @@ def check(side: Side) -> dict[str, float]:
     return bits
 
 
-def time_calls(
-    call: Callable[[], Any], seconds: float, wait: Callable[[list[Any]], Any] = lambda results: None
-) -> float:
-    """Median seconds of a call, over bursts of calls that fill `seconds`, at least one.
+def time_calls(call: Callable[[], Any], seconds: float) -> float:
+    """Median seconds of a call, among as many as fill `seconds`, at least one.
 
-    A burst is as many calls in a row as take about five milliseconds, and ends when all their results are
-    there (`wait`): a library that returns before it has computed may prepare the next call meanwhile. One
-    call goes before, untimed: the other side's turn has emptied the caches.
+    One more goes before them, untimed: the other side's turn has emptied the caches.
     """
-    wait([call()])
-    burst = min(_LONGEST_BURST, max(1, int(_BURST_SECONDS / _seconds(call, 1, wait))))
+    call()
     times: list[float] = []
     end = time.perf_counter() + seconds
     while not times or time.perf_counter() < end:
-        times.append(_seconds(call, burst, wait))
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
     return statistics.median(times)
-
-
-def _seconds(call: Callable[[], Any], count: int, wait: Callable[[list[Any]], Any]) -> float:
-    start = time.perf_counter()
-    wait([call() for _ in range(count)])
-    return (time.perf_counter() - start) / count
 
 
 def serve(prepare: Callable[[Setting], Side]) -> None:

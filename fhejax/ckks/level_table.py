@@ -15,6 +15,7 @@ from fhejax.ring import Ring, modulus_bits, ntt_primes
 PRIME_BITS = 30
 SMALLEST_PRIME_BITS = 20
 RATIONAL_BITS = (35, 40, 45)
+_LARGEST_DRIFT_BITS = 2.0  # of a scale; beyond, the error would double at every level
 _SPREAD_BITS = 0.3  # rational sets of primes lie about this far below 2**30, so as to spread around it
 
 
@@ -46,33 +47,35 @@ def chain(ring: Ring, level_bits: list[float], scale_bits: float, base_bits: flo
     """Levels of primes of their own: each level drops what it has and the one below has not.
 
     From the top down, each level makes up for what the scale is off by: since a level squares the
-    scale, the error would double at every level.
+    scale, the error would double at every level. The scale is followed exactly, because an error of
+    rounding would double too.
+
+    Raises:
+        ValueError: when so few primes are left that the scale drifts.
     """
     moduli: tuple[int, ...] = ()
     sizes: list[int] = []
-    error = 0.0  # log2 of the scale so far over the one intended
+    scales = [Scale.of(2.0**scale_bits)]
     for bits in level_bits:
-        count = len(split_bits(bits))
-        wished = sum(split_bits(bits)) + 2 * error
-        level = primes_of_product(ring, wished, count, moduli)
-        moduli, sizes = level + moduli, [count, *sizes]
-        error = wished - modulus_bits(level)
+        sizes.insert(0, len(split_bits(bits)))
+        wished = sum(split_bits(bits)) + 2 * (scales[0].bits - scale_bits)
+        level = primes_of_product(ring, wished, sizes[0], moduli)
+        moduli = level + moduli
+        scales.insert(0, scales[0] * scales[0] / math.prod(level))
+        _check_drift(scales[0].bits - scale_bits, bits, len(sizes), ring)
     base = split_bits(base_bits)
     moduli = primes_of_product(ring, sum(base), len(base), moduli) + moduli
     ends = itertools.accumulate([len(base), *sizes])
-    levels = tuple(tuple(range(end)) for end in ends)
-    return LevelTable(moduli, levels, _scales_from_the_top(moduli, levels, scale_bits))
+    return LevelTable(moduli, tuple(tuple(range(end)) for end in ends), tuple(scales))
 
 
-def _scales_from_the_top(
-    moduli: tuple[int, ...], levels: tuple[tuple[int, ...], ...], scale_bits: float
-) -> tuple[Scale, ...]:
-    """scale_(l-1) = scale_l**2 / (primes that level l drops)."""
-    scales = [Scale.of(2.0**scale_bits)]
-    for above, below in itertools.pairwise(reversed(levels)):
-        dropped, _ = moved_primes(moduli, above, below)
-        scales.append(scales[-1] * scales[-1] / math.prod(dropped))
-    return tuple(reversed(scales))
+def _check_drift(drift: float, bits: float, levels: int, ring: Ring) -> None:
+    if abs(drift) > _LARGEST_DRIFT_BITS:
+        raise ValueError(
+            f"levels of {bits:.1f} bits were asked for at degree {ring.degree}; after {levels}, so few such "
+            f"primes are left that the scale would drift by {abs(drift):.1f} bits; ask for fewer levels, "
+            f"other sizes, or rational rescaling."
+        )
 
 
 def moved_primes(

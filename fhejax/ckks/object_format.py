@@ -28,6 +28,7 @@ from fhejax.ckks.wire_format import (
     Header,
     Kind,
     check_below,
+    check_fields,
     layout,
     read_residues,
 )
@@ -87,7 +88,7 @@ def pack_arrays(
     residues, seeds = _host(body), b"" if seed is None else words(seed)
     header = Header(kind, params.fingerprint, **fields)
     try:
-        header.check_fields(params)
+        check_fields(header, params)
         shape, moduli, seeded = layout(header, params)
         if residues.shape != shape or len(seeds) != SEED_BYTES * seeded:
             raise FormatError(f"its shape is {residues.shape}, where its level and batch make {shape}.")

@@ -144,7 +144,7 @@ class Header:
                 f"the {self.kind.words} belongs to parameters of fingerprint {self.fingerprint.hex()[:16]}, "
                 f"and {params} were given, of {params.fingerprint.hex()[:16]}; give those it was made with."
             )
-        self.check_fields(params)
+        check_fields(self, params)
         found, expected = self.payload, payload_bytes(self, params)
         if found != expected:
             raise FormatError(
@@ -152,12 +152,8 @@ class Header:
                 f"{expected}; it was altered or damaged."
             )
 
-    def check_fields(self, params: Parameters) -> None:
-        """The same without the length of the payload."""
-        _check_fields(self, params)
 
-
-def _check_fields(header: Header, params: Parameters) -> None:
+def check_fields(header: Header, params: Parameters) -> None:
     """Refuse fields that no object of the kind can have under these parameters."""
     used = _USED[header.kind]
     if header.level > params.depth:

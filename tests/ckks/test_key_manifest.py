@@ -64,7 +64,22 @@ def test_the_highest_level_of_each_key_counts():
     assert ckks.required_keys(circuit, shadow(REAL)).levels == {2: 3}
 
 
-@pytest.mark.parametrize("params", [REAL, COMPLEX, RATIONAL], ids=["real", "complex", "rational"])
+def test_linear_transforms_and_polynomials_are_noted():
+    diagonals = {step: np.ones(REAL.slots) for step in (0, 1, 9)}
+    transform = ckks.linear_transform(REAL, diagonals, level=3)
+
+    def circuit(keys, x):
+        y = ckks.apply_linear_transform(keys, x, transform)
+        return ckks.evaluate_polynomial(keys, y, [0.0, 0.5, 0.0, 1.0])
+
+    manifest = ckks.required_keys(circuit, shadow(REAL))
+    assert set(transform.rotations) == {step % REAL.slots for step in manifest.rotations}
+    assert all(manifest.levels[step] == 3 for step in manifest.rotations)
+    assert manifest.relinearise
+    assert manifest.levels["relinearise"] == 2
+
+
+@pytest.mark.parametrize("params", [REAL, RATIONAL], ids=["real", "rational"])
 def test_exactly_these_keys_run_the_circuit(params):
     manifest = ckks.required_keys(polynomial, shadow(params))
     found, expected, keys = run(polynomial, manifest, params)
