@@ -6,6 +6,7 @@ from numpy.polynomial.chebyshev import chebinterpolate
 from fhejax.approx.basis import from_unit, without_rounding_noise
 from fhejax.approx.checks import check_degree, check_interval
 from fhejax.approx.functions import Function, values
+from fhejax.approx.measure import certified
 from fhejax.approx.polynomial import Polynomial
 
 
@@ -17,7 +18,7 @@ def chebyshev(function: str | Function, degree: int, interval: tuple[float, floa
     this degree, one plus the Lebesgue constant (Rivlin, The Chebyshev Polynomials, 1974, theorem
     1.2); for activation functions usually 1.5 to 3.5 times. Runs on the host in float64 and returns
     NumPy coefficients of shape (degree + 1,). Errors: ValueError or TypeError for a bad degree or
-    interval, an unknown name, or a function that is not finite at a node.
+    interval, an unknown name, or a function that is not finite on the interval.
     """
     degree, interval = check_degree(degree), check_interval(interval)
 
@@ -25,4 +26,4 @@ def chebyshev(function: str | Function, degree: int, interval: tuple[float, floa
         return values(function, from_unit(nodes, interval))
 
     coefficients = without_rounding_noise(chebinterpolate(at_unit, degree))
-    return Polynomial.from_chebyshev(coefficients, interval)
+    return certified(Polynomial.from_chebyshev(coefficients, interval), function)

@@ -1,5 +1,6 @@
 """Validation of what fits and polynomials are given: degrees, intervals, host values."""
 
+import itertools
 import math
 import numbers
 import operator
@@ -43,19 +44,63 @@ def check_interval(interval: Any) -> tuple[float, float]:
     return start, stop
 
 
+def check_intervals(intervals: Any) -> tuple[tuple[float, float], ...]:
+    """One interval (a, b), or a sequence of disjoint ones in any order, as sorted pairs of floats.
+
+    Errors: as ``check_interval`` for each; ValueError if two of them touch or overlap.
+    """
+    if not _is_several(intervals):
+        return (check_interval(intervals),)
+    pieces = tuple(sorted(check_interval(piece) for piece in intervals))
+    for before, after in itertools.pairwise(pieces):
+        if before[1] >= after[0]:
+            raise ValueError(
+                f"The intervals {before} and {after} touch or overlap; give disjoint ones, or their union."
+            )
+    check_interval((pieces[0][0], pieces[-1][1]))
+    return pieces
+
+
+def _is_several(intervals: Any) -> bool:
+    try:
+        return len(intervals) > 0 and all(len(piece) == 2 for piece in intervals)
+    except TypeError:
+        return False
+
+
+def check_positive(value: Any, what: str) -> float:
+    """The value as a float. TypeError unless a real number, ValueError unless finite and positive."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(
+            f"The {what} is a real number, but {value!r} of type {type(value).__name__} was given."
+        )
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"The {what} is finite and positive, but {value} was given.")
+    return float(value)
+
+
 def check_degree(degree: Any) -> int:
     """The degree as a Python int. TypeError unless an integer, ValueError if negative."""
+    return _natural(degree, "A degree", 7)
+
+
+def check_count(count: Any, what: str) -> int:
+    """The count as a Python int. TypeError unless an integer, ValueError if negative."""
+    return _natural(count, f"The {what}", 2)
+
+
+def _natural(number: Any, subject: str, example: int) -> int:
     try:
-        value = operator.index(degree)
+        value = operator.index(number)
     except TypeError:
         value = None
-    if value is None or isinstance(degree, bool):
+    if value is None or isinstance(number, bool):
         raise TypeError(
-            f"A degree is an integer, but {degree!r} of type {type(degree).__name__} was given; "
-            "pass for example 7."
+            f"{subject} is an integer, but {number!r} of type {type(number).__name__} was given; "
+            f"pass for example {example}."
         )
     if value < 0:
-        raise ValueError(f"A degree is at least 0, but {value} was given.")
+        raise ValueError(f"{subject} is at least 0, but {value} was given.")
     return value
 
 

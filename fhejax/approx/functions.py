@@ -2,7 +2,7 @@
 
 import difflib
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -13,6 +13,11 @@ import numpy as np
 from fhejax.approx.checks import is_traced
 
 Function = Callable[[Any], Any]
+
+
+def _step(x: jax.Array) -> jax.Array:
+    return (1 + jnp.sign(x)) / 2
+
 
 FUNCTIONS: Mapping[str, Function] = MappingProxyType(
     {
@@ -43,6 +48,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "softsign": jax.nn.soft_sign,
         "sqrt": jnp.sqrt,
         "square": jnp.square,
+        "step": _step,
         "tanh": jnp.tanh,
     }
 )
@@ -80,9 +86,12 @@ def values(function: str | Function, points: np.ndarray) -> np.ndarray:
     traced values; ValueError if a value is not real or not finite, or their shape is not that of
     the points.
     """
-    name = function if isinstance(function, str) else getattr(function, "__name__", "function")
+    name = name_of(function)
+    padded = _padded(points)
     with jax.ensure_compile_time_eval(), jax.enable_x64(True):
-        result = _apply(resolve(function), name, points)
+        result = _apply(resolve(function), name, padded)
+    if result.shape == padded.shape:
+        result = result[: points.size].reshape(points.shape)
     if result.shape not in ((), points.shape) or result.dtype.kind not in "iufb":
         raise ValueError(
             f"The function {name} is to map each real number to a real number, but at {points.size}"
@@ -99,6 +108,39 @@ def values(function: str | Function, points: np.ndarray) -> np.ndarray:
     return result
 
 
+def bound(function: Any, parameters: Sequence[Any]) -> Any:
+    """The function of x alone, its parameters given as float64; None stays None."""
+    if function is None or not parameters:
+        return function
+
+    def fixed(x: jax.Array) -> jax.Array:
+        return resolve(function)(x, *(jnp.asarray(value, jnp.float64) for value in parameters))
+
+    fixed.__name__ = name_of(function)
+    return fixed
+
+
+def slopes(function: str | Function, points: np.ndarray) -> np.ndarray:
+    """Derivative of the function at float64 points; errors as ``values``."""
+
+    def slope(x: jax.Array) -> jax.Array:
+        return jax.jvp(lambda at: resolve(function)(at) + 0 * at, (x,), (jnp.ones_like(x),))[1]
+
+    slope.__name__ = f"derivative of {name_of(function)}"
+    return values(slope, points)
+
+
+def name_of(function: str | Function) -> str:
+    """How messages call the function."""
+    return function if isinstance(function, str) else getattr(function, "__name__", "function")
+
+
+def _padded(points: np.ndarray) -> np.ndarray:
+    # JAX compiles once for each shape: powers of two keep these few.
+    size = 1 << max(points.size - 1, 127).bit_length()
+    return np.pad(points.ravel(), (0, size - points.size), mode="edge")
+
+
 def _apply(function: Function, name: str, points: np.ndarray) -> np.ndarray:
     try:
         result = function(jnp.asarray(points))
@@ -109,5 +151,5 @@ def _apply(function: Function, name: str, points: np.ndarray) -> np.ndarray:
         raise TypeError(
             f"The function {name} could not be applied to a float64 array of {points.size} points "
             f"({type(error).__name__}: {error}); pass an elementwise JAX function that does not "
-            "depend on traced values."
+            "depend on traced values; ``minimax`` and ``c1`` take those."
         ) from error

@@ -4,9 +4,10 @@ import numpy as np
 from jax.typing import ArrayLike
 from numpy.polynomial.chebyshev import chebvander
 
-from fhejax.approx.basis import from_unit, to_unit, without_rounding_noise
-from fhejax.approx.checks import check_degree, check_interval
-from fhejax.approx.functions import Function, values
+from fhejax.approx.basis import derivative_matrix, from_unit, to_unit, without_rounding_noise
+from fhejax.approx.checks import check_degree, check_interval, check_positive
+from fhejax.approx.functions import Function, slopes, values
+from fhejax.approx.measure import certified
 from fhejax.approx.polynomial import Polynomial
 
 QUADRATURE_POINTS = 2048
@@ -18,6 +19,7 @@ def least_squares(
     interval: tuple[float, float],
     weight: str | Function | None = None,
     samples: ArrayLike | None = None,
+    slope_weight: float = 0.0,
 ) -> Polynomial:
     """The polynomial p that minimises the mean square of p - function on the interval.
 
@@ -25,24 +27,45 @@ def least_squares(
     weight 1 by default; the quadrature is Fejer's first rule with 2048 points or more. With
     ``samples``, an array of any shape of observed values of x, it is their weighted average: fit
     the activation where its inputs lie. Far from all samples, or where the weight vanishes, the
-    error is unbounded: look at ``error``. Solved by lstsq in the Chebyshev basis, on the host in
-    float64; memory 8 (degree + 1) bytes a sample. Returns NumPy coefficients (degree + 1,).
+    error is unbounded: look at the certificate. ``slope_weight`` adds that many times the mean square
+    of p' - f' (a Sobolev norm), for activations that a network is trained with. Solved by lstsq in the
+    Chebyshev basis, on the host in float64; memory 8 (degree + 1) bytes a sample. Returns NumPy
+    coefficients (degree + 1,).
     Errors: as ``chebyshev``, and ValueError for a weight that is negative or zero everywhere, for
-    samples outside of the interval, or fewer distinct ones than coefficients.
+    samples that are not finite or outside of the interval, or fewer distinct ones than coefficients.
     """
     degree, interval = check_degree(degree), check_interval(interval)
+    rows, right = weighted_rows(function, degree, interval, weight, samples, slope_weight)
+    solution = np.linalg.lstsq(rows, right, rcond=None)[0]
+    return certified(Polynomial.from_chebyshev(without_rounding_noise(solution), interval), function)
+
+
+def weighted_rows(
+    function: str | Function,
+    degree: int,
+    interval: tuple[float, float],
+    weight: str | Function | None = None,
+    samples: ArrayLike | None = None,
+    slope_weight: float = 0.0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows (points, degree + 1) and right side for which |rows c - right|^2 is the mean square error."""
+    slope_weight = check_positive(slope_weight, "weight of the slope") if slope_weight != 0 else 0.0
     if samples is None:
         nodes, masses = fejer(max(QUADRATURE_POINTS, 8 * (degree + 1)))
-        points = from_unit(nodes, interval)
+        points, masses = from_unit(nodes, interval), masses / 2
     else:
         points = _check_samples(samples, degree, interval)
         nodes, masses = to_unit(points, interval), np.full(points.shape, 1 / points.size)
     if weight is not None:
         masses = masses * _check_weight(values(weight, points))
-    rows = np.sqrt(masses)
-    target = rows * values(function, points)
-    solution = np.linalg.lstsq(rows[:, None] * chebvander(nodes, degree), target, rcond=None)[0]
-    return Polynomial.from_chebyshev(without_rounding_noise(solution), interval)
+    roots = np.sqrt(masses)
+    rows, right = roots[:, None] * chebvander(nodes, degree), roots * values(function, points)
+    if slope_weight == 0:
+        return rows, right
+    roots = np.sqrt(slope_weight) * roots
+    slope_basis = chebvander(nodes, max(degree - 1, 0)) @ derivative_matrix(degree, interval)
+    steep = roots * slopes(function, points)
+    return np.concatenate([rows, roots[:, None] * slope_basis]), np.concatenate([right, steep])
 
 
 def fejer(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -52,13 +75,20 @@ def fejer(count: int) -> tuple[np.ndarray, np.ndarray]:
     nodes theta_k: 2 / n (1 - 2 sum_j cos(2 j theta_k) / (4 j^2 - 1)) (Waldvogel, BIT 46, 2006).
     """
     angles = (2 * np.arange(count) + 1) * np.pi / (2 * count)
-    orders = np.arange(1, count // 2 + 1)
-    sums = np.cos(np.outer(angles, 2 * orders)) @ (1 / (4.0 * orders**2 - 1))
+    orders = np.arange(1, (count + 1) // 2)
+    spectrum = np.zeros(count + 1, complex)
+    spectrum[2 * orders] = np.exp(1j * orders * np.pi / count) / (4.0 * orders**2 - 1)
+    sums = np.fft.irfft(spectrum, 2 * count)[:count] * count
     return np.cos(angles), 2 / count * (1 - 2 * sums)
 
 
 def _check_samples(samples: ArrayLike, degree: int, interval: tuple[float, float]) -> np.ndarray:
     points = np.asarray(samples, dtype=np.float64).ravel()
+    if not np.all(np.isfinite(points)):
+        raise ValueError(
+            f"Samples are finite numbers inside of the interval, but {np.sum(~np.isfinite(points))} of "
+            f"the {points.size} given are NaN or infinite and lie outside; look at what was profiled."
+        )
     if len(np.unique(points)) <= degree:
         raise ValueError(
             f"A polynomial of degree {degree} needs at least {degree + 1} distinct samples, but "

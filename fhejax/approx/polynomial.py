@@ -10,6 +10,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from fhejax.approx.basis import chebyshev_to_monomials, monomials_to_chebyshev
+from fhejax.approx.certificate import Certificate
 from fhejax.approx.checks import check_degree, check_interval, coefficients_on_host, is_traced
 from fhejax.approx.primitive import check_operands, differentiate, evaluate
 
@@ -23,7 +24,25 @@ def depth_of_degree(degree: int) -> int:
     return check_degree(degree).bit_length()
 
 
-@functools.partial(jax.tree_util.register_dataclass, data_fields=["coefficients"], meta_fields=["interval"])
+def multiplications_of_degree(degree: int) -> int:
+    """Products of two ciphertexts that a polynomial of this degree needs, at depth ``depth_of_degree``.
+
+    Baby steps T_2 .. T_k for a power of two k, giant steps T_2k, T_4k .., and one product for each
+    giant step's use (Paterson and Stockmeyer, SIAM J. Comput. 2, 1973); the best k.
+    """
+    degree = check_degree(degree)
+    if degree < 2:
+        return degree
+    steps = [1 << exponent for exponent in range(1, degree.bit_length())]
+    return min(k - 1 + (degree // k).bit_length() - 1 + (degree - 1) // k for k in steps)
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["coefficients"],
+    meta_fields=["interval"],
+    drop_fields=["certificate"],
+)
 @dataclass(frozen=True, eq=False, repr=False)
 class Polynomial:
     """sum_k coefficients[..., k] T_k((2x - a - b) / (b - a)) on the interval (a, b).
@@ -34,12 +53,17 @@ class Polynomial:
     ``interval`` is static. Outside of the interval the value is right but far from any function
     that was approximated on it.
 
+    ``certificate`` says what a fit is worth, and belongs to these very coefficients: it is no part of
+    the pytree, so that what a transformation or an optimiser makes of the polynomial has none. Inside
+    jit or vmap read it before the polynomial is returned.
+
     JAX builds instances out of its own placeholders, so this constructor checks nothing: use
     ``from_chebyshev``, ``from_monomial`` or a fit.
     """
 
     coefficients: Any
     interval: tuple[float, float]
+    certificate: Certificate | None = None
 
     @classmethod
     def from_chebyshev(cls, coefficients: ArrayLike, interval: tuple[float, float]) -> "Polynomial":
@@ -88,6 +112,11 @@ class Polynomial:
         return depth_of_degree(self.degree)
 
     @property
+    def multiplications(self) -> int:
+        """Products of two ciphertexts that an evaluation needs."""
+        return multiplications_of_degree(self.degree)
+
+    @property
     def channels(self) -> tuple[int, ...]:
         """Shape of the family of polynomials; () for a single one."""
         return tuple(self.coefficients.shape[:-1])
@@ -115,6 +144,8 @@ class Polynomial:
             parts.append(f"channels={self.channels}")
         elif not is_traced(self.coefficients):
             parts.append(f"chebyshev=[{_abbreviated(np.asarray(self.coefficients))}]")
+        if self.certificate is not None and not is_traced(self.certificate.error):
+            parts.append(f"error={float(self.certificate.error):.4g}")
         return f"Polynomial({', '.join(parts)}, dtype={self.coefficients.dtype})"
 
 

@@ -1,42 +1,29 @@
 """Pass 2: what every node can hold, and who reads it."""
 
-import dataclasses
+import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from fhejax.program.graph import (
+    PRODUCTS,
     Combine,
     Concatenate,
     Gather,
+    InnerProduct,
     Input,
     Linear,
     Multiply,
     Node,
+    SlotSum,
     Square,
+    Summand,
     Tensor,
     sources,
 )
 from fhejax.program.trace import Graph
 
 Interval = tuple[np.ndarray, np.ndarray]
-
-
-def fold_shifts(graph: Graph) -> Graph:
-    """Move the shift of a square into the bias of the linear node before it.
-
-    Where nothing else reads that node, the sum is then made while the products are.
-    """
-    readers = consumers(graph)
-    nodes = list(graph.nodes)
-    for number, node in enumerate(nodes):
-        if not isinstance(node, Square) or node.shift is None:
-            continue
-        before = nodes[node.source]
-        if isinstance(before, Linear) and readers[node.source] == (number,):
-            bias = node.shift if before.bias is None else before.bias + node.shift
-            nodes[node.source] = dataclasses.replace(before, bias=bias)
-            nodes[number] = dataclasses.replace(node, shift=None)
-    return dataclasses.replace(graph, nodes=tuple(nodes))
 
 
 def check_finite(graph: Graph) -> None:
@@ -84,11 +71,30 @@ def bounds(graph: Graph) -> tuple[float, ...]:
     """The largest magnitude each node can reach, by interval arithmetic over the ranges of arguments."""
     intervals: list[Interval] = []
     for node in graph.nodes:
-        intervals.append(_interval(node, intervals))
-    return tuple(float(max(np.abs(low).max(), np.abs(high).max())) for low, high in intervals)
+        with np.errstate(over="ignore", invalid="ignore"):  # what has no bound is refused as too deep
+            intervals.append(_interval(node, intervals, graph.batch))
+    largest = (max(np.abs(low).max(), np.abs(high).max()) for low, high in intervals)
+    return tuple(math.inf if math.isnan(value) else float(value) for value in largest)
 
 
-def _interval(node: Node, known: list[Interval]) -> Interval:
+def observed_bounds(graph: Graph, values: Sequence[np.ndarray], margin: float) -> tuple[float, ...]:
+    """`margin` times the largest magnitude of each node's observed values, or its bound where less."""
+    largest = (float(np.abs(v).max(initial=0.0)) * margin for v in values)
+    return tuple(min(seen, limit) for seen, limit in zip(largest, bounds(graph), strict=True))
+
+
+def needs_whole_batch(graph: Graph) -> bool:
+    """Whether some sum over the batch is right only if every sample is there."""
+    nodes = (graph.nodes[number] for number in live_nodes(graph))
+    return any(isinstance(node, Summand) and node.whole for node in nodes)
+
+
+def sums_over_batch(graph: Graph) -> bool:
+    """Whether some sum runs over the batch."""
+    return any(isinstance(graph.nodes[number], SlotSum) for number in live_nodes(graph))
+
+
+def _interval(node: Node, known: list[Interval], batch: int) -> Interval:
     if isinstance(node, Input):
         return np.full(node.size, node.low), np.full(node.size, node.high)
     if isinstance(node, Linear):
@@ -98,6 +104,14 @@ def _interval(node: Node, known: list[Interval]) -> Interval:
     if isinstance(node, Multiply):
         pairs = zip(node.sources, node.shifts, strict=True)
         return _product_interval(*(_shifted(known[s], shift) for s, shift in pairs))
+    if isinstance(node, InnerProduct):
+        return _inner_interval(node, known)
+    if isinstance(node, Summand):
+        low, high = _shifted(known[node.source], node.shift)
+        return np.minimum(low, 0.0), np.maximum(high, 0.0)
+    if isinstance(node, SlotSum):
+        low, high = known[node.source]
+        return batch * low, batch * high
     if isinstance(node, Combine):
         parts = zip(node.sources, node.weights, strict=True)
         scaled = [_scaled(known[s], w) for s, w in parts]
@@ -144,10 +158,22 @@ def _product_interval(first: Interval, second: Interval) -> Interval:
     return corners.min(0), corners.max(0)
 
 
+def _inner_interval(node: InnerProduct, known: list[Interval]) -> Interval:
+    """One term of every sum at a time, so that memory stays that of the result."""
+    pairs = zip(node.sources, node.shifts, strict=True)
+    first, second = (_shifted(known[s], shift) for s, shift in pairs)
+    low, high = np.zeros(node.size), np.zeros(node.size)
+    for left, right in zip(*(e.T for e in node.entries), strict=True):
+        operands = (tuple(_taken(s, e) for s in side) for side, e in ((first, left), (second, right)))
+        bottom, top = _product_interval(*operands)
+        low, high = low + bottom, high + top
+    return low, high
+
+
 def depth(graph: Graph) -> int:
     """Products of encrypted values in a row, on the longest path."""
     deepest: list[int] = []
     for node in graph.nodes:
         before = max((deepest[s] for s in sources(node)), default=0)
-        deepest.append(before + isinstance(node, (Square, Multiply)))
+        deepest.append(before + isinstance(node, PRODUCTS))
     return max(deepest, default=0)

@@ -11,7 +11,10 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Encrypted:
-    """An argument the server sees only encrypted.
+    """An argument the server sees only encrypted: data, labels, or weights and state (batch_axis None).
+
+    Sums over the batch axis count the samples that are there. Where fewer are encrypted than `shape` says,
+    the missing ones weigh nothing, while a mean divides by the number in `shape`.
 
     Attributes:
         shape: of the whole array, batch included.
@@ -139,6 +142,11 @@ def check_values(argument: Encrypted, values: Any) -> np.ndarray:
             f"overflow; scale the data, or compile with range=({array.min():.6g}, {array.max():.6g})."
         )
     return array
+
+
+def filler(argument: Encrypted) -> float:
+    """What slots without a sample hold: zero, or the number of the range that is next to it."""
+    return float(np.clip(0.0, *argument.range))
 
 
 def check_plain(argument: Plain, values: Any) -> np.ndarray:

@@ -7,10 +7,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from fhejax.program.analyse import bounds, check_finite, fold_shifts
+from fhejax.program.analyse import bounds, check_finite
 from fhejax.program.execute import encode_constants
-from fhejax.program.lower import Lowered, lower
+from fhejax.program.lower import lower
+from fhejax.program.lowering import Lowered
 from fhejax.program.plan import Plan, dropped_primes, placed
+from fhejax.program.simplify import simplify
 from fhejax.program.steps import Step
 from fhejax.program.trace import Graph, Output, trace
 
@@ -19,13 +21,15 @@ from fhejax.program.trace import Graph, Output, trace
 class Source:
     """What compiling knew and a server of a fixed program does not need.
 
-    function and inputs: traced again for new plain arguments.
+    function and inputs: traced again for new plain arguments. limits: observed bounds of the nodes, where
+    those are used; else rigorous ones are made for the arguments of each call.
     """
 
     function: Callable
     inputs: Any
     graph: Graph
     lowered: Lowered
+    limits: tuple[float, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +47,7 @@ def retrace(source: Source, plain: Sequence[np.ndarray]) -> Graph:
     graph = source.graph
     traced = trace(source.function, graph.arguments, source.inputs, graph.batch, plain)
     check_finite(traced)
-    return fold_shifts(traced)
+    return simplify(traced)
 
 
 def specialise(plan: Plan, source: Source, plain: Sequence[np.ndarray]) -> Circuit:
@@ -55,7 +59,7 @@ def specialise(plan: Plan, source: Source, plain: Sequence[np.ndarray]) -> Circu
     graph = retrace(source, plain)
     kinds = [type(node) for node in graph.nodes]
     same = kinds == [type(node) for node in source.graph.nodes]
-    limits = bounds(graph)
+    limits = source.limits if same and source.limits else bounds(graph)
     params = plan.params
     lowered = lower(
         graph,

@@ -11,10 +11,13 @@ from fhejax import ckks
 from fhejax.ckks import Ciphertext, Scale, SecretKey
 
 _TOGETHER = 64
+_FEW = 8
 
 
 def _equal_parts(count: int) -> tuple[int, int]:
-    """(parts, size): of at most 64, all of one size, so that one shape is compiled."""
+    """(parts, size): of at most 64, all of one size, so that one shape is compiled; a few go one by one."""
+    if count < _FEW:
+        return count, 1
     parts = max(1, math.ceil(count / _TOGETHER))
     return parts, math.ceil(count / parts)
 

@@ -7,14 +7,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from fhejax.program.analyse import check_finite, fold_shifts
+from fhejax.program.analyse import check_finite, sums_over_batch
 from fhejax.program.arguments import Encrypted, Plain, check_values, describe
 from fhejax.program.circuit import Source
 from fhejax.program.execute import encode_constants
 from fhejax.program.graph import Tensor
 from fhejax.program.oracles import sample_entries
-from fhejax.program.plan import make_plan
+from fhejax.program.plan import make_plan, value_bounds
 from fhejax.program.program import Program
+from fhejax.program.simplify import simplify
 from fhejax.program.trace import Graph, trace
 
 _SAMPLES = 64
@@ -26,6 +27,7 @@ def compile(
     precision_bits: float = 10.0,
     security: int = 128,
     sample: Any = None,
+    margin: float | None = None,
     insecure_log_degree: int | None = None,
 ) -> Program:
     """Turn a polynomial JAX function into a program on encrypted data.
@@ -38,7 +40,10 @@ def compile(
         precision_bits: -log2 of the error that is left, relative to the outputs, both as root mean square.
         security: 128, 192 or 256.
         sample: a few typical arguments (one array, or a tuple), on which precision is predicted; by default
-            uniform in the range. Ranges stay rigorous either way.
+            uniform in the range. Where the function sums over the batch, they are repeated to fill it.
+        margin: by default no value that the arguments' ranges allow can overflow, by interval arithmetic.
+            That is loose where values depend on each other, as in training steps. With a margin, values may
+            be that many times as large as on the sample and no larger: give a sample, and 4 or more.
         insecure_log_degree: a ring this small, without security, for tests only; every report says so.
 
     Returns:
@@ -57,19 +62,35 @@ def compile(
             "compile was given no encrypted argument; describe at least one by fhejax.Encrypted(shape)."
         )
     plain = [a.placeholder(i) for i, a in enumerate(described) if isinstance(a, Plain)]
-    graph = fold_shifts(trace(function, described, nesting, _batch(described), plain))
+    graph = simplify(trace(function, described, nesting, _batch(described), plain))
     if not any(isinstance(o.value, Tensor) for o in graph.outputs):
         raise ValueError("no result of the function depends on an encrypted argument; nothing to do.")
     check_finite(graph)
+    _check_margin(margin, sample)
+    typical = _sample(graph, sample)
     plan, lowered = make_plan(
         graph,
-        _sample(graph, sample),
+        typical,
         precision_bits=precision_bits,
         security=0 if insecure_log_degree else security,
         log_degree=insecure_log_degree,
+        margin=margin,
     )
     leaves = encode_constants(lowered.constants, plan.params)
-    return Program(leaves, plan, Source(function, nesting, graph, lowered))
+    limits = None if margin is None else value_bounds(graph, typical, margin)
+    return Program(leaves, plan, Source(function, nesting, graph, lowered, limits))
+
+
+def _check_margin(margin: float | None, sample: Any) -> None:
+    if margin is None:
+        return
+    if sample is None:
+        raise ValueError(
+            f"margin={margin} bounds values by those observed on a sample, and none was given; pass typical "
+            f"arguments as sample=."
+        )
+    if not 1 <= margin < math.inf:
+        raise ValueError(f"a margin of {margin} was asked for; it is finite and 1 or more, such as 4.")
 
 
 def _batch(arguments: Sequence[Encrypted | Plain]) -> int:
@@ -86,10 +107,12 @@ def _batch(arguments: Sequence[Encrypted | Plain]) -> int:
 
 def _sample(graph: Graph, given: Any) -> list[np.ndarray]:
     """Typical arguments as entries, [size, sample] for each argument."""
+    whole = sums_over_batch(graph)
     if given is not None:
-        return _given_sample(graph, given if isinstance(given, tuple) else (given,))
+        arrays = _given_sample(graph, given if isinstance(given, tuple) else (given,))
+        return [_repeated(a, graph.batch) for a in arrays] if whole else arrays
     generator = np.random.default_rng(0)
-    count = min(_SAMPLES, max(1, graph.batch)) if graph.batch > 1 else 1
+    count = graph.batch if whole else min(_SAMPLES, graph.batch)
     samples = []
     for argument in graph.arguments:
         if isinstance(argument, Plain):
@@ -101,6 +124,11 @@ def _sample(graph: Graph, given: Any) -> list[np.ndarray]:
         values = generator.uniform(*argument.range, shape)
         samples.append(np.repeat(values, count, 1) if axis is None else values)
     return samples
+
+
+def _repeated(entries: np.ndarray, batch: int) -> np.ndarray:
+    """Columns over and over, as many as there are samples."""
+    return np.resize(entries.T, (batch, len(entries))).T if entries.size else entries
 
 
 def _given_sample(graph: Graph, given: tuple) -> list[np.ndarray]:

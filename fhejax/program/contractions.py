@@ -11,7 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 from fhejax.program.graph import Builder, Linear, Tensor
-from fhejax.program.structure import single_sample
+from fhejax.program.structure import constant_along, single_sample
+from fhejax.program.sums import slot_sum
 
 _WIDEST_BAND = 512
 _THINNEST_EFFICIENT = 16
@@ -136,21 +137,21 @@ def dot_general(
     """lax.dot_general of an encrypted and a plain operand.
 
     Raises:
-        ValueError: when the contraction or a batch dimension runs over the samples.
+        ValueError: when a batch dimension runs over the samples, or the plain operand of a contraction
+            over the samples differs between them.
     """
     (first_sum, second_sum), (first_batch, second_batch) = numbers
     own, other = (first_sum, second_sum) if encrypted_first else (second_sum, first_sum)
     own_batch, other_batch = (first_batch, second_batch) if encrypted_first else (second_batch, first_batch)
+    if tensor.batch == 1 and tensor.batch_axis is not None:
+        tensor = single_sample(tensor)
     if tensor.batch_axis is not None and tensor.batch_axis in own_batch:
         raise ValueError(
             "a matrix product with other weights for each sample of the batch; use the same weights for "
             "all samples, or encrypt them and write products and sums"
         )
     if tensor.batch_axis is not None and tensor.batch_axis in own:
-        raise ValueError(
-            "a matrix product sums over the batch axis, which lies in the slots; that needs slot sums, "
-            "which this packing does not have"
-        )
+        return _sum_of_products(builder, tensor, plain, numbers, encrypted_first)
     rank = tensor.entries.ndim + (tensor.batch_axis is not None)
     free = [d for d in range(rank) if d not in own and d not in own_batch]
     reduced = [d for d in free if d != tensor.batch_axis]
@@ -168,6 +169,25 @@ def dot_general(
     result = linear(builder, tensor, patches, weights)
     result = result.view(lambda a: a.reshape((*groups, *outputs, *positions)))
     return _order_dot(result, tensor, free, groups, outputs, positions, encrypted_first)
+
+
+def _sum_of_products(
+    builder: Builder, tensor: Tensor, plain: np.ndarray, numbers: tuple, encrypted_first: bool
+) -> Tensor:
+    """The same, contracted over the batch axis: a sum of slots, and the other axes before or after it."""
+    own, other = numbers[0] if encrypted_first else numbers[0][::-1]
+    own_batch, other_batch = numbers[1] if encrypted_first else numbers[1][::-1]
+    place = own.index(tensor.batch_axis)
+    weights = constant_along(plain, other[place])
+
+    def without(axes: tuple[int, ...], removed: int) -> tuple[int, ...]:
+        return tuple(d - (d > removed) for d in axes if d != removed)
+
+    inner = (without(own, tensor.batch_axis), without(other, other[place]))
+    grouped = (without(own_batch, tensor.batch_axis), without(other_batch, other[place]))
+    total = slot_sum(builder, tensor)
+    pairs = (inner, grouped) if encrypted_first else (inner[::-1], grouped[::-1])
+    return dot_general(builder, total, weights, pairs, encrypted_first)
 
 
 def _order_dot(
@@ -298,28 +318,24 @@ def convolution(builder: Builder, tensor: Tensor, kernel: np.ndarray, params: di
 
 
 def reduce_sum(builder: Builder, tensor: Tensor, axes: tuple[int, ...]) -> Tensor:
-    """A sum over axes other than the batch.
-
-    Raises:
-        ValueError: when it runs over the samples.
-    """
+    """A sum: over the batch axis of slots, over the others of ciphertexts, which goes first."""
     if tensor.batch_axis in axes and tensor.batch == 1:
         tensor = single_sample(tensor)
-    if tensor.batch_axis in axes:
-        raise ValueError(
-            "a sum runs over the batch axis, which lies in the slots; that needs slot sums, which this "
-            "packing does not have"
-        )
     strip = _axis_remover(tensor.batch_axis)
-    summed = [strip(d) for d in axes]
+    summed = [strip(d) for d in axes if d != tensor.batch_axis]
     kept = [d for d in range(tensor.entries.ndim) if d not in summed]
     shape = [tensor.entries.shape[d] for d in kept]
-    patches = tensor.view(lambda a: a.transpose(*summed, *kept).reshape(1, -1, _size(shape)))
-    result = linear(builder, tensor, patches, np.ones((1, 1, patches.entries.shape[1])))
+    result = tensor
+    if _size([tensor.entries.shape[d] for d in summed]) > 1:
+        patches = tensor.view(lambda a: a.transpose(*summed, *kept).reshape(1, -1, _size(shape)))
+        result = linear(builder, tensor, patches, np.ones((1, 1, patches.entries.shape[1])))
+    result = result.view(lambda a: a.reshape(shape))
+    if tensor.batch_axis in axes:
+        return slot_sum(builder, result)
     axis = tensor.batch_axis
     if axis is not None:
         axis -= sum(d < axis for d in axes)
-    return result.view(lambda a: a.reshape(shape), batch_axis=axis)
+    return result.view(lambda a: a, batch_axis=axis)
 
 
 def window_sum(builder: Builder, tensor: Tensor, params: dict) -> Tensor:

@@ -13,13 +13,17 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Input:
-    """Argument `argument`: `size` ciphertexts of values between low and high."""
+    """Argument `argument`: `size` ciphertexts of values between low and high.
+
+    shared: one value for all samples, in every slot.
+    """
 
     argument: int
     size: int
     low: float
     high: float
     label: str
+    shared: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,6 +67,24 @@ class Multiply:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class InnerProduct:
+    """out[o] = sum over k of (first + shift)[f[o, k]] * (second + shift)[s[o, k]], (f, s) = entries.
+
+    An entry of -1 stands for zero. The products are summed before anything is relinearised.
+    """
+
+    sources: tuple[int, int]
+    shifts: tuple[np.ndarray | None, np.ndarray | None]
+    entries: tuple[np.ndarray, np.ndarray]
+    label: str
+
+    @property
+    def size(self) -> int:
+        """o."""
+        return self.entries[0].shape[0]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Combine:
     """sum of weights_i * source_i, entry by entry; weights of None stand for 1."""
 
@@ -91,7 +113,33 @@ class Gather:
     label: str
 
 
-Node = Input | Linear | Square | Multiply | Combine | Concatenate | Gather
+@dataclasses.dataclass(frozen=True, eq=False)
+class Summand:
+    """What a sum over the batch adds: source + shift in slots with a sample, zero in the others.
+
+    masked: the other slots are made zero by a product. whole: nothing is done about them, although they
+    are not zero, so that every slot must hold a sample.
+    """
+
+    source: int
+    shift: np.ndarray | None
+    masked: bool
+    whole: bool
+    size: int
+    label: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SlotSum:
+    """The sum of `source` over all samples, in every slot; the source is a `Summand`."""
+
+    source: int
+    size: int
+    label: str
+
+
+Node = Input | Linear | Square | Multiply | InnerProduct | Combine | Concatenate | Gather | Summand | SlotSum
+PRODUCTS = (Square, Multiply, InnerProduct)
 
 
 def sources(node: Node) -> tuple[int, ...]:
@@ -179,7 +227,7 @@ class Builder:
 
         Also says whether the order is the row-major one.
         """
-        tensor = _without_dead_entries(tensor)
+        tensor = without_dead_entries(tensor)
         flat = tensor.entries.reshape(-1)
         size = self.nodes[tensor.node].size
         if flat.size == size and np.array_equal(np.sort(flat), np.arange(size)):
@@ -199,7 +247,7 @@ class Builder:
         return dataclasses.replace(fresh, multiplier=tensor.multiplier, offset=tensor.offset)
 
 
-def _without_dead_entries(tensor: Tensor) -> Tensor:
+def without_dead_entries(tensor: Tensor) -> Tensor:
     """Entries times zero become the constant entry -1 with multiplier 1, so that m divides."""
     dead = (tensor.entries < 0) | (tensor.multiplier == 0)
     if not dead.any():

@@ -1,9 +1,11 @@
 """Pass 5: the same graph in the clear, in fixed point, and with the noise of encryption.
 
 All three are one evaluation: weights as they are or rounded to integers over a scale, and Gaussian noise
-of a given deviation added to the values of a node, or not.
+of a given deviation added to the values of a node, or not. A column is a sample or, where noise in empty
+and repeated slots matters, a slot.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,16 +15,32 @@ from fhejax.program.graph import (
     Combine,
     Concatenate,
     Gather,
+    InnerProduct,
     Input,
     Linear,
     Multiply,
     Node,
+    SlotSum,
     Square,
+    Summand,
     Tensor,
 )
 from fhejax.program.trace import Graph, Output
 
 Values = np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Slots:
+    """What columns are, where they are slots and not samples.
+
+    live: bool [column], which hold a sample. period: a sum over the batch adds this many consecutive
+    columns, cyclically, as rotations do. width: the columns of one ciphertext.
+    """
+
+    live: np.ndarray
+    period: int
+    width: int
 
 
 def evaluate(
@@ -32,6 +50,7 @@ def evaluate(
     rounding: Mapping[int, tuple[float, ...]] | None = None,
     noise: Mapping[int, float] | None = None,
     seed: int = 0,
+    slots: Slots | None = None,
 ) -> list[Values]:
     """The values of every node, float64 [size, sample].
 
@@ -41,13 +60,14 @@ def evaluate(
             circuit has them.
         noise: standard deviation to add to the values of a node.
         seed: of that noise, which is no secret.
+        slots: where the columns are slots; by default each is a sample, and all are summed.
     """
     generator = np.random.default_rng(seed)
     values: list[Values] = []
     for number, node in enumerate(graph.nodes):
         factors = rounding.get(number) if rounding else None
         with np.errstate(over="ignore", invalid="ignore"):
-            result = _node(node, values, arguments, factors)
+            result = evaluate_node(node, values, arguments, factors, slots)
         if noise and noise.get(number):
             result = result + noise[number] * generator.standard_normal(result.shape)
         values.append(result)
@@ -64,33 +84,64 @@ def _rounded(weights: np.ndarray, factor: float) -> np.ndarray:
     return np.rint(weights * factor) / factor
 
 
-def _node(
+def evaluate_node(
     node: Node,
     values: list[Values],
     arguments: Sequence[Values],
     factors: tuple[float, ...] | None,
+    slots: Slots | None,
 ) -> Values:
+    """The values of one node from those of the nodes before it; arguments as of `evaluate`."""
     if isinstance(node, Input):
         return np.asarray(arguments[node.argument], np.float64)
     if isinstance(node, Linear):
-        patches = _taken(values[node.source], node.entries)
+        patches = taken(values[node.source], node.entries)
         weights = _rounded(node.weights, factors[0]) if factors else node.weights
         total = np.einsum("gok,gkps->gops", weights, patches, optimize=True)
         total = total.reshape(node.size, -1)
         return total if node.bias is None else total + node.bias[:, None]
     if isinstance(node, Square):
-        return _shifted(values[node.source], node.shift) ** 2
+        return shifted(values[node.source], node.shift) ** 2
     if isinstance(node, Multiply):
         pairs = zip(node.sources, node.shifts, strict=True)
-        first, second = (_shifted(values[s], shift) for s, shift in pairs)
+        first, second = (shifted(values[s], shift) for s, shift in pairs)
         return first * second
+    if isinstance(node, InnerProduct):
+        return _inner_product(node, values)
+    if isinstance(node, Summand):
+        terms = shifted(values[node.source], node.shift)
+        return terms * slots.live if node.masked and slots else terms
+    if isinstance(node, SlotSum):
+        return _slot_sum(values[node.source], slots)
     if isinstance(node, Combine):
         return _combined(node, values, factors)
     if isinstance(node, Concatenate):
         return np.concatenate([values[s] for s in node.sources])
     if isinstance(node, Gather):
-        return _taken(values[node.source], node.entries)
+        return taken(values[node.source], node.entries)
     raise TypeError(f"no oracle rule for a {type(node).__name__}")
+
+
+def _inner_product(node: InnerProduct, values: list[Values]) -> Values:
+    pairs = zip(node.sources, node.shifts, strict=True)
+    first, second = (shifted(values[s], shift) for s, shift in pairs)
+    total = np.zeros((node.size, first.shape[1]))
+    for left, right in zip(*(e.T for e in node.entries), strict=True):
+        total += taken(first, left) * taken(second, right)
+    return total
+
+
+def _slot_sum(values: Values, slots: Slots | None) -> Values:
+    if slots is None:
+        return np.repeat(values.sum(1, keepdims=True), values.shape[1], 1)
+    return window_sums(values, slots.period)
+
+
+def window_sums(values: Values, length: int) -> Values:
+    """For each column the sum of itself and the next length - 1, cyclically."""
+    doubled = np.concatenate([values, values[:, : length - 1]], 1)
+    totals = np.cumsum(np.pad(doubled, ((0, 0), (1, 0))), 1)
+    return totals[:, length:] - totals[:, :-length]
 
 
 def _combined(node: Combine, values: list[Values], factors: tuple[float, ...] | None) -> Values:
@@ -101,12 +152,14 @@ def _combined(node: Combine, values: list[Values], factors: tuple[float, ...] | 
     return total
 
 
-def _taken(values: Values, entries: np.ndarray) -> Values:
+def taken(values: Values, entries: np.ndarray) -> Values:
+    """Rows of values, zero where an entry is -1."""
     zero = np.zeros((1, values.shape[1]))
     return np.concatenate([values, zero])[np.where(entries < 0, len(values), entries)]
 
 
-def _shifted(values: Values, shift: np.ndarray | None) -> Values:
+def shifted(values: Values, shift: np.ndarray | None) -> Values:
+    """Values with a node's shift added."""
     return values if shift is None else values + shift[:, None]
 
 
@@ -145,7 +198,7 @@ def result_of(output: Output, values: Sequence[Values]) -> np.ndarray:
 
 def view_values(view: Tensor, node_values: Values) -> np.ndarray:
     """multiplier * node[entries] + offset, with the samples along the batch axis."""
-    entries = _taken(node_values, view.entries)
+    entries = taken(node_values, view.entries)
     array = view.multiplier[..., None] * entries + view.offset[..., None]
     if view.batch_axis is None:
         return array[..., 0]
@@ -154,4 +207,4 @@ def view_values(view: Tensor, node_values: Values) -> np.ndarray:
 
 def view_difference(view: Tensor, difference: Values) -> np.ndarray:
     """How a difference in a node's values shows through a view."""
-    return view.multiplier[..., None] * _taken(difference, view.entries)
+    return view.multiplier[..., None] * taken(difference, view.entries)

@@ -4,16 +4,17 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
 from fhejax.ckks import Parameters, make_parameters
 from fhejax.ckks.security import maximum_modulus_bits
-from fhejax.program.analyse import bounds, depth
-from fhejax.program.graph import Combine, Linear, Tensor
-from fhejax.program.lower import Lowered, Settings, lower
-from fhejax.program.oracles import evaluate, result_of, view_difference
+from fhejax.program.analyse import bounds, depth, needs_whole_batch, observed_bounds
+from fhejax.program.graph import InnerProduct, Linear, Tensor
+from fhejax.program.lower import batch_period, lower
+from fhejax.program.lowering import SPECIAL_BITS, Lowered, Settings, base_limbs
+from fhejax.program.oracles import evaluate
+from fhejax.program.prediction import Predictor, in_slots
 from fhejax.program.steps import Step
 from fhejax.program.trace import Graph
 from fhejax.ring import Ring
@@ -23,11 +24,11 @@ _INPUT_BITS = (14, 16, 18, 20, 22, 24, 26, 28)
 _WEIGHT_BITS = (7, 8, 9, 10, 11, 12, 13, 14, 15)
 _WORKING_BITS = (18, 20, 22, 24, 26, 28)
 _PRIME_BITS = (30, 28, 26, 24, 22)
-_SPECIAL_BITS = 30
 _DIGIT_SIZE = 1  # relinearised values have the scale of a square, far above the key switch's noise
 
 # Predicted nanoseconds on two CPU cores, fitted to benchmarks/kernels.py
 _MULTIPLY_ADD = 0.02
+_PRODUCT = 2.0
 _ENTRY = 3.0
 _TRANSFORM = 6.0
 
@@ -36,7 +37,10 @@ _TRANSFORM = 6.0
 class Plan:
     """Everything static about a program, hashable.
 
-    steps: with levels counted from the bottom. registers: the step that holds each output's node.
+    steps: with levels counted from the bottom. outputs: the step that holds each encrypted result's node.
+    predicted_errors: root mean square of each encrypted result's error, noise and rounded weights.
+    predicted_noise: the same of noise alone, against fixed point.
+    whole_batch: whether every sample must be there, for a sum over the batch to be right.
     """
 
     params: Parameters
@@ -49,6 +53,9 @@ class Plan:
     predicted_bits: float
     predicted_seconds: float
     largest_output: float
+    predicted_errors: tuple[float, ...]
+    predicted_noise: tuple[float, ...]
+    whole_batch: bool
 
     @property
     def relinearises(self) -> bool:
@@ -58,7 +65,26 @@ class Plan:
     @property
     def relinearisation_level(self) -> int:
         """The highest level at which it is used."""
-        levels = [self.steps[step.sources[0]].level for step in self.steps if step.operation == "relinearise"]
+        return self._highest("relinearise")
+
+    @property
+    def rotations(self) -> tuple[int, ...]:
+        """The slot distances for which a rotation key is needed."""
+        count = max((step.count for step in self.steps), default=0)
+        return tuple(2**i for i in range(max(0, count.bit_length() - 1)))
+
+    @property
+    def rotation_level(self) -> int:
+        """The highest level at which slots are rotated."""
+        return self._highest("slot_sum")
+
+    @property
+    def period(self) -> int:
+        """The slots after which the samples of a block repeat."""
+        return batch_period(self.batch, self.params.slots)
+
+    def _highest(self, operation: str) -> int:
+        levels = [self.steps[step.sources[0]].level for step in self.steps if step.operation == operation]
         return max(levels, default=0)
 
 
@@ -73,26 +99,34 @@ def make_plan(
     precision_bits: float,
     security: int,
     log_degree: int | None,
+    margin: float | None = None,
 ) -> tuple[Plan, Lowered]:
     """Choose parameters and lower the graph for them.
 
     Args:
+        graph: what to compute.
         sample: typical arguments, [size, sample] each, on which precision is predicted.
         precision_bits: -log2 of the error's root mean square over that of the outputs.
         security: 128, 192, 256, or 0 for an insecure ring (which `log_degree` then names).
+        log_degree: log2 of an insecure ring's degree.
+        margin: how many times as large as on the sample values may be; by default bounds are rigorous.
 
     Raises:
         TooDeepError: with the depth, the limit and what would help.
     """
-    limits = bounds(graph)
-    predictor = _Predictor(graph, sample)
+    limits = value_bounds(graph, sample, margin)
+    predictor = Predictor(graph, sample)
     best = "none fits in a modulus that is secure"
     best_bits = -math.inf
     for cost, settings, blocks in _candidates(graph, limits, security, log_degree):
         virtual = lower(graph, limits, settings)
-        bits = predictor.bits(settings, virtual)
-        if bits >= precision_bits:
-            return _build(graph, limits, settings, security, blocks, bits, cost)
+        bits = predictor.bits(settings, virtual, precision_bits)
+        built = _build(graph, limits, settings, security, blocks) if bits >= precision_bits else None
+        if built is not None:
+            plan = _described(built, graph, limits, predictor, cost)
+            bits = plan.predicted_bits
+            if bits >= precision_bits:
+                return plan, built.lowered
         if bits > best_bits:
             best_bits, best = bits, f"the best secure ones leave {bits:.1f} bits"
     level = f"{security}-bit security" if security else "the insecure ring of this test"
@@ -101,8 +135,17 @@ def make_plan(
         f"2**{_LOG_DEGREES[-1]} keeps {precision_bits:g} bits at {level} ({best}; weights have at most "
         f"{_WEIGHT_BITS[-1]} bits and inputs a scale of at most 2**{_INPUT_BITS[-1]}). Use fewer "
         f"or lower-degree activations, lower precision_bits, narrow the range of the arguments, or split "
-        f"the function in two programs."
+        f"the function in two programs. Interval arithmetic says that values reach {max(limits):.3g}; where "
+        f"they do not, compile with a typical sample= and a margin=."
     )
+
+
+def value_bounds(graph: Graph, sample: Sequence[np.ndarray], margin: float | None) -> tuple[float, ...]:
+    """The largest magnitude of each node: rigorous, or observed on a sample and its empty slots."""
+    if margin is None:
+        return bounds(graph)
+    arguments, slots = in_slots(graph, sample, 2 ** (graph.batch - 1).bit_length())
+    return observed_bounds(graph, evaluate(graph, arguments, slots=slots), margin)
 
 
 def _candidates(
@@ -122,7 +165,8 @@ def _candidates(
                 shapes[choice] = lower(graph, limits, Settings(ring, *choice))
             lowered = shapes[choice]
             settings = Settings(ring, *choice)
-            if _total_bits(lowered, settings) > limit - 0.5:
+            total = _total_bits(lowered, settings)
+            if total > limit - 0.5 or not math.isfinite(total):
                 continue
             cost = blocks * _cost(graph, lowered, settings)
             found.append((round(cost, 4), -sum(choice[:3]), settings, blocks))
@@ -134,123 +178,104 @@ def _candidates(
             yield cost, settings, blocks
 
 
-def _limbs(lowered: Lowered, settings: Settings) -> tuple[int, int]:
-    """(base limbs, limbs dropped on the way)."""
-    return max(1, math.ceil((lowered.base_bits - 0.02) / 30)), lowered.drops
-
-
 def _total_bits(lowered: Lowered, settings: Settings) -> float:
-    special = _SPECIAL_BITS if lowered.relinearises else 0
+    special = SPECIAL_BITS if lowered.switches_keys else 0
     return lowered.base_bits + lowered.drops * settings.prime_bits + special
 
 
 def _cost(graph: Graph, lowered: Lowered, settings: Settings) -> float:
     """Predicted seconds of one block."""
-    base, dropped = _limbs(lowered, settings)
+    primes = base_limbs(lowered.base_bits) + lowered.drops
     degree, total = settings.ring.degree, 0.0
     sizes = {i: step.size for i, step in enumerate(lowered.steps)}
     for step in lowered.steps:
-        limbs = base + dropped + step.level  # levels are still minus the primes dropped
+        limbs = primes + step.level  # levels are still minus the primes dropped
         words = limbs * degree * step.components
         total += words * _ENTRY * (step.size + sum(sizes[s] for s in step.sources))
-        if step.operation == "linear":
-            node = graph.nodes[step.node] if step.node >= 0 else None
-            products = node.weights.size * node.entries.shape[2] if isinstance(node, Linear) else 0
-            total += words * _MULTIPLY_ADD * products
-        if step.operation in ("relinearise", "rescale"):
-            before = base + dropped + lowered.steps[step.sources[0]].level
-            transforms = before * (before + 3) if step.operation == "relinearise" else 2 * before
-            total += step.size * transforms * degree * _TRANSFORM
+        total += words * _products(graph, step)
+        if step.operation in ("relinearise", "rescale", "slot_sum"):
+            before = primes + lowered.steps[step.sources[0]].level
+            transforms = 2 * before if step.operation == "rescale" else before * (before + 3)
+            repeats = max(1, step.count.bit_length() - 1)
+            total += step.size * transforms * degree * _TRANSFORM * repeats
     return total * 1e-9
 
 
-class _Predictor:
-    """Predicts the output's error from few evaluations.
+def _products(graph: Graph, step: Step) -> float:
+    """Nanoseconds for each word of a step's result that its products take."""
+    node = graph.nodes[step.node] if step.node >= 0 else None
+    if step.operation == "linear" and isinstance(node, Linear):
+        return _MULTIPLY_ADD * node.weights.size * node.entries.shape[2]
+    if step.operation == "inner_product" and isinstance(node, InnerProduct):
+        return _PRODUCT * node.entries[0].size
+    return 0.0
 
-    One for each number of weight bits, and one for each node that gains noise, whose effect on the output is
-    linear while it is small.
-    """
 
-    def __init__(self, graph: Graph, sample: Sequence[np.ndarray]) -> None:
-        self.graph, self.sample = graph, sample
-        self.values = evaluate(graph, sample)
-        self.combines = any(isinstance(node, Combine) for node in graph.nodes)
-        self.rounded: dict[Any, np.ndarray] = {}
-        self.gains: dict[int, np.ndarray] = {}
-        self.sizes = self._outputs(self.values)
+@dataclasses.dataclass(frozen=True)
+class _Built:
+    """Parameters with real primes, and the graph lowered for them."""
 
-    @np.errstate(over="ignore", invalid="ignore")
-    def bits(self, settings: Settings, lowered: Lowered) -> float:
-        """-log2 of the error's root mean square over that of the worst output."""
-        variance = self._rounding(settings.weight_bits, lowered) ** 2
-        for node, deviation in lowered.noise.items():
-            variance = variance + (self._gain(node) * deviation) ** 2
-        relative = np.sqrt(variance) / np.where(self.sizes > 0, self.sizes, 1.0)
-        return float(-np.log2(max(relative.max(initial=0.0), 2.0**-60)))
-
-    def _outputs(self, values: list[np.ndarray]) -> np.ndarray:
-        """Root mean square of each encrypted output."""
-        views = [o for o in self.graph.outputs if isinstance(o.value, Tensor)]
-        return np.array([np.sqrt(np.mean(result_of(o, values) ** 2)) for o in views])
-
-    def _error(self, values: list[np.ndarray]) -> np.ndarray:
-        difference = [found - clear for found, clear in zip(values, self.values, strict=True)]
-        views = [o for o in self.graph.outputs if isinstance(o.value, Tensor)]
-        errors = []
-        for output in views:
-            scaled = view_difference(output.value, difference[output.value.node])
-            errors.append(np.sqrt(np.mean(scaled**2)))
-        return np.array(errors)
-
-    def _rounding(self, weight_bits: int, lowered: Lowered) -> np.ndarray:
-        key = tuple(lowered.rounding.items()) if self.combines else weight_bits
-        if key not in self.rounded:
-            found = evaluate(self.graph, self.sample, rounding=lowered.rounding)
-            self.rounded[key] = self._error(found)
-        return self.rounded[key]
-
-    def _gain(self, node: int) -> np.ndarray:
-        """Output error for each unit of noise at a node."""
-        if node not in self.gains:
-            step = 1e-4 * (float(np.sqrt(np.mean(self.values[node] ** 2))) or 1.0)
-            found = evaluate(self.graph, self.sample, noise={node: step})
-            self.gains[node] = self._error(found) / step
-        return self.gains[node]
+    params: Parameters
+    settings: Settings
+    lowered: Lowered
+    blocks: int
 
 
 def _build(
-    graph: Graph,
-    limits: tuple[float, ...],
-    settings: Settings,
-    security: int,
-    blocks: int,
-    bits: float,
-    cost: float,
-) -> tuple[Plan, Lowered]:
+    graph: Graph, limits: tuple[float, ...], settings: Settings, security: int, blocks: int
+) -> _Built | None:
+    """The same settings with real primes, or None where those need more than was thought."""
     virtual = lower(graph, limits, settings)
-    params = make_parameters(
-        settings.ring,
-        [settings.prime_bits] * virtual.drops,
-        settings.input_bits,
-        base_bits=virtual.base_bits,
-        key_switching=virtual.relinearises,
-        digit_size=_DIGIT_SIZE,
-        security=security,
-    )
-    top = params.depth
+    try:
+        params = make_parameters(
+            settings.ring,
+            [settings.prime_bits] * virtual.drops,
+            settings.prime_bits,  # the scales of steps are their own; the primes are to be of equal size
+            base_bits=virtual.base_bits,
+            key_switching=virtual.switches_keys,
+            digit_size=_DIGIT_SIZE,
+            security=security,
+        )
+    except ValueError:  # too few primes of this size, or more of them than is secure
+        return None
     lowered = lower(graph, limits, settings, dropped_primes(params))
-    steps, registers = placed(graph, lowered, top)
+    if lowered.drops > params.depth or lowered.base_bits > virtual.base_bits + 0.5:
+        return None
+    return _Built(params, settings, lowered, blocks)
+
+
+def _described(
+    built: _Built, graph: Graph, limits: tuple[float, ...], predictor: Predictor, cost: float
+) -> Plan:
+    """The plan, with what is predicted of it."""
+    settings, lowered = built.settings, built.lowered
+    steps, registers = placed(graph, lowered, built.params.depth)
     encrypted = [o.value for o in graph.outputs if isinstance(o.value, Tensor)]
     largest = max(float((limits[v.node] * abs(v.multiplier) + abs(v.offset)).max()) for v in encrypted)
-    plan = Plan(params, settings, steps, registers, blocks, graph.batch, depth(graph), bits, cost, largest)
-    return plan, lowered
+    return Plan(
+        params=built.params,
+        settings=settings,
+        steps=steps,
+        outputs=registers,
+        blocks=built.blocks,
+        batch=graph.batch,
+        depth=depth(graph),
+        predicted_bits=predictor.bits(settings, lowered, -math.inf),
+        predicted_seconds=cost,
+        largest_output=largest,
+        predicted_errors=tuple(map(float, predictor.errors(settings, lowered))),
+        predicted_noise=tuple(map(float, predictor.noise(settings, lowered))),
+        whole_batch=needs_whole_batch(graph),
+    )
 
 
 def dropped_primes(params: Parameters) -> Callable[[int], int]:
-    """The product of the primes that the d-th rescale drops."""
+    """The product of the primes that the d-th rescale drops; a circuit that drops more is found too deep."""
     top = params.depth
 
     def divisor(drop: int) -> int:
+        if drop >= top:
+            return params.moduli[-1]
         above, below = params.level_moduli(top - drop), params.level_moduli(top - drop - 1)
         return math.prod(above) // math.prod(below)
 

@@ -1,7 +1,6 @@
 """`Program`: the client's and the server's half of a compiled function."""
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,25 +9,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax import ckks
-from fhejax.ckks import Ciphertext, EvaluationKeys, Scale, SecretKey
+from fhejax.ckks import EvaluationKeys, Scale, SecretKey
 from fhejax.ckks.types import check_residues, check_same_key, is_concrete
 from fhejax.program.arguments import Encrypted, Plain, check_plain, check_values
+from fhejax.program.blocks import collect, count_samples, decrypt_array, evaluate_blocks, fill_slots
 from fhejax.program.circuit import Circuit, Source, retrace, specialise
-from fhejax.program.client import decrypt_entries, encrypt_entries
-from fhejax.program.encrypted_array import AffineView, EncryptedArray
-from fhejax.program.execute import run
+from fhejax.program.client import encrypt_entries
+from fhejax.program.encrypted_array import EncryptedArray
 from fhejax.program.graph import Tensor
-from fhejax.program.oracles import (
-    entries_of,
-    evaluate,
-    result_of,
-    sample_entries,
-    view_values,
-)
+from fhejax.program.oracles import evaluate, result_of, sample_entries
 from fhejax.program.plan import Plan
 from fhejax.program.report import report
-from fhejax.program.steps import Step
-from fhejax.program.trace import Graph, Output
+from fhejax.program.trace import Graph
 from fhejax.program.verification import Verification, verify
 
 
@@ -56,17 +48,18 @@ class Program:
     def keygen(self) -> tuple[SecretKey, EvaluationKeys]:
         """A new secret key, and what the server needs; randomness from the operating system.
 
-        The evaluation keys hold a relinearisation key only if the program needs one.
+        The evaluation keys hold a relinearisation key and rotation keys only if the program needs them,
+        each cut to the level of its first use.
         """
-        secret_random, evaluation_random = jax.random.split(ckks.random_key())
-        secret = ckks.secret_key(secret_random, self.params)
+        secret_random, *randoms = jax.random.split(ckks.random_key(), 3)
+        secret, plan = ckks.secret_key(secret_random, self.params), self.plan
         keys = ckks.evaluation_keys(
-            evaluation_random,
-            secret,
-            relinearise=self.plan.relinearises,
-            level=self.plan.relinearisation_level,
+            randoms[0], secret, relinearise=plan.relinearises, level=plan.relinearisation_level
         )
-        return secret, keys
+        rotations = ckks.evaluation_keys(
+            randoms[1], secret, rotations=plan.rotations, level=plan.rotation_level
+        )
+        return secret, dataclasses.replace(keys, rotations=rotations.rotations)
 
     def encrypt(self, secret: SecretKey, *values: Any) -> Any:
         """Encrypt the encrypted arguments, in order: one EncryptedArray, or a tuple of them.
@@ -74,7 +67,7 @@ class Program:
         Args:
             secret: from `keygen` of this program.
             *values: arrays of the planned shapes (pytrees, where the function takes those); fewer samples
-                than planned are padded.
+                than planned are padded, and weigh nothing in sums over the batch.
 
         Raises:
             ValueError, TypeError: wrong shape or dtype, NaN, values outside the planned range, more samples
@@ -84,7 +77,7 @@ class Program:
         self._check_parameters(secret, "the secret key")
         flat, nesting = self._flatten(values, described, "encrypt")
         checked = [check_values(a, v) for a, v in zip(described, flat, strict=True)]
-        sample_entries(described, checked)
+        self._check_samples(sample_entries(described, checked))
         arrays = [self._encrypt(secret, a, v) for a, v in zip(described, checked, strict=True)]
         nested = jax.tree.unflatten(nesting, arrays)
         return nested[0] if len(nested) == 1 else nested
@@ -101,18 +94,12 @@ class Program:
         """
         arguments, _ = self._flatten(arguments, self.source.graph.arguments, "call")
         self._check_call(keys, arguments)
-        encrypted = [a for a in arguments if isinstance(a, EncryptedArray)]
         circuit = self._circuit(arguments)
         holders = [a if isinstance(a, EncryptedArray) else None for a in arguments]
-        execute = _run_compiled if len(circuit.steps) <= _LONGEST_COMPILED else _run_block
-        results = [
-            execute(circuit.steps, circuit.leaves, keys, holders, np.int32(block), circuit.registers)
-            for block in range(encrypted[0].data.shape[0])
-        ]
-        samples = min(a.samples for a in encrypted)
-        parts = iter(zip(*results, strict=True))
+        results = iter(evaluate_blocks(self.plan, circuit, keys, holders))
+        samples = count_samples(self.plan, holders)
         outputs = [
-            _collect(next(parts), samples, output)
+            collect(next(results), samples, output)
             if isinstance(output.value, Tensor)
             else jnp.asarray(output.value)
             for output in circuit.outputs
@@ -127,7 +114,7 @@ class Program:
         """
         self._check_parameters(secret, "the secret key")
         return jax.tree.map(
-            lambda r: _decrypt(secret, r) if isinstance(r, EncryptedArray) else np.asarray(r),
+            lambda r: decrypt_array(secret, r) if isinstance(r, EncryptedArray) else np.asarray(r),
             results,
             is_leaf=lambda r: isinstance(r, EncryptedArray),
         )
@@ -190,8 +177,21 @@ class Program:
         """Every argument as [size, sample]; plain ones are empty, for they are in the graph."""
         pairs = list(zip(self.source.graph.arguments, values, strict=True))
         checked = [check_values(a, v) for a, v in pairs if isinstance(a, Encrypted)]
-        entries = iter(sample_entries(self._arguments, checked))
+        known = sample_entries(self._arguments, checked)
+        self._check_samples(known)
+        entries = iter(known)
         return [next(entries) if isinstance(a, Encrypted) else np.zeros((0, 0)) for a, _ in pairs]
+
+    def _check_samples(self, entries: Sequence[np.ndarray]) -> None:
+        """Refuse too few samples where a sum over the batch needs every one."""
+        samples = entries[0].shape[1]
+        if self.plan.whole_batch and samples < self.plan.batch:
+            raise ValueError(
+                f"{samples} samples were given to a program planned for {self.plan.batch} that sums over the "
+                f"batch what is not zero where a sample is missing (such as a bias); give all "
+                f"{self.plan.batch}, or compile with a batch that is no power of two, for which missing "
+                f"samples are masked."
+            )
 
     def _oracle(self, values: tuple, fixed: bool) -> Any:
         values, _ = self._flatten(values, self.source.graph.arguments, "the oracle")
@@ -209,22 +209,15 @@ class Program:
         return retrace(self.source, plain) if plain else self.source.graph
 
     def _encrypt(self, secret: SecretKey, argument: Encrypted, array: np.ndarray) -> EncryptedArray:
-        """Slots without a sample hold a number of the range, so that nothing there overflows."""
-        axis, slots = argument.batch_axis, self.params.slots
+        axis = argument.batch_axis
         samples = self.plan.batch if axis is None else array.shape[axis]
-        entries = entries_of(array, axis, self.plan.batch)
-        filler = float(np.clip(0.0, *argument.range))
-        padded = np.full((len(entries), self.plan.blocks * slots), filler)
-        padded[:, : entries.shape[1]] = entries
+        blocks = fill_slots(self.plan, argument, array)
         scale = Scale.of(2.0**self.plan.settings.input_bits)
-        random = jax.random.split(ckks.random_key(), self.plan.blocks)
-        blocks = []
-        for block in range(self.plan.blocks):
-            part = padded[:, block * slots : (block + 1) * slots]
-            blocks.append(encrypt_entries(random[block], secret, part, scale))
+        randoms = jax.random.split(ckks.random_key(), len(blocks))
+        data = [encrypt_entries(r, secret, block, scale) for r, block in zip(randoms, blocks, strict=True)]
         shape = tuple(s for d, s in enumerate(argument.shape) if d != axis)
-        data = jnp.stack(blocks)
-        data = data.reshape(data.shape[0], *shape, *data.shape[2:])
+        data = jnp.stack(data)
+        data = data.reshape(len(blocks), *shape, *data.shape[2:])
         return EncryptedArray(
             data,
             secret.key_id,
@@ -286,7 +279,8 @@ class Program:
             )
         kept = tuple(s for d, s in enumerate(described.shape) if d != described.batch_axis)
         limbs, degree = len(self.params.level_moduli(argument.level)), self.params.ring.degree
-        expected = (self.plan.blocks, *kept, 2, limbs, degree)
+        blocks = 1 if described.batch_axis is None else self.plan.blocks
+        expected = (blocks, *kept, 2, limbs, degree)
         if argument.view is not None or argument.data.shape != expected:
             raise ValueError(
                 f"an encrypted array holds residues of shape {argument.data.shape}, and the program needs "
@@ -303,57 +297,3 @@ class Program:
         if plain:
             return specialise(self.plan, self.source, plain)
         return Circuit(self.plan.steps, self.leaves, self.plan.outputs, self.source.graph.outputs)
-
-
-def _run_block(
-    steps: tuple[Step, ...],
-    leaves: tuple[jax.Array, ...],
-    keys: EvaluationKeys,
-    arguments: Sequence[EncryptedArray | None],
-    block: Any,
-    registers: tuple[int, ...],
-) -> list[Ciphertext]:
-    """One block of every argument through the steps."""
-    flat = [None if a is None else a.flat(block) for a in arguments]
-    return run(steps, leaves, keys, flat, registers)
-
-
-# One compiled function, with weights and keys as its arguments: for a short program this compiles and
-# runs faster than its kernels one by one (CryptoNets on two cores: 5 s and 1.0 s, not 7 s and 1.6 s), since
-# memory is reused between steps; a long one would take minutes to compile.
-_LONGEST_COMPILED = 64
-_run_compiled = functools.partial(jax.jit, static_argnames=("steps", "registers"))(_run_block)
-
-
-def _collect(blocks: Sequence[Ciphertext], samples: int, output: Output) -> EncryptedArray:
-    """One result's blocks with the view through which they are read."""
-    first, view = blocks[0], output.value
-    described = AffineView(
-        jnp.asarray(view.entries.astype(np.int32)),
-        jnp.asarray(view.multiplier.astype(np.float32)),
-        jnp.asarray(view.offset.astype(np.float32)),
-    )
-    return EncryptedArray(
-        jnp.stack([block.data for block in blocks]),
-        first.key_id,
-        described,
-        first.params,
-        first.level,
-        first.scale,
-        output.shape,
-        view.batch_axis,
-        samples,
-        output.dtype,
-    )
-
-
-def _decrypt(secret: SecretKey, result: EncryptedArray) -> np.ndarray:
-    """A result, or an encrypted argument, in the clear."""
-    check_same_key(secret, result)
-    blocks = [decrypt_entries(secret, result.flat(b)) for b in range(result.data.shape[0])]
-    values = np.concatenate(blocks, 1)[:, : result.samples]
-    shape = tuple(s for d, s in enumerate(result.shape) if d != result.batch_axis)
-    view = result.view or AffineView(np.arange(len(values)).reshape(shape), np.ones(shape), np.zeros(shape))
-    arrays = (np.asarray(a) for a in (view.entries, view.multiplier, view.offset))
-    tensor = Tensor(-1, *arrays, result.batch_axis, result.samples)
-    return view_values(tensor, values).astype(result.dtype)

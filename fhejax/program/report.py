@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fhejax.ckks import security_of
-from fhejax.ckks.keys import digit_ranges
+from fhejax.ckks.keys import key_digits, key_moduli
 from fhejax.ckks.security import maximum_modulus_bits
 
 
@@ -16,12 +16,34 @@ def ciphertext_bytes(plan: Any, level: int, components: int) -> int:
 
 def key_bytes(plan: Any) -> int:
     """Bytes of the evaluation keys on the wire: seeded, so half of each is a seed."""
-    if not plan.relinearises:
-        return 0
-    level = plan.relinearisation_level
-    limbs = len(plan.params.levels[level]) + len(plan.params.special)
-    digits = len(digit_ranges(plan.params, level))
-    return 4 * (digits * limbs * plan.params.ring.degree + 8)
+    counts = (
+        (plan.relinearisation_level, int(plan.relinearises)),
+        (plan.rotation_level, len(plan.rotations)),
+    )
+    return sum(count * _switching_key_bytes(plan.params, level) for level, count in counts)
+
+
+def _switching_key_bytes(params: Any, level: int) -> int:
+    residues = len(key_digits(params, level)) * len(key_moduli(params, level)) * params.ring.degree
+    return 4 * (residues + 8)
+
+
+def _sums(plan: Any) -> list[str]:
+    """How sums over the batch take a batch that is not full."""
+    if not plan.rotations:
+        return []
+    needed = (
+        f"all {plan.batch} samples must be there" if plan.whole_batch else "missing samples weigh nothing"
+    )
+    return [f"sums          over the batch of {plan.batch}, in every slot; {needed}"]
+
+
+def key_names(plan: Any) -> str:
+    """Which keys the server needs."""
+    names = ["relinearisation"] if plan.relinearises else []
+    if plan.rotations:
+        names.append(f"rotations by {', '.join(map(str, plan.rotations))}")
+    return " and ".join(names) or "none"
 
 
 def peak_bytes(plan: Any) -> int:
@@ -47,7 +69,7 @@ def report(plan: Any, arguments: Sequence[Any], graph: Any) -> str:
     uploads = [
         math.prod(a.shape)
         // (1 if a.batch_axis is None else a.shape[a.batch_axis])
-        * plan.blocks
+        * (1 if a.batch_axis is None else plan.blocks)
         * ciphertext_bytes(plan, params.depth, 1)
         for a in arguments
     ]
@@ -60,8 +82,8 @@ def report(plan: Any, arguments: Sequence[Any], graph: Any) -> str:
         f"primes        {len(params.moduli)} of Q, {len(params.special)} of P; {params.depth} levels",
         f"circuit       depth {plan.depth} (products in a row), sample per slot, weights of "
         f"{plan.settings.weight_bits} bits, input scale 2**{plan.settings.input_bits}",
-        f"keys          {'relinearisation' if plan.relinearises else 'none'} to the server, "
-        f"{_amount(key_bytes(plan))} seeded",
+        f"keys          {key_names(plan)} to the server, {_amount(key_bytes(plan))} seeded",
+        *_sums(plan),
         f"upload        {_amount(sum(uploads))} seeded; download {_amount(download)}",
         f"memory        about {_amount(peak_bytes(plan))} for the widest step of a block",
         f"predicted     {plan.predicted_seconds:.2f} s on two cores, {plan.predicted_bits:.1f} bits of "
@@ -70,6 +92,7 @@ def report(plan: Any, arguments: Sequence[Any], graph: Any) -> str:
     ]
     for number, step in enumerate(plan.steps):
         name = step.operation + (" of squares" if step.squared else "")
+        name += f" of {step.count}" if step.count else ""
         reads = ",".join(map(str, step.sources))
         lines.append(
             f"  {number:3} {name:18} <- {reads:8} {step.size:6} x {step.components}  level {step.level}  "

@@ -11,7 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from fhejax.program import contractions, structure
+from fhejax.program import contractions, products, structure
 from fhejax.program.elementwise import add, divide, multiply, power, square, subtract
 from fhejax.program.graph import Builder, Tensor
 from fhejax.program.polynomials import polynomial
@@ -22,9 +22,9 @@ Rule = Callable[[Builder, list[Operand], dict[str, Any]], Tensor]
 
 def _matrix_product(builder: Builder, operands: list[Operand], params: dict[str, Any]) -> Tensor:
     x, y = operands
-    if isinstance(x, Tensor) and isinstance(y, Tensor):
-        raise ValueError("a matrix product of two encrypted arrays; write it as products and sums of entries")
     numbers = params["dimension_numbers"]
+    if isinstance(x, Tensor) and isinstance(y, Tensor):
+        return products.dot_general(builder, x, y, numbers)
     if isinstance(x, Tensor):
         return contractions.dot_general(builder, x, np.asarray(y, np.float64), numbers, True)
     return contractions.dot_general(builder, y, np.asarray(x, np.float64), numbers, False)

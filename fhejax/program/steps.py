@@ -16,17 +16,18 @@ class Step:
     """One operation on a vector of ciphertexts.
 
     Attributes:
-        operation: input, linear, square, multiply, combine, concatenate, gather, shift, relinearise,
-            rescale or drop.
+        operation: input, linear, square, multiply, inner_product, combine, concatenate, gather, shift,
+            mask, slot_sum, relinearise, rescale or drop.
         sources: the registers it reads.
         size: ciphertexts in its result; components: 2 or 3 each.
         level, scale: of its result.
         constants: numbers of the leaves it uses, in the order that the operation documents.
         bound: largest |weight| of a linear step or factor of a combination.
-        weight_scales: of a linear step its weights'; of a combination those of each term.
+        weight_scales: of a linear step its weights'; of a combination those of each term; of a mask its own.
         argument: which argument an input step takes.
         squared: a linear step squares its source first. gathered: it reads entries named by a constant,
             instead of all in order.
+        count: how many consecutive slots a slot sum adds up, by rotations by 1, 2, 4, .., count / 2.
         node: the node of the traced graph whose value the result is, or -1.
         label: the primitive and source line it comes from.
     """
@@ -43,6 +44,7 @@ class Step:
     argument: int = -1
     squared: bool = False
     gathered: bool = False
+    count: int = 0
     node: int = -1
     label: str = ""
 

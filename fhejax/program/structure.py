@@ -237,9 +237,17 @@ def as_batch(shared: Tensor, like: Tensor) -> Tensor:
     Raises:
         ValueError: when it differs along that axis, without lying in the slots.
     """
-    axis = like.batch_axis
-    if shared.batch_axis is not None or axis is None:
+    if shared.batch_axis is not None or like.batch_axis is None:
         return shared
+    return at_batch(shared, like.batch_axis)
+
+
+def at_batch(shared: Tensor, axis: int) -> Tensor:
+    """A value without a batch axis, with `axis` as that in which the samples lie.
+
+    Raises:
+        ValueError: when it differs along that axis, without lying in the slots.
+    """
     for array in (shared.entries, shared.multiplier, shared.offset):
         if not (array == array.take([0], axis)).all():
             raise ValueError(
@@ -266,9 +274,17 @@ def without_batch(values: np.ndarray, like: Tensor) -> np.ndarray:
     Raises:
         ValueError: when it differs between samples.
     """
-    axis = like.batch_axis
-    if axis is None or values.ndim == 0:
+    if like.batch_axis is None or values.ndim == 0:
         return values
+    return constant_along(values, like.batch_axis)
+
+
+def constant_along(values: np.ndarray, axis: int) -> np.ndarray:
+    """A plain array without an axis along which the samples lie, and it must be constant.
+
+    Raises:
+        ValueError: when it differs between samples.
+    """
     first = np.take(values, 0, axis)
     if values.shape[axis] > 1 and not (values == np.expand_dims(first, axis)).all():
         raise ValueError(

@@ -119,7 +119,8 @@ def _enter(builder: Builder, number: int, argument: Encrypted, batch: int) -> Te
     axis = argument.batch_axis
     shape = tuple(s for d, s in enumerate(argument.shape) if d != axis)
     size = int(np.prod(shape, dtype=np.int64))
-    builder.append(Input(number, size, *map(float, argument.range), f"argument {number}"))
+    low, high = map(float, argument.range)
+    builder.append(Input(number, size, low, high, f"argument {number}", axis is None))
     entries = np.arange(size, dtype=np.int64).reshape(shape)
     node = len(builder.nodes) - 1
     return Tensor(node, entries, np.ones(shape), np.zeros(shape), axis, batch)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fhejax.ckks import Ciphertext, EvaluationKeys, SecretKey
+from fhejax.program.blocks import count_samples, live_slots
 from fhejax.program.circuit import Circuit
 from fhejax.program.client import decrypt_entries
 from fhejax.program.encrypted_array import EncryptedArray
@@ -68,12 +69,13 @@ def verify(
     arguments: Sequence[Any],
     entries: list[np.ndarray],
 ) -> Verification:
-    """Run the first block step by step, decrypting every value that a node of the graph stands for."""
+    """Run step by step, decrypting the first block of every value that a node of the graph stands for."""
     clear = evaluate(graph, entries)
     fixed = evaluate(graph, entries, rounding=rounding)
     layers: list[Layer] = []
-    encrypted = [a for a in arguments if isinstance(a, EncryptedArray)]
-    samples = min(plan.params.slots, *(a.samples for a in encrypted))
+    holders = [a if isinstance(a, EncryptedArray) else None for a in arguments]
+    count = count_samples(plan, holders)
+    samples = min(plan.params.slots, count)
 
     def watch(number: int, step: Step, register: Ciphertext) -> None:
         if step.node >= 0:
@@ -81,8 +83,8 @@ def verify(
             rows = (clear[step.node][:, :samples], fixed[step.node][:, :samples])
             layers.append(_layer(step, *rows, found))
 
-    flat = [a.flat(0) if isinstance(a, EncryptedArray) else None for a in arguments]
-    run(circuit.steps, circuit.leaves, keys, flat, circuit.registers, watch)
+    flat = [None if a is None else tuple(map(a.flat, range(a.data.shape[0]))) for a in holders]
+    run(circuit.steps, circuit.leaves, keys, flat, circuit.registers, live_slots(plan, count), watch)
     return Verification(tuple(layers))
 
 

@@ -11,9 +11,10 @@ from jax import lax
 
 import fhejax
 from fhejax import approx
-from fhejax.program.analyse import bounds, check_finite, fold_shifts
+from fhejax.program.analyse import bounds, check_finite
 from fhejax.program.arguments import describe
 from fhejax.program.oracles import evaluate, result_of, sample_entries
+from fhejax.program.simplify import simplify
 from fhejax.program.trace import trace
 
 LOG_DEGREE = 7
@@ -28,7 +29,7 @@ def traced(function, *arguments):
     described = [describe(a) for a in arguments]
     nesting = jax.tree.structure(tuple(range(len(arguments))))
     sizes = [a.shape[a.batch_axis] for a in described if a.batch_axis is not None]
-    graph = fold_shifts(trace(function, described, nesting, max(sizes, default=1), []))
+    graph = simplify(trace(function, described, nesting, max(sizes, default=1), []))
     check_finite(graph)
     return graph
 

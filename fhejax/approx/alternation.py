@@ -1,0 +1,37 @@
+"""Peaks of alternating sign: what Remez exchanges, and what proves a fit."""
+
+import numpy as np
+
+
+def peaks(errors: np.ndarray) -> np.ndarray:
+    """Index of the largest error in each run of one sign; ``errors`` is in the order of the points."""
+    signs = np.where(errors >= 0, 1, -1)
+    starts = np.flatnonzero(np.concatenate([[True], signs[1:] != signs[:-1]]))
+    sizes = np.abs(errors)
+    largest = np.maximum.reduceat(sizes, starts)
+    run = np.cumsum(np.isin(np.arange(len(errors)), starts)) - 1
+    candidates = np.flatnonzero(sizes == largest[run])
+    return candidates[np.unique(run[candidates], return_index=True)[1]]
+
+
+def select(errors: np.ndarray, count: int) -> np.ndarray:
+    """Indices of ``count`` peaks out of more, signs still alternating and the largest still there."""
+    chosen = np.arange(len(errors))
+    while len(chosen) > count:
+        sizes = np.abs(errors[chosen])
+        if len(chosen) == count + 1:
+            chosen = chosen[1:] if sizes[0] < sizes[-1] else chosen[:-1]
+        else:
+            # Two neighbours leave together, as do both ends, which wrap around.
+            drop = int(np.argmin(np.maximum(sizes, np.roll(sizes, -1))))
+            chosen = np.delete(chosen, [drop, (drop + 1) % len(chosen)])
+    return chosen
+
+
+def alternation_ratio(errors: np.ndarray, count: int) -> float:
+    """Largest error over the smallest one in an alternation of ``count`` points; infinite if none."""
+    sizes = np.abs(errors[peaks(errors)])
+    if len(sizes) < count or np.max(sizes) == 0:
+        return np.inf
+    kept = sizes[select(errors[peaks(errors)], count)]
+    return float(np.max(sizes) / np.min(kept)) if np.min(kept) > 0 else np.inf

@@ -1,0 +1,177 @@
+"""The cheapest approximation for an error, or the best one for a depth."""
+
+import contextlib
+import functools
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fhejax.approx.checks import check_count, check_interval, check_intervals, check_positive
+from fhejax.approx.compose import composite
+from fhejax.approx.exponential import exponential
+from fhejax.approx.extension import extend
+from fhejax.approx.functions import Function, name_of, values
+from fhejax.approx.maximum import maximum_of
+from fhejax.approx.minimax import minimax
+from fhejax.approx.reciprocal import reciprocal
+from fhejax.approx.square_root import rsqrt, sqrt
+
+LARGEST_DEPTH = 14
+LARGEST_SINGLE_DEPTH = 7
+KINKED = ("abs", "leaky_relu", "relu")
+JUMPING = ("sign", "step")
+SAME = 1.01
+SAMPLES = 1025
+
+Intervals = tuple[tuple[float, float], ...]
+
+
+class _Candidate(NamedTuple):
+    family: str
+    depth: int
+    build: Callable[[], Any]
+
+
+class _Iterated(NamedTuple):
+    """How to build a family from (interval, degree, count), and its levels for each count and besides."""
+
+    build: Callable[..., Any]
+    levels: int
+    extra: int
+
+
+ITERATED = MappingProxyType(
+    {
+        "exp": _Iterated(exponential, 1, 0),
+        "reciprocal": _Iterated(reciprocal, 1, 1),
+        "rsqrt": _Iterated(rsqrt, 2, 0),
+        "sqrt": _Iterated(sqrt, 2, 1),
+    }
+)
+
+
+def fit(
+    function: str | Function,
+    interval: Any,
+    *,
+    error: float | None = None,
+    depth: int | None = None,
+    max_depth: int = LARGEST_DEPTH,
+) -> Any:
+    """Choose family, degrees and depth of an approximation by what it costs.
+
+    With ``error``: the least depth at which some family is within that maximum error, and at this depth
+    the fewest products of ciphertexts. With ``depth``: the smallest error within that many levels.
+    Degrees fill the depth that they pay for, 2^L - 1 and never less; the map of the interval to [-1, 1]
+    is not counted. The families are ``minimax`` up to degree 127 for every function, folded intervals
+    (``extend``) where these reach further, compositions for kinks and jumps at 0 given by name,
+    squarings for "exp", iterations for "reciprocal", "rsqrt" and "sqrt", and ``maximum`` for "max", for
+    which the interval is that of each argument. The result's certificate says what was reached. Errors:
+    ValueError unless exactly one of the two is given; if no depth up to ``max_depth`` reaches the error,
+    with the best that was found; as ``minimax`` otherwise.
+    """
+    if (error is None) == (depth is None):
+        raise ValueError(
+            "A fit is for an error or for a depth, but "
+            f"{'both were' if error is not None else 'neither was'} given; pass error=1e-3 or depth=5."
+        )
+    if function == "max":
+        start, stop = check_interval(interval)
+        wanted = None if error is None else 2 * check_positive(error, "error")
+        return maximum_of(
+            fit("abs", (start - stop, stop - start), error=wanted, depth=depth, max_depth=max_depth)
+        )
+    intervals = check_intervals(interval)
+    # Once, so that a function that is not finite is refused before families are tried.
+    values(function, np.concatenate([np.linspace(*piece, SAMPLES) for piece in intervals]))
+    candidates = sorted(_candidates(function, intervals), key=lambda candidate: candidate.depth)
+    if error is None:
+        return _best_of(candidates, check_count(depth, "depth"))
+    return _cheapest(function, interval, candidates, check_positive(error, "error"), max_depth)
+
+
+def _cheapest(
+    function: Any, interval: Any, candidates: list[_Candidate], error: float, max_depth: int
+) -> Any:
+    limit = check_count(max_depth, "largest depth")
+    best = None
+    affordable = (candidate for candidate in candidates if candidate.depth <= limit)
+    for _, group in itertools.groupby(affordable, key=lambda candidate: candidate.depth):
+        trials = _built(group)
+        enough = [trial for trial in trials if trial.certificate.error <= error]
+        if enough:
+            return min(enough, key=lambda trial: trial.multiplications)
+        best = min([best, *trials] if best else trials, key=_error_of, default=None)
+    raise ValueError(
+        f"No approximation of {name_of(function)} on {interval} is within {error:.3g} at a depth of up to "
+        f"{limit}: the best error found is {_error_of(best):.3g}, at depth {best.depth}. Allow a larger "
+        "error or depth, or narrow the interval."
+    )
+
+
+def _best_of(candidates: list[_Candidate], depth: int) -> Any:
+    """The smallest error, where every family is tried at the largest depth that is affordable."""
+    affordable = [candidate for candidate in candidates if candidate.depth <= depth]
+    deepest = {candidate.family: candidate.depth for candidate in affordable}
+    trials = _built(c for c in affordable if c.depth == deepest[c.family])
+    alike = [trial for trial in trials if _error_of(trial) <= SAME * min(map(_error_of, trials))]
+    return min(alike, key=lambda trial: (trial.depth, trial.multiplications))
+
+
+def _error_of(approximation: Any) -> float:
+    return approximation.certificate.error
+
+
+def _built(candidates: Iterable[_Candidate]) -> list[Any]:
+    trials = []
+    for candidate in candidates:
+        # A seed that does not converge or a kink elsewhere rules out a family, not the fit.
+        with contextlib.suppress(ValueError):
+            trials.append(candidate.build())
+    return trials
+
+
+def _candidates(function: str | Function, intervals: Intervals) -> Iterator[_Candidate]:
+    for depth in range(LARGEST_SINGLE_DEPTH + 1):
+        yield _candidate("minimax", depth, minimax, function, 2**depth - 1, intervals)
+    if function in JUMPING:
+        yield from _compositions(function, intervals, 0)
+    elif function in KINKED:
+        yield from _compositions(function, intervals, 1)
+    elif function in ITERATED and len(intervals) == 1:
+        yield from _iterated(function, intervals[0])
+    elif len(intervals) == 1:
+        yield from _folded(function, intervals[0])
+
+
+def _candidate(family: str, depth: int, build: Callable[..., Any], *arguments: Any) -> _Candidate:
+    return _Candidate(family, depth, functools.partial(build, *arguments))
+
+
+def _compositions(function: str, intervals: Intervals, extra: int) -> Iterator[_Candidate]:
+    """Stages of two to four degrees 7, 15 or 31, in ascending order and as equal as they can be."""
+    for count in (2, 3, 4):
+        for depths in itertools.combinations_with_replacement((3, 4, 5), count):
+            total = sum(depths) + extra
+            if depths[-1] - depths[0] <= 1 and total <= LARGEST_DEPTH:
+                degrees = tuple(2**depth - 1 for depth in depths)
+                yield _candidate("composite", total, composite, function, degrees, intervals)
+
+
+def _folded(function: str | Function, interval: tuple[float, float]) -> Iterator[_Candidate]:
+    for stages, depth, gated in itertools.product((1, 2, 3, 4), (4, 5), (False, True)):
+        total = 2 * stages + depth + int(gated)
+        if LARGEST_SINGLE_DEPTH < total <= LARGEST_DEPTH:
+            build = functools.partial(extend, stages=stages, gated=gated)
+            yield _candidate("extend", total, build, function, 2**depth - 1, interval)
+
+
+def _iterated(function: str | Function, interval: tuple[float, float]) -> Iterator[_Candidate]:
+    family = ITERATED[function]
+    for depth, count in itertools.product((1, 2, 3, 4), range(1, 9)):
+        total = depth + family.levels * count + family.extra
+        if total <= LARGEST_DEPTH:
+            yield _candidate(function, total, family.build, interval, 2**depth - 1, count)

@@ -1,0 +1,176 @@
+"""Remez's exchange algorithm on the host: best approximation in the maximum norm."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.polynomial.chebyshev import chebvander
+
+from fhejax.approx.alternation import peaks, select
+from fhejax.approx.target import Target
+
+GRID_DENSITY = 24
+SMALLEST_GRID = 512
+EXCHANGES = 80
+CONVERGED = 1e-11
+ZOOM = np.linspace(0.0, 1.0, 9)
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Coefficients (degree + 1,), the error, max|e| / min|e| over the alternation, and its points."""
+
+    coefficients: np.ndarray
+    error: float
+    ratio: float
+    reference: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Grid:
+    points: np.ndarray
+    basis: np.ndarray
+    residual: np.ndarray
+    weight: np.ndarray
+
+
+def remez(target: Target) -> Solution:
+    """The best weighted approximation of a target, by the exchange of all extrema at once.
+
+    E. Remez, 1934; Cheney, Introduction to Approximation Theory, 1966, chapter 3. On a reference of
+    one point more than there are coefficients plus the error, the levelled error grows with each
+    exchange, because the point of largest error is always taken in and signs always alternate.
+    It stops when the largest error is within 1e-11 of the levelled one, or rounding errors stop it;
+    the best iterate is returned. Its ratio is its proof: no polynomial of the degree has an error
+    below error / ratio (de la Vallee-Poussin).
+    """
+    grid = _grid(target)
+    reference = _start(target, grid)
+    best = None
+    stalled = 0
+    for _ in range(EXCHANGES):
+        coefficients, level = _levelled(target, reference)
+        points, errors = _alternation(target, grid, coefficients, reference, abs(level))
+        chosen = select(errors, len(reference))
+        largest, smallest = float(np.max(np.abs(errors))), float(np.min(np.abs(errors[chosen])))
+        ratio = largest / smallest if smallest > 0 and len(chosen) == len(reference) else np.inf
+        stalled = 0 if best is None or largest < best.error * (1 - 1e-13) else stalled + 1
+        if best is None or largest < best.error:
+            best = Solution(coefficients, largest, ratio, points[chosen])
+        if ratio <= 1 + CONVERGED or stalled > 4 or len(chosen) < len(reference):
+            break
+        reference = points[chosen]
+    return _complete(target, best)
+
+
+def _complete(target: Target, solution: Solution) -> Solution:
+    """Put back what the target left out; errors below its resolution count as that."""
+    coefficients = target.base.copy()
+    coefficients[target.orders] += solution.coefficients
+    ratio = 1.0 if solution.error <= target.resolution else solution.ratio
+    return Solution(coefficients, max(solution.error, target.resolution), ratio, solution.reference)
+
+
+def _basis(target: Target, points: np.ndarray) -> np.ndarray:
+    return chebvander(points, int(target.orders[-1]))[:, target.orders]
+
+
+def _grid(target: Target) -> _Grid:
+    count = max(SMALLEST_GRID, GRID_DENSITY * (len(target.orders) + 1))
+    angles = np.linspace(np.pi, 0, count + 1)
+    unit = np.cos(angles)
+    points = []
+    for index, (start, stop) in enumerate(target.pieces):
+        # In a half range the full range's density at 0 is that of its middle, not of an end.
+        local = np.sin(angles[::-1] / 2) if start == 0.0 and index == 0 else (unit + 1) / 2
+        spread = np.clip(start + (stop - start) * local, start, stop)
+        # Odd functions vanish at 0, which is no point of an alternation.
+        spread = spread[spread > 0] if target.orders[0] == 1 else spread
+        points.append(spread)
+    joined = np.concatenate(points)
+    weight = target.weight(joined)
+    # Without weight there is no error; the rest has to carry the alternation.
+    joined, weight = joined[weight > 0], weight[weight > 0]
+    if len(joined) <= len(target.orders):
+        raise ValueError(
+            "The weight is positive at too few points of the interval to determine a polynomial of "
+            f"degree {int(target.orders[-1])}; give a weight that is positive on most of it."
+        )
+    return _Grid(joined, _basis(target, joined), target.residual(joined), weight)
+
+
+def _start(target: Target, grid: _Grid) -> np.ndarray:
+    """Leja points of the grid: each maximises the product of its distances to those before it."""
+    folded = len(target.orders) > 1 and target.orders[1] - target.orders[0] == 2
+    coordinate = grid.points**2 if folded else grid.points
+    first = int(np.argmax(np.abs(coordinate)))
+    chosen = [first]
+    logarithms = np.zeros(len(coordinate))
+    with np.errstate(divide="ignore"):
+        for _ in range(len(target.orders)):
+            logarithms += np.log(np.abs(coordinate - coordinate[chosen[-1]]))
+            chosen.append(int(np.argmax(logarithms)))
+    return np.sort(grid.points[chosen])
+
+
+def _levelled(target: Target, reference: np.ndarray) -> tuple[np.ndarray, float]:
+    """Solve p(t_k) + (-1)^k E / w(t_k) = f(t_k) for the coefficients and the error E."""
+    signs = (-1.0) ** np.arange(len(reference))
+    matrix = np.column_stack([_basis(target, reference), signs / target.weight(reference)])
+    solution = np.linalg.solve(matrix, target.residual(reference))
+    return solution[:-1], float(solution[-1])
+
+
+def _errors(target: Target, coefficients: np.ndarray, points: np.ndarray) -> np.ndarray:
+    return target.weight(points) * (target.residual(points) - _basis(target, points) @ coefficients)
+
+
+def _alternation(
+    target: Target, grid: _Grid, coefficients: np.ndarray, reference: np.ndarray, level: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The point of largest error in each run of one sign, and the error there."""
+    points = np.concatenate([grid.points, reference])
+    on_grid = grid.weight * (grid.residual - grid.basis @ coefficients)
+    errors = np.concatenate([on_grid, _errors(target, coefficients, reference)])
+    order = np.argsort(points, kind="stable")
+    points, errors = points[order], errors[order]
+    tops = peaks(errors)
+    if np.max(np.abs(errors)) > 2 * level:
+        return points[tops], errors[tops]
+    return _zoom(target, coefficients, points[tops], errors[tops], *_brackets(target, grid, points[tops]))
+
+
+def _brackets(target: Target, grid: _Grid, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The grid points next to each point on either side, or the end of its piece."""
+    starts, stops = np.array(target.pieces).T
+    piece = np.searchsorted(starts, points, side="right") - 1
+    before = np.searchsorted(grid.points, points, side="left") - 1
+    after = np.searchsorted(grid.points, points, side="right")
+    low = np.where(before >= 0, np.maximum(grid.points[np.maximum(before, 0)], starts[piece]), starts[piece])
+    high = np.minimum(grid.points[np.minimum(after, len(grid.points) - 1)], stops[piece])
+    return np.minimum(low, points), np.maximum(high, points)
+
+
+def _zoom(
+    target: Target,
+    coefficients: np.ndarray,
+    points: np.ndarray,
+    errors: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Refine each peak between its neighbours, to an eighth of the bracket in each round."""
+    signs = np.where(errors >= 0, 1.0, -1.0)
+    sizes, rows = np.abs(errors), np.arange(len(points))
+    for rounds in range(14):
+        trial = low[:, None] + (high - low)[:, None] * ZOOM
+        found = signs[:, None] * _errors(target, coefficients, trial.ravel()).reshape(trial.shape)
+        peak = np.argmax(found, axis=1)
+        better = found[rows, peak] > sizes
+        gain = np.max(np.where(better, found[rows, peak] - sizes, 0.0))
+        points = np.where(better, trial[rows, peak], points)
+        sizes = np.where(better, found[rows, peak], sizes)
+        step = (high - low) / (len(ZOOM) - 1)
+        low, high = np.maximum(low, points - step), np.minimum(high, points + step)
+        if rounds >= 5 and gain <= 1e-13 * np.max(sizes):
+            break
+    return points, signs * sizes

@@ -1,0 +1,257 @@
+"""What lowering works with: registers, steps, and the state in which one graph becomes steps."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from fhejax.ckks import Scale
+from fhejax.ckks.noise import (
+    division_variance,
+    key_switch_variance,
+    rescale_deviation,
+    slot_deviation,
+)
+from fhejax.program.analyse import consumers
+from fhejax.program.arguments import Plain
+from fhejax.program.graph import Node
+from fhejax.program.steps import Step
+from fhejax.program.trace import Graph
+from fhejax.ring import Ring
+
+SPECIAL_BITS = 30  # of the one special prime; digits are single primes
+_SLACK_BITS = 0.05  # primes differ from their nominal size by less
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What the planner chooses.
+
+    input_bits: log2 of the scale of fresh ciphertexts. weight_bits: bits of the largest weight of a layer.
+    working_bits: least log2 scale after a rescale. prime_bits: log2 of each prime that a rescale drops.
+    """
+
+    ring: Ring
+    input_bits: int
+    weight_bits: int
+    working_bits: int
+    prime_bits: int
+
+
+@dataclasses.dataclass(frozen=True)
+class RoughScale:
+    """A scale while settings are searched for: its logarithm is all that matters, and is 20 times faster."""
+
+    bits: float
+
+    def __mul__(self, other: "RoughScale | float") -> "RoughScale":
+        return RoughScale(self.bits + _bits_of(other))
+
+    def __truediv__(self, other: "RoughScale | float") -> "RoughScale":
+        return RoughScale(self.bits - _bits_of(other))
+
+    def __float__(self) -> float:
+        return 2.0**self.bits
+
+
+def _bits_of(scale: RoughScale | float) -> float:
+    return scale.bits if isinstance(scale, RoughScale) else math.log2(scale)
+
+
+@dataclasses.dataclass(frozen=True)
+class Register:
+    """A value while lowering: how many primes were dropped, its scale, components and ciphertexts."""
+
+    step: int
+    drops: int
+    scale: Scale | RoughScale
+    components: int
+    size: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Lowered:
+    """Steps (levels still counted as primes dropped, negated), constants and what they need.
+
+    drops: primes dropped on the longest path. base_bits: log2 of the modulus that must remain. noise: per
+    node, the deviation of what encryption adds to its values. registers: node -> register. rounding: per
+    node (and term), the integers that stand for weights w are the nearest to w times this.
+    """
+
+    steps: tuple[Step, ...]
+    constants: tuple[np.ndarray | tuple[np.ndarray, Scale], ...]
+    drops: int
+    base_bits: float
+    noise: dict[int, float]
+    registers: dict[int, Register]
+    factors: dict[int, tuple[float, ...]]
+    rounding: dict[int, tuple[float, ...]]
+
+    @property
+    def switches_keys(self) -> bool:
+        """Whether any evaluation key is needed."""
+        return any(step.operation in ("relinearise", "slot_sum") for step in self.steps)
+
+
+def base_limbs(base_bits: float) -> int:
+    """Primes of the modulus that is never dropped."""
+    return max(1, math.ceil((base_bits - 0.02) / 30))
+
+
+def _typical_prime(bits: float, drop: int) -> float:
+    """A number of about the size of the d-th prime to be dropped; like primes, no two are equal."""
+    return 2.0 ** (bits + 0.1 * _SLACK_BITS * math.sin(drop + 1))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Switch:
+    """Key switches whose noise, `gain` times one's own, is added to a node at a scale."""
+
+    node: int
+    drops: int
+    scale: Scale | RoughScale
+    gain: float
+
+
+class Lowering:
+    """Mutable only while one graph is lowered."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        bounds: tuple[float, ...],
+        settings: Settings,
+        divisor: Callable | None,
+        factors: Mapping[int, tuple[float, ...]] | None,
+    ) -> None:
+        self.graph, self.bounds, self.settings = graph, bounds, settings
+        self.exact = divisor is not None
+        self.divisor = divisor or (lambda drop: _typical_prime(settings.prime_bits, drop))
+        self.readers = consumers(graph)
+        self.weights_may_change = any(isinstance(a, Plain) for a in graph.arguments)
+        self.given = factors or {}
+        self.steps: list[Step] = []
+        self.constants: list = []
+        self.registers: dict[int, Register] = {}
+        self.noise: dict[int, float] = {}
+        self.factors: dict[int, tuple[float, ...]] = {}
+        self.rounding: dict[int, tuple[float, ...]] = {}
+        self._switches: list[_Switch] = []
+        self._needs: list[tuple[int, float]] = []
+
+    def result(self) -> Lowered:
+        """All that was emitted, and what it needs."""
+        drops = max(r.drops for r in self.registers.values())
+        prime = self.settings.prime_bits
+        base = max(bits - prime * (drops - at) for at, bits in self._needs)
+        for switch in self._switches:
+            deviation = self._switch_deviation(base, drops - switch.drops) / float(switch.scale)
+            self.add_noise(switch.node, switch.gain * deviation)
+        return Lowered(
+            tuple(self.steps),
+            tuple(self.constants),
+            drops,
+            base,
+            self.noise,
+            self.registers,
+            self.factors,
+            self.rounding,
+        )
+
+    def _switch_deviation(self, base_bits: float, dropped: int) -> float:
+        """Of a key switch under the base primes and `dropped` others, in a slot times the scale."""
+        if not math.isfinite(base_bits):
+            return math.inf
+        limbs = base_limbs(base_bits)
+        sizes = [base_bits / limbs] * limbs + [self.settings.prime_bits] * dropped
+        ratios = [2.0 ** (bits - SPECIAL_BITS) for bits in sizes]
+        ring = self.settings.ring
+        return slot_deviation(ring, key_switch_variance(ring, ratios, 1) + division_variance(ring))
+
+    def scale(self, value: float) -> Scale | RoughScale:
+        """A number as a scale."""
+        return Scale.of(value) if self.exact else RoughScale(math.log2(value))
+
+    def emit(self, operation: str, register_fields: tuple, **fields: Any) -> Register:
+        """A step whose result has these (drops, scale, components, size)."""
+        drops, scale, components, size = register_fields
+        sources = fields.pop("sources", ())
+        self.steps.append(Step(operation, sources, size, components, -drops, scale, **fields))
+        return Register(len(self.steps) - 1, drops, scale, components, size)
+
+    def constant(self, make: Callable[[], object]) -> tuple[int, ...]:
+        """A leaf of the program, made only once the primes are known."""
+        if not self.exact:
+            return ()
+        self.constants.append(make())
+        return (len(self.constants) - 1,)
+
+    def need(self, number: int, register: Register) -> None:
+        """The modulus that a value needs: its scale, its bound, a sign and a margin for noise."""
+        bound = math.log2(max(self.bounds[number], 2.0**-10)) + 1
+        self._needs.append((register.drops, register.scale.bits + bound + 0.25))
+
+    def add_noise(self, number: int, deviation: float) -> None:
+        """Noise of its own that a node gains."""
+        self.noise[number] = math.hypot(self.noise.get(number, 0.0), deviation)
+
+    def add_switch(self, number: int, register: Register, gain: float = 1.0) -> None:
+        """The noise of a key switch of `register`, added to the values of a node."""
+        self._switches.append(_Switch(number, register.drops, register.scale, gain))
+
+    def shift(self, register: Register, shift: np.ndarray | None, label: str) -> Register:
+        """Plain numbers added."""
+        if shift is None:
+            return register
+        constants = self.constant(lambda: (shift, register.scale, register.drops))
+        fields = (register.drops, register.scale, register.components, register.size)
+        return self.emit("shift", fields, sources=(register.step,), constants=constants, label=label)
+
+    def drop(self, register: Register, drops: int) -> Register:
+        """Fewer primes, the same scale: exact and free."""
+        if register.drops == drops:
+            return register
+        fields = (drops, register.scale, register.components, register.size)
+        return self.emit("drop", fields, sources=(register.step,))
+
+    def raise_scale(self, register: Register, bits: float) -> Register:
+        """A larger scale by a product with a power of two: exact."""
+        missing = math.ceil(bits - register.scale.bits)
+        if missing <= 0:
+            return register
+        factor = self.scale(2.0**missing)
+        constants = self.constant(lambda: (np.ones(register.size), factor, register.drops))
+        fields = (register.drops, register.scale * factor, register.components, register.size)
+        return self.emit(
+            "combine", fields, sources=(register.step,), constants=constants, weight_scales=(factor,)
+        )
+
+    def reduce(self, number: int, register: Register, floor: float | None = None) -> Register:
+        """Relinearise, and drop every prime that the scale can spare, in one division.
+
+        floor: least log2 scale to be left, by default the working scale.
+        """
+        floor = self.settings.working_bits if floor is None else floor
+        spare = register.scale.bits - floor + _SLACK_BITS
+        count = max(0, math.floor(spare / self.settings.prime_bits))
+        if count == 0 and register.components == 2:
+            return register
+        scale = register.scale
+        for drop in range(register.drops, register.drops + count):
+            scale = scale / self.divisor(drop)
+        if count:
+            self.add_noise(number, rescale_deviation(self.settings.ring) / float(scale))
+        operation = "relinearise" if register.components == 3 else "rescale"
+        if operation == "relinearise":
+            self.add_switch(number, register)
+        step = self.steps[register.step]
+        if step.node == number:
+            self.steps[register.step] = dataclasses.replace(step, node=-1)
+        fields = (register.drops + count, scale, 2, register.size)
+        return self.emit(operation, fields, sources=(register.step,), node=number, label=step.label)
+
+    def nodes_after(self, number: int) -> list[Node]:
+        """The nodes that read a node."""
+        return [self.graph.nodes[r] for r in self.readers[number] if r >= 0]
