@@ -10,7 +10,7 @@ import jax
 @functools.partial(
     jax.tree_util.register_dataclass,
     data_fields=["error", "ratio", "growth"],
-    meta_fields=["degree", "depth"],
+    meta_fields=["degree", "depth", "intervals"],
 )
 @dataclass(frozen=True)
 class Certificate:
@@ -22,8 +22,9 @@ class Certificate:
     below error / ratio (de la Vallee-Poussin, 1919), so that 1 means best; infinite where the error
     does not alternate often enough, and for composites. ``growth``: largest magnitude between and
     beyond the intervals, up to 1.05 times their hull, over that on them; 1 where the polynomial does
-    not grow. ``degree`` and ``depth`` are those of the evaluation. Coefficients are taken as exact:
-    evaluating in floating point adds its own rounding errors.
+    not grow. ``degree`` and ``depth`` are those of the evaluation, ``intervals`` where all of this holds
+    (None where their ends are traced). Coefficients are taken as exact: evaluating in floating point
+    adds its own rounding errors.
     """
 
     error: Any
@@ -31,3 +32,4 @@ class Certificate:
     growth: Any
     degree: int
     depth: int
+    intervals: tuple[tuple[float, float], ...] | None = None

@@ -146,10 +146,10 @@ def _absolute(degrees: tuple[int, ...], gap: float, margin: float) -> _Absolute:
     basis = chebvander(inner / reach, degrees[-1])
     weight = np.where(points <= 1, 1.0, BEYOND_WEIGHT)
     rows = weight[:, None] * np.concatenate([points[:, None] * basis[:, 1::2], basis[:, :-1:2]], axis=1)
-    solution, error, _ = minimax_on_grid(rows, weight * points)
+    optimum = minimax_on_grid(rows, weight * points)
     slope, offset = np.zeros(degrees[-1] + 1), np.zeros(degrees[-1])
-    slope[1::2], offset[::2] = np.split(solution, 2)
-    return _Absolute(stages, slope, offset, (-reach, reach), error)
+    slope[1::2], offset[::2] = np.split(optimum.solution, 2)
+    return _Absolute(stages, slope, offset, (-reach, reach), optimum.error)
 
 
 def _points(degree: int, gap: float, margin: float) -> np.ndarray:

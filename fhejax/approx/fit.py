@@ -81,8 +81,12 @@ def fit(
     if function == "max":
         start, stop = check_interval(interval)
         wanted = None if error is None else 2 * check_positive(error, "error")
-        return maximum_of(
-            fit("abs", (start - stop, stop - start), error=wanted, depth=depth, max_depth=max_depth)
+        differences = (start - stop, stop - start)
+        absolute = fit("abs", differences, error=wanted, depth=depth, max_depth=max_depth)
+        return maximum_of(absolute, (start, stop))
+    if function == "softmax":
+        raise ValueError(
+            "A softmax is fitted for a number of entries; call approx.softmax(interval, size, error=...)."
         )
     intervals = check_intervals(interval)
     # Once, so that a function that is not finite is refused before families are tried.

@@ -1,5 +1,6 @@
 """Fits of what JAX traces: from the public arguments to ``traced`` and back to polynomials."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ def is_needed(function: Any, interval: Any, parameters: Sequence[Any], weight: A
     """Whether the ends, a parameter, or a value that one of the functions closes over is traced."""
     if any(is_traced(leaf) for leaf in jax.tree.leaves((interval, tuple(parameters)))):
         return True
-    return any(f is not None and _closes_over_traced(resolve(f), parameters) for f in (function, weight))
+    return any(callable(f) and _closes_over_traced(f, parameters) for f in (function, weight))
 
 
 def fit(
@@ -39,7 +40,8 @@ def fit(
     problem = Problem(functions[0], degree, functions[1], slope_weight)
     optimum = solve(problem, ends, (tuple(parameters), closed))
     hull = UNIT if static is None else (static[0][0], static[-1][1])
-    polynomial = Polynomial(optimum.coefficients, hull, _certificate(optimum, degree))
+    certificate = dataclasses.replace(_certificate(optimum, degree), intervals=static)
+    polynomial = Polynomial(optimum.coefficients, hull, certificate)
     if static is not None:
         return polynomial
     first, last = (jnp.asarray(end, optimum.error.dtype) for end in (ends[0][0], ends[-1][1]))

@@ -13,11 +13,12 @@ REFINED = 2e-3
 
 
 class LinearOptimum(NamedTuple):
-    """The solution, its largest error, and the level below which no solution has it."""
+    """The solution, its largest error, the level below which no solution has it, and the rows in proof."""
 
     solution: np.ndarray
     error: float
     level: float
+    rows: np.ndarray
 
 
 def linear_minimax(matrix: np.ndarray, right: np.ndarray) -> LinearOptimum:
@@ -54,7 +55,7 @@ def linear_minimax(matrix: np.ndarray, right: np.ndarray) -> LinearOptimum:
         sign = 1.0 if errors[worst] > 0 else -1.0
         leaving = _leaving(inverse, np.append(sign * scaled[worst], 1.0))
         rows[leaving], signs[leaving] = worst, sign
-    return LinearOptimum(best / np.where(scale > 0, scale, 1.0), float(smallest), level)
+    return LinearOptimum(best / np.where(scale > 0, scale, 1.0), float(smallest), level, rows)
 
 
 def minimax_on_grid(rows: np.ndarray, right: np.ndarray) -> LinearOptimum:
@@ -72,7 +73,7 @@ def minimax_on_grid(rows: np.ndarray, right: np.ndarray) -> LinearOptimum:
         if not larger.size:
             break
         active = np.union1d(active, larger)
-    return LinearOptimum(optimum.solution, float(np.max(np.abs(errors))), optimum.level)
+    return optimum._replace(error=float(np.max(np.abs(errors))), rows=active[optimum.rows])
 
 
 def _leaving(inverse: np.ndarray, entering: np.ndarray) -> int:

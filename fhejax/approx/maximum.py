@@ -57,10 +57,12 @@ def maximum(degrees: Sequence[int], interval: tuple[float, float], *, margin: fl
     that. Errors: as ``composite``.
     """
     start, stop = check_interval(interval)
-    return maximum_of(composite("abs", degrees, (start - stop, stop - start), margin=margin))
+    absolute = composite("abs", degrees, (start - stop, stop - start), margin=margin)
+    return maximum_of(absolute, (start, stop))
 
 
-def maximum_of(absolute: Any) -> Maximum:
-    """The maximum by a certified approximation of the absolute value of differences."""
-    certificate = dataclasses.replace(absolute.certificate, error=absolute.certificate.error / 2)
+def maximum_of(absolute: Any, interval: tuple[float, float]) -> Maximum:
+    """The maximum on an interval by a certified approximation of the absolute value of differences."""
+    measured = absolute.certificate
+    certificate = dataclasses.replace(measured, error=measured.error / 2, intervals=(interval,))
     return Maximum(absolute, certificate)

@@ -71,6 +71,7 @@ def certified(approximation: Any, function: str | Function, intervals: Intervals
         growth=growth(approximation, intervals),
         degree=approximation.degree,
         depth=approximation.depth,
+        intervals=intervals,
     )
     return dataclasses.replace(approximation, certificate=certificate)
 

@@ -46,5 +46,6 @@ def minimax(
     solution = remez(target(function, degree, intervals, weight))
     polynomial = Polynomial(solution.coefficients, (intervals[0][0], intervals[-1][1]))
     spread = growth(polynomial, intervals)
-    certificate = Certificate(solution.error, solution.ratio, spread, degree, depth_of_degree(degree))
+    depth = depth_of_degree(degree)
+    certificate = Certificate(solution.error, solution.ratio, spread, degree, depth, intervals)
     return Polynomial(np.asarray(solution.coefficients), polynomial.interval, certificate)

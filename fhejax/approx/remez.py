@@ -6,12 +6,15 @@ import numpy as np
 from numpy.polynomial.chebyshev import chebvander
 
 from fhejax.approx.alternation import peaks, select
+from fhejax.approx.linear import linear_minimax
 from fhejax.approx.target import Target
 
 GRID_DENSITY = 24
 SMALLEST_GRID = 512
 EXCHANGES = 80
 CONVERGED = 1e-11
+STALLED = 4
+ASTRAY = 1 + 1e-7
 ZOOM = np.linspace(0.0, 1.0, 9)
 
 
@@ -40,26 +43,37 @@ def remez(target: Target) -> Solution:
     one point more than there are coefficients plus the error, the levelled error grows with each
     exchange, because the point of largest error is always taken in and signs always alternate.
     It stops when the largest error is within 1e-11 of the levelled one, or rounding errors stop it;
-    the best iterate is returned. Its ratio is its proof: no polynomial of the degree has an error
-    below error / ratio (de la Vallee-Poussin).
+    the best iterate is returned. Where the function oscillates more often than the reference, this can
+    go astray; then the exchange of single points on the grid finds the reference to start from. The
+    ratio of the result is its proof: no polynomial of the degree has an error below error / ratio (de
+    la Vallee-Poussin).
     """
     grid = _grid(target)
-    reference = _start(target, grid)
-    best = None
-    stalled = 0
+    solution = _exchanged(target, grid, _start(target, grid))
+    if solution.ratio > ASTRAY and solution.error > target.resolution:
+        rows = grid.weight[:, None] * grid.basis
+        reference = grid.points[np.sort(linear_minimax(rows, grid.weight * grid.residual).rows)]
+        again = _exchanged(target, grid, reference)
+        solution = min(solution, again, key=lambda trial: trial.error)
+    return _complete(target, solution)
+
+
+def _exchanged(target: Target, grid: _Grid, reference: np.ndarray) -> Solution:
+    best, highest, stalled = None, 0.0, 0
     for _ in range(EXCHANGES):
         coefficients, level = _levelled(target, reference)
         points, errors = _alternation(target, grid, coefficients, reference, abs(level))
         chosen = select(errors, len(reference))
         largest, smallest = float(np.max(np.abs(errors))), float(np.min(np.abs(errors[chosen])))
         ratio = largest / smallest if smallest > 0 and len(chosen) == len(reference) else np.inf
-        stalled = 0 if best is None or largest < best.error * (1 - 1e-13) else stalled + 1
+        better = best is None or largest < best.error * (1 - 1e-13) or abs(level) > highest * (1 + 1e-13)
+        highest, stalled = max(highest, abs(level)), 0 if better else stalled + 1
         if best is None or largest < best.error:
             best = Solution(coefficients, largest, ratio, points[chosen])
-        if ratio <= 1 + CONVERGED or stalled > 4 or len(chosen) < len(reference):
+        if ratio <= 1 + CONVERGED or stalled > STALLED or len(chosen) < len(reference):
             break
         reference = points[chosen]
-    return _complete(target, best)
+    return best
 
 
 def _complete(target: Target, solution: Solution) -> Solution:

@@ -83,7 +83,7 @@ def softmax(interval: tuple[float, float], size: int, *, error: float = 1e-3) ->
     bound = (1 + allowed) * ((1 + relative) / (1 - relative)) ** 2**squarings - 1
     fitted = Softmax(exponential, first, normaliser, squarings, size)
     degree = exponential.degree * (first.degree + 1) * (2 * normaliser.degree + 2) ** squarings
-    certificate = Certificate(bound, math.inf, math.inf, degree, fitted.depth)
+    certificate = Certificate(bound, math.inf, math.inf, degree, fitted.depth, ((start, stop),))
     return Softmax(exponential, first, normaliser, squarings, size, certificate)
 
 
