@@ -14,7 +14,8 @@ SMALLEST_GRID = 512
 EXCHANGES = 80
 CONVERGED = 1e-11
 STALLED = 4
-ASTRAY = 1 + 1e-7
+ASTRAY = 1 + 5e-7
+ROUNDS = 12
 ZOOM = np.linspace(0.0, 1.0, 9)
 
 
@@ -44,17 +45,14 @@ def remez(target: Target) -> Solution:
     exchange, because the point of largest error is always taken in and signs always alternate.
     It stops when the largest error is within 1e-11 of the levelled one, or rounding errors stop it;
     the best iterate is returned. Where the function oscillates more often than the reference, this can
-    go astray; then the exchange of single points on the grid finds the reference to start from. The
+    go astray; then points are exchanged one by one, on the grid and the extrema found between. The
     ratio of the result is its proof: no polynomial of the degree has an error below error / ratio (de
     la Vallee-Poussin).
     """
     grid = _grid(target)
     solution = _exchanged(target, grid, _start(target, grid))
     if solution.ratio > ASTRAY and solution.error > target.resolution:
-        rows = grid.weight[:, None] * grid.basis
-        reference = grid.points[np.sort(linear_minimax(rows, grid.weight * grid.residual).rows)]
-        again = _exchanged(target, grid, reference)
-        solution = min(solution, again, key=lambda trial: trial.error)
+        solution = min(solution, _by_single_points(target, grid), key=lambda trial: trial.error)
     return _complete(target, solution)
 
 
@@ -73,6 +71,23 @@ def _exchanged(target: Target, grid: _Grid, reference: np.ndarray) -> Solution:
         if ratio <= 1 + CONVERGED or stalled > STALLED or len(chosen) < len(reference):
             break
         reference = points[chosen]
+    return best
+
+
+def _by_single_points(target: Target, grid: _Grid) -> Solution:
+    points, best = grid.points, None
+    for _ in range(ROUNDS):
+        weight = target.weight(points)
+        optimum = linear_minimax(weight[:, None] * _basis(target, points), weight * target.residual(points))
+        reference = np.sort(points[optimum.rows])
+        extrema, errors = _alternation(target, grid, optimum.solution, reference, optimum.level)
+        largest = float(np.max(np.abs(errors)))
+        ratio = largest / optimum.level if optimum.level > 0 else np.inf
+        if best is None or largest < best.error:
+            best = Solution(optimum.solution, largest, ratio, reference)
+        if ratio <= 1 + CONVERGED:
+            break
+        points = np.union1d(points, extrema)
     return best
 
 

@@ -66,6 +66,8 @@ def test_bad_input_is_refused_in_sentences():
         ValueError, match=r"within 1e-09 at a depth of up to 5: the best error found is 4\.83e-05"
     ):
         fit("gelu", (-8, 8), error=1e-9, max_depth=5)
+    with pytest.raises(ValueError, match="fitted for a number of entries"):
+        fit("softmax", (-1, 1), error=1e-2)
     with pytest.raises(ValueError, match="neither was given"):
         fit("relu", (-1, 1))
     with pytest.raises(ValueError, match="both were given"):

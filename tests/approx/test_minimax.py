@@ -98,6 +98,13 @@ def test_high_degrees_alternate(function, bound, degree):
     assert float(error(p, function)) == pytest.approx(p.certificate.error, rel=1e-3, abs=3e-14)
 
 
+@pytest.mark.parametrize("degree, interval", [(40, (-100, 100)), (63, (-100, 100)), (50, (-97, 100))])
+def test_functions_that_oscillate_more_often_than_the_reference(degree, interval):
+    # No such polynomial is better than 0, and the exchange of all extrema alone goes astray.
+    certificate = minimax("sin", degree, interval).certificate
+    assert certificate.error == pytest.approx(1, abs=1e-6) and certificate.ratio < 1 + 1e-6
+
+
 SMOOTH = {
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "relu": lambda x: np.maximum(x, 0),
@@ -191,7 +198,8 @@ def test_growth_outside_is_measured():
     assert certificate.growth == pytest.approx(
         max(1.0, expected / np.max(np.abs(p(jnp.linspace(-8, 8, 999))))), rel=1e-3
     )
-    gap = minimax("sin", 9, ((-5, -4.9), (4, 5))).certificate
+    gap = minimax("sin", 9, ((4, 5), (-5, -4.9))).certificate
+    assert gap.intervals == ((-5.0, -4.9), (4.0, 5.0))
     assert gap.growth > 1 and gap.degree == 9 and gap.depth == 4
 
 
