@@ -95,11 +95,8 @@ def _fold_at(network: AnyNetwork, index: int) -> AnyNetwork:
 
 
 def _replaced(network: AnyNetwork, layers: dict[int, nnx.Module]) -> AnyNetwork:
-    copy = nnx.clone(network)
-    for name, layer in vars(network).items():
-        if id(layer) in layers:
-            setattr(copy, name, layers[id(layer)])
-    return copy
+    paths = {path: layers[id(node)] for path, node in nnx.iter_modules(network) if id(node) in layers}
+    return nnx.recursive_map(lambda path, node: paths.get(path, node), nnx.clone(network))
 
 
 def _with_weights(layer: AffineLayer, kernel: jax.Array, bias: jax.Array) -> AffineLayer:

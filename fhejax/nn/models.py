@@ -100,6 +100,43 @@ class MLP(Network):
         return (crop, flatten, self.hidden, self.square, self.output)
 
 
+class CryptoDL(Network):
+    """A network for CryptoDL's study of activations (Hesamifard et al., arXiv 1711.05189).
+
+    32 maps of 5x5 at stride 2 with zeros around the image (14x14x32 = 6,272), 64 maps of 3x3 at stride
+    2 (6x6x64 = 2,304), 64 maps of 3x3 (4x4x64 = 1,024), 10 logits, each convolution with batch
+    normalisation and an activation; 1.4 million multiply-adds. CryptoDL does not print its layers:
+    these were chosen for what they cost encrypted, where activations count most.
+
+    `activation` makes the module that follows a convolution of so many features; by default it is a
+    trained quadratic for each. `normalise=False` leaves normalisation out, for activations that hold
+    their own and for studies.
+    """
+
+    def __init__(
+        self,
+        activation: Callable[[int], Layer] | None = None,
+        *,
+        normalise: bool = True,
+        rngs: nnx.Rngs,
+    ) -> None:
+        activation = _quadratic if activation is None else activation
+        shapes = ((1, 32, 5, 2, "SAME"), (32, 64, 3, 2, "VALID"), (64, 64, 3, 1, "VALID"))
+        blocks = []
+        for before, after, size, stride, padding in shapes:
+            convolution = nnx.Conv(
+                before, after, (size, size), strides=(stride, stride), padding=padding, rngs=rngs
+            )
+            norms = [nnx.BatchNorm(after, momentum=0.9, rngs=rngs)] if normalise else []
+            blocks.append([convolution, *norms, activation(after)])
+        self.blocks = nnx.List([nnx.List(block) for block in blocks])
+        self.output = nnx.Linear(1024, 10, rngs=rngs)
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Return (convolution, normalisation, activation) three times, flatten, dense."""
+        return (*(layer for block in self.blocks for layer in block), flatten, self.output)
+
+
 class Digits(Network):
     """A small network for scikit-learn's 8x8 digits, with every kind of layer there is here.
 
@@ -121,6 +158,10 @@ class Digits(Network):
         """Return convolution, normalisation, polynomial, pooling, flatten, dense, square, dense."""
         first = (self.convolution, self.normalisation, self.polynomial)
         return (*first, average_pool, flatten, self.hidden, self.square, self.output)
+
+
+def _quadratic(features: int) -> Layer:
+    return PolynomialActivation(2, features=features)
 
 
 def flatten(x: jax.Array) -> jax.Array:

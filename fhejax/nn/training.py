@@ -16,6 +16,8 @@ import numpy as np
 import optax
 from flax import nnx
 
+from fhejax.nn.range_penalty import outputs_and_penalty
+
 Model = TypeVar("Model", bound=nnx.Module)
 Predict = Callable[[jax.Array], jax.Array]
 Augment = Callable[[jax.Array, jax.Array], jax.Array]
@@ -35,6 +37,8 @@ class TrainingConfig:
         label_smoothing: share of the target spread evenly over the classes.
         average_decay: of the moving average of weights and statistics, which is what is returned.
         penalty_weight: of the `penalty` passed to `train`.
+        range_weight: of `range_penalty`, for the inputs of the polynomial activations.
+        range_margin: the share of its interval within which an input is not penalised.
         distillation_weight: share of the loss that compares with the teacher instead of the labels.
         temperature: softens both distributions of the distillation.
         seed: of the order of the images and the augmentation.
@@ -48,6 +52,8 @@ class TrainingConfig:
     label_smoothing: float = 0.0
     average_decay: float = 0.999
     penalty_weight: float = 0.0
+    range_weight: float = 0.0
+    range_margin: float = 0.9
     distillation_weight: float = 0.0
     temperature: float = 2.0
     seed: int = 0
@@ -90,21 +96,23 @@ def train(
     augment: Augment | None = None,
     teacher: Predict | None = None,
     penalty: Callable[[Model], jax.Array] | None = None,
+    optimiser: optax.GradientTransformation | None = None,
     on_epoch: Callable[[Epoch, Predict], None] | None = None,
 ) -> tuple[Model, tuple[Epoch, ...]]:
     """Train a copy of `model` and return it, with the averaged weights, and the history.
 
     `images` `(count, ...)` float32 and `labels` `(count,)` int32. `augment(key, images)` distorts
     each batch; `teacher(images)` gives the logits to distil; `penalty(model)` is a scalar added to
-    the loss; `on_epoch(epoch, predict)` is called after each epoch with the averaged model.
+    the loss; `optimiser` takes the place of the recipe's (its learning rate, decay and clipping), for
+    example `alternate(..)`; `on_epoch(epoch, predict)` is called after each epoch with the averaged model.
 
     Raises:
-        ValueError: when the images are fewer than one batch or do not match the labels, or when
-            the loss is not finite any more.
+        ValueError: when the images are fewer than one batch or do not match the labels, when the loss
+            is not finite any more, or for a `range_weight` without a polynomial activation.
     """
     steps = _steps_per_epoch(images, labels, config)
     definition, parameters, other = nnx.split(_training_view(model), nnx.Param, ...)
-    optimiser = _optimiser(config, steps * config.epochs)
+    optimiser = _optimiser(config, steps * config.epochs) if optimiser is None else optimiser
     step = _with_augmentation(
         _make_step(definition, optimiser, config, teacher, penalty), augment, config.seed
     )
@@ -174,8 +182,9 @@ def _make_step(
         images, labels = batch
         # Copied, for normalisation updates its statistics inside the trace of the gradient.
         model = nnx.merge(definition, parameters, other, copy=True)
-        logits = model(images)
+        logits, excess = _outputs(model, images, config)
         loss = _loss(logits, labels, None if teacher is None else teacher(images), config)
+        loss = loss + config.range_weight * excess
         if penalty is not None:
             loss = loss + config.penalty_weight * penalty(model)
         other = nnx.split(model, nnx.Param, ...)[2]
@@ -221,7 +230,7 @@ def _advance(
     # A young average forgets faster, or the initial weights would stay in it for a thousand steps.
     age = state.step.astype(jnp.float32)
     share = 1.0 - jnp.minimum(jnp.float32(average_decay), (1.0 + age) / (10.0 + age))
-    averaged = optax.incremental_update((parameters, other), state.averaged, share)
+    averaged = _average((parameters, other), state.averaged, share)
     return replace(
         state,
         parameters=parameters,
@@ -230,6 +239,23 @@ def _advance(
         optimiser=moments,
         step=state.step + 1,
     )
+
+
+def _average(new: Any, old: Any, share: jax.Array) -> Any:
+    """The moving average of what is floating; of the rest, such as random keys, what is new."""
+
+    def average(newer: jax.Array, older: jax.Array) -> jax.Array:
+        if not jnp.issubdtype(newer.dtype, jnp.floating):
+            return newer
+        return optax.incremental_update(newer, older, share)
+
+    return jax.tree.map(average, new, old)
+
+
+def _outputs(model: Model, images: jax.Array, config: TrainingConfig) -> tuple[jax.Array, jax.Array]:
+    if config.range_weight == 0:
+        return model(images), jnp.float32(0)
+    return outputs_and_penalty(model, images, config.range_margin)
 
 
 def _loss(

@@ -1,0 +1,119 @@
+"""What a polynomial activation may be asked for: methods of fitting, scalings, coefficients, noise."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from fhejax import approx
+from fhejax.approx.checks import check_degree
+
+Function = str | Callable[[Any], Any]
+Fit = Callable[[Any, int, tuple[float, float]], approx.Polynomial]
+Scaling = Literal["fixed", "trained", "dynamic"]
+Variance = Callable[[jax.Array], jax.Array]
+
+METHODS: Mapping[str, Fit] = MappingProxyType(
+    {
+        "antiderivative": approx.antiderivative,
+        "c1": approx.c1,
+        "chebyshev": approx.chebyshev,
+        "hermite": approx.hermite,
+        "least_squares": approx.least_squares,
+        "minimax": approx.minimax,
+        "modified_chebyshev": approx.modified_chebyshev,
+        "taylor": approx.taylor,
+    }
+)
+# f(s x) = s f(x) for every s > 0.
+HOMOGENEOUS = ("abs", "identity", "leaky_relu", "relu")
+
+
+def check_activation_degree(degree: Any) -> int:
+    """The degree as an int of at least 1. TypeError unless an integer, ValueError if smaller."""
+    degree = check_degree(degree)
+    if degree < 1:
+        raise ValueError(f"An activation needs a degree of at least 1, not {degree}.")
+    return degree
+
+
+def check_scaling(scaling: Any) -> Scaling:
+    """One of the three scalings. Errors: ValueError, with their list."""
+    if scaling not in get_args(Scaling):
+        raise ValueError(
+            f"There is no scaling {scaling!r} of an activation's range; the scalings are "
+            f"{', '.join(get_args(Scaling))}."
+        )
+    return scaling
+
+
+def fitted(
+    method: str | Fit, function: Function, degree: int, interval: tuple[float, float]
+) -> approx.Polynomial:
+    """The polynomial of a method. Errors: ValueError for an unknown name, TypeError for no polynomial."""
+    if not callable(method) and method not in METHODS:
+        raise ValueError(
+            f"There is no method {method!r} of fitting an activation; the methods are "
+            f"{', '.join(sorted(METHODS))}, or pass a callable of (function, degree, interval)."
+        )
+    fit = method if callable(method) else METHODS[method]
+    polynomial = fit(function, degree, interval)
+    if not isinstance(polynomial, approx.Polynomial):
+        raise TypeError(
+            "An activation is a single approx.Polynomial, but the method returned "
+            f"{type(polynomial).__name__}; use a method that fits one polynomial."
+        )
+    return polynomial
+
+
+def for_channels(coefficients: Any, degree: int, features: int | None) -> np.ndarray:
+    """Finite float32 coefficients, `(degree + 1,)` or `(features, degree + 1)`, from either shape."""
+    shape = (degree + 1,) if features is None else (features, degree + 1)
+    with np.errstate(over="ignore"):
+        coefficients = np.asarray(coefficients, np.float32)
+    if coefficients.shape not in {(degree + 1,), shape}:
+        raise ValueError(
+            f"An activation of degree {degree} with features={features} needs coefficients of "
+            f"shape {shape}, not {coefficients.shape}."
+        )
+    if not np.all(np.isfinite(coefficients)):
+        raise ValueError(
+            "An activation needs coefficients that are finite in float32, but some of those given are "
+            "NaN or infinite; look at the fit or the training step that made them."
+        )
+    return np.broadcast_to(coefficients, shape)
+
+
+def noise_stream(noise: Variance | None, rngs: nnx.Rngs | nnx.RngStream | None) -> nnx.RngStream | None:
+    """The stream that noise is drawn from, none without noise. Errors: ValueError if it is missing."""
+    if noise is None:
+        return None
+    if isinstance(rngs, nnx.RngStream):
+        return rngs.fork()
+    if not isinstance(rngs, nnx.Rngs):
+        raise ValueError(
+            f"An activation with noise draws it from a stream of random numbers, but rngs={rngs!r} was "
+            "given; pass rngs=nnx.Rngs(0), or nnx.Rngs(noise=0)."
+        )
+    return rngs["noise"].fork()
+
+
+def noise_deviation(noise: Variance, coefficients: jax.Array) -> jax.Array:
+    """Standard deviation of the noise for each polynomial: a scalar, or `(features,)`.
+
+    `noise` is called with `(degree + 1,)` coefficients in JAX's default floating dtype. Errors:
+    ValueError if it does not return a scalar.
+    """
+    variance = noise if coefficients.ndim == 1 else jax.vmap(noise)
+    value = jnp.asarray(variance(coefficients.astype(jnp.result_type(float))))
+    if value.shape != coefficients.shape[:-1]:
+        raise ValueError(
+            "The variance of the noise is a scalar for each polynomial, but the function given returned "
+            f"shape {value.shape} for coefficients {coefficients.shape}."
+        )
+    # The root's derivative at 0 is infinite.
+    return jnp.sqrt(jnp.maximum(value, jnp.finfo(value.dtype).tiny))
