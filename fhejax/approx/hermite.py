@@ -29,7 +29,7 @@ def hermite_coefficients(
     z = np.linspace(-REACH, REACH, POINTS + 1)
     density = np.exp(-(z**2) / 2) * (z[1] - z[0]) / math.sqrt(2 * math.pi)
     samples = values(function, mean + deviation * z) * density
-    norms = np.sqrt([math.factorial(n) for n in range(degree + 1)])
+    norms = _norms(degree + 1)
     return (hermite_e.hermevander(z, degree) / norms).T @ samples
 
 
@@ -48,7 +48,7 @@ def hermite(
     """
     interval = check_interval(interval)
     expansion = hermite_coefficients(function, degree, mean=mean, deviation=deviation)
-    norms = np.sqrt([math.factorial(n) for n in range(len(expansion))])
+    norms = _norms(len(expansion))
     powers = hermite_e.herme2poly(expansion / norms)
     shifted = np.zeros(1)
     for power in powers[::-1]:
@@ -57,3 +57,8 @@ def hermite(
     monomials = np.pad(shifted, (0, max(0, degree + 1 - len(shifted))))[: degree + 1]
     coefficients = monomials_to_chebyshev(degree, interval) @ monomials
     return certified(Polynomial.from_chebyshev(coefficients, interval), function)
+
+
+def _norms(count: int) -> np.ndarray:
+    """sqrt(n!), of which NumPy has no integers beyond n = 20."""
+    return np.sqrt([float(math.factorial(n)) for n in range(count)])

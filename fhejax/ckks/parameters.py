@@ -22,6 +22,7 @@ from fhejax.ckks.security import check_security, maximum_modulus_bits, security_
 from fhejax.ring import Ring, check_ring, modulus_bits
 
 _SPARE_BITS = 0.1  # below 2**30, so that a prime may be larger than its level asks for
+_DIGITS = (3, 4, 5, 6)  # of a key switch
 _DENSE_BITS = 9  # beyond the order of the root: primes are then closer together than 3%
 
 
@@ -228,8 +229,9 @@ def make_parameters(
         scale_bits: log2 of the canonical scale at the highest level.
         base_bits: log2 of the modulus at level 0; by default the scale and 4 bits.
         key_switching: whether any key is made; without one there is no P.
-        digit_size: primes in one digit of the key switch (by default a third of all). P is as large as
-            the largest digit, and 5 bits larger where a digit has several primes.
+        digit_size: primes in one digit of the key switch: by default a third of all, or less down to a
+            sixth where only that is secure. P is as large as the largest digit, and 5 bits larger where
+            a digit has several primes.
         security: 128, 192, 256, or 0 for none.
 
     Raises:
@@ -263,16 +265,27 @@ def _with_special(
 ) -> Parameters:
     """Parameters of a level table: P is chosen, and the whole checked for security."""
     moduli = table.moduli
-    digit_size = digit_size or max(1, -(-len(moduli) // 3))
-    special: tuple[int, ...] = ()
-    if key_switching:
-        digits = (moduli[i : i + digit_size] for i in range(0, len(moduli), digit_size))
-        largest = max(map(modulus_bits, digits))
-        sizes = split_bits(PRIME_BITS if digit_size == 1 else largest + 5)
-        special = primes_of_product(ring, sum(sizes), len(sizes), moduli)
-    if security:
+    sizes = _digit_sizes(len(moduli)) if digit_size is None else (digit_size,)
+    for size in sizes:
+        special = _special_primes(ring, moduli, size) if key_switching else ()
+        # More digits make slower keys, but half the ring.
+        if not security or math.prod(moduli + special) <= 1 << maximum_modulus_bits(ring.degree, security):
+            break
+    else:
         check_security(ring.degree, moduli + special, security)
-    return Parameters(ring, moduli, special, table.levels, table.scales, digit_size, security)
+    return Parameters(ring, moduli, special, table.levels, table.scales, size, security)
+
+
+def _digit_sizes(count: int) -> tuple[int, ...]:
+    """A third of the primes in each digit, then less."""
+    return tuple(sorted({-(-count // digits) for digits in _DIGITS}, reverse=True))
+
+
+def _special_primes(ring: Ring, moduli: tuple[int, ...], digit_size: int) -> tuple[int, ...]:
+    digits = (moduli[i : i + digit_size] for i in range(0, len(moduli), digit_size))
+    largest = max(map(modulus_bits, digits))
+    sizes = split_bits(PRIME_BITS if digit_size == 1 else largest + 5)
+    return primes_of_product(ring, sum(sizes), len(sizes), moduli)
 
 
 def insecure_parameters(

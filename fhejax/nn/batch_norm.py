@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from fhejax.nn.models import Layer, Network
+from fhejax.nn.modules import replace_modules
 
 Affine = nnx.Conv | nnx.Linear
 AffineLayer = TypeVar("AffineLayer", bound=Affine)
@@ -84,19 +85,14 @@ def _fold_at(network: AnyNetwork, index: int) -> AnyNetwork:
     layers = (None, *network.layers(), None)
     before, norm, after = layers[index : index + 3]
     if isinstance(before, Affine):
-        return _replaced(network, {id(before): fold_into_previous(before, norm), id(norm): Identity()})
+        return replace_modules(network, {id(before): fold_into_previous(before, norm), id(norm): Identity()})
     if isinstance(after, Affine):
-        return _replaced(network, {id(after): fold_into_next(norm, after), id(norm): Identity()})
+        return replace_modules(network, {id(after): fold_into_next(norm, after), id(norm): Identity()})
     raise ValueError(
         f"The batch normalisation at layer {index} of {type(network).__name__} stands between "
         f"{type(before).__name__} and {type(after).__name__}, and folds only into a Conv or Linear "
         "directly beside it. Move it next to one."
     )
-
-
-def _replaced(network: AnyNetwork, layers: dict[int, nnx.Module]) -> AnyNetwork:
-    paths = {path: layers[id(node)] for path, node in nnx.iter_modules(network) if id(node) in layers}
-    return nnx.recursive_map(lambda path, node: paths.get(path, node), nnx.clone(network))
 
 
 def _with_weights(layer: AffineLayer, kernel: jax.Array, bias: jax.Array) -> AffineLayer:

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from fhejax.nn.activations import PolynomialActivation, Square
+from fhejax.nn.activations import Activation, Square
 from fhejax.nn.models import Layer, Network
 
 Interval = tuple[jax.Array, jax.Array]
@@ -39,9 +39,9 @@ def _propagate(layer: Layer, interval: Interval) -> Interval:
         return _square(low, high)
     if isinstance(layer, nnx.Conv | nnx.Linear):
         return _affine(layer, low, high)
-    if isinstance(layer, PolynomialActivation):
+    if isinstance(layer, Activation):
         raise TypeError(
-            "logit_bounds has no rule for PolynomialActivation: it bounds squares and affine "
+            f"logit_bounds has no rule for {type(layer).__name__}: it bounds squares and affine "
             "layers. Use fhejax.compile, whose report bounds every polynomial."
         )
     # Normalisation with a negative scale swaps the ends; pooling and reshaping keep them.

@@ -10,6 +10,7 @@ from flax import nnx
 from fhejax.nn.activation_options import Function
 from fhejax.nn.activations import Activation, ExactActivation, PolynomialActivation
 from fhejax.nn.hermite_activation import HermiteActivation
+from fhejax.nn.modules import replace_modules
 
 AnyModule = TypeVar("AnyModule", bound=nnx.Module)
 
@@ -30,7 +31,7 @@ def replace_activation(network: AnyModule, index: int, activation: Activation) -
         raise IndexError(
             f"{type(network).__name__} has {len(found)} activations, so that there is none at {index}."
         )
-    return _replaced(network, {id(found[index]): activation})
+    return replace_modules(network, {id(found[index]): activation})
 
 
 def fold_activations(network: AnyModule) -> AnyModule:
@@ -45,7 +46,7 @@ def fold_activations(network: AnyModule) -> AnyModule:
     """
     foldable = PolynomialActivation | HermiteActivation
     found = (layer for layer in activation_layers(network) if isinstance(layer, foldable))
-    return _replaced(network, {id(layer): layer.folded() for layer in found})
+    return replace_modules(network, {id(layer): layer.folded() for layer in found})
 
 
 def exact_twin(network: AnyModule, function: Function = "relu") -> AnyModule:
@@ -54,7 +55,9 @@ def exact_twin(network: AnyModule, function: Function = "relu") -> AnyModule:
     Trained on its own, it is the teacher of `train`: a student that imitates it loses less (Baruch et
     al., arXiv 2111.03362). Errors: ValueError for an unknown function.
     """
-    return _replaced(network, {id(layer): ExactActivation(function) for layer in activation_layers(network)})
+    return replace_modules(
+        network, {id(layer): ExactActivation(function) for layer in activation_layers(network)}
+    )
 
 
 def preactivations(network: nnx.Module, x: jax.Array) -> tuple[Any, tuple[jax.Array, ...]]:
@@ -86,13 +89,3 @@ def _walk(node: Any) -> Iterator[Activation]:
             yield from _walk(layer)
     elif isinstance(node, nnx.Module):
         yield from (child for _, child in nnx.iter_modules(node) if isinstance(child, Activation))
-
-
-def _replaced(network: AnyModule, replacements: dict[int, Activation]) -> AnyModule:
-    paths = {path: id(node) for path, node in nnx.iter_modules(network)}
-    chosen = {path: replacements[found] for path, found in paths.items() if found in replacements}
-
-    def replacement(path: tuple[Any, ...], node: Any) -> Any:
-        return chosen.get(path, node)
-
-    return nnx.recursive_map(replacement, nnx.clone(network))

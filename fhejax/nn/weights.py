@@ -17,8 +17,8 @@ Model = TypeVar("Model", bound=nnx.Module)
 def save_weights(model: nnx.Module, path: str | Path, dtype: type = np.float32) -> None:
     """Write every parameter and statistic of `model`, named by its path (`hidden.kernel`).
 
-    `dtype` is float32, or float16 for half the size (11 bits of precision). The file appears whole
-    or not at all: it is written beside `path` and renamed.
+    The state of random streams stays out. `dtype` is float32, or float16 for half the size (11 bits of
+    precision). The file appears whole or not at all: it is written beside `path` and renamed.
 
     Raises:
         ValueError: for another dtype, or a weight that is not finite in it.
@@ -43,13 +43,12 @@ def load_weights(model: Model, path: str | Path) -> Model:
     found = _read(Path(path))
     expected = _arrays(model)
     _check(found, expected, type(model).__name__, path)
-    definition, state = nnx.split(model)
-    flat = nnx.to_flat_state(state)
+    definition, randomness, state = nnx.split(model, nnx.RngState, ...)
     values = [
         (keys, variable.replace(jnp.asarray(found[_name(keys)].astype(np.float32))))
-        for keys, variable in flat
+        for keys, variable in nnx.to_flat_state(state)
     ]
-    return nnx.merge(definition, nnx.from_flat_state(values))
+    return nnx.merge(definition, randomness, nnx.from_flat_state(values))
 
 
 def _name(keys: tuple[str | int, ...]) -> str:
@@ -57,7 +56,7 @@ def _name(keys: tuple[str | int, ...]) -> str:
 
 
 def _arrays(model: nnx.Module) -> dict[str, np.ndarray]:
-    flat = nnx.to_flat_state(nnx.state(model))
+    flat = nnx.to_flat_state(nnx.state(model, nnx.Not(nnx.RngState)))
     return {_name(keys): np.asarray(variable[...]) for keys, variable in flat}
 
 

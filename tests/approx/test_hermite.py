@@ -44,3 +44,12 @@ def test_bad_input_is_refused_in_sentences():
         hermite("relu", 2, (-1, 1), deviation=-1.0)
     with pytest.raises(ValueError, match="log is not finite"):
         hermite("log", 2, (1, 2))
+
+
+def test_degrees_whose_factorials_exceed_64_bits():
+    # The normal density fades as fast as e^x grows: E[e^z h_n(z)] = sqrt(e / n!).
+    found = hermite_coefficients("exp", 30)
+    assert found[25:] == pytest.approx(
+        [math.sqrt(math.e / math.factorial(n)) for n in range(25, 31)], abs=1e-12
+    )
+    assert hermite("tanh", 21, (-1.0, 1.0)).degree == 21

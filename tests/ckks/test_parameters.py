@@ -73,6 +73,13 @@ def test_the_smallest_ring_with_room_is_taken():
     assert Parameters.for_depth(12, slots=1).ring.degree > 2**13
 
 
+def test_more_digits_are_taken_rather_than_a_ring_twice_as_large():
+    # In thirds of the primes, log2 QP is 430.6, and 430 is the limit at 2^14.
+    params = Parameters.for_depth(5, slots=8192, precision_bits=24)
+    assert params.ring.degree == 2**14 and params.modulus_bits <= 430
+    assert params.digit_size < math.ceil(len(params.moduli) / 3)
+
+
 def test_levels_are_nested_and_end_at_zero():
     params = Parameters.for_depth(3, slots=1024)
     for level in range(3):

@@ -60,3 +60,14 @@ def test_a_refused_save_leaves_the_old_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="no folder"):
         nn.save_weights(model, tmp_path / "missing" / "weights")
     assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+
+
+def test_random_streams_stay_out(tmp_path):
+    def noisy(seed):
+        return nn.PolynomialActivation(2, noise=lambda c: 0.01 * c @ c, rngs=nnx.Rngs(seed))
+
+    nn.save_weights(noisy(0), tmp_path / "noisy.safetensors")
+    assert list(safetensors.numpy.load_file(tmp_path / "noisy.safetensors")) == ["coefficients"]
+    loaded, original = nn.load_weights(noisy(1), tmp_path / "noisy.safetensors"), noisy(1)
+    x = np.linspace(-1, 1, 9, dtype=np.float32)
+    assert (loaded(x) == original(x)).all() and (loaded(x) != noisy(2)(x)).all()
