@@ -9,15 +9,16 @@ MNIST is a folder with the four original IDX files; without it, tensorflow-datas
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tyro
 from flax import nnx
 
 from experiments import pipeline
-from experiments.train import NETWORKS, NetworkName, train_network
+from experiments.train import NETWORKS, train_network
 from fhejax import nn
 
+NetworkName = Literal["cryptonets", "hcnn", "mlp"]
 WEIGHTS = Path(__file__).resolve().parent / "weights"
 NAMES = {"cryptonets": "CryptoNets", "hcnn": "HCNN", "mlp": "MLP"}
 BATCHES = {"cryptonets": 8192, "hcnn": 8192, "mlp": 10_000}

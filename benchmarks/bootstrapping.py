@@ -1,0 +1,112 @@
+"""Bootstrapping: time, precision, levels and memory, under 128-bit parameters in the standard ring.
+
+    python -m benchmarks.bootstrapping [--log-degree 16] [--levels 13]
+
+Numbers uniform in the square of (-1, 1) are encrypted at the lowest level that can be bootstrapped, and what comes out
+is compared with them. The first call compiles; the median of the others is the time. Rings below 2^15 are
+insecure, and the result says so.
+"""
+
+import dataclasses
+import time
+
+import numpy as np
+import tyro
+
+from benchmarks.machine import describe_machine, peak_memory_bytes, write_result
+from fhejax import ckks
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """Sizes.
+
+    Attributes:
+        log_degree: log2 of N.
+        log_slots: log2 of the complex numbers in the message; by default N / 2 of them.
+        levels: multiplications left.
+        scale_bits: of each of these levels.
+        coefficients_to_slots: matrices.
+        slots_to_coefficients: matrices.
+        repeats: calls after the first.
+        save: write benchmarks/results/bootstrapping.json.
+    """
+
+    log_degree: int = 16
+    log_slots: int | None = None
+    levels: int = 13
+    scale_bits: int = 40
+    coefficients_to_slots: int = 4
+    slots_to_coefficients: int = 3
+    repeats: int = 3
+    save: bool = False
+
+
+def parameters(arguments: Arguments) -> ckks.BootstrappingParameters:
+    """Secure ones from N = 2^15 on, where sparse secrets are understood."""
+    return ckks.BootstrappingParameters.for_levels(
+        arguments.levels,
+        degree=2**arguments.log_degree,
+        slots=None if arguments.log_slots is None else 2**arguments.log_slots,
+        scale_bits=arguments.scale_bits,
+        security=128 if arguments.log_degree >= 15 else 0,
+        coefficients_to_slots=arguments.coefficients_to_slots,
+        slots_to_coefficients=arguments.slots_to_coefficients,
+    )
+
+
+def message(chosen: ckks.BootstrappingParameters) -> np.ndarray:
+    """Complex numbers [ring slots] with both parts in (-1, 1), of period `slots`."""
+    parts = np.random.default_rng(0).uniform(-1, 1, (2, chosen.slots))
+    return np.tile(parts[0] + 1j * parts[1], chosen.params.slots // chosen.slots)
+
+
+def seconds(keys: ckks.BootstrappingKeys, ciphertext: ckks.Ciphertext) -> float:
+    """Until the result is there."""
+    start = time.perf_counter()
+    ckks.bootstrap(keys, ciphertext).data.block_until_ready()
+    return time.perf_counter() - start
+
+
+def measure(arguments: Arguments) -> dict[str, object]:
+    """Everything, as plain numbers."""
+    chosen = parameters(arguments)
+    print(chosen, flush=True)
+    start = time.perf_counter()
+    circuit = ckks.bootstrapping_circuit(chosen)
+    encoded = time.perf_counter()
+    secret = ckks.secret_key(ckks.random_key(), chosen.params)
+    keys = ckks.bootstrapping_keys(ckks.random_key(), secret, circuit)
+    made = time.perf_counter()
+    print(f"matrices {encoded - start:.1f} s, keys {made - encoded:.1f} s", flush=True)
+    values = message(chosen)
+    plaintext = ckks.encode(chosen.params, values, level=chosen.input_level)
+    ciphertext = ckks.encrypt(ckks.random_key(), secret, plaintext)
+    first = seconds(keys, ciphertext)
+    print(f"first call {first:.1f} s, peak {peak_memory_bytes() / 2**30:.2f} GiB", flush=True)
+    warm = [seconds(keys, ciphertext) for _ in range(arguments.repeats)]
+    found = ckks.bootstrap(keys, ciphertext)
+    precision = ckks.precision(ckks.decrypt(secret, found), values)
+    return {
+        "log2_QP": chosen.params.modulus_bits,
+        "security": chosen.params.security,
+        "levels_left": chosen.levels_left,
+        "failure_probability_log2": -chosen.failure_probability_bits,
+        "precision_bits": dataclasses.asdict(precision),
+        "seconds": {"matrices": encoded - start, "keys": made - encoded, "first": first, "warm": sorted(warm)},
+        "bytes": {"matrices": circuit.nbytes, "keys": chosen.key_bytes.memory, "peak": peak_memory_bytes()},
+    }
+
+
+def main(arguments: Arguments) -> None:
+    """Measure and print."""
+    result = measure(arguments)
+    print(describe_machine())
+    for name, value in result.items():
+        print(f"{name}: {value}")
+    if arguments.save:
+        print(write_result("bootstrapping", {"arguments": dataclasses.asdict(arguments), **result}))
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments))
