@@ -1,0 +1,233 @@
+"""Bootstrapping in small insecure rings; parameters of secure ones."""
+
+import dataclasses
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fhejax import ckks
+from fhejax.ckks import BootstrappingKeys, BootstrappingParameters, Ciphertext, SecretKey
+
+OPTIONS = {
+    "hamming_weight": 8,
+    "ratio_bits": 12,
+    "coefficients_to_slots": 2,
+    "slots_to_coefficients": 1,
+    "security": 0,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """Keys, and what the tests do with them."""
+
+    secret: SecretKey
+    keys: BootstrappingKeys
+
+    @property
+    def parameters(self) -> BootstrappingParameters:
+        return self.keys.circuit.parameters
+
+    def numbers(self, *batch: int, seed: int = 0) -> np.ndarray:
+        """With both parts in (-1, 1), of period `slots`."""
+        parts = np.random.default_rng(seed).uniform(-1, 1, (2, *batch, self.parameters.slots))
+        gap = self.parameters.params.slots // self.parameters.slots
+        return np.tile(parts[0] + 1j * parts[1], gap)
+
+    def encrypt(self, values: np.ndarray, level: int | None = None) -> Ciphertext:
+        level = self.parameters.input_level if level is None else level
+        plaintext = ckks.encode(self.parameters.params, values, level=level)
+        return ckks.encrypt(ckks.random_key(), self.secret, plaintext)
+
+    def decrypt(self, ciphertext: Ciphertext) -> np.ndarray:
+        return np.asarray(ckks.decode(ckks.decrypt(self.secret, ciphertext)))
+
+    def estimate(self, values: np.ndarray) -> ckks.NoiseEstimate:
+        return ckks.estimate(self.parameters.params, values, level=self.parameters.input_level)
+
+
+def make_setting(parameters: BootstrappingParameters) -> Setting:
+    circuit = ckks.bootstrapping_circuit(parameters)
+    secret = ckks.secret_key(ckks.random_key(), parameters.params)
+    return Setting(secret, ckks.bootstrapping_keys(ckks.random_key(), secret, circuit))
+
+
+@functools.cache
+def setting(log_degree: int = 9, log_slots: int = 8) -> Setting:
+    options = {"degree": 2**log_degree, "slots": 2**log_slots, **OPTIONS}
+    return make_setting(BootstrappingParameters.for_levels(1, **options))
+
+
+def sine_bits(parameters: BootstrappingParameters) -> float:
+    """-log2 of the error of the sine for a message of 1."""
+    return -math.log2((math.tau / 2**parameters.ratio_bits) ** 2 / 6)
+
+
+@pytest.mark.parametrize("log_slots", [8, 5])
+def test_levels_come_back(log_slots):
+    """Full slots, and a message that repeats itself."""
+    here = setting(log_slots=log_slots)
+    values = here.numbers()
+    found = ckks.bootstrap(here.keys, here.encrypt(values))
+    assert found.level == here.parameters.output_level
+    assert found.level == here.parameters.input_level + 1
+    assert found.scale == here.parameters.params.scales[found.level]
+    precision = ckks.precision(here.decrypt(found), values)
+    assert precision.mean > sine_bits(here.parameters)
+    assert precision.minimum > sine_bits(here.parameters) - 0.7
+
+
+def test_noise_is_predicted():
+    here = setting()
+    values = here.numbers()
+    found = ckks.bootstrap(here.keys, here.encrypt(values))
+    predicted = ckks.bootstrap(BootstrappingKeys(here.keys.circuit), here.estimate(values))
+    assert (predicted.level, predicted.scale) == (found.level, found.scale)
+    assert abs(ckks.precision(predicted.values, values).mean - ckks.precision(here.decrypt(found), values).mean) < 0.5
+    left = ckks.precision(here.decrypt(found), predicted.values)
+    assert abs(left.mean - predicted.precision_bits) < 1.5
+
+
+def test_constant_messages():
+    """All slots 1, or one slot alone: errors do not depend on what the other slots hold."""
+    here = setting()
+    slots = here.parameters.slots
+    for values in (np.ones(slots) * (1 + 1j), np.eye(slots)[3] * 1j, np.zeros(slots)):
+        found = ckks.bootstrap(here.keys, here.encrypt(values))
+        assert ckks.precision(here.decrypt(found), values).minimum > sine_bits(here.parameters) - 1
+
+
+def test_a_chain_of_squarings():
+    here = setting()
+    values = here.numbers() * 0.7
+    x = here.encrypt(values)
+    for _ in range(4):
+        x = ckks.bootstrap(here.keys, x)
+        x = ckks.square(here.keys.evaluation, x)
+        values = values * values
+        assert x.level == here.parameters.input_level
+        assert ckks.precision(here.decrypt(x), values).mean > sine_bits(here.parameters) - 3
+
+
+def test_batches_and_higher_levels():
+    here = setting()
+    values = here.numbers(2)
+    x = here.encrypt(values, level=here.parameters.output_level)
+    found = ckks.bootstrap(here.keys, x)
+    assert found.batch == (2,)
+    assert ckks.precision(here.decrypt(found), values).mean > sine_bits(here.parameters)
+
+
+def test_jit_gives_the_same_bits():
+    parameters = BootstrappingParameters.for_levels(
+        0, degree=64, hamming_weight=2, ratio_bits=10, coefficients_to_slots=1, slots_to_coefficients=1, security=0
+    )
+    here = make_setting(parameters)
+    x = here.encrypt(here.numbers())
+    eager, jitted = ckks.bootstrap(here.keys, x), jax.jit(ckks.bootstrap)(here.keys, x)
+    np.testing.assert_array_equal(eager.data, jitted.data)
+
+
+def test_the_manifest_is_what_a_bootstrap_asks_for():
+    for log_slots in (8, 5):
+        here = setting(log_slots=log_slots)
+        blank = BootstrappingKeys(here.keys.circuit)
+
+        def circuit(recorder, x, blank=blank):
+            return ckks.bootstrap(dataclasses.replace(blank, evaluation=recorder), x)
+
+        assert ckks.required_keys(circuit, here.estimate(here.numbers())) == here.parameters.manifest
+
+
+def test_keys_weigh_what_was_announced():
+    here = setting()
+    arrays = [leaf.nbytes for leaf in jax.tree.leaves((here.keys.evaluation, here.keys.sparse_to_dense))]
+    assert abs(sum(arrays) / here.parameters.key_bytes.memory - 1) < 0.01
+
+
+def test_errors_are_sentences():
+    here = setting()
+    x = here.encrypt(here.numbers())
+    with pytest.raises(ValueError, match="level 1 or higher"):
+        ckks.bootstrap(here.keys, ckks.drop_level(x, 0))
+    with pytest.raises(ValueError, match="rescale it first"):
+        ckks.bootstrap(here.keys, x.replace(scale=x.scale * 4))
+    with pytest.raises(ValueError, match="components"):
+        ckks.bootstrap(here.keys, ckks.square_tensor(x))
+    with pytest.raises(ValueError, match="without the keys evaluation, dense_to_sparse, sparse_to_dense"):
+        ckks.bootstrap(BootstrappingKeys(here.keys.circuit), x)
+    evaluation = dataclasses.replace(here.keys.evaluation, rotations={}, relinearisation=None)
+    with pytest.raises(ValueError, match="more evaluation keys: relinearisation, X"):
+        ckks.bootstrap(dataclasses.replace(here.keys, evaluation=evaluation), x)
+    other = setting(log_slots=5)
+    with pytest.raises(ValueError, match="different secret keys"):
+        ckks.bootstrap(here.keys, x.replace(key_id=jnp.zeros(4, jnp.uint32)))
+    secret = ckks.secret_key(ckks.random_key(), ckks.insecure_parameters(64, 1))
+    with pytest.raises(ValueError, match="a secret for"):
+        ckks.bootstrapping_keys(ckks.random_key(), secret, other.keys.circuit)
+
+
+class TestParameters:
+    """Secure parameters, without keys."""
+
+    @pytest.mark.parametrize("levels", [9, 13])
+    def test_a_secure_ring(self, levels):
+        chosen = BootstrappingParameters.for_levels(levels)
+        assert chosen.params.modulus_bits <= 1746
+        assert chosen.params.security == 128
+        assert chosen.levels_left == levels
+        assert 128 <= chosen.failure_probability_bits
+        assert abs(chosen.failure_probability_bits - 138.7) < 0.1
+        assert chosen.reduction_precision_bits[1] > 24
+        sizes = {round(chosen.params.scales[level].bits, 1) for level in range(3, chosen.output_level + 1)}
+        assert sizes == {39.6}
+
+    def test_the_repr_says_it(self):
+        text = repr(BootstrappingParameters.for_levels(13))
+        for part in ("13 levels left", "failure probability 2**-138.7", "128-bit security", "MB in memory"):
+            assert part in text
+
+    @pytest.mark.parametrize("scale_bits", [28, 35, 40, 45, 55])
+    @pytest.mark.parametrize("levels", [0, 1, 2, 3, 4, 5])
+    def test_every_prime_is_there(self, scale_bits, levels):
+        """Levels of every kind: runs of primes, level 0 inside of the highest, scales as they should be."""
+        chosen = BootstrappingParameters.for_levels(levels, degree=1024, scale_bits=scale_bits, security=0)
+        params = chosen.params
+        assert chosen.levels_left == levels
+        assert set(params.levels[0]) <= set(params.levels[-1])
+        assert len(set(params.moduli + params.special)) == len(params.moduli + params.special)
+        assert max(params.levels[-1]) == len(params.moduli) - 1
+        for level in range(1, chosen.output_level + 1):
+            squared = params.scales[level] * params.scales[level] / params.rescale_factor(level, level - 1)
+            assert squared.is_close(params.scales[level - 1])
+        dropped = [math.log2(params.rescale_factor(i, i - 1)) for i in range(1, params.depth + 1)]
+        assert min(dropped[chosen.output_level :]) > 45
+
+    @pytest.mark.parametrize("slots", [1, 2, 64, 512])
+    @pytest.mark.parametrize("budget", [1, 2, 4, 9])
+    def test_every_budget(self, slots, budget):
+        options = {"coefficients_to_slots": budget, "slots_to_coefficients": budget, "security": 0}
+        if slots == 1:
+            return
+        chosen = BootstrappingParameters.for_levels(2, degree=1024, slots=slots, **options)
+        assert chosen.levels_left == 2
+        assert len(chosen.coefficients_to_slots) == min(budget, slots.bit_length() - 1)
+
+    def test_what_cannot_be_had_is_refused(self):
+        make = BootstrappingParameters.for_levels
+        with pytest.raises(ckks.SecurityError, match="at most 1746 are secure"):
+            make(30)
+        with pytest.raises(ckks.SecurityError, match="weight 32 from degree"):
+            make(1, degree=2**14)
+        with pytest.raises(ValueError, match="takes K = 16"):
+            make(9, bound=12)
+        with pytest.raises(ValueError, match="power of two up to 512"):
+            make(1, degree=1024, slots=1000, security=0)
+        with pytest.raises(ValueError, match="levels are 0 or more"):
+            make(-1)
+        with pytest.raises(ckks.SecurityError, match="limits are known for weight 32"):
+            make(9, hamming_weight=16)

@@ -1,0 +1,130 @@
+"""The modular reduction: the polynomial in the clear, and on ciphertexts."""
+
+import functools
+import math
+
+import jax
+import numpy as np
+import pytest
+from schemes import Scheme
+
+from fhejax import ckks
+from fhejax.ckks.bootstrapping_parameters import choose_reduction
+from fhejax.ckks.cosine_interpolation import interpolate_cosine, reduce_in_the_clear, reduction_error
+from fhejax.ckks.modular_reduction import (
+    double_angle_scales,
+    modular_reduction,
+    modular_reduction_depth,
+)
+from fhejax.ckks.scale import Scale
+
+BOUND, WEIGHT, RATIO = 3, 4, 10
+
+
+def cosine(x: np.ndarray, double_angles: int) -> np.ndarray:
+    return np.cos(2 * np.pi * (x - 0.25) / 2**double_angles)
+
+
+@pytest.mark.parametrize(("bound", "weight"), [(3, 4), (5, 8), (9, 16), (16, 32), (12, 32)])
+@pytest.mark.parametrize("ratio", [8, 10, 12, 15])
+def test_chosen_polynomials_lose_nothing_beside_the_sine(bound, weight, ratio):
+    degree, double_angles = choose_reduction(bound, weight, ratio, None, None)
+    polynomial = interpolate_cosine(bound, degree, double_angles, weight, ratio)
+    mean, worst = reduction_error(polynomial, double_angles, weight, ratio)
+    sine = (math.tau / 2**ratio) ** 2 / 6
+    assert mean < worst < 1.5 * sine
+    assert mean < 0.6 * sine
+
+
+def test_sixteen_takes_eight_levels():
+    degree, double_angles = choose_reduction(16, 32, 15, None, None)
+    assert modular_reduction_depth(degree, double_angles) == 8
+
+
+@pytest.mark.parametrize("degree", [4, 5, 6, 7, 11, 14, 15, 21])
+@pytest.mark.parametrize("double_angles", [0, 1, 2])
+def test_the_nodes_are_hit(degree, double_angles):
+    """Even and odd degrees, more nodes than integers: no node at an integer is lost."""
+    polynomial = interpolate_cosine(BOUND, degree, double_angles, WEIGHT, RATIO)
+    integers = np.arange(1 - BOUND, BOUND)
+    found = np.polynomial.chebyshev.chebval(integers / BOUND, polynomial.coefficients)
+    radius = 2.0**-RATIO  # a node is as near as this
+    np.testing.assert_allclose(found, cosine(integers, double_angles), atol=8 * radius)
+
+
+def test_higher_degrees_are_closer():
+    errors = [reduction_error(interpolate_cosine(5, d, 1, 8, 15), 1, 8, 15)[1] for d in (10, 16, 22, 28)]
+    assert errors == sorted(errors, reverse=True)
+
+
+def test_too_low_a_degree_is_refused():
+    with pytest.raises(ValueError, match="a degree of at least 30"):
+        interpolate_cosine(16, 29, 3, 32, 15)
+    with pytest.raises(ValueError, match="none in 15 levels"):
+        choose_reduction(16, 32, 15, 30, 1)
+
+
+@functools.cache
+def scheme() -> Scheme:
+    params = ckks.insecure_parameters(64, 5, 50, real=False)
+    secret = ckks.secret_key(ckks.random_key(), params)
+    keys = ckks.evaluation_keys(ckks.random_key(), secret, relinearise=True)
+    return Scheme(params, secret, None, keys)
+
+
+def phases(*batch: int) -> tuple[np.ndarray, np.ndarray]:
+    """(integer + x, x), both [*batch, slots]."""
+    generator = np.random.default_rng(0)
+    shape = (*batch, scheme().params.slots)
+    x = generator.uniform(-1, 1, shape) / 2**RATIO
+    return generator.integers(1 - BOUND, BOUND, shape) + x, x
+
+
+def reduction() -> tuple:
+    degree, double_angles = 15, 1
+    return interpolate_cosine(BOUND, degree, double_angles, WEIGHT, RATIO), double_angles
+
+
+def test_integers_vanish():
+    given, expected = phases(2)
+    polynomial, double_angles = reduction()
+    scale = scheme().params.scales[5] / BOUND
+    x = scheme().encrypt(given, scale=scale)
+    target = Scale.of(2.0**50)
+    found = modular_reduction(scheme().keys, x, polynomial, double_angles, target_scale=target)
+    assert found.level == 0
+    assert found.scale == target
+    error = np.abs(scheme().decrypt(found) - expected) * 2**RATIO
+    assert error.max() < 2 * (math.tau / 2**RATIO) ** 2 / 6
+    estimate = ckks.estimate(scheme().params, given, scale=scale)
+    predicted = modular_reduction(None, estimate, polynomial, double_angles, target_scale=target)
+    np.testing.assert_allclose(predicted.values, reduce_in_the_clear(polynomial, 1, given), atol=1e-9)
+    noise = scheme().decrypt(found) - predicted.values
+    assert abs(math.log2(np.sqrt(np.mean(noise.real**2) / np.mean(predicted.deviation**2)))) < 0.5
+
+
+def test_scales_go_back_exactly():
+    params, last = scheme().params, Scale.of(2.0**47)
+    first, *rest = double_angle_scales(params, 1, 3, last)
+    for level, scale in zip((4, 3, 2), rest, strict=True):
+        first = first * first / 2 / params.rescale_factor(level, level - 1)
+        assert first.is_close(scale)
+    assert rest[-1] == last
+
+
+def test_too_few_levels_are_refused():
+    polynomial, double_angles = reduction()
+    x = ckks.estimate(scheme().params, phases()[0], level=4)
+    with pytest.raises(ValueError, match="5 levels was asked for at level 4"):
+        modular_reduction(None, x, polynomial, double_angles, target_scale=Scale.of(2.0**40))
+
+
+def test_jit_gives_the_same_bits():
+    given, _ = phases()
+    polynomial, double_angles = reduction()
+    x = scheme().encrypt(given, scale=scheme().params.scales[5] / BOUND)
+
+    def reduce(keys: ckks.EvaluationKeys, y: ckks.Ciphertext) -> ckks.Ciphertext:
+        return modular_reduction(keys, y, polynomial, double_angles, target_scale=Scale.of(2.0**50))
+
+    np.testing.assert_array_equal(jax.jit(reduce)(scheme().keys, x).data, reduce(scheme().keys, x).data)
