@@ -2,9 +2,9 @@
 
     python -m benchmarks.bootstrapping [--log-degree 16] [--levels 13]
 
-Numbers uniform in the square of (-1, 1) are encrypted at the lowest level that can be bootstrapped, and what comes out
-is compared with them. The first call compiles; the median of the others is the time. Rings below 2^15 are
-insecure, and the result says so.
+Numbers uniform in the square of (-1, 1) are encrypted at the lowest level that can be bootstrapped, and what
+comes out is compared with them. The first call compiles; the median of the others is the time. Rings below
+2^15 are insecure, and the result says so.
 """
 
 import dataclasses
@@ -93,7 +93,12 @@ def measure(arguments: Arguments) -> dict[str, object]:
         "levels_left": chosen.levels_left,
         "failure_probability_log2": -chosen.failure_probability_bits,
         "precision_bits": dataclasses.asdict(precision),
-        "seconds": {"matrices": encoded - start, "keys": made - encoded, "first": first, "warm": sorted(warm)},
+        "seconds": {
+            "matrices": encoded - start,
+            "keys": made - encoded,
+            "first": first,
+            "warm": sorted(warm),
+        },
         "bytes": {"matrices": circuit.nbytes, "keys": chosen.key_bytes.memory, "peak": peak_memory_bytes()},
     }
 

@@ -17,6 +17,14 @@ from fhejax.ckks.arithmetic import (
     subtract,
     tensor,
 )
+from fhejax.ckks.bootstrapping import (
+    BootstrappingCircuit,
+    BootstrappingKeys,
+    bootstrap,
+    bootstrapping_circuit,
+    bootstrapping_keys,
+)
+from fhejax.ckks.bootstrapping_parameters import BootstrappingParameters
 from fhejax.ckks.constants import add_scalar
 from fhejax.ckks.encoding import decode, encode
 from fhejax.ckks.encryption import decrypt, encrypt, encrypt_seeded, expand
@@ -72,6 +80,9 @@ from fhejax.ring import key_from_bytes, random_key
 
 __all__ = [
     "PRESETS",
+    "BootstrappingCircuit",
+    "BootstrappingKeys",
+    "BootstrappingParameters",
     "Ciphertext",
     "EvaluationKeys",
     "FormatError",
@@ -92,6 +103,9 @@ __all__ = [
     "add_scalar",
     "align",
     "apply_linear_transform",
+    "bootstrap",
+    "bootstrapping_circuit",
+    "bootstrapping_keys",
     "conjugate",
     "decode",
     "decrypt",

@@ -159,7 +159,7 @@ def _rotation_positions(params: Parameters, exponent: int) -> tuple[jax.Array, .
 def _squared_key(key: jax.Array, secret: SecretKey, level: int) -> SwitchingKey:
     moduli = key_moduli(secret.params, level)
     values = evaluate_secret(secret, moduli)
-    return _switching_key(
+    return make_switching_key(
         key, secret.params, values, modular.multiply(values, values, constants(moduli)), level
     )
 
@@ -172,7 +172,7 @@ def _rotation_key(key: jax.Array, secret: SecretKey, level: int, inverse: jax.Ar
     That order lets hoisted rotations share one decomposition and permute two components only.
     """
     values = evaluate_secret(secret, key_moduli(secret.params, level))
-    return _switching_key(key, secret.params, permute(values, inverse), values, level)
+    return make_switching_key(key, secret.params, permute(values, inverse), values, level)
 
 
 def key_moduli(params: Parameters, level: int) -> tuple[int, ...]:
@@ -188,12 +188,13 @@ def key_digits(params: Parameters, level: int) -> list[tuple[int, int]]:
     return [(max(start, first), min(start + size, last)) for start in range(first // size * size, last, size)]
 
 
-def _switching_key(
+def make_switching_key(
     key: jax.Array, params: Parameters, target: jax.Array, source: jax.Array, level: int
 ) -> SwitchingKey:
-    """For digit j: (-a t + e + g_j source, a), t the target secret.
+    """For digit j: (-a t + e + g_j source, a), t the target secret; wide callers only.
 
-    g_j = P modulo the primes of digit j, else 0.
+    target, source: values of the secrets, uint32 [limb of `key_moduli`, N], evaluation domain. g_j = P
+    modulo the primes of digit j, else 0.
     """
     moduli, digits = key_moduli(params, level), key_digits(params, level)
     seed_key, error_key = jax.random.split(key)

@@ -86,7 +86,7 @@ def moved_primes(
     return dropped, tuple(moduli[i] for i in below if i not in above)
 
 
-def rational_chain(ring: Ring, depth: int, scale_bits: int) -> LevelTable:
+def rational_chain(ring: Ring, depth: int, scale_bits: int, base_bits: int | None = None) -> LevelTable:
     """Levels of `scale_bits` = 35, 40 or 45 bits from primes of 30 and 25 bits.
 
     A level has m primes of 30 bits and t of 25, 30 m + 25 t = base + level * scale_bits, for which t
@@ -94,15 +94,22 @@ def rational_chain(ring: Ring, depth: int, scale_bits: int) -> LevelTable:
     run of indices. Scales are fixed from the bottom up, scale_l = sqrt(scale_(l-1) * ratio), so that the
     deviations of the primes are halved from level to level instead of doubled.
 
+    Args:
+        ring: degree and kind.
+        depth: levels above 0.
+        scale_bits: 35, 40 or 45.
+        base_bits: nominal bits of level 0, a multiple of 5; by default the fewest that leave head room.
+
     Raises:
-        ValueError: for another scale, or when the ring has too few such primes.
+        ValueError: for another scale, a base that no primes make up, or when the ring has too few such
+        primes.
     """
     if scale_bits not in RATIONAL_BITS:
         raise ValueError(
             f"rational rescaling was asked for with a scale of {scale_bits} bits; it exists for "
             f"{RATIONAL_BITS}. Smaller scales take one prime a level, larger ones two."
         )
-    counts = _prime_counts(depth, scale_bits)
+    counts = _prime_counts(depth, scale_bits, base_bits)
     most, fewest = (max(pair[i] for pair in counts) for i in (0, 1))
     share = 1 - _SPREAD_BITS / PRIME_BITS
     small = ntt_primes(25 * share, ring.root_order, fewest)
@@ -112,13 +119,16 @@ def rational_chain(ring: Ring, depth: int, scale_bits: int) -> LevelTable:
     return LevelTable(moduli, levels, _scales_from_the_bottom(moduli, levels, scale_bits * share))
 
 
-def _prime_counts(depth: int, scale_bits: int) -> list[tuple[int, int]]:
+def _prime_counts(depth: int, scale_bits: int, base_bits: int | None) -> list[tuple[int, int]]:
     """(30-bit, 25-bit) primes of each level, for the smallest base that leaves 5 bits of head room."""
-    for base in itertools.count(scale_bits + 5, 5):
+    for base in itertools.count(scale_bits + 5, 5) if base_bits is None else (base_bits,):
         counts = [_split(base + level * scale_bits) for level in range(depth + 1)]
-        if all(m >= 0 for m, _ in counts):
+        if base % 5 == 0 and all(m >= 0 for m, _ in counts):
             return counts
-    raise AssertionError("the loop above ends")
+    raise ValueError(
+        f"levels of {scale_bits} bits above a base of {base_bits} were asked for, which primes of 25 and "
+        "30 bits do not make up; leave the base to the library, or try another multiple of 5."
+    )
 
 
 def _split(bits: int) -> tuple[int, int]:

@@ -92,6 +92,7 @@ def linear_transform(
     level: int | None = None,
     scale: Scale | None = None,
     baby_steps: int | None = None,
+    split: Mapping[int, tuple[int, int]] | None = None,
 ) -> LinearTransform:
     """Encode a matrix for `apply_linear_transform`.
 
@@ -105,6 +106,7 @@ def linear_transform(
             level's own scale has exactly the lower level's own.
         baby_steps: distances reached by hoisting, counted in strides of the distances; by default as many as
             cost least.
+        split: instead, the (giant, baby) of each distance modulo the slots, all modulo the slots.
 
     Raises:
         ValueError: other sizes, nothing but zeros, numbers that are not finite or do not fit the level,
@@ -114,8 +116,8 @@ def linear_transform(
     scale = _default_scale(params, level) if scale is None else scale
     _check_request(params, baby_steps)
     found = _diagonals(params, diagonals)
-    costs = rotation_costs(params, level)
-    split = split_distances(found, params.slots, costs, baby_steps)
+    if split is None:
+        split = split_distances(found, params.slots, rotation_costs(params, level), baby_steps)
     order = sorted(found, key=split.__getitem__)
     rows = [_encode(params, found[d], split[d][0], level, scale) for d in order]
     return LinearTransform(jnp.stack(rows), params, level, scale, tuple(split[d] for d in order))

@@ -240,7 +240,7 @@ def make_parameters(
     check_ring(ring)
     base = scale_bits + 4 if base_bits is None else base_bits
     table = chain(ring, level_bits, scale_bits, base)
-    return _with_special(ring, table, key_switching, digit_size, security)
+    return parameters_of_table(ring, table, key_switching, digit_size, security)
 
 
 def make_rational_parameters(
@@ -257,13 +257,18 @@ def make_rational_parameters(
     Args and errors as `make_parameters`; the scale is 1% of its bits below the nominal one.
     """
     check_ring(ring)
-    return _with_special(ring, rational_chain(ring, depth, scale_bits), key_switching, digit_size, security)
+    return parameters_of_table(
+        ring, rational_chain(ring, depth, scale_bits), key_switching, digit_size, security
+    )
 
 
-def _with_special(
+def parameters_of_table(
     ring: Ring, table: LevelTable, key_switching: bool, digit_size: int | None, security: int
 ) -> Parameters:
-    """Parameters of a level table: P is chosen, and the whole checked for security."""
+    """Parameters of a level table: P is chosen, and the whole checked for security.
+
+    Args and errors as `make_parameters`.
+    """
     moduli = table.moduli
     sizes = _digit_sizes(len(moduli)) if digit_size is None else (digit_size,)
     for size in sizes:

@@ -13,8 +13,9 @@ from fhejax import ckks
 from fhejax.ckks import BootstrappingKeys, BootstrappingParameters, Ciphertext, SecretKey
 
 OPTIONS = {
-    "hamming_weight": 8,
-    "ratio_bits": 12,
+    "hamming_weight": 4,
+    "ratio_bits": 10,
+    "double_angles": 1,
     "coefficients_to_slots": 2,
     "slots_to_coefficients": 1,
     "security": 0,
@@ -32,9 +33,9 @@ class Setting:
     def parameters(self) -> BootstrappingParameters:
         return self.keys.circuit.parameters
 
-    def numbers(self, *batch: int, seed: int = 0) -> np.ndarray:
-        """With both parts in (-1, 1), of period `slots`."""
-        parts = np.random.default_rng(seed).uniform(-1, 1, (2, *batch, self.parameters.slots))
+    def numbers(self, seed: int = 0) -> np.ndarray:
+        """A batch of 2 (one compilation for all tests) with both parts in (-1, 1), of period `slots`."""
+        parts = np.random.default_rng(seed).uniform(-1, 1, (2, 2, self.parameters.slots))
         gap = self.parameters.params.slots // self.parameters.slots
         return np.tile(parts[0] + 1j * parts[1], gap)
 
@@ -74,6 +75,7 @@ def test_levels_come_back(log_slots):
     values = here.numbers()
     found = ckks.bootstrap(here.keys, here.encrypt(values))
     assert found.level == here.parameters.output_level
+    assert found.batch == (2,)
     assert found.level == here.parameters.input_level + 1
     assert found.scale == here.parameters.params.scales[found.level]
     precision = ckks.precision(here.decrypt(found), values)
@@ -87,16 +89,18 @@ def test_noise_is_predicted():
     found = ckks.bootstrap(here.keys, here.encrypt(values))
     predicted = ckks.bootstrap(BootstrappingKeys(here.keys.circuit), here.estimate(values))
     assert (predicted.level, predicted.scale) == (found.level, found.scale)
-    assert abs(ckks.precision(predicted.values, values).mean - ckks.precision(here.decrypt(found), values).mean) < 0.5
+    errors = [ckks.precision(x, values) for x in (predicted.values, here.decrypt(found))]
+    assert abs(errors[0].mean - errors[1].mean) < 0.2
+    # By the median: a few numbers had a rare overflow, of larger error, which the estimate drew elsewhere.
     left = ckks.precision(here.decrypt(found), predicted.values)
-    assert abs(left.mean - predicted.precision_bits) < 1.5
+    assert abs(left.median + math.log2(0.6745) - predicted.precision_bits) < 1
 
 
 def test_constant_messages():
     """All slots 1, or one slot alone: errors do not depend on what the other slots hold."""
     here = setting()
     slots = here.parameters.slots
-    for values in (np.ones(slots) * (1 + 1j), np.eye(slots)[3] * 1j, np.zeros(slots)):
+    for values in (np.stack([np.ones(slots) * (1 + 1j), np.eye(slots)[3] * 1j]), np.zeros((2, slots))):
         found = ckks.bootstrap(here.keys, here.encrypt(values))
         assert ckks.precision(here.decrypt(found), values).minimum > sine_bits(here.parameters) - 1
 
@@ -113,19 +117,19 @@ def test_a_chain_of_squarings():
         assert ckks.precision(here.decrypt(x), values).mean > sine_bits(here.parameters) - 3
 
 
-def test_batches_and_higher_levels():
+def test_higher_levels_are_brought_down():
     here = setting()
-    values = here.numbers(2)
+    values = here.numbers()
     x = here.encrypt(values, level=here.parameters.output_level)
     found = ckks.bootstrap(here.keys, x)
-    assert found.batch == (2,)
     assert ckks.precision(here.decrypt(found), values).mean > sine_bits(here.parameters)
 
 
 def test_jit_gives_the_same_bits():
-    parameters = BootstrappingParameters.for_levels(
-        0, degree=64, hamming_weight=2, ratio_bits=10, coefficients_to_slots=1, slots_to_coefficients=1, security=0
-    )
+    reduction = {"hamming_weight": 2, "ratio_bits": 8, "polynomial_degree": 2, "double_angles": 0}
+    transforms = {"coefficients_to_slots": 1, "slots_to_coefficients": 1}
+    options = {"degree": 16, "slots": 2, "security": 0, **reduction, **transforms}
+    parameters = BootstrappingParameters.for_levels(0, **options)
     here = make_setting(parameters)
     x = here.encrypt(here.numbers())
     eager, jitted = ckks.bootstrap(here.keys, x), jax.jit(ckks.bootstrap)(here.keys, x)
@@ -180,11 +184,11 @@ class TestParameters:
         assert chosen.params.modulus_bits <= 1746
         assert chosen.params.security == 128
         assert chosen.levels_left == levels
-        assert 128 <= chosen.failure_probability_bits
+        assert chosen.failure_probability_bits >= 128
         assert abs(chosen.failure_probability_bits - 138.7) < 0.1
         assert chosen.reduction_precision_bits[1] > 24
         sizes = {round(chosen.params.scales[level].bits, 1) for level in range(3, chosen.output_level + 1)}
-        assert sizes == {39.6}
+        assert sizes <= {39.6, 39.7}
 
     def test_the_repr_says_it(self):
         text = repr(BootstrappingParameters.for_levels(13))
@@ -207,12 +211,10 @@ class TestParameters:
         dropped = [math.log2(params.rescale_factor(i, i - 1)) for i in range(1, params.depth + 1)]
         assert min(dropped[chosen.output_level :]) > 45
 
-    @pytest.mark.parametrize("slots", [1, 2, 64, 512])
+    @pytest.mark.parametrize("slots", [2, 64, 512])
     @pytest.mark.parametrize("budget", [1, 2, 4, 9])
     def test_every_budget(self, slots, budget):
         options = {"coefficients_to_slots": budget, "slots_to_coefficients": budget, "security": 0}
-        if slots == 1:
-            return
         chosen = BootstrappingParameters.for_levels(2, degree=1024, slots=slots, **options)
         assert chosen.levels_left == 2
         assert len(chosen.coefficients_to_slots) == min(budget, slots.bit_length() - 1)
@@ -221,7 +223,7 @@ class TestParameters:
         make = BootstrappingParameters.for_levels
         with pytest.raises(ckks.SecurityError, match="at most 1746 are secure"):
             make(30)
-        with pytest.raises(ckks.SecurityError, match="weight 32 from degree"):
+        with pytest.raises(ckks.SecurityError, match="at most 430 are secure"):
             make(1, degree=2**14)
         with pytest.raises(ValueError, match="takes K = 16"):
             make(9, bound=12)
