@@ -1,6 +1,5 @@
 """Fits of traced problems: equal to those on the host, and derivatives against finite differences."""
 
-
 import jax
 import jax.numpy as jnp
 import numpy as np
