@@ -25,6 +25,8 @@ from fhejax.ckks.bootstrapping import (
     bootstrapping_keys,
 )
 from fhejax.ckks.bootstrapping_parameters import BootstrappingParameters
+from fhejax.ckks.bootstrapping_variants import bootstrap_iteratively as bootstrap_iteratively
+from fhejax.ckks.bootstrapping_variants import bootstrap_pair as bootstrap_pair
 from fhejax.ckks.constants import add_scalar
 from fhejax.ckks.encoding import decode, encode
 from fhejax.ckks.encryption import decrypt, encrypt, encrypt_seeded, expand

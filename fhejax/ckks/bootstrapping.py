@@ -131,12 +131,22 @@ def bootstrap(keys: BootstrappingKeys, ciphertext: Ciphertext) -> Ciphertext:
         ValueError: missing keys (they are named), too low a level, another scale, three components, or other
             parameters or secrets.
     """
+    real, imaginary = refresh(keys, at_input_level(keys, ciphertext))
+    return add(real, multiply_by_imaginary_unit(imaginary))
+
+
+def at_input_level(keys: BootstrappingKeys, ciphertext: Ciphertext) -> Ciphertext:
+    """A ciphertext as `refresh` takes it: everything is checked here, before anything is computed."""
+    _check_keys(keys, ciphertext)
+    return _brought_down(ciphertext, keys.circuit.parameters)
+
+
+def refresh(keys: BootstrappingKeys, x: Ciphertext, gain_bits: int = 0) -> tuple[Ciphertext, Ciphertext]:
+    """The real and the imaginary part of what `bootstrap` returns, divided by 2^gain_bits."""
     circuit, evaluation = keys.circuit, keys.evaluation
     parameters = circuit.parameters
-    _check_keys(keys, ciphertext)
-    x = _at_input_level(ciphertext, parameters)
     x = apply_factors(evaluation, x, circuit.slots_to_coefficients)
-    ratio = Scale.of(math.prod(x.moduli)) / x.scale
+    ratio = Scale.of(math.prod(x.moduli)) / x.scale / 2**gain_bits
     x = encapsulate(keys.dense_to_sparse, x)
     x = raise_modulus(x, hamming_weight=parameters.hamming_weight)
     x = decapsulate(keys.sparse_to_dense, x)
@@ -148,7 +158,7 @@ def bootstrap(keys: BootstrappingKeys, ciphertext: Ciphertext) -> Ciphertext:
         evaluation, x, parameters.cosine, parameters.double_angles, target_scale=scale * ratio
     )
     real, imaginary = _unstack(x.replace(scale=scale))
-    return add(real, multiply_by_imaginary_unit(imaginary))
+    return real, imaginary
 
 
 def _check_keys(keys: BootstrappingKeys, ciphertext: Ciphertext) -> None:
@@ -183,7 +193,7 @@ def _check_evaluation_keys(evaluation: EvaluationKeys, levels: dict[int, int]) -
         )
 
 
-def _at_input_level(ciphertext: Ciphertext, parameters: BootstrappingParameters) -> Ciphertext:
+def _brought_down(ciphertext: Ciphertext, parameters: BootstrappingParameters) -> Ciphertext:
     """Brought down to the level, at its own scale where it has its own now."""
     level, scales = parameters.input_level, parameters.params.scales
     if ciphertext.level < level or ciphertext.components != 2:

@@ -117,6 +117,32 @@ def test_a_chain_of_squarings():
         assert ckks.precision(here.decrypt(x), values).mean > sine_bits(here.parameters) - 3
 
 
+def test_two_real_ciphertexts_in_one():
+    here = setting()
+    first, second = here.numbers().real, here.numbers(1).real
+    found = ckks.bootstrap_pair(here.keys, here.encrypt(first), here.encrypt(second))
+    for values, x in zip((first, second), found, strict=True):
+        assert x.level == here.parameters.output_level
+        precision = ckks.precision(here.decrypt(x), values)
+        assert precision.mean > sine_bits(here.parameters)
+
+
+def test_iterations_gain_precision():
+    here = setting()
+    values = here.numbers()
+    x = here.encrypt(values)
+    bits = [
+        ckks.precision(here.decrypt(ckks.bootstrap_iteratively(here.keys, x, iterations=n)), values).mean
+        for n in (1, 2)
+    ]
+    assert bits[0] == ckks.precision(here.decrypt(ckks.bootstrap(here.keys, x)), values).mean
+    # Down to the noise of the ciphertext itself.
+    limit = ckks.precision(here.decrypt(x), values).mean
+    assert bits[1] > min(bits[0] + 8, limit - 2)
+    with pytest.raises(ValueError, match="both are 1 or more"):
+        ckks.bootstrap_iteratively(here.keys, x, iterations=0)
+
+
 def test_higher_levels_are_brought_down():
     here = setting()
     values = here.numbers()
