@@ -350,13 +350,13 @@ def _relinearisation_key(keys: EvaluationKeys, ciphertext: Ciphertext) -> Switch
 @functools.partial(jax.jit, static_argnames=("level", "target"))
 @wide
 def _relinearise(key: SwitchingKey, data: jax.Array, level: int, target: int) -> jax.Array:
-    flat = data.reshape(-1, *data.shape[-3:])
+    together = math.gcd(math.prod(data.shape[:-3]), _RELINEARISED_TOGETHER)
+    blocks = data.reshape(-1, together, *data.shape[-3:])
 
-    def one(item: jax.Array) -> jax.Array:
-        return relinearise_and_divide(item, key, level, target)
+    def one(block: jax.Array) -> jax.Array:
+        return relinearise_and_divide(block, key, level, target)
 
-    together = math.gcd(flat.shape[0], _RELINEARISED_TOGETHER)
-    result = jax.lax.map(one, flat, batch_size=together)
+    result = one(blocks[0]) if blocks.shape[0] == 1 else jax.lax.map(one, blocks)
     return result.reshape(*data.shape[:-3], *result.shape[-3:])
 
 

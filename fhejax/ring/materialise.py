@@ -5,6 +5,8 @@ from typing import TypeVar
 import jax
 import jax.numpy as jnp
 
+from fhejax.ring.wide import wide
+
 Tree = TypeVar("Tree")
 
 
@@ -20,8 +22,17 @@ def materialise(tree: Tree) -> Tree:
     return jax.lax.platform_dependent(tree, cpu=_conditional, default=jax.lax.optimization_barrier)
 
 
+@jax.custom_batching.custom_vmap
 def _conditional(tree: Tree) -> Tree:
     first = jax.tree.leaves(tree)[0].reshape(-1)[0]
     largest = first.dtype.type(jnp.iinfo(first.dtype).max)
     zeros = lambda kept: jax.tree.map(jnp.zeros_like, kept)  # noqa: E731
     return jax.lax.cond(first < largest, lambda kept: kept, zeros, tree)
+
+
+# Batched by default, the predicate would be one for each item, and a conditional become a selection of
+# both its branches, which XLA fuses again.
+@_conditional.def_vmap
+def _batched(axis_size: int, in_batched: list[Tree], tree: Tree) -> tuple[Tree, Tree]:
+    # Batching may happen after the caller's 64-bit types were left.
+    return wide(_conditional)(tree), in_batched[0]
