@@ -6,14 +6,12 @@ The methods of CryptoDL (Hesamifard, Takabi and Ghasemi, arXiv 1711.05189) besid
 error is measured twice, in the clear and after an encrypted evaluation, at 128-bit security.
 """
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import jax
 import numpy as np
 import tyro
 
@@ -83,10 +81,9 @@ def main(arguments: Arguments) -> dict[str, Any]:
     results = summarise(targets, rows, [scheme for scheme in (shallow, deep) if scheme], timed)
     print(table.render(results))
     if arguments.json:
-        arguments.json.write_text(json.dumps(results | {"sweeps": sweeps}, indent=2, allow_nan=False) + "\n")
+        pipeline.write_json(arguments.json, results | {"sweeps": sweeps})
     if arguments.plot:
-        picture.draw(results, fits, sweeps).savefig(arguments.plot)
-        print(f"\nThe picture is in {arguments.plot}.")
+        pipeline.save_picture(arguments.plot, picture.draw(results, fits, sweeps))
     return results
 
 
@@ -97,11 +94,7 @@ def check(arguments: Arguments) -> None:
         raise SystemExit("--functions names none; give one or more of relu, sigmoid and tanh.")
     if arguments.deep and "relu" not in arguments.functions:
         raise SystemExit("--deep evaluates composites for ReLU, and --functions leaves it out; add relu.")
-    low, high = LOG_DEGREES
-    if arguments.insecure_log_degree is not None and not low <= arguments.insecure_log_degree <= high:
-        raise SystemExit(
-            f"--insecure-log-degree is {arguments.insecure_log_degree}; it must be from {low} to {high}."
-        )
+    pipeline.check_range("--insecure-log-degree", arguments.insecure_log_degree, *LOG_DEGREES)
 
 
 def count_stages(arguments: Arguments, fits: dict[str, list[Fit]]) -> int:
@@ -192,7 +185,7 @@ def measure(
     params, x = scheme.params, points(scheme.params, target)
     result = timed("evaluate", evaluate, scheme.keys, ciphertext, approximation)
     timed("repeat", evaluate, scheme.keys, ciphertext, approximation)
-    decrypted = timed("decrypt", decrypt, scheme, result)
+    decrypted = timed("decrypt", pipeline.decrypt, scheme.secret, result)
     expected = ckks.estimate(params, x, scale=input_scale(params, target))
     predicted = evaluate(None, expected, approximation)
     noise = decrypted - in_the_clear(approximation, x)
@@ -244,11 +237,6 @@ def lowest_level(params: ckks.Parameters, polynomial: approx.Polynomial) -> int:
     return next(fitting, params.depth)
 
 
-def decrypt(scheme: Scheme, ciphertext: ckks.Ciphertext) -> np.ndarray:
-    """Float64 (slots,)."""
-    return np.asarray(jax.block_until_ready(ckks.decode(ckks.decrypt(scheme.secret, ciphertext))))
-
-
 def summarise(
     targets: Sequence[Target],
     rows: dict[str, list[dict[str, Any]]],
@@ -274,16 +262,8 @@ def summarise(
 def describe_scheme(scheme: Scheme) -> dict[str, Any]:
     """Ring, security and key; a security of 0 means none, for tests."""
     params = scheme.params
-    return {
-        "security": params.security,
-        "log2_modulus": params.modulus_bits,
-        "ring_degree": params.ring.degree,
-        "conjugate_invariant": params.ring.conjugate_invariant,
-        "slots": params.slots,
-        "levels": params.depth,
-        "scale_bits": params.scales[-1].bits,
-        "key_bytes": params.switching_key_bytes(),
-    }
+    extra = {"scale_bits": params.scales[-1].bits, "key_bytes": params.switching_key_bytes()}
+    return pipeline.describe_parameters(params) | extra
 
 
 if __name__ == "__main__":

@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from experiments import table
 from experiments.approximations_methods import LOW_DEGREES, TARGETS, Fit, Target, in_the_clear
+from experiments.picture import INK, QUIET, tidy
 
-QUIET, INK = "#505560", "#202430"
 DRAWN_DEGREE = LOW_DEGREES[0]
 LEFT, RIGHT = 0.06, 0.985
 STYLES = {
@@ -70,8 +71,7 @@ def _write_title(figure: Figure, results: dict[str, Any], height: float) -> None
 def _subtitle(results: dict[str, Any]) -> str:
     rows = [row for found in results["functions"] for row in found["rows"]]
     bits = [row["encrypted"]["bits"] for row in rows if row["encrypted"]]
-    level = results["parameters"][0]["security"]
-    security = f"{level}-bit security" if level else "INSECURE parameters, for tests only"
+    security = table.protection(results["parameters"][0])
     return (
         f"{len(bits)} polynomials evaluated encrypted at {security}; what encryption adds to their error is "
         f"$2^{{-{math.floor(min(bits))}}}$ or less, root mean square"
@@ -96,7 +96,7 @@ def _draw_function(axes: Axes, target: Target, fits: Sequence[Fit], titled: bool
     axes.set_ylabel(target.title, fontsize=12, fontweight="bold", color=INK)
     title = f"the function (broad line) and fits of degree {DRAWN_DEGREE}"
     axes.set_title(title if titled else "", loc="left", fontsize=11, fontweight="bold")
-    _tidy(axes)
+    tidy(axes)
 
 
 def _draw_errors(
@@ -110,7 +110,7 @@ def _draw_errors(
             values = [row["encrypted"]["error"] for row in measured]
             axes.plot([row["degree"] for row in measured], values, marker, color=colour, markersize=6)
     _scale(axes, [row[field] for row in swept if row["method"] != "Taylor"])
-    _tidy(axes)
+    tidy(axes)
 
 
 def _line(method: str) -> dict[str, Any]:
@@ -145,13 +145,6 @@ def _scale(axes: Axes, values: Sequence[float]) -> None:
     axes.minorticks_off()
     axes.set_xlim(2.8, 33)
     axes.set_ylim(min(values) / 1.8, max(values) * 1.8)
-
-
-def _tidy(axes: Axes) -> None:
-    axes.tick_params(labelsize=9, color=QUIET, labelcolor=INK)
-    axes.grid(color="#e4e6ea", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _write_legend(figure: Figure, height: float) -> None:

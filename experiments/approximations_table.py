@@ -33,7 +33,7 @@ def render(results: dict[str, Any]) -> str:
     parts.append([NOTES, *_missing(results)])
     parts += [_parameters(found) for found in results["parameters"]]
     parts += [_times(results), table.machine(results)]
-    return "\n\n".join("\n".join(lines) for lines in parts)
+    return table.paragraphs(parts)
 
 
 def _function(found: dict[str, Any]) -> list[str]:
@@ -82,7 +82,7 @@ def _times(results: dict[str, Any]) -> list[str]:
     return [
         table.line("stage", "in all"),
         *[table.line(stage, table.seconds(row["total"]), _times_called(row["calls"])) for stage, row in rows],
-        table.line("peak memory", table.size(results["peak_memory_bytes"]), "of the whole process"),
+        table.peak_memory(results),
     ]
 
 

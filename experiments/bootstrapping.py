@@ -5,13 +5,11 @@
 What a bootstrap takes is printed, and what will not fit refused, before a key exists.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import jax
 import numpy as np
 import tyro
 
@@ -39,6 +37,8 @@ class Arguments:
         log_slots: log2 of the complex numbers in the message; by default N / 2 of them.
         coefficients_to_slots: matrices, a level each.
         slots_to_coefficients: matrices, a level each.
+        minimum_keys: two rotation keys for each matrix, which take less memory and more time.
+        keys_to: file to write the server's keys to, one at a time as they are made, and to read them from.
         chain: bootstraps in a row, a squaring between them.
         repeats: further runs, for the median of warm times.
         plot: PNG file to draw: precision, times, levels and the chain.
@@ -54,6 +54,8 @@ class Arguments:
     log_slots: int | None = None
     coefficients_to_slots: int = 4
     slots_to_coefficients: int = 3
+    minimum_keys: bool = False
+    keys_to: Path | None = None
     chain: int = 0
     repeats: int = 3
     plot: Path | None = None
@@ -91,12 +93,8 @@ def main(arguments: Arguments) -> dict[str, Any]:
 
 def check(arguments: Arguments) -> None:
     """Refuse what cannot be run, before anything is computed."""
-    pipeline.check_writable(arguments.plot, arguments.json)
-    low, high = LOG_DEGREES
-    if arguments.insecure_log_degree is not None and not low <= arguments.insecure_log_degree <= high:
-        raise SystemExit(
-            f"--insecure-log-degree is {arguments.insecure_log_degree}; it must be from {low} to {high}."
-        )
+    pipeline.check_writable(arguments.plot, arguments.json, arguments.keys_to)
+    pipeline.check_range("--insecure-log-degree", arguments.insecure_log_degree, *LOG_DEGREES)
     if arguments.log_slots is not None and arguments.log_slots < 0:
         raise SystemExit(f"--log-slots is {arguments.log_slots}; it must be 0 or more.")
     if arguments.chain < 0 or arguments.repeats < 1:
@@ -124,6 +122,7 @@ def choose(arguments: Arguments) -> ckks.BootstrappingParameters:
             security=0 if insecure else 128,
             coefficients_to_slots=arguments.coefficients_to_slots,
             slots_to_coefficients=arguments.slots_to_coefficients,
+            minimum_keys=arguments.minimum_keys,
         )
     except ValueError as error:
         raise SystemExit(str(error)) from error
@@ -134,6 +133,7 @@ def run(chosen: ckks.BootstrappingParameters, arguments: Arguments) -> dict[str,
     described = plan.describe(chosen)
     print(table.parameters(described, plan.machine_memory()) + "\n", flush=True)
     plan.check_memory(chosen)
+    plan.check_disk(chosen, arguments.keys_to)
     inputs = make_inputs(chosen)
     with pipeline.stages(4 + len(STAGES) * (1 + arguments.repeats) + 2 + (arguments.chain > 0)) as timed:
         circuit = timed("matrices", ckks.bootstrapping_circuit, chosen)
@@ -145,19 +145,15 @@ def run(chosen: ckks.BootstrappingParameters, arguments: Arguments) -> dict[str,
         "precision": {name: bits(each.values, inputs.values) for name, each in _named(found, predicted)},
         "histogram": histogram(inputs.values, found.values, predicted.values),
         "chain": compare_chain(clear_chain(inputs, arguments.chain), found.chain, predicted.chain),
-        "seconds": {
-            name: {"first": first, "warm": pipeline.median(rest), "calls": 1 + len(rest)}
-            for name, (first, *rest) in timed.seconds.items()
-        },
+        "seconds": timed.summary(),
         "peak_memory_bytes": peak_memory_bytes(),
         "machine": describe_machine(),
     }
     print(table.results(results))
     if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=2, allow_nan=False) + "\n")
+        pipeline.write_json(arguments.json, results)
     if arguments.plot:
-        picture.draw(results).savefig(arguments.plot)
-        print(f"\nThe picture is in {arguments.plot}.")
+        pipeline.save_picture(arguments.plot, picture.draw(results))
     return results
 
 
@@ -210,7 +206,10 @@ def measure(
     Raises:
         SystemExit: stages that together give other bits than `ckks.bootstrap`: their times say nothing.
     """
-    secret, keys = timed("keys", make_keys, circuit)
+    if arguments.keys_to is None:
+        secret, keys = timed("keys", make_keys, circuit)
+    else:
+        secret, keys = timed("keys", store_keys, circuit, arguments.keys_to)
     ciphertext = timed("encrypt", encrypt, secret, circuit.parameters, inputs.values)
     for _ in range(1 + arguments.repeats):
         staged = staged_bootstrap(timed, keys, ciphertext)
@@ -219,13 +218,13 @@ def measure(
         raise SystemExit(
             "The stages of the bootstrap gave other bits than ckks.bootstrap; bring both together."
         )
-    values = timed("decrypt", decrypt, secret, whole)
+    values = timed("decrypt", pipeline.decrypt, secret, whole)
     if not arguments.chain:
         return Outputs(values, [])
     start = encrypt(secret, circuit.parameters, inputs.start)
 
     def look(found: ckks.Ciphertext) -> np.ndarray:
-        return decrypt(secret, found)
+        return pipeline.decrypt(secret, found)
 
     return Outputs(values, timed("chain", run_chain, keys, start, inputs.constant, arguments.chain, look))
 
@@ -233,7 +232,19 @@ def measure(
 def make_keys(circuit: ckks.BootstrappingCircuit) -> tuple[ckks.SecretKey, ckks.BootstrappingKeys]:
     """Fresh keys: the client's, and the server's."""
     secret = ckks.secret_key(ckks.random_key(), circuit.parameters.params)
-    return secret, ckks.bootstrapping_keys(ckks.random_key(), secret, circuit)
+    with pipeline.counter("keys made") as progress:
+        return secret, ckks.bootstrapping_keys(ckks.random_key(), secret, circuit, progress=progress)
+
+
+def store_keys(
+    circuit: ckks.BootstrappingCircuit, path: Path
+) -> tuple[ckks.SecretKey, ckks.BootstrappingKeys]:
+    """Fresh keys: the client's, and the server's, written one at a time and then read."""
+    secret = ckks.secret_key(ckks.random_key(), circuit.parameters.params)
+    with pipeline.counter("keys written") as progress:
+        ckks.save_bootstrapping_keys(path, ckks.random_key(), secret, circuit.parameters, progress=progress)
+    with pipeline.counter("keys read") as progress:
+        return secret, ckks.load_bootstrapping_keys(path, circuit, progress=progress)
 
 
 def encrypt(
@@ -242,11 +253,6 @@ def encrypt(
     """At the lowest level that can be bootstrapped."""
     plaintext = ckks.encode(chosen.params, values, level=chosen.input_level)
     return ckks.encrypt(ckks.random_key(), secret, plaintext)
-
-
-def decrypt(secret: ckks.SecretKey, ciphertext: ckks.Ciphertext) -> np.ndarray:
-    """Complex128 [ring slots]."""
-    return np.asarray(jax.block_until_ready(ckks.decode(ckks.decrypt(secret, ciphertext))))
 
 
 def run_chain(

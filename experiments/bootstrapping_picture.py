@@ -10,8 +10,9 @@ from matplotlib.patches import Patch
 from experiments import table
 from experiments.bootstrapping_plan import KINDS
 from experiments.bootstrapping_stages import STAGES
+from experiments.picture import INK, QUIET, tidy
 
-QUIET, INK, FOUND, PREDICTED = "#505560", "#202430", "#2a5fb0", "#dd9a1f"
+FOUND, PREDICTED = "#2a5fb0", "#dd9a1f"
 PEER = "#7f8794"
 OPENFHE = {"mean": 19.1, "worst": 16.1}  # measured, bits
 COLOURS = dict(zip(KINDS, ("#7f8794", "#3fa39b", "#2a5fb0", "#dd9a1f", "#8c6239", "#c9ccd3"), strict=True))
@@ -73,7 +74,7 @@ def _draw_precision(axes: Axes, results: dict[str, Any]) -> None:
     axes.set_xlabel("bits after the point that are right", fontsize=9.5, color=QUIET)
     axes.set_ylabel("% of real and imaginary parts", fontsize=9.5, color=QUIET)
     _title(axes, "Precision over all slots (the mean is of the root mean square error)")
-    _tidy(axes, "y")
+    tidy(axes, "y")
 
 
 def _mark(axes: Axes, value: float, text: str, colour: str, line: str) -> None:
@@ -94,7 +95,7 @@ def _draw_times(axes: Axes, seconds: dict[str, Any]) -> None:
     axes.set_xlim(0, 1.4 * max(warm))
     axes.set_xlabel("seconds, warm", fontsize=9.5, color=QUIET)
     _title(axes, "Time of each stage")
-    _tidy(axes, "x")
+    tidy(axes, "x")
 
 
 def _draw_levels(axes: Axes, parameters: dict[str, Any]) -> None:
@@ -118,7 +119,7 @@ def _draw_levels(axes: Axes, parameters: dict[str, Any]) -> None:
     handles = [Patch(color=COLOURS[kind], label=_sum(kind, parameters["level_bits"])) for kind in KINDS]
     axes.legend(handles=handles, ncols=3, **BELOW)
     _title(axes, f"Where the {parameters['log2_modulus']:.0f} bits of the modulus go")
-    _tidy(axes, "y")
+    tidy(axes, "y")
 
 
 def _cut(axes: Axes, position: float, height: float, text: str) -> None:
@@ -161,7 +162,7 @@ def _draw_chain(axes: Axes, chain: list[dict[str, Any]]) -> None:
     axes.set_xlabel("bootstraps", fontsize=9.5, color=QUIET)
     axes.legend(ncols=2, columnspacing=1, handlelength=1.6, **BELOW)
     _title(axes, r"Error along a chain: $z^2 + c$ between bootstraps")
-    _tidy(axes, "y")
+    tidy(axes, "y")
 
 
 def _failure(power: float | None) -> str:
@@ -178,10 +179,3 @@ def _duration(seconds: float) -> str:
 
 def _title(axes: Axes, text: str) -> None:
     axes.set_title(text, loc="left", fontsize=11, fontweight="bold", color=INK)
-
-
-def _tidy(axes: Axes, grid: str) -> None:
-    axes.tick_params(labelsize=9, color=QUIET, labelcolor=INK)
-    axes.grid(axis=grid, color="#e4e6ea", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)

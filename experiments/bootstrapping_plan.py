@@ -2,12 +2,14 @@
 
 import math
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import jax
 
 from fhejax import ckks
+from fhejax.ckks.encapsulation import encapsulation_parameters
 from fhejax.ckks.fourier_factors import coefficients_to_slots_factors, slots_to_coefficients_factors
 from fhejax.ckks.security import maximum_modulus_bits
 
@@ -60,6 +62,7 @@ def describe(chosen: ckks.BootstrappingParameters) -> dict[str, Any]:
         "reduction_precision_bits": {"mean": mean, "worst": worst},
         "failure_probability_log2": None if math.isinf(failure) else -failure,
         "bytes": memory_needed(chosen),
+        "keys": keys_by_level(chosen),
     }
 
 
@@ -106,6 +109,28 @@ def memory_needed(chosen: ckks.BootstrappingParameters) -> dict[str, int]:
     }
 
 
+def keys_by_level(chosen: ckks.BootstrappingParameters) -> list[dict[str, Any]]:
+    """Names and bytes of all keys, those of the sparse secret in front, then from the highest level down."""
+    params = chosen.params
+    by_level: dict[int, list[int | str]] = {}
+    for use, level in chosen.manifest.levels.items():
+        by_level.setdefault(level, []).append(use)
+    groups = {
+        level: ckks.KeyManifest.of(dict.fromkeys(by_level[level], level))
+        for level in sorted(by_level, reverse=True)
+    }
+    small, whole = encapsulation_parameters(params).switching_key_bytes(), params.switching_key_bytes()
+    return [
+        _key_row(0, ["to the sparse secret"], small, 2 * small - 32),
+        _key_row(params.depth, ["from the sparse secret"], whole, 2 * whole - 32),
+        *[_key_row(level, list(group.levels), *group.bytes(params)) for level, group in groups.items()],
+    ]
+
+
+def _key_row(level: int, names: list[int | str], wire: int, memory: int) -> dict[str, Any]:
+    return {"level": level, "keys": names, "wire": wire, "memory": memory}
+
+
 def matrix_bytes(chosen: ckks.BootstrappingParameters) -> int:
     """Of all encoded diagonals, each modulo the primes of its level and those of key switching."""
     params = chosen.params
@@ -140,4 +165,20 @@ def check_memory(chosen: ckks.BootstrappingParameters) -> None:
         raise SystemExit(
             f"This bootstrap needs about {needed:,} bytes of memory, and the machine has {present:,}. Take "
             f"fewer levels, fewer slots or a smaller ring."
+        )
+
+
+def check_disk(chosen: ckks.BootstrappingParameters, path: Path | None) -> None:
+    """Refuse, before a key is made, a file of keys that the disk has no room for.
+
+    Raises:
+        SystemExit: naming the bytes that are needed and those that are free.
+    """
+    if path is None:
+        return
+    needed, free = chosen.key_bytes.wire, shutil.disk_usage(path.absolute().parent).free
+    if needed > free:
+        raise SystemExit(
+            f"The keys take {needed:,} bytes, and {free:,} are free where --keys-to is to write {path.name}. "
+            f"Name another folder, or take fewer keys (--minimum-keys)."
         )

@@ -1,5 +1,6 @@
 """The tables of the bootstrapping experiment as aligned text."""
 
+import textwrap
 from collections.abc import Iterable
 from typing import Any
 
@@ -7,6 +8,7 @@ from experiments import table
 from experiments.bootstrapping_stages import STAGES
 
 WIDTH = 12
+NAMES_WIDTH = 43
 OTHERS = ("matrices", "predict", "keys", "encrypt", "bootstrap", "decrypt", "chain")
 NOTES = """\
   Bits after the point that are right, over all real and imaginary parts. The mean is that of the
@@ -15,8 +17,8 @@ NOTES = """\
 
 def parameters(found: dict[str, Any], present: int) -> str:
     """Return what is known before keys are made, `present` being the machine's bytes of memory."""
-    parts = (_security(found), _circuit(found), _memory(found["bytes"], present))
-    return "\n\n".join("\n".join(lines) for lines in parts)
+    parts = (_security(found), _circuit(found), _keys(found["keys"]), _memory(found["bytes"], present))
+    return table.paragraphs(parts)
 
 
 def results(found: dict[str, Any]) -> str:
@@ -24,18 +26,20 @@ def results(found: dict[str, Any]) -> str:
     parts = [_precision(found), _levels(found["parameters"]), _stages(found)]
     parts += [_chain(found["chain"])] if found["chain"] else []
     parts += [_times(found), table.machine(found)]
-    return "\n\n".join("\n".join(lines) for lines in parts)
+    return table.paragraphs(parts)
 
 
 def _security(found: dict[str, Any]) -> list[str]:
     level, limit = found["security"], found["log2_modulus_limit"]
-    note = f"at most {limit}, 2024 table, ternary secret" if level else "INSECURE, for tests only"
+    note = f"up to {limit}, 2024 table, ternary secret" if level else "INSECURE, for tests only"
     protection = f"{level} bits" if level else "INSECURE"
     degree, slots = found["ring_degree"], found["slots"]
     return [
         f"Bootstrapping with {found['levels']['left']} levels of {found['scale_bits']:.1f} bits left",
         table.line("security", protection, f"log2 QP = {found['log2_modulus']:.1f}, {note}"),
-        table.line("ring degree", _power(degree), f"standard, {slots:,} complex numbers in a ciphertext"),
+        table.line(
+            "ring degree", table.power(degree), f"standard, {slots:,} complex numbers in a ciphertext"
+        ),
         table.line(
             "failure probability",
             _probability(found["failure_probability_log2"]),
@@ -61,6 +65,23 @@ def _circuit(found: dict[str, Any]) -> list[str]:
             f"{sine['worst']:.1f} at worst",
         ),
     ]
+
+
+def _keys(rows: list[dict[str, Any]]) -> list[str]:
+    """The names of a row take as many lines as they need."""
+    lines = [_row("keys", ("on the wire", "in memory"))]
+    for row in rows:
+        sizes = (table.size(row[kind]) for kind in ("wire", "memory"))
+        first, *others = textwrap.wrap(_names(row["keys"]), NAMES_WIDTH)
+        start = _row(f"{len(row['keys'])} at level {row['level']}", sizes)
+        lines += [f"{start}   {first}", *(f"{'':{len(start)}}   {other}" for other in others)]
+    return lines
+
+
+def _names(keys: list[int | str]) -> str:
+    steps = ", ".join(str(key) for key in keys if isinstance(key, int))
+    words = [key for key in keys if isinstance(key, str)]
+    return ", ".join([*words, *[f"rotations by {steps}"] * bool(steps)])
 
 
 def _memory(sizes: dict[str, int], present: int) -> list[str]:
@@ -137,7 +158,3 @@ def _row(label: str, cells: Iterable[str]) -> str:
 
 def _probability(power: float | None) -> str:
     return "0" if power is None else f"2**{power:.1f}"
-
-
-def _power(count: int) -> str:
-    return f"2**{count.bit_length() - 1}"

@@ -10,7 +10,6 @@ beside this file; `python -m experiments.train --network cryptodl` makes them.
 """
 
 import functools
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from tqdm import tqdm
 
 from benchmarks.machine import describe_machine
 from experiments import pipeline
-from experiments.mnist import WEIGHTS, first_images
+from experiments.mnist import WEIGHTS, load_dataset
 from fhejax import nn
 
 Setting = tuple[int, float]
@@ -86,17 +85,14 @@ def main(arguments: Arguments) -> dict[str, Any]:
             f"There is no file of weights at {arguments.weights}; python -m experiments.train --network "
             "cryptodl makes one."
         )
-    try:
-        dataset = first_images(nn.load_mnist(arguments.data_dir), arguments.images)
-    except (FileNotFoundError, ValueError) as error:
-        raise SystemExit(str(error)) from error
+    dataset = load_dataset(arguments.data_dir, arguments.images)
     results = {}
     if arguments.study:
         results["study"] = study(dataset, arguments.study_images, arguments.study_epochs)
         print(render(results["study"]))
         if arguments.study_json:
-            text = json.dumps(results["study"] | {"machine": describe_machine()}, indent=2)
-            arguments.study_json.write_text(text + "\n")
+            found = results["study"] | {"machine": describe_machine()}
+            pipeline.write_json(arguments.study_json, found)
     if arguments.encrypt:
         experiment = pipeline.Experiment(
             name="CryptoDL's study on MNIST",

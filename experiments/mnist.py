@@ -50,10 +50,7 @@ def main(arguments: Arguments) -> dict[str, Any]:
     batch = BATCHES[arguments.network] if arguments.batch is None else arguments.batch
     if min(batch, arguments.images) < 1:
         raise SystemExit(f"--batch {batch} --images {arguments.images}: both must be 1 or more.")
-    try:
-        dataset = first_images(nn.load_mnist(arguments.data_dir), arguments.images)
-    except (FileNotFoundError, ValueError) as error:
-        raise SystemExit(str(error)) from error
+    dataset = load_dataset(arguments.data_dir, arguments.images)
     experiment = pipeline.Experiment(
         name=f"{NAMES[arguments.network]} on MNIST",
         dataset=dataset,
@@ -64,8 +61,16 @@ def main(arguments: Arguments) -> dict[str, Any]:
     return pipeline.run(experiment, arguments)
 
 
-def first_images(dataset: nn.Dataset, count: int) -> nn.Dataset:
-    """Return `dataset` with the first `count` of its test images."""
+def load_dataset(folder: Path | None, count: int) -> nn.Dataset:
+    """Return MNIST with the first `count` of its test images.
+
+    Raises:
+        SystemExit: where it cannot be read, with the reason.
+    """
+    try:
+        dataset = nn.load_mnist(folder)
+    except (FileNotFoundError, ValueError) as error:
+        raise SystemExit(str(error)) from error
     images, labels = dataset.test_images[:count], dataset.test_labels[:count]
     return nn.Dataset(dataset.train_images, dataset.train_labels, images, labels)
 

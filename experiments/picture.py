@@ -1,6 +1,7 @@
 """The picture of an experiment: images with their labels, and the error of every layer."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,7 +11,8 @@ from fhejax import nn
 from fhejax.program.verification import Layer
 
 COLUMNS, SHOWN, MISTAKES = 10, 20, 5
-RIGHT, WRONG, QUIET = "#2a7a3f", "#c03028", "#505560"
+RIGHT, WRONG = "#2a7a3f", "#c03028"
+QUIET, INK = "#505560", "#202430"
 LEFT = 0.06
 GRID = {"left": LEFT, "right": 1 - LEFT, "top": 0.76, "bottom": 0.2, "hspace": 0.45, "wspace": 0.3}
 SERIES = (
@@ -54,6 +56,19 @@ def chosen(labels: np.ndarray, encrypted: np.ndarray) -> np.ndarray:
     wrong = np.flatnonzero(encrypted != labels)[:MISTAKES]
     right = np.flatnonzero(encrypted == labels)[: SHOWN - len(wrong)]
     return np.concatenate([right, wrong])
+
+
+def set_frame(axes: Axes, grid: Literal["x", "y", "both"]) -> None:
+    """Lines of a grid behind what is drawn, and axes on two sides alone."""
+    axes.grid(axis=grid, color="#e4e6ea", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def tidy(axes: Axes, grid: Literal["x", "y", "both"] = "both") -> None:
+    """The frame, with small labels at quiet ticks."""
+    axes.tick_params(labelsize=9, color=QUIET, labelcolor=INK)
+    set_frame(axes, grid)
 
 
 def _draw_images(figure: SubFigure, dataset: nn.Dataset, clear: np.ndarray, encrypted: np.ndarray) -> None:
@@ -116,9 +131,7 @@ def _draw_layers(axes: Axes, layers: Sequence[Layer]) -> None:
         fontsize=11,
         fontweight="bold",
     )
-    axes.grid(axis="y", color="#e4e6ea", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    set_frame(axes, "y")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, frameon=False, fontsize=9)
 
 

@@ -13,12 +13,13 @@ from typing import Any
 
 import jax
 import numpy as np
+from matplotlib.figure import Figure
 from tqdm import tqdm
 
 import fhejax
 from benchmarks.machine import describe_machine, peak_memory_bytes
 from experiments import picture, table
-from fhejax import nn
+from fhejax import ckks, nn
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fhejax" / "jax"
 VERIFIED_IMAGES = 256
@@ -73,6 +74,13 @@ class Stages:
         self.bar.update()
         return result
 
+    def summary(self) -> dict[str, dict[str, float | None]]:
+        """Of every stage the seconds of its first call, the median of the others (or None), and all calls."""
+        return {
+            stage: {"first": first, "warm": median(rest), "calls": 1 + len(rest)}
+            for stage, (first, *rest) in self.seconds.items()
+        }
+
 
 @dataclass(frozen=True)
 class Inference:
@@ -102,12 +110,11 @@ def run(experiment: Experiment, options: Options) -> dict[str, Any]:
     results = summarise(experiment, program, timed, clear, found)
     print(table.render(results))
     if options.json:
-        options.json.write_text(json.dumps(results, indent=2, allow_nan=False) + "\n")
+        write_json(options.json, results)
     if options.plot:
         predicted = clear.argmax(axis=1), found.logits.argmax(axis=1)
         figure = picture.draw(table.headline(results), experiment.dataset, *predicted, layers)
-        figure.savefig(options.plot)
-        print(f"\nThe picture is in {options.plot}.")
+        save_picture(options.plot, figure)
     return results
 
 
@@ -116,6 +123,23 @@ def check_writable(*paths: Path | None) -> None:
     for path in paths:
         if path is not None and not path.absolute().parent.is_dir():
             raise SystemExit(f"There is no folder {path.absolute().parent} to write {path.name} to.")
+
+
+def check_range(option: str, value: int | None, low: int, high: int) -> None:
+    """Refuse an option's value, where there is one, that is not from `low` to `high`."""
+    if value is not None and not low <= value <= high:
+        raise SystemExit(f"{option} is {value}; it must be from {low} to {high}.")
+
+
+def write_json(path: Path, results: dict[str, Any]) -> None:
+    """Write all results; a number that is not finite is an error."""
+    path.write_text(json.dumps(results, indent=2, allow_nan=False) + "\n")
+
+
+def save_picture(path: Path, figure: Figure) -> None:
+    """Write the picture, and say where it is."""
+    figure.savefig(path)
+    print(f"\nThe picture is in {path}.")
 
 
 def use_cache(folder: Path | None) -> None:
@@ -133,6 +157,18 @@ def stages(total: int) -> Iterator[Stages]:
     layout = "{desc} {bar:24} stage {n_fmt} of {total_fmt}, {elapsed}"
     with tqdm(total=total, bar_format=layout, leave=False) as bar:
         yield Stages(bar)
+
+
+@contextmanager
+def counter(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A second bar, for a `progress` argument: it is told how many are done, of how many."""
+    with tqdm(desc=what, bar_format="{desc} {bar:24} {n_fmt} of {total_fmt}, {elapsed}", leave=False) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield progress
 
 
 def compile_network(network: nn.Network, experiment: Experiment, options: Options) -> fhejax.Program:
@@ -171,7 +207,8 @@ def summarise(
 ) -> dict[str, Any]:
     """Everything that was measured, as it goes into the JSON file."""
     labels = experiment.dataset.test_labels
-    warm = median(timed.seconds["evaluate"][1:])
+    seconds = timed.summary()
+    warm = seconds["evaluate"]["warm"]
     samples = min(experiment.batch, len(labels))
     return {
         "name": experiment.name,
@@ -182,11 +219,8 @@ def summarise(
         "agreeing": int(np.sum(clear.argmax(axis=1) == found.logits.argmax(axis=1))),
         "largest_error": float(np.max(np.abs(clear - found.logits))),
         "largest_logit": float(np.max(np.abs(clear))),
-        "parameters": describe_parameters(program),
-        "seconds": {
-            stage: {"first": first, "warm": median(rest), "calls": 1 + len(rest)}
-            for stage, (first, *rest) in timed.seconds.items()
-        },
+        "parameters": describe_parameters(program.params),
+        "seconds": seconds,
         "images_per_hour": None if warm is None else samples / warm * 3600,
         "bytes": found.bytes,
         "peak_memory_bytes": peak_memory_bytes(),
@@ -194,9 +228,13 @@ def summarise(
     }
 
 
-def describe_parameters(program: fhejax.Program) -> dict[str, Any]:
+def decrypt(secret: ckks.SecretKey, ciphertext: ckks.Ciphertext) -> np.ndarray:
+    """What the slots hold: float64 (ring slots,), or complex128 in the standard ring."""
+    return np.asarray(jax.block_until_ready(ckks.decode(ckks.decrypt(secret, ciphertext))))
+
+
+def describe_parameters(params: ckks.Parameters) -> dict[str, Any]:
     """Ring and security; a security of 0 means none, for tests."""
-    params = program.params
     return {
         "security": params.security,
         "log2_modulus": params.modulus_bits,

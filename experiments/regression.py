@@ -5,7 +5,6 @@
 Two steps of gradient descent run as one program. The tumours come with scikit-learn: nothing is downloaded.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +87,7 @@ def main(arguments: Arguments) -> dict[str, Any]:
     }
     print(render(results))
     if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=2, allow_nan=False) + "\n")
+        pipeline.write_json(arguments.json, results)
     return results
 
 
@@ -96,10 +95,8 @@ def check(arguments: Arguments) -> None:
     """Refuse what cannot be run, before anything is computed."""
     pipeline.check_writable(arguments.json)
     limits = {"samples": (2, 568), "features": (1, 30), "steps": (1, 8), "repeats": (0, 1000)}
-    for name, (low, high) in limits.items():
-        value = getattr(arguments, name)
-        if not low <= value <= high:
-            raise SystemExit(f"--{name} is {value}; it must be from {low} to {high}.")
+    for name, bounds in limits.items():
+        pipeline.check_range(f"--{name}", getattr(arguments, name), *bounds)
 
 
 def load_data(samples: int, features: int) -> Data:
@@ -177,12 +174,9 @@ def summarise(
             describe_step(*models, errors, data.test)
             for *models, errors in zip(clear, encrypted, predicted, strict=True)
         ],
-        "parameters": pipeline.describe_parameters(program),
+        "parameters": pipeline.describe_parameters(program.params),
         "depth": program.plan.depth,
-        "seconds": {
-            stage: {"first": first, "warm": pipeline.median(rest), "calls": 1 + len(rest)}
-            for stage, (first, *rest) in timed.seconds.items()
-        },
+        "seconds": timed.summary(),
         "peak_memory_bytes": peak_memory_bytes(),
         "machine": describe_machine(),
     }
@@ -213,7 +207,7 @@ def render(results: dict[str, Any]) -> str:
     """Return all results, in lines of at most 100 characters."""
     parts = [_step(results, number) for number in range(len(results["steps"]))]
     parts += [table.security(results), _times(results), table.machine(results)]
-    return "\n\n".join("\n".join(lines) for lines in [_head(results), *parts])
+    return table.paragraphs([_head(results), *parts])
 
 
 def _head(results: dict[str, Any]) -> list[str]:
@@ -240,17 +234,12 @@ def _step(results: dict[str, Any], number: int) -> list[str]:
 
 
 def _times(results: dict[str, Any]) -> list[str]:
-    rows = [
-        table.line(stage, table.seconds(row["first"]), f"{table.seconds(row['warm']):>{table.VALUE}}")
-        for stage, row in results["seconds"].items()
-    ]
     sizes = results["bytes"]
     return [
-        table.line("stage", "first call", f"{'warm':>{table.VALUE}}"),
-        *rows,
+        *table.stages(results["seconds"], {}),
         table.line("evaluation keys", table.size(sizes["keys"]), "on the wire, seeded"),
         table.line("encrypted data", table.size(sizes["data"]), "in memory"),
-        table.line("peak memory", table.size(results["peak_memory_bytes"]), "of the whole process"),
+        table.peak_memory(results),
     ]
 
 

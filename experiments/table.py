@@ -1,5 +1,6 @@
 """The results of an experiment as aligned text."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 LABEL, VALUE = 26, 12
@@ -8,6 +9,11 @@ LABEL, VALUE = 26, 12
 def render(results: dict[str, Any]) -> str:
     """Return all results, in lines of at most 100 characters."""
     parts = (accuracy(results), security(results), times(results), sizes(results), machine(results))
+    return paragraphs(parts)
+
+
+def paragraphs(parts: Iterable[Sequence[str]]) -> str:
+    """Return lines by the paragraph, an empty one between."""
     return "\n\n".join("\n".join(lines) for lines in parts)
 
 
@@ -50,7 +56,7 @@ def security(results: dict[str, Any]) -> list[str]:
         line("security", level, f"log2 QP = {parameters['log2_modulus']:.1f}, {table}"),
         line(
             "ring degree",
-            f"2**{parameters['ring_degree'].bit_length() - 1}",
+            power(parameters["ring_degree"]),
             f"{kind}, {parameters['slots']:,} slots, {parameters['levels']} levels",
         ),
     ]
@@ -62,6 +68,17 @@ def times(results: dict[str, Any]) -> list[str]:
     notes = {"evaluate": "" if hourly is None else f"{amount(hourly)} images an hour, warm"}
     repeats = results["seconds"]["evaluate"]["calls"] - 1
     lines = [
+        *stages(results["seconds"], notes),
+        "  A first call includes XLA's compilation, or reading it from the cache.",
+    ]
+    if repeats:
+        lines.append(f"  Warm is the median of {repeats} further calls, each of one batch.")
+    return lines
+
+
+def stages(found: dict[str, Any], notes: dict[str, str]) -> list[str]:
+    """Return a heading and every stage's row of a `pipeline.Stages.summary`; `notes` are by stage."""
+    return [
         line("stage", "first call", f"{'warm':>{VALUE}}"),
         *[
             line(
@@ -69,13 +86,9 @@ def times(results: dict[str, Any]) -> list[str]:
                 seconds(row["first"]),
                 f"{seconds(row['warm']):>{VALUE}}   {notes.get(stage, '')}",
             )
-            for stage, row in results["seconds"].items()
+            for stage, row in found.items()
         ],
-        "  A first call includes XLA's compilation, or reading it from the cache.",
     ]
-    if repeats:
-        lines.append(f"  Warm is the median of {repeats} further calls, each of one batch.")
-    return lines
 
 
 def sizes(results: dict[str, Any]) -> list[str]:
@@ -89,8 +102,13 @@ def sizes(results: dict[str, Any]) -> list[str]:
         ),
         line("encrypted images", size(found["images"]), "in memory, a batch"),
         line("encrypted logits", size(found["logits"]), "in memory, a batch"),
-        line("peak memory", size(results["peak_memory_bytes"]), "of the whole process"),
+        peak_memory(results),
     ]
+
+
+def peak_memory(results: dict[str, Any]) -> str:
+    """Return the line of what the process took in all."""
+    return line("peak memory", size(results["peak_memory_bytes"]), "of the whole process")
 
 
 def machine(results: dict[str, Any]) -> list[str]:
@@ -130,6 +148,11 @@ def size(count: float) -> str:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.2f} GB"
+
+
+def power(count: int) -> str:
+    """Return a power of two as one."""
+    return f"2**{count.bit_length() - 1}"
 
 
 def amount(count: float) -> str:
