@@ -18,7 +18,7 @@ from fhejax.ckks import noise_estimate
 from fhejax.ckks.key_recorder import RELINEARISATION, note_key
 from fhejax.ckks.key_switching import relinearise_and_divide
 from fhejax.ckks.noise_estimate import NoiseEstimate
-from fhejax.ckks.parameters import Parameters
+from fhejax.ckks.parameters import Parameters, twiddles_of
 from fhejax.ckks.scale import Scale
 from fhejax.ckks.types import (
     Ciphertext,
@@ -28,7 +28,7 @@ from fhejax.ckks.types import (
     check_same_key,
     check_same_parameters,
 )
-from fhejax.ring import divide_by_moduli, modular
+from fhejax.ring import Twiddles, divide_by_moduli, modular
 from fhejax.ring.modular import constants
 from fhejax.ring.wide import wide
 
@@ -202,6 +202,18 @@ def match_scale(ciphertext: Ciphertext, level: int, scale: Scale) -> Ciphertext:
     return rescale(multiply_integer(above, factor)).replace(scale=scale)
 
 
+def bring_down(ciphertext: Ciphertext, level: int) -> Ciphertext:
+    """The same values at a lower level; of that level's own scale, if they have the own scale of theirs.
+
+    Raises:
+        ValueError: a level above the ciphertext's.
+    """
+    scales = ciphertext.params.scales
+    if ciphertext.level > level and ciphertext.scale == scales[ciphertext.level] != scales[level]:
+        return match_scale(ciphertext, level, scales[level])
+    return drop_level(ciphertext, level)
+
+
 def multiply_integer(ciphertext: Ciphertext, factor: int) -> Ciphertext:
     """x times an integer, level and scale unchanged (the value is multiplied)."""
     if isinstance(ciphertext, NoiseEstimate):
@@ -330,7 +342,7 @@ def relinearise(
         note_key(keys, RELINEARISATION, level)
         return noise_estimate.relinearise(keys, ciphertext, target_level=target)
     key = _relinearisation_key(keys, ciphertext)
-    data = _relinearise(key, ciphertext.data, level, target)
+    data = _relinearise(key, ciphertext.data, twiddles_of(ciphertext.params), level, target)
     return _at_level(ciphertext, data, target)
 
 
@@ -349,12 +361,14 @@ def _relinearisation_key(keys: EvaluationKeys, ciphertext: Ciphertext) -> Switch
 
 @functools.partial(jax.jit, static_argnames=("level", "target"))
 @wide
-def _relinearise(key: SwitchingKey, data: jax.Array, level: int, target: int) -> jax.Array:
+def _relinearise(
+    key: SwitchingKey, data: jax.Array, twiddles: Twiddles, level: int, target: int
+) -> jax.Array:
     together = math.gcd(math.prod(data.shape[:-3]), _RELINEARISED_TOGETHER)
     blocks = data.reshape(-1, together, *data.shape[-3:])
 
     def one(block: jax.Array) -> jax.Array:
-        return relinearise_and_divide(block, key, level, target)
+        return relinearise_and_divide(block, twiddles, key, level, target)
 
     result = one(blocks[0]) if blocks.shape[0] == 1 else jax.lax.map(one, blocks)
     return result.reshape(*data.shape[:-3], *result.shape[-3:])
@@ -383,14 +397,15 @@ def rescale(ciphertext: Ciphertext, target_level: int | None = None) -> Cipherte
         )
     if isinstance(ciphertext, NoiseEstimate):
         return noise_estimate.rescale(ciphertext, target)
-    data = _rescale(ciphertext.data, ciphertext.params, ciphertext.level, target)
+    params = ciphertext.params
+    data = _rescale(ciphertext.data, twiddles_of(params), params, ciphertext.level, target)
     return _at_level(ciphertext, data, target)
 
 
 @functools.partial(jax.jit, static_argnames=("params", "level", "target"))
 @wide
-def _rescale(data: jax.Array, params: Parameters, level: int, target: int) -> jax.Array:
-    return divide_by_moduli(data, params.ring, params.level_moduli(level), params.level_moduli(target))
+def _rescale(data: jax.Array, twiddles: Twiddles, params: Parameters, level: int, target: int) -> jax.Array:
+    return divide_by_moduli(data, twiddles, params.level_moduli(level), params.level_moduli(target))
 
 
 def multiply(keys: EvaluationKeys, x: Ciphertext, y: Ciphertext) -> Ciphertext:

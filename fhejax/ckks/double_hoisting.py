@@ -14,9 +14,9 @@ import jax.numpy as jnp
 
 from fhejax.ckks import key_switching
 from fhejax.ckks.key_switching import Decomposition, divide_by_special, extended_moduli
-from fhejax.ckks.parameters import Parameters
+from fhejax.ckks.parameters import Parameters, twiddles_of
 from fhejax.ckks.types import SwitchingKey
-from fhejax.ring import modular, multiply_integers, permute
+from fhejax.ring import Twiddles, modular, multiply_integers, permute
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
 from fhejax.ring.wide import wide
@@ -34,18 +34,23 @@ def lift(data: jax.Array, params: Parameters, level: int) -> jax.Array:
     return jnp.pad(lifted, padding)
 
 
-@functools.partial(jax.jit, static_argnames=("params", "level"))
-@wide
 def decompose(x: jax.Array, params: Parameters, level: int) -> Decomposition:
     """The digits of a polynomial, uint32 [..., limb of Q_level, N]."""
-    return key_switching.decompose(x, params, level)
+    return _decompose(x, twiddles_of(params), params, level)
+
+
+_decompose = functools.partial(jax.jit, static_argnames=("params", "level"))(wide(key_switching.decompose))
+
+
+def divide_mask(pair: jax.Array, params: Parameters, level: int) -> jax.Array:
+    """The second of a pair divided by P, rounding: uint32 [..., limb of Q_level, N]."""
+    return _divide_mask(pair, twiddles_of(params), params, level)
 
 
 @functools.partial(jax.jit, static_argnames=("params", "level"))
 @wide
-def divide_mask(pair: jax.Array, params: Parameters, level: int) -> jax.Array:
-    """The second of a pair divided by P, rounding: uint32 [..., limb of Q_level, N]."""
-    return divide_by_special(pair[..., 1, :, :], params, level, level)
+def _divide_mask(pair: jax.Array, twiddles: Twiddles, params: Parameters, level: int) -> jax.Array:
+    return divide_by_special(pair[..., 1, :, :], params, level, level, twiddles)
 
 
 @jax.jit

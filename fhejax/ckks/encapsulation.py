@@ -19,10 +19,10 @@ from fhejax.ckks import key_switching, noise
 from fhejax.ckks.keys import check_cryptographic_key, evaluate_secret, key_moduli, make_switching_key
 from fhejax.ckks.noise_estimate import NoiseEstimate
 from fhejax.ckks.noise_propagation import with_source
-from fhejax.ckks.parameters import Parameters
+from fhejax.ckks.parameters import Parameters, twiddles_of
 from fhejax.ckks.security import SecurityError
 from fhejax.ckks.types import Ciphertext, SecretKey, SwitchingKey, check_same_parameters
-from fhejax.ring import modular, modulus_bits
+from fhejax.ring import Twiddles, modular, modulus_bits
 from fhejax.ring.modular import constants
 from fhejax.ring.samplers import ternary_fixed_weight
 from fhejax.ring.wide import wide
@@ -91,13 +91,13 @@ def encapsulation_keys(
             "make them with key_switching=True."
         )
     check_sparse_security(secret.params, hamming_weight)
-    return _encapsulation_keys(key, secret, hamming_weight)
+    return _encapsulation_keys(key, secret, twiddles_of(secret.params), hamming_weight)
 
 
 @functools.partial(jax.jit, static_argnames="hamming_weight")
 @wide
 def _encapsulation_keys(
-    key: jax.Array, secret: SecretKey, hamming_weight: int
+    key: jax.Array, secret: SecretKey, twiddles: Twiddles, hamming_weight: int
 ) -> tuple[SwitchingKey, SwitchingKey]:
     params = secret.params
     small = encapsulation_parameters(params)
@@ -107,8 +107,8 @@ def _encapsulation_keys(
     keys = []
     for random, where, target, source in ((second, small, sparse, secret), (third, params, secret, sparse)):
         moduli = key_moduli(where, where.depth)
-        values = (evaluate_secret(s, moduli) for s in (target, source))
-        keys.append(make_switching_key(random, where, *values, where.depth))
+        values = (evaluate_secret(s, twiddles, moduli) for s in (target, source))
+        keys.append(make_switching_key(random, twiddles, where, *values, where.depth))
     return keys[0], keys[1]
 
 
@@ -131,7 +131,7 @@ def encapsulate(key: SwitchingKey | None, ciphertext: Ciphertext) -> Ciphertext:
             f"a ciphertext was to be put under a sparse secret, and the key given is {key}; make both keys "
             "with encapsulation_keys(key, secret) under the same parameters."
         )
-    return ciphertext.replace(data=_switch(key, ciphertext.data, 0))
+    return ciphertext.replace(data=_switch(key, ciphertext.data, twiddles_of(key.params), 0))
 
 
 def decapsulate(key: SwitchingKey | None, ciphertext: Ciphertext) -> Ciphertext:
@@ -148,16 +148,16 @@ def decapsulate(key: SwitchingKey | None, ciphertext: Ciphertext) -> Ciphertext:
             f"the key given is {key}; make both keys with encapsulation_keys(key, secret)."
         )
     check_same_parameters(key, ciphertext)
-    return ciphertext.replace(data=_switch(key, ciphertext.data, ciphertext.level))
+    return ciphertext.replace(data=_switch(key, ciphertext.data, twiddles_of(key.params), ciphertext.level))
 
 
 @functools.partial(jax.jit, static_argnames="level")
 @wide
-def _switch(key: SwitchingKey, data: jax.Array, level: int) -> jax.Array:
+def _switch(key: SwitchingKey, data: jax.Array, twiddles: Twiddles, level: int) -> jax.Array:
     """(c_0 + k_0 / P, k_1 / P), k the decomposed c_1 times the key."""
     params = key.params
-    switched = key_switching.switch_key(data[..., 1, :, :], key, level)
-    divided = key_switching.divide_by_special(switched, params, level, level)
+    switched = key_switching.switch_key(data[..., 1, :, :], twiddles, key, level)
+    divided = key_switching.divide_by_special(switched, params, level, level, twiddles)
     modulus = constants(params.level_moduli(level)).value
     body = modular.add(divided[..., 0, :, :], data[..., 0, :, :], modulus)
     return jax.numpy.stack([body, divided[..., 1, :, :]], -3)

@@ -14,10 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fhejax.ckks.parameters import Parameters
+from fhejax.ckks.parameters import Parameters, twiddles_of
 from fhejax.ckks.scale import Scale
 from fhejax.ckks.types import Domain, Plaintext, is_concrete
-from fhejax.ring import Ring, inverse_ntt, ntt
+from fhejax.ring import Ring, Twiddles, inverse_ntt, ntt
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants, multiply, reduce_signed
 from fhejax.ring.residues import residues_to_float
@@ -60,7 +60,7 @@ def encode(
     shift = _shift(scale)
     with jax.enable_x64(True):
         factor = jnp.asarray(float(scale / 2.0**shift))
-    data = _encode(jnp.pad(values, padding), factor, params, level, shift)
+    data = _encode(jnp.pad(values, padding), factor, twiddles_of(params), params, level, shift)
     return Plaintext(data, params, level, scale, "evaluation")
 
 
@@ -104,7 +104,9 @@ def _shift(scale: Scale) -> int:
 
 @functools.partial(jax.jit, static_argnames=("params", "level", "shift"))
 @wide
-def _encode(values: jax.Array, factor: jax.Array, params: Parameters, level: int, shift: int) -> jax.Array:
+def _encode(
+    values: jax.Array, factor: jax.Array, twiddles: Twiddles, params: Parameters, level: int, shift: int
+) -> jax.Array:
     """Rounded coefficients times factor and 2**shift: the scale is no constant of the executable.
 
     They are held in memory before the residues are taken: computed again for each limb, the floating-point
@@ -116,7 +118,7 @@ def _encode(values: jax.Array, factor: jax.Array, params: Parameters, level: int
     residues = reduce_signed(rounded[..., None, :], constants(moduli))
     if shift:
         residues = _shift_left(residues, moduli, shift)
-    return ntt(residues, params.ring, moduli)
+    return ntt(residues, twiddles, moduli)
 
 
 def _shift_left(residues: jax.Array, moduli: tuple[int, ...], bits: int) -> jax.Array:
@@ -193,13 +195,22 @@ def decode(plaintext: Plaintext) -> jax.Array:
     """
     with jax.enable_x64(True):
         scale = jnp.asarray(float(plaintext.scale))
-    return _decode(plaintext.data, scale, plaintext.params, plaintext.level, plaintext.domain)
+    return _decode(
+        plaintext.data,
+        scale,
+        twiddles_of(plaintext.params),
+        plaintext.params,
+        plaintext.level,
+        plaintext.domain,
+    )
 
 
 @functools.partial(jax.jit, static_argnames=("params", "level", "domain"))
 @wide
-def _decode(data: jax.Array, scale: jax.Array, params: Parameters, level: int, domain: Domain) -> jax.Array:
+def _decode(
+    data: jax.Array, scale: jax.Array, twiddles: Twiddles, params: Parameters, level: int, domain: Domain
+) -> jax.Array:
     moduli = params.level_moduli(level)
     if domain == "evaluation":
-        data = inverse_ntt(data, params.ring, moduli)
+        data = inverse_ntt(data, twiddles, moduli)
     return _coefficients_to_slots(residues_to_float(data, moduli) / scale, params.ring)

@@ -11,6 +11,7 @@ from fhejax.ckks.keys import (
     public_seed,
 )
 from fhejax.ckks.noise_estimate import NoiseEstimate
+from fhejax.ckks.parameters import twiddles_of
 from fhejax.ckks.precision import check_precision_left
 from fhejax.ckks.types import (
     Ciphertext,
@@ -22,7 +23,7 @@ from fhejax.ckks.types import (
     check_same_key,
     check_same_parameters,
 )
-from fhejax.ring import modular, ntt
+from fhejax.ring import Twiddles, modular, ntt
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
 from fhejax.ring.samplers import centred_binomial, signed_to_residues, ternary
@@ -48,27 +49,29 @@ def encrypt(key: jax.Array, holder: SecretKey | PublicKey, plaintext: Plaintext)
         return expand(encrypt_seeded(key, holder, plaintext))
     check_cryptographic_key(key)
     check_same_parameters(holder, plaintext)
-    return _encrypt_publicly(key, holder, plaintext)
+    return _encrypt_publicly(key, holder, plaintext, twiddles_of(holder.params))
 
 
 def encrypt_seeded(key: jax.Array, secret: SecretKey, plaintext: Plaintext) -> SeededCiphertext:
     """Encrypt under the secret key, in half the bytes: c_1 travels as a fresh 256-bit seed."""
     check_cryptographic_key(key)
     check_same_parameters(secret, plaintext)
-    return _encrypt_seeded(key, secret, plaintext)
+    return _encrypt_seeded(key, secret, plaintext, twiddles_of(secret.params))
 
 
 @jax.jit
 @wide
-def _encrypt_seeded(key: jax.Array, secret: SecretKey, plaintext: Plaintext) -> SeededCiphertext:
+def _encrypt_seeded(
+    key: jax.Array, secret: SecretKey, plaintext: Plaintext, twiddles: Twiddles
+) -> SeededCiphertext:
     """c_0 = m + e - a s, with a drawn from a seed made by a key of its own."""
     params, batch = plaintext.params, plaintext.data.shape[:-2]
     moduli = params.level_moduli(plaintext.level)
     seed_key, error_key = jax.random.split(key)
     seed = public_seed(seed_key)
     mask = expand_seed(seed, moduli, batch, params.ring.degree)
-    product = modular.multiply(mask, evaluate_secret(secret, moduli), constants(moduli))
-    noise = errors(error_key, params, moduli, batch)
+    product = modular.multiply(mask, evaluate_secret(secret, twiddles, moduli), constants(moduli))
+    noise = errors(error_key, twiddles, moduli, batch)
     noisy = modular.add(plaintext.data, noise, constants(moduli).value)
     body = modular.subtract(noisy, product, constants(moduli).value)
     return SeededCiphertext(body, seed, secret.key_id, params, plaintext.level, plaintext.scale)
@@ -87,7 +90,9 @@ def expand(seeded: SeededCiphertext) -> Ciphertext:
 
 @jax.jit
 @wide
-def _encrypt_publicly(key: jax.Array, public: PublicKey, plaintext: Plaintext) -> Ciphertext:
+def _encrypt_publicly(
+    key: jax.Array, public: PublicKey, plaintext: Plaintext, twiddles: Twiddles
+) -> Ciphertext:
     """(b u + e_0 + m, a u + e_1) with u uniform ternary."""
     params, batch = plaintext.params, plaintext.data.shape[:-2]
     moduli = params.level_moduli(plaintext.level)
@@ -96,7 +101,7 @@ def _encrypt_publicly(key: jax.Array, public: PublicKey, plaintext: Plaintext) -
     degree = params.ring.degree
     noise = [centred_binomial(k, batch, degree) for k in (first, second)]
     small = materialise(jnp.stack([ternary(mask_key, batch, degree), *noise], -2))
-    values = ntt(signed_to_residues(small, moduli), params.ring, moduli)
+    values = ntt(signed_to_residues(small, moduli), twiddles, moduli)
     start, stop = params.limb_range(plaintext.level)
     hidden = modular.multiply(values[..., :1, :, :], public.data[:, start:stop], limbs)
     data = modular.add(hidden, values[..., 1:, :, :], limbs.value)
@@ -127,18 +132,18 @@ def decrypt(
     check_same_key(secret, ciphertext)
     check_residues(ciphertext.data, ciphertext.moduli, "the ciphertext")
     check_precision_left(ciphertext, prediction)
-    return _decrypt(secret, ciphertext)
+    return _decrypt(secret, ciphertext, twiddles_of(secret.params))
 
 
 @jax.jit
 @wide
-def _decrypt(secret: SecretKey, ciphertext: Ciphertext) -> Plaintext:
+def _decrypt(secret: SecretKey, ciphertext: Ciphertext, twiddles: Twiddles) -> Plaintext:
     moduli = ciphertext.moduli
     limbs = constants(moduli)
     data = ciphertext.data
     if ciphertext.domain == "coefficient":
-        data = ntt(data, ciphertext.params.ring, moduli)
-    values = evaluate_secret(secret, moduli)
+        data = ntt(data, twiddles, moduli)
+    values = evaluate_secret(secret, twiddles, moduli)
     total = data[..., -1, :, :]
     for component in range(ciphertext.components - 2, -1, -1):
         product = modular.multiply(total, values, limbs)

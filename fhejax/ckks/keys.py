@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import jax
 import jax.numpy as jnp
 
-from fhejax.ckks.parameters import Parameters
+from fhejax.ckks.parameters import Parameters, twiddles_of
 from fhejax.ckks.types import EvaluationKeys, PublicKey, SecretKey, SwitchingKey
-from fhejax.ring import modular, ntt, permutation, permute
+from fhejax.ring import Twiddles, modular, ntt, permutation, permute
 from fhejax.ring.chacha20 import CHACHA20
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
@@ -45,9 +45,9 @@ def _secret_key(key: jax.Array, params: Parameters) -> SecretKey:
     return SecretKey(ternary(secret, (), params.ring.degree), jax.random.bits(name, (4,), jnp.uint32), params)
 
 
-def evaluate_secret(secret: SecretKey, moduli: tuple[int, ...]) -> jax.Array:
+def evaluate_secret(secret: SecretKey, twiddles: Twiddles, moduli: tuple[int, ...]) -> jax.Array:
     """The secret's values, uint32 [limb, N], evaluation domain."""
-    return ntt(signed_to_residues(secret.coefficients, moduli), secret.params.ring, moduli)
+    return ntt(signed_to_residues(secret.coefficients, moduli), twiddles, moduli)
 
 
 def public_seed(key: jax.Array) -> jax.Array:
@@ -61,27 +61,27 @@ def expand_seed(seed: jax.Array, moduli: tuple[int, ...], batch: tuple[int, ...]
     return uniform(key, moduli, batch, degree)
 
 
-def errors(key: jax.Array, params: Parameters, moduli: tuple[int, ...], batch: tuple[int, ...]) -> jax.Array:
+def errors(key: jax.Array, twiddles: Twiddles, moduli: tuple[int, ...], batch: tuple[int, ...]) -> jax.Array:
     """Fresh centred-binomial errors (variance 10.5), uint32 [*batch, limb, N], evaluation domain."""
-    small = materialise(centred_binomial(key, batch, params.ring.degree))
-    return ntt(signed_to_residues(small, moduli), params.ring, moduli)
+    small = materialise(centred_binomial(key, batch, twiddles.ring.degree))
+    return ntt(signed_to_residues(small, moduli), twiddles, moduli)
 
 
 def public_key(key: jax.Array, secret: SecretKey) -> PublicKey:
     """(-a s + e, a) at the highest level: anyone who has it can encrypt."""
     check_cryptographic_key(key)
-    return _public_key(key, secret)
+    return _public_key(key, secret, twiddles_of(secret.params))
 
 
 @jax.jit
 @wide
-def _public_key(key: jax.Array, secret: SecretKey) -> PublicKey:
+def _public_key(key: jax.Array, secret: SecretKey, twiddles: Twiddles) -> PublicKey:
     params, moduli = secret.params, secret.params.level_moduli(secret.params.depth)
     seed_key, error_key = jax.random.split(key)
     seed = public_seed(seed_key)
     mask = expand_seed(seed, moduli, (), params.ring.degree)
-    product = modular.multiply(mask, evaluate_secret(secret, moduli), constants(moduli))
-    noise = errors(error_key, params, moduli, ())
+    product = modular.multiply(mask, evaluate_secret(secret, twiddles, moduli), constants(moduli))
+    noise = errors(error_key, twiddles, moduli, ())
     body = modular.subtract(noise, product, constants(moduli).value)
     return PublicKey(jnp.stack([body, mask]), seed, secret.key_id, params)
 
@@ -121,10 +121,10 @@ def evaluation_keys(
         )
     level = params.depth if level is None else level
     params.level_moduli(level)
-    keys = jax.random.split(key, 1 + len(exponents))
-    squared = _squared_key(keys[0], secret, level) if relinearise else None
+    keys, twiddles = jax.random.split(key, 1 + len(exponents)), twiddles_of(params)
+    squared = _squared_key(keys[0], secret, twiddles, level) if relinearise else None
     rotated = {
-        exponent: _rotation_key(k, secret, level, *_rotation_positions(params, exponent))
+        exponent: _rotation_key(k, secret, twiddles, level, *_rotation_positions(params, exponent))
         for exponent, k in zip(exponents, keys[1:], strict=True)
     }
     return EvaluationKeys(squared, rotated, secret.key_id, params)
@@ -156,23 +156,24 @@ def _rotation_positions(params: Parameters, exponent: int) -> tuple[jax.Array, .
 
 @functools.partial(jax.jit, static_argnames="level")
 @wide
-def _squared_key(key: jax.Array, secret: SecretKey, level: int) -> SwitchingKey:
+def _squared_key(key: jax.Array, secret: SecretKey, twiddles: Twiddles, level: int) -> SwitchingKey:
     moduli = key_moduli(secret.params, level)
-    values = evaluate_secret(secret, moduli)
-    return make_switching_key(
-        key, secret.params, values, modular.multiply(values, values, constants(moduli)), level
-    )
+    values = evaluate_secret(secret, twiddles, moduli)
+    squared = modular.multiply(values, values, constants(moduli))
+    return make_switching_key(key, twiddles, secret.params, values, squared, level)
 
 
 @functools.partial(jax.jit, static_argnames="level")
 @wide
-def _rotation_key(key: jax.Array, secret: SecretKey, level: int, inverse: jax.Array) -> SwitchingKey:
+def _rotation_key(
+    key: jax.Array, secret: SecretKey, twiddles: Twiddles, level: int, inverse: jax.Array
+) -> SwitchingKey:
     """From s to s(X^(1/e)), so that applying X -> X^e afterwards brings the result back under s.
 
     That order lets hoisted rotations share one decomposition and permute two components only.
     """
-    values = evaluate_secret(secret, key_moduli(secret.params, level))
-    return make_switching_key(key, secret.params, permute(values, inverse), values, level)
+    values = evaluate_secret(secret, twiddles, key_moduli(secret.params, level))
+    return make_switching_key(key, twiddles, secret.params, permute(values, inverse), values, level)
 
 
 def key_moduli(params: Parameters, level: int) -> tuple[int, ...]:
@@ -189,7 +190,12 @@ def key_digits(params: Parameters, level: int) -> list[tuple[int, int]]:
 
 
 def make_switching_key(
-    key: jax.Array, params: Parameters, target: jax.Array, source: jax.Array, level: int
+    key: jax.Array,
+    twiddles: Twiddles,
+    params: Parameters,
+    target: jax.Array,
+    source: jax.Array,
+    level: int,
 ) -> SwitchingKey:
     """For digit j: (-a t + e + g_j source, a), t the target secret; wide callers only.
 
@@ -202,7 +208,7 @@ def make_switching_key(
     mask = expand_seed(seed, moduli, (len(digits),), params.ring.degree)
     gadget = _gadget(params, level, digits)
     payload = modular.multiply(source, gadget, constants(moduli))
-    noise = errors(error_key, params, moduli, (len(digits),))
+    noise = errors(error_key, twiddles, moduli, (len(digits),))
     payload = modular.add(payload, noise, constants(moduli).value)
     body = modular.subtract(
         payload, modular.multiply(mask, target, constants(moduli)), constants(moduli).value

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fhejax.ckks.arithmetic import drop_level, match_scale
+from fhejax.ckks.arithmetic import bring_down
 from fhejax.ckks.double_hoisting import decompose, divide_mask, lift, rotate_pair, weighted_sum
 from fhejax.ckks.encoding import encode
 from fhejax.ckks.key_recorder import note_key
@@ -25,7 +25,7 @@ from fhejax.ckks.keys import rotation_exponent
 from fhejax.ckks.linear_transform_noise import estimate_linear_transform
 from fhejax.ckks.linear_transform_plan import rotation_costs, split_distances
 from fhejax.ckks.noise_estimate import NoiseEstimate
-from fhejax.ckks.parameters import Parameters
+from fhejax.ckks.parameters import Parameters, twiddles_of
 from fhejax.ckks.scale import Scale
 from fhejax.ckks.types import (
     Array,
@@ -37,7 +37,7 @@ from fhejax.ckks.types import (
     is_concrete,
     static,
 )
-from fhejax.ring import convert_basis, inverse_ntt, ntt, permutation
+from fhejax.ring import Twiddles, convert_basis, inverse_ntt, ntt, permutation
 from fhejax.ring.wide import wide
 
 
@@ -193,16 +193,16 @@ def _diagonals_of_matrix(params: Parameters, matrix: Array) -> Iterable[tuple[in
 def _encode(params: Parameters, diagonal: Array, giant: int, level: int, scale: Scale) -> jax.Array:
     """One diagonal, rotated back by its giant step: uint32 [limb of Q_level then P, N]."""
     moved = (np if is_concrete(diagonal) else jnp).roll(diagonal, giant)
-    return _extend(encode(params, moved, level=level, scale=scale).data, params, level)
+    return _extend(encode(params, moved, level=level, scale=scale).data, twiddles_of(params), params, level)
 
 
 @functools.partial(jax.jit, static_argnames=("params", "level"))
 @wide
-def _extend(data: jax.Array, params: Parameters, level: int) -> jax.Array:
+def _extend(data: jax.Array, twiddles: Twiddles, params: Parameters, level: int) -> jax.Array:
     """Values modulo the primes of the level, and those of the same small polynomial modulo P's."""
     moduli, special = params.level_moduli(level), params.special
-    coefficients = inverse_ntt(data, params.ring, moduli)
-    extension = ntt(convert_basis(coefficients, moduli, special), params.ring, special)
+    coefficients = inverse_ntt(data, twiddles, moduli)
+    extension = ntt(convert_basis(coefficients, moduli, special), twiddles, special)
     return jnp.concatenate([data, extension], -2)
 
 
@@ -236,11 +236,11 @@ def apply_linear_transform(
     if isinstance(ciphertext, NoiseEstimate):
         for distance in transform.rotations:
             note_key(keys, rotation_exponent(params, distance), level)
-        return estimate_linear_transform(_at_level(ciphertext, transform), transform, target)
+        return estimate_linear_transform(bring_down(ciphertext, level), transform, target)
     check_same_parameters(keys, ciphertext)
     check_same_key(keys, ciphertext)
     found = _rotation_keys(keys, transform)
-    ciphertext = _at_level(ciphertext, transform)
+    ciphertext = bring_down(ciphertext, level)
     total = _undivided(found, ciphertext, transform)
     data = divide_by_special(total, params, level, target)
     scale = ciphertext.scale * transform.scale / params.rescale_factor(level, target)
@@ -281,14 +281,6 @@ def _check_operand(ciphertext: Ciphertext, transform: LinearTransform) -> None:
             f"a linear transform made for level {transform.level} met a ciphertext at level "
             f"{ciphertext.level}; make it with linear_transform(..., level={ciphertext.level})."
         )
-
-
-def _at_level(ciphertext: Ciphertext, transform: LinearTransform) -> Ciphertext:
-    """The ciphertext brought down to the transform's level, at that level's own scale if it has its own."""
-    level, scales = transform.level, transform.params.scales
-    if ciphertext.level > level and ciphertext.scale == scales[ciphertext.level] != scales[level]:
-        return match_scale(ciphertext, level, scales[level])
-    return drop_level(ciphertext, level)
 
 
 def _rotation_keys(keys: EvaluationKeys, transform: LinearTransform) -> dict[int, SwitchingKey]:

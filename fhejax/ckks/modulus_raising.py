@@ -16,10 +16,10 @@ import numpy as np
 from fhejax.ckks.noise_estimate import NoiseEstimate
 from fhejax.ckks.noise_propagation import Message, digest
 from fhejax.ckks.overflow_distribution import sample_overflow
-from fhejax.ckks.parameters import Parameters
+from fhejax.ckks.parameters import Parameters, twiddles_of
 from fhejax.ckks.scale import Scale
 from fhejax.ckks.types import Ciphertext
-from fhejax.ring import Ring, convert_basis, inverse_ntt, ntt, take_limbs
+from fhejax.ring import Ring, Twiddles, convert_basis, inverse_ntt, ntt, take_limbs
 from fhejax.ring.wide import wide
 
 
@@ -50,18 +50,20 @@ def raise_modulus(ciphertext: Ciphertext, *, hamming_weight: int, level: int | N
         raised = dataclasses.replace(ciphertext.replace(scale=scale), level=level)
         messages = tuple(_overflowed(message, params.ring, hamming_weight) for message in raised.messages)
         return dataclasses.replace(raised, messages=messages)
-    return ciphertext.replace(data=_raise(ciphertext.data, params, level), level=level, scale=scale)
+    return ciphertext.replace(
+        data=_raise(ciphertext.data, twiddles_of(params), params, level), level=level, scale=scale
+    )
 
 
 @functools.partial(jax.jit, static_argnames=("params", "level"))
 @wide
-def _raise(data: jax.Array, params: Parameters, level: int) -> jax.Array:
+def _raise(data: jax.Array, twiddles: Twiddles, params: Parameters, level: int) -> jax.Array:
     base, moduli = params.level_moduli(0), params.level_moduli(level)
     others = tuple(q for q in moduli if q not in base)
     if not others:
         return data
-    coefficients = inverse_ntt(data, params.ring, base)
-    values = ntt(convert_basis(coefficients, base, others), params.ring, others)
+    coefficients = inverse_ntt(data, twiddles, base)
+    values = ntt(convert_basis(coefficients, base, others), twiddles, others)
     return take_limbs(jnp.concatenate([data, values], -2), base + others, moduli)
 
 

@@ -19,7 +19,7 @@ from fhejax.ckks.level_table import (
 from fhejax.ckks.noise import fresh_deviation, rescale_deviation
 from fhejax.ckks.scale import Scale
 from fhejax.ckks.security import check_security, maximum_modulus_bits, security_level
-from fhejax.ring import Ring, check_ring, modulus_bits
+from fhejax.ring import Ring, Twiddles, check_ring, modulus_bits, twiddles
 
 _SPARE_BITS = 0.1  # below 2**30, so that a prime may be larger than its level asks for
 _DIGITS = (3, 4, 5, 6)  # of a key switch
@@ -182,6 +182,11 @@ class Parameters:
             f"log2 QP={self.modulus_bits:.1f} (limit {limit}), {level}, depth={self.depth}, "
             f"scale={self.scales[-1]}, limbs={len(self.moduli)}+{len(self.special)}, {keys})"
         )
+
+
+def twiddles_of(params: Parameters) -> Twiddles:
+    """Those of all primes of Q and P: an argument of every kernel that has a transform in it."""
+    return twiddles(params.ring, params.moduli + params.special)
 
 
 def _noise_bits(ring: Ring) -> float:

@@ -17,7 +17,7 @@ from fhejax.ckks.key_recorder import note_key
 from fhejax.ckks.key_switching import Decomposition
 from fhejax.ckks.keys import conjugation_exponent, rotation_exponent
 from fhejax.ckks.noise_estimate import NoiseEstimate, predicted_by
-from fhejax.ckks.parameters import Parameters
+from fhejax.ckks.parameters import Parameters, twiddles_of
 from fhejax.ckks.types import (
     Ciphertext,
     EvaluationKeys,
@@ -25,7 +25,7 @@ from fhejax.ckks.types import (
     check_same_key,
     check_same_parameters,
 )
-from fhejax.ring import modular, permutation, permute
+from fhejax.ring import Twiddles, modular, permutation, permute
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
 from fhejax.ring.ntt import evaluation_exponents
@@ -245,28 +245,32 @@ def _apply(keys: EvaluationKeys, ciphertext: Ciphertext, exponent: int) -> Ciphe
 
 def decomposition(ciphertext: Ciphertext) -> Decomposition:
     """The digits of c_1, shared by all rotations of a ciphertext."""
-    return _decompose(ciphertext.data, ciphertext.params, ciphertext.level)
+    params = ciphertext.params
+    return _decompose(ciphertext.data, twiddles_of(params), params, ciphertext.level)
 
 
 @functools.partial(jax.jit, static_argnames=("params", "level"))
 @wide
-def _decompose(data: jax.Array, params: Parameters, level: int) -> Decomposition:
-    return key_switching.decompose(data[..., 1, :, :], params, level)
+def _decompose(data: jax.Array, twiddles: Twiddles, params: Parameters, level: int) -> Decomposition:
+    return key_switching.decompose(data[..., 1, :, :], twiddles, params, level)
 
 
 def _rotated(
     key: SwitchingKey, ciphertext: Ciphertext, digits: Decomposition, positions: jax.Array
 ) -> Ciphertext:
-    return ciphertext.replace(data=_rotate(key, ciphertext.data[..., 0, :, :], digits, positions))
+    body, twiddles = ciphertext.data[..., 0, :, :], twiddles_of(ciphertext.params)
+    return ciphertext.replace(data=_rotate(key, body, digits, positions, twiddles))
 
 
 @jax.jit
 @wide
-def _rotate(key: SwitchingKey, body: jax.Array, digits: Decomposition, positions: jax.Array) -> jax.Array:
+def _rotate(
+    key: SwitchingKey, body: jax.Array, digits: Decomposition, positions: jax.Array, twiddles: Twiddles
+) -> jax.Array:
     """The automorphism of (c_0 + k_0 / P, k_1 / P), k the decomposed c_1 times the key."""
     params, level = digits.params, digits.level
     switched = key_switching.inner_product(digits, key)
-    divided = key_switching.divide_by_special(switched, params, level, level)
+    divided = key_switching.divide_by_special(switched, params, level, level, twiddles)
     modulus = constants(params.level_moduli(level)).value
     total = modular.add(divided[..., 0, :, :], body, modulus)
     return permute(materialise(jnp.stack([total, divided[..., 1, :, :]], -3)), positions)

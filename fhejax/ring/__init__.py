@@ -4,12 +4,13 @@ from fhejax.ring.automorphism import automorphism, coefficient_automorphism, per
 from fhejax.ring.basis_conversion import convert_basis, divide_by_moduli, multiply_integers, take_limbs
 from fhejax.ring.chacha20 import key_from_bytes, random_key
 from fhejax.ring.matrix_product import modular_matrix_product, product_method
-from fhejax.ring.ntt import evaluation_exponents, inverse_ntt, ntt
+from fhejax.ring.ntt import Twiddles, evaluation_exponents, inverse_ntt, ntt, twiddles
 from fhejax.ring.primes import is_prime, modulus_bits, ntt_primes, root_of_unity
 from fhejax.ring.ring import Ring, check_ring
 
 __all__ = [
     "Ring",
+    "Twiddles",
     "automorphism",
     "check_ring",
     "coefficient_automorphism",
@@ -30,4 +31,5 @@ __all__ = [
     "random_key",
     "root_of_unity",
     "take_limbs",
+    "twiddles",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 from fhejax.ring import modular
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
-from fhejax.ring.ntt import inverse_ntt, ntt
+from fhejax.ring.ntt import Twiddles, inverse_ntt, ntt, twiddles
 from fhejax.ring.ring import Ring
 from fhejax.ring.wide import wide
 
@@ -86,9 +86,9 @@ def multiply_integers(x: jax.Array, moduli: tuple[int, ...], factors: tuple[int,
     return _multiply_limbs(x, moduli, list(factors))
 
 
-@functools.partial(jax.jit, static_argnames=("ring", "source", "target"))
-@wide
-def divide_by_moduli(x: jax.Array, ring: Ring, source: tuple[int, ...], target: tuple[int, ...]) -> jax.Array:
+def divide_by_moduli(
+    x: jax.Array, ring: Ring | Twiddles, source: tuple[int, ...], target: tuple[int, ...]
+) -> jax.Array:
     """Multiply by A / D and round: rescaling, and the ModDown of key switching.
 
     D is the product of the primes of `source` that are not in `target`, A that of the primes of
@@ -96,11 +96,21 @@ def divide_by_moduli(x: jax.Array, ring: Ring, source: tuple[int, ...], target: 
 
     Args:
         x: values in evaluation order, uint32 [..., source limb, N].
+        ring: as for `ntt`.
+        source: primes of the limbs of x.
+        target: primes of the limbs of the result.
 
     Returns:
         uint32 [..., target limb, N]: (A x - [A x]_D) / D with [A x]_D centred, so that the rounding
         error is uniform in [-1/2, 1/2] for each coefficient (variance 1/12). A x is 0 modulo A.
     """
+    found = ring if isinstance(ring, Twiddles) else twiddles(ring, tuple(dict.fromkeys(source + target)))
+    return _divide(x, found, source, target)
+
+
+@functools.partial(jax.jit, static_argnames=("source", "target"))
+@wide
+def _divide(x: jax.Array, ring: Twiddles, source: tuple[int, ...], target: tuple[int, ...]) -> jax.Array:
     dropped = tuple(q for q in source if q not in target)
     added = math.prod(q for q in target if q not in source)
     divisor = math.prod(dropped)

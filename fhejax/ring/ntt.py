@@ -3,17 +3,20 @@
 Every method gives the same bits: values at the powers `evaluation_exponents`, in one order.
 """
 
-from collections.abc import Callable
+import dataclasses
+import functools
 from types import ModuleType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from fhejax.ring import ntt_butterflies, ntt_direct_sums
 from fhejax.ring.ntt_tree import evaluation_exponents
 from fhejax.ring.ring import Ring
 
-__all__ = ["METHODS", "evaluation_exponents", "inverse_ntt", "ntt"]
+__all__ = ["METHODS", "Twiddles", "evaluation_exponents", "inverse_ntt", "ntt", "twiddles"]
 
 METHODS: dict[str, ModuleType] = {"butterflies": ntt_butterflies, "direct sums": ntt_direct_sums}
 # On a CPU both take as long alone; in larger programs XLA computes the terms of a sum again and again. For
@@ -22,48 +25,93 @@ _PLATFORMS = {"cpu": "butterflies"}
 _DEFAULT = "direct sums"
 
 
-def ntt(x: jax.Array, ring: Ring, moduli: tuple[int, ...], *, method: str | None = None) -> jax.Array:
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, repr=False)
+class Twiddles:
+    """The twiddles of all primes that a scheme uses: an argument of its kernels.
+
+    Closed over, they would be copied into every executable: 1 MB for each prime at N = 2^16, a gigabyte for
+    the kernels of a few levels. tables: arrays uint32 [limb, ...], in the order of `moduli`.
+    """
+
+    tables: Any
+    ring: Ring = dataclasses.field(metadata={"static": True})
+    moduli: tuple[int, ...] = dataclasses.field(metadata={"static": True})
+    method: str = dataclasses.field(metadata={"static": True})
+
+    def rows(self, moduli: tuple[int, ...]) -> Any:
+        """The tables of some of the primes: a slice where they follow each other, which costs nothing."""
+        if moduli == self.moduli:
+            return self.tables
+        rows = [self.moduli.index(q) for q in moduli]
+        start, stop = rows[0], rows[-1] + 1
+        if rows == list(range(start, stop)):
+            return jax.tree.map(lambda table: table[start:stop], self.tables)
+        places = np.array(rows, np.int32)
+        return jax.tree.map(lambda table: table.at[places].get(mode="promise_in_bounds"), self.tables)
+
+    def __repr__(self) -> str:
+        return f"Twiddles({self.ring}, {len(self.moduli)} primes, by {self.method})"
+
+
+def twiddles(ring: Ring, moduli: tuple[int, ...], *, method: str | None = None) -> Twiddles:
+    """The twiddles of `moduli` on the default device, made once.
+
+    Args:
+        ring: degree and kind.
+        moduli: primes that are 1 modulo the order of the ring's root of unity.
+        method: "butterflies" or "direct sums"; by default what the platform does best.
+
+    Raises:
+        ValueError: an unknown method.
+    """
+    name = method or _PLATFORMS.get(jax.default_backend(), _DEFAULT)
+    if name not in METHODS:
+        raise ValueError(f"the transform was asked for by {name!r}; its methods are {', '.join(METHODS)}.")
+    return _twiddles(ring, moduli, name)
+
+
+@functools.cache
+def _twiddles(ring: Ring, moduli: tuple[int, ...], method: str) -> Twiddles:
+    return Twiddles(METHODS[method].tables(ring, moduli), ring, moduli, method)
+
+
+def ntt(
+    x: jax.Array, ring: Ring | Twiddles, moduli: tuple[int, ...], *, method: str | None = None
+) -> jax.Array:
     """Coefficients to values: uint32 [..., limb, N] below q, both ways, in evaluation order.
 
     Args:
         x: coefficients.
-        ring: degree and kind.
-        moduli: the primes of the limbs.
+        ring: degree and kind; in a kernel its `Twiddles`, given to the kernel as an argument.
+        moduli: the primes of the limbs; those of the transforms, or some of them.
         method: "butterflies" or "direct sums"; by default what the platform does best.
 
     Raises:
         ValueError: another shape or dtype, or an unknown method.
     """
-    _check(x, ring, moduli, "ntt")
-    return _dispatch(x, ring, moduli, method, lambda module: module.forward)
+    found = _checked(x, ring, moduli, method, "ntt")
+    return METHODS[found.method].forward(x, found.rows(moduli), found.ring)
 
 
-def inverse_ntt(x: jax.Array, ring: Ring, moduli: tuple[int, ...], *, method: str | None = None) -> jax.Array:
+def inverse_ntt(
+    x: jax.Array, ring: Ring | Twiddles, moduli: tuple[int, ...], *, method: str | None = None
+) -> jax.Array:
     """Values in evaluation order to coefficients: uint32 [..., limb, N] below q, both ways.
 
     Arguments and errors as `ntt`.
     """
-    _check(x, ring, moduli, "inverse_ntt")
-    return _dispatch(x, ring, moduli, method, lambda module: module.inverse)
+    found = _checked(x, ring, moduli, method, "inverse_ntt")
+    return METHODS[found.method].inverse(x, found.rows(moduli), found.ring)
 
 
-def _dispatch(
-    x: jax.Array,
-    ring: Ring,
-    moduli: tuple[int, ...],
-    method: str | None,
-    direction: Callable[[ModuleType], Callable[..., jax.Array]],
-) -> jax.Array:
-    name = method or _PLATFORMS.get(jax.default_backend(), _DEFAULT)
-    if name not in METHODS:
-        raise ValueError(f"the transform was asked for by {name!r}; its methods are {', '.join(METHODS)}.")
-    module = METHODS[name]
-    return direction(module)(x, module.tables(ring, moduli), ring)
-
-
-def _check(x: jax.Array, ring: Ring, moduli: tuple[int, ...], name: str) -> None:
-    if x.dtype != jnp.uint32 or x.shape[-2:] != (len(moduli), ring.degree):
+def _checked(
+    x: jax.Array, ring: Ring | Twiddles, moduli: tuple[int, ...], method: str | None, name: str
+) -> Twiddles:
+    found = ring if isinstance(ring, Twiddles) else twiddles(ring, moduli, method=method)
+    if x.dtype != jnp.uint32 or x.shape[-2:] != (len(moduli), found.ring.degree):
         raise ValueError(
             f"{name} was given {x.dtype}{list(x.shape)}; it needs uint32 residues whose last axes are "
-            f"[limb, N] = [{len(moduli)}, {ring.degree}]."
+            f"[limb, N] = [{len(moduli)}, {found.ring.degree}]."
         )
+    return found

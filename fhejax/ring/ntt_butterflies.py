@@ -51,9 +51,8 @@ def _stage_exponents(ring: Ring) -> list[np.ndarray]:
     return stages
 
 
-@functools.cache
 def tables(ring: Ring, moduli: tuple[int, ...]) -> Tables:
-    """The tables of `moduli`, on the default device, made once."""
+    """The tables of `moduli`, on the default device."""
     order, column = ring.root_order, np.array(moduli, np.uint64)
     table = np.stack([powers(root_of_unity(q, order), order, q) for q in moduli])
     stages = _stage_exponents(ring)

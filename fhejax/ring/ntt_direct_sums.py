@@ -65,9 +65,8 @@ def _radices(bits: int) -> list[int]:
     return [bits // count + (i < bits % count) for i in range(count)]
 
 
-@functools.cache
 def tables(ring: Ring, moduli: tuple[int, ...]) -> Tables:
-    """The tables of `moduli`, on the default device, made once."""
+    """The tables of `moduli`, on the default device."""
     column = np.array(moduli, np.uint64)
     table = np.stack([powers(root_of_unity(q, ring.root_order), ring.root_order, q) for q in moduli])
     rows, columns = (size.bit_length() - 1 for size in matrix_shape(ring))

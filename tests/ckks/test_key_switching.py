@@ -10,7 +10,7 @@ import pytest
 from fhejax import ckks
 from fhejax.ckks import key_switching
 from fhejax.ckks.keys import digit_ranges, evaluate_secret
-from fhejax.ckks.parameters import Parameters
+from fhejax.ckks.parameters import Parameters, twiddles_of
 from fhejax.ring import automorphism, inverse_ntt
 from fhejax.ring.wide import wide
 
@@ -21,18 +21,21 @@ def kernel(function, *static):
     return jax.jit(wide(function), static_argnums=static)
 
 
-_decompose = kernel(key_switching.decompose, 1, 2)
+_decompose = kernel(key_switching.decompose, 2, 3)
 inner_product = kernel(key_switching.inner_product)
-switch_key = kernel(key_switching.switch_key, 2)
+_switch_key = kernel(key_switching.switch_key, 3)
+
+
+def switch_key(x: jax.Array, key: ckks.SwitchingKey, level: int) -> jax.Array:
+    return _switch_key(x, twiddles_of(key.params), key, level)
 
 
 def decompose(x: jax.Array, params: Parameters, level: int) -> jax.Array:
     """Every digit whole, [digit, limb of Q then P, N]."""
-    digits = _decompose(x, params, level)
-    ranges = digit_ranges(params, level)
-    last = ranges[-1][1]
-    blocks = [*ranges, (last, last + len(params.special))]
-    rows = [jnp.concatenate([digits.digit(i, *block) for block in blocks], -2) for i in range(len(ranges))]
+    digits = _decompose(x, twiddles_of(params), params, level)
+    blocks = range(len(key_switching.blocks(params, level)))
+    count = len(digit_ranges(params, level))
+    rows = [jnp.concatenate([digits.digit(i, block) for block in blocks], -2) for i in range(count)]
     return jnp.stack(rows)
 
 
@@ -124,8 +127,9 @@ def test_many_digits_of_the_largest_residues_do_not_overflow():
     highest = np.array(moduli, np.uint32)[:, None] - 1
     full = np.broadcast_to(highest, (41, 2, len(moduli), DEGREE))
     key = ckks.SwitchingKey(jnp.asarray(full), jnp.zeros(8, jnp.uint32), params, 39)
-    others = np.concatenate([np.delete(full[0, 0], i, 0) for i in range(41)])
-    digits = key_switching.Decomposition(jnp.asarray(full[0, 0, :41]), jnp.asarray(others), params, 39)
+    own, special = np.split(full[0, 0], [41])
+    others, special = (np.broadcast_to(a, (n, *a.shape)) for a, n in ((own, 40), (special, 41)))
+    digits = key_switching.Decomposition(*map(jnp.asarray, (own, others, special)), params, 39)
     result = np.asarray(inner_product(digits, key))
     assert (result == np.array([41 % q for q in moduli], np.uint32)[:, None]).all()
 
@@ -166,7 +170,7 @@ def test_rotation_keys_switch_a_rotated_secret(insecure_real):
     x = ckks.encode(params, insecure_real.numbers(), level=1).data
     pair = switch_key(x, key, 1)
     divided = kernel(key_switching.divide_by_special, 1, 2, 3)(pair, params, 1, 1)
-    values = evaluate_secret(secret, moduli)
+    values = evaluate_secret(secret, twiddles_of(params), moduli)
     target = automorphism(values, params.ring, pow(5, -1, params.ring.root_order))
     column = np.array(moduli, object)[:, None]
     first, second, own, other, plain = (np.asarray(a).astype(object) for a in (*divided, values, target, x))
