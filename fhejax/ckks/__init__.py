@@ -24,9 +24,9 @@ from fhejax.ckks.bootstrapping import (
     bootstrapping_circuit,
     bootstrapping_keys,
 )
+from fhejax.ckks.bootstrapping_keys_file import load_bootstrapping_keys, save_bootstrapping_keys
 from fhejax.ckks.bootstrapping_parameters import BootstrappingParameters
-from fhejax.ckks.bootstrapping_variants import bootstrap_iteratively as bootstrap_iteratively
-from fhejax.ckks.bootstrapping_variants import bootstrap_pair as bootstrap_pair
+from fhejax.ckks.bootstrapping_variants import bootstrap_iteratively, bootstrap_pair, bootstrap_real
 from fhejax.ckks.constants import add_scalar
 from fhejax.ckks.encoding import decode, encode
 from fhejax.ckks.encryption import decrypt, encrypt, encrypt_seeded, expand
@@ -106,6 +106,9 @@ __all__ = [
     "align",
     "apply_linear_transform",
     "bootstrap",
+    "bootstrap_iteratively",
+    "bootstrap_pair",
+    "bootstrap_real",
     "bootstrapping_circuit",
     "bootstrapping_keys",
     "conjugate",
@@ -130,6 +133,7 @@ __all__ = [
     "linear_combinations",
     "linear_transform",
     "load",
+    "load_bootstrapping_keys",
     "load_secret_key",
     "make_parameters",
     "make_rational_parameters",
@@ -153,6 +157,7 @@ __all__ = [
     "rotate",
     "rotate_hoisted",
     "save",
+    "save_bootstrapping_keys",
     "save_evaluation_keys",
     "save_secret_key",
     "secret_key",

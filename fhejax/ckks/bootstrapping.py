@@ -7,13 +7,14 @@ slots at the top, and the multiples of q_0 removed by the modular reduction: Che
 """
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
 
-from fhejax.ckks.arithmetic import add, drop_level, match_scale, subtract
+from fhejax.ckks.arithmetic import add, bring_down, subtract
 from fhejax.ckks.bootstrapping_parameters import BootstrappingParameters
 from fhejax.ckks.encapsulation import decapsulate, encapsulate, encapsulation_keys
 from fhejax.ckks.homomorphic_dft import (
@@ -22,15 +23,24 @@ from fhejax.ckks.homomorphic_dft import (
     coefficients_to_slots,
     slots_to_coefficients,
 )
-from fhejax.ckks.key_manifest import KeyManifest, evaluation_keys_for
+from fhejax.ckks.key_manifest import KeyManifest, generate_evaluation_keys
+from fhejax.ckks.key_recorder import RELINEARISATION
 from fhejax.ckks.keys import check_cryptographic_key
 from fhejax.ckks.modular_reduction import modular_reduction
 from fhejax.ckks.modulus_raising import raise_modulus
 from fhejax.ckks.noise_estimate import NoiseEstimate
 from fhejax.ckks.rotation import conjugate, multiply_by_imaginary_unit, rotate
 from fhejax.ckks.scale import Scale
-from fhejax.ckks.types import Ciphertext, EvaluationKeys, SecretKey, SwitchingKey, static
+from fhejax.ckks.types import (
+    Ciphertext,
+    EvaluationKeys,
+    Progress,
+    SecretKey,
+    SwitchingKey,
+    static,
+)
 
+SPARSE_KEYS = ("dense_to_sparse", "sparse_to_dense")
 _LARGEST_SCALE_DRIFT_BITS = 1.0
 
 
@@ -78,15 +88,21 @@ def bootstrapping_circuit(parameters: BootstrappingParameters) -> BootstrappingC
     base, gap = math.prod(params.level_moduli(0)), params.slots // slots
     level = parameters.input_level
     down = parameters.message_scale / params.scales[level]
-    lowered = slots_to_coefficients(params, slots, parameters.slots_to_coefficients, level, down)
+    few = parameters.minimum_keys
+    lowered = slots_to_coefficients(params, slots, parameters.slots_to_coefficients, level, down, few)
     # Real and imaginary parts are sums of two, and T_1 of the polynomial is the phase over K.
     up = params.scales[parameters.reduction_level] / (2 * parameters.bound) / (base * gap)
-    raised = coefficients_to_slots(params, slots, parameters.coefficients_to_slots, params.depth, up)
+    raised = coefficients_to_slots(params, slots, parameters.coefficients_to_slots, params.depth, up, few)
     return BootstrappingCircuit(lowered, raised, parameters)
 
 
 def bootstrapping_keys(
-    key: jax.Array, secret: SecretKey, circuit: BootstrappingCircuit, manifest: KeyManifest | None = None
+    key: jax.Array,
+    secret: SecretKey,
+    circuit: BootstrappingCircuit,
+    manifest: KeyManifest | None = None,
+    *,
+    progress: Progress | None = None,
 ) -> BootstrappingKeys:
     """The keys of a bootstrap, each cut to the level at which it is used.
 
@@ -95,12 +111,30 @@ def bootstrapping_keys(
         secret: stays with the client.
         circuit: from `bootstrapping_circuit`.
         manifest: more keys, for the circuit between bootstraps.
+        progress: called with (keys made, keys in all) after each.
 
     Raises:
         ValueError: a random key that is not cryptographic, or a secret of other parameters.
     """
+    found = dict(generate_bootstrapping_keys(key, secret, circuit.parameters, manifest, progress))
+    switches = [found.pop(name) for name in SPARSE_KEYS]
+    evaluation = EvaluationKeys(found.pop(RELINEARISATION, None), found, secret.key_id, secret.params)
+    return BootstrappingKeys(circuit, evaluation, *switches)
+
+
+def generate_bootstrapping_keys(
+    key: jax.Array,
+    secret: SecretKey,
+    parameters: BootstrappingParameters,
+    manifest: KeyManifest | None = None,
+    progress: Progress | None = None,
+) -> Iterator[tuple[str | int, SwitchingKey]]:
+    """(name, key) one after another: "dense_to_sparse", "sparse_to_dense", then ascending exponents.
+
+    Those after the first two are as of `generate_evaluation_keys`: one is in memory at a time. Arguments and
+    errors as `bootstrapping_keys`.
+    """
     check_cryptographic_key(key)
-    parameters = circuit.parameters
     if secret.params != parameters.params:
         raise ValueError(
             f"bootstrapping keys for {parameters.params} were to be made from a secret for "
@@ -108,12 +142,26 @@ def bootstrapping_keys(
         )
     first, second = jax.random.split(key)
     wanted = parameters.manifest if manifest is None else parameters.manifest | manifest
-    switches = encapsulation_keys(first, secret, parameters.hamming_weight)
-    return BootstrappingKeys(circuit, evaluation_keys_for(second, secret, wanted), *switches)
+    sparse = zip(SPARSE_KEYS, encapsulation_keys(first, secret, parameters.hamming_weight), strict=True)
+    keys = itertools.chain(sparse, generate_evaluation_keys(second, secret, wanted))
+    total = len(SPARSE_KEYS) + len(wanted.exponents(secret.params))
+    return keys if progress is None else _reported(keys, total, progress)
 
 
-def bootstrap(keys: BootstrappingKeys, ciphertext: Ciphertext) -> Ciphertext:
-    """The same numbers at `output_level`, of that level's own scale.
+def _reported(
+    keys: Iterable[tuple[str | int, SwitchingKey]], total: int, progress: Progress
+) -> Iterator[tuple[str | int, SwitchingKey]]:
+    for number, named in enumerate(keys, 1):
+        jax.block_until_ready(named[1].data)
+        progress(number, total)
+        yield named
+        del named  # before the next one is made
+
+
+def bootstrap(
+    keys: BootstrappingKeys, ciphertext: Ciphertext, *, target_level: int | None = None
+) -> Ciphertext:
+    """The same numbers at `output_level` or a chosen level below it, of that level's own scale.
 
     Numbers are complex, with real and imaginary parts in (-1, 1): larger ones, beyond 1 by a factor a, have
     errors of the sine a^3 as large. Where the parameters have fewer slots than the ring, the numbers must
@@ -122,17 +170,28 @@ def bootstrap(keys: BootstrappingKeys, ciphertext: Ciphertext) -> Ciphertext:
     Args:
         keys: from `bootstrapping_keys`; with keys of None for a `NoiseEstimate`, which gets random overflows.
         ciphertext: data [..., 2, limb, N] at `input_level` or a higher one, of any batch.
+        target_level: where fewer levels are needed afterwards, so that what follows is quicker; the bootstrap
+            itself takes as long.
 
     Returns:
-        Ciphertext [..., 2, limb, N], at `levels_left` levels above `input_level`. Called eagerly, this runs
-        kernels compiled once for a level; inside a `jax.jit` of the caller all of it is compiled together.
+        Ciphertext [..., 2, limb, N], by default at `levels_left` levels above `input_level`. Called eagerly,
+        this runs kernels compiled once for a level; inside a `jax.jit` of the caller all of it is compiled
+        together.
 
     Raises:
-        ValueError: missing keys (they are named), too low a level, another scale, three components, or other
-            parameters or secrets.
+        ValueError: missing keys (they are named), too low a level, another scale, three components, other
+            parameters or secrets, or a target above `output_level`.
     """
+    parameters = keys.circuit.parameters
+    target = parameters.output_level if target_level is None else target_level
+    if not 0 <= target <= parameters.output_level:
+        raise ValueError(
+            f"a bootstrap to level {target} was asked for; these parameters leave ciphertexts at level "
+            f"{parameters.output_level}, from which 0 to {parameters.output_level} can be reached. Make "
+            f"parameters for more levels with BootstrappingParameters.for_levels."
+        )
     real, imaginary = refresh(keys, at_input_level(keys, ciphertext))
-    return add(real, multiply_by_imaginary_unit(imaginary))
+    return bring_down(add(real, multiply_by_imaginary_unit(imaginary)), target)
 
 
 def at_input_level(keys: BootstrappingKeys, ciphertext: Ciphertext) -> Ciphertext:
@@ -143,20 +202,45 @@ def at_input_level(keys: BootstrappingKeys, ciphertext: Ciphertext) -> Ciphertex
 
 def refresh(keys: BootstrappingKeys, x: Ciphertext, gain_bits: int = 0) -> tuple[Ciphertext, Ciphertext]:
     """The real and the imaginary part of what `bootstrap` returns, divided by 2^gain_bits."""
-    circuit, evaluation = keys.circuit, keys.evaluation
-    parameters = circuit.parameters
-    x = apply_factors(evaluation, x, circuit.slots_to_coefficients)
+    x = lower_to_coefficients(keys, x)
     ratio = Scale.of(math.prod(x.moduli)) / x.scale / 2**gain_bits
+    x = raise_under_sparse_secret(keys, x)
+    x = spread_to_slots(keys, x)
+    return reduce_modulo_one(keys, x, ratio)
+
+
+def lower_to_coefficients(keys: BootstrappingKeys, x: Ciphertext) -> Ciphertext:
+    """The first stage: slots to coefficients, from the input level to level 0."""
+    return apply_factors(keys.evaluation, x, keys.circuit.slots_to_coefficients)
+
+
+def raise_under_sparse_secret(keys: BootstrappingKeys, x: Ciphertext) -> Ciphertext:
+    """The second stage: from level 0 to the highest; and the trace, where slots repeat themselves."""
+    parameters = keys.circuit.parameters
     x = encapsulate(keys.dense_to_sparse, x)
     x = raise_modulus(x, hamming_weight=parameters.hamming_weight)
     x = decapsulate(keys.sparse_to_dense, x)
-    x = _trace(evaluation, x, parameters)
-    x = apply_factors(evaluation, x, circuit.coefficients_to_slots)
-    x = _stack(_real_and_imaginary(evaluation, x))
+    return _trace(keys.evaluation, x, parameters)
+
+
+def spread_to_slots(keys: BootstrappingKeys, x: Ciphertext) -> Ciphertext:
+    """The third stage: data [2, ..., 2, limb, N], real parts and imaginary ones, at the reduction level."""
+    x = apply_factors(keys.evaluation, x, keys.circuit.coefficients_to_slots)
+    return _stack(_real_and_imaginary(keys.evaluation, x))
+
+
+def reduce_modulo_one(keys: BootstrappingKeys, x: Ciphertext, ratio: Scale) -> tuple[Ciphertext, Ciphertext]:
+    """The fourth stage: real and imaginary part at the output level, of its own scale.
+
+    Args:
+        keys: as for `bootstrap`.
+        x: from `spread_to_slots`.
+        ratio: q_0 over the scale of the message at level 0.
+    """
+    parameters = keys.circuit.parameters
     scale = parameters.params.scales[parameters.output_level]
-    x = modular_reduction(
-        evaluation, x, parameters.cosine, parameters.double_angles, target_scale=scale * ratio
-    )
+    shape = parameters.cosine, parameters.double_angles, parameters.arcsine
+    x = modular_reduction(keys.evaluation, x, *shape, target_scale=scale * ratio)
     real, imaginary = _unstack(x.replace(scale=scale))
     return real, imaginary
 
@@ -178,11 +262,11 @@ def _check_keys(keys: BootstrappingKeys, ciphertext: Ciphertext) -> None:
             f"bootstrapping_keys(key, secret, circuit)."
         )
     manifest = parameters.manifest.exponents(parameters.params)
-    _check_evaluation_keys(keys.evaluation, manifest)
+    check_evaluation_keys(keys.evaluation, manifest)
 
 
-def _check_evaluation_keys(evaluation: EvaluationKeys, levels: dict[int, int]) -> None:
-    """Before anything is computed: every key is there, for its level."""
+def check_evaluation_keys(evaluation: EvaluationKeys, levels: dict[int, int]) -> None:
+    """Refuse keys that lack one of these exponents, for its level: before anything is computed."""
     held = {0: evaluation.relinearisation, **evaluation.rotations}
     missing = [e for e, level in levels.items() if held.get(e) is None or held[e].level < level]
     if missing:
@@ -202,9 +286,7 @@ def _brought_down(ciphertext: Ciphertext, parameters: BootstrappingParameters) -
             f"{ciphertext.level} was asked for; it needs 2 components, and level {level} or higher, since "
             f"slots to coefficients takes {level} levels. Relinearise, and bootstrap {level} levels earlier."
         )
-    if ciphertext.level > level and ciphertext.scale == scales[ciphertext.level] != scales[level]:
-        ciphertext = match_scale(ciphertext, level, scales[level])
-    ciphertext = drop_level(ciphertext, level)
+    ciphertext = bring_down(ciphertext, level)
     drift = ciphertext.scale.bits - scales[level].bits
     if abs(drift) > _LARGEST_SCALE_DRIFT_BITS:
         raise ValueError(

@@ -13,6 +13,7 @@ import functools
 import math
 
 from fhejax.approx import Polynomial
+from fhejax.ckks.bootstrapping_time import predicted_seconds
 from fhejax.ckks.cosine_interpolation import interpolate_cosine, reduction_error
 from fhejax.ckks.encapsulation import check_sparse_security
 from fhejax.ckks.fourier_factors import (
@@ -20,7 +21,7 @@ from fhejax.ckks.fourier_factors import (
     slots_to_coefficients_factors,
     split_stages,
 )
-from fhejax.ckks.homomorphic_dft import rotations_of
+from fhejax.ckks.homomorphic_dft import factor_rotations
 from fhejax.ckks.key_manifest import KeyBytes, KeyManifest
 from fhejax.ckks.level_table import (
     PRIME_BITS,
@@ -31,9 +32,10 @@ from fhejax.ckks.level_table import (
     rational_chain,
     split_bits,
 )
-from fhejax.ckks.modular_reduction import modular_reduction_depth
+from fhejax.ckks.modular_reduction import approximate_arcsine, modular_reduction_depth
 from fhejax.ckks.overflow_distribution import log2_failure_probability, smallest_bound
 from fhejax.ckks.parameters import Parameters, parameters_of_table
+from fhejax.ckks.reduction_choice import check_reduction, choose_reduction
 from fhejax.ckks.scale import Scale
 from fhejax.ring import Ring, check_ring, modulus_bits
 
@@ -53,6 +55,8 @@ class BootstrappingParameters:
         degree, double_angles: of the modular reduction.
         coefficients_to_slots, slots_to_coefficients: butterflies in each matrix, the first applied first.
         ratio_bits: log2 of q_0 over the scale of the message at level 0.
+        minimum_keys: whether each matrix takes two rotation keys, at more time: see `minimum_keys`.
+        arcsine_degree: of the polynomial after the sine; None for none.
     """
 
     params: Parameters
@@ -64,6 +68,8 @@ class BootstrappingParameters:
     coefficients_to_slots: tuple[int, ...]
     slots_to_coefficients: tuple[int, ...]
     ratio_bits: int
+    minimum_keys: bool = False
+    arcsine_degree: int | None = None
 
     @property
     def input_level(self) -> int:
@@ -78,7 +84,8 @@ class BootstrappingParameters:
     @property
     def output_level(self) -> int:
         """The level of the result."""
-        return self.reduction_level - modular_reduction_depth(self.degree, self.double_angles)
+        shape = self.degree, self.double_angles, self.arcsine_degree
+        return self.reduction_level - modular_reduction_depth(*shape)
 
     @property
     def levels_left(self) -> int:
@@ -90,6 +97,13 @@ class BootstrappingParameters:
         """What the modular reduction evaluates first."""
         shape = (self.bound, self.degree, self.double_angles, self.hamming_weight, self.ratio_bits)
         return interpolate_cosine(*shape)
+
+    @property
+    def arcsine(self) -> Polynomial | None:
+        """What it evaluates last."""
+        if self.arcsine_degree is None:
+            return None
+        return approximate_arcsine(self.arcsine_degree, self.ratio_bits)
 
     @property
     def failure_probability_bits(self) -> float:
@@ -114,8 +128,9 @@ class BootstrappingParameters:
         raised = coefficients_to_slots_factors(self.slots, self.coefficients_to_slots)
         lowered = slots_to_coefficients_factors(self.slots, self.slots_to_coefficients)
         for level, factors in ((top, raised), (self.input_level, lowered)):
-            for number, diagonals in enumerate(factors):
-                for step in rotations_of(tuple(diagonals), ring_slots):
+            rotations = factor_rotations(factors, ring_slots, self.minimum_keys)
+            for number, steps in enumerate(rotations):
+                for step in steps:
                     step = step if step <= ring_slots // 2 else step - ring_slots
                     levels[step] = max(level - number, levels.get(step, 0))
         return KeyManifest.of(levels)
@@ -130,8 +145,14 @@ class BootstrappingParameters:
     @property
     def reduction_precision_bits(self) -> tuple[float, float]:
         """-log2 of the root mean square, and of the largest, error of the reduction of numbers in (-1, 1)."""
-        errors = reduction_error(self.cosine, self.double_angles, self.hamming_weight, self.ratio_bits)
+        shape = self.double_angles, self.hamming_weight, self.ratio_bits, self.arcsine
+        errors = reduction_error(self.cosine, *shape)
         return -math.log2(errors[0]), -math.log2(errors[1])
+
+    @functools.cached_property
+    def predicted_seconds(self) -> float:
+        """Of one bootstrap on two CPU cores, warm: within a factor of two from N = 2^12 to 2^16."""
+        return predicted_seconds(self)
 
     @staticmethod
     def for_levels(
@@ -159,20 +180,24 @@ class BootstrappingParameters:
         Raises:
             ValueError: where these do not fit the ring at this security.
         """
+        slots = degree // 2 if slots is None else slots
         return make_bootstrapping_parameters(
-            Ring(degree), levels, slots or degree // 2, scale_bits, security, failure_bits, **options
+            Ring(degree), levels, slots, scale_bits, security, failure_bits, **options
         )
 
     def __repr__(self) -> str:
         wire, memory = self.key_bytes
         mean, worst = self.reduction_precision_bits
+        after = "" if self.arcsine_degree is None else f", an arcsine of degree {self.arcsine_degree}"
         return (
             f"BootstrappingParameters({self.params!r}: {self.levels_left} levels left of "
             f"{self.params.depth}, {self.slots} slots, input at level {self.input_level}, output at level "
             f"{self.output_level}, failure probability 2**-{self.failure_probability_bits:.1f} (weight "
             f"{self.hamming_weight}, K = {self.bound}), modular reduction of degree {self.degree} with "
-            f"{self.double_angles} double angles and {mean:.1f} bits in the mean, {worst:.1f} at worst, "
-            f"keys {wire / 1e6:.0f} MB on the wire and {memory / 1e6:.0f} MB in memory)"
+            f"{self.double_angles} double angles{after} and {mean:.1f} bits in the mean, "
+            f"{worst:.1f} at worst, "
+            f"{'minimum ' * self.minimum_keys}keys {wire / 1e6:.0f} MB on the wire and "
+            f"{memory / 1e6:.0f} MB in memory, about {self.predicted_seconds:.2g} s on two cores)"
         )
 
 
@@ -195,6 +220,8 @@ def make_bootstrapping_parameters(
     ratio_bits: int = 15,
     base_bits: int | None = None,
     digit_size: int | None = None,
+    minimum_keys: bool = False,
+    arcsine_degree: int | None = None,
 ) -> BootstrappingParameters:
     """Parameters from all that can be chosen; the rest as `BootstrappingParameters.for_levels`.
 
@@ -217,23 +244,41 @@ def make_bootstrapping_parameters(
             2^ratio)^2 / 6, and adds one to all noise of the modular reduction.
         base_bits: nominal bits of level 0, by default such that no prime is idle.
         digit_size: primes in one digit of the key switch.
+        minimum_keys: two rotation keys for each matrix, at more time: see `minimum_keys`.
+        arcsine_degree: odd, of a polynomial that takes away the error of the sine, for 2 levels (3) or 3 (5
+            and 7): with 3 and `ratio_bits` of 10, or 5 and 8, to 2^-36. Noise falls with `ratio_bits`, too.
 
     Raises:
         ValueError: where these do not fit each other, or the ring at this security.
     """
     check_ring(ring)
     _check_request(ring, levels, slots, failure_bits)
+    _check_matrices(coefficients_to_slots, slots_to_coefficients, digit_size)
+    check_reduction(ring.degree, hamming_weight, ratio_bits, polynomial_degree, double_angles)
     largest = smallest_bound(hamming_weight, 2 * slots, failure_bits)
     bound = largest if bound is None else bound
     _check_bound(bound, largest, hamming_weight, slots, failure_bits)
-    shape = choose_reduction(bound, hamming_weight, ratio_bits, polynomial_degree, double_angles)
+    shape = choose_reduction(
+        bound, hamming_weight, ratio_bits, polynomial_degree, double_angles, arcsine_degree
+    )
     up, down = (split_stages(slots, budget) for budget in (coefficients_to_slots, slots_to_coefficients))
     table = _user_levels(ring, len(down) + levels, scale_bits, ratio_bits, base_bits)
-    table = _with_reduction(ring, table, modular_reduction_depth(*shape), modular_bits)
+    table = _with_reduction(ring, table, modular_reduction_depth(*shape, arcsine_degree), modular_bits)
     table = _with_transforms(ring, table, len(up), transform_bits)
     params = parameters_of_table(ring, table, True, digit_size, security)
     check_sparse_security(params, hamming_weight)
-    return BootstrappingParameters(params, slots, hamming_weight, bound, *shape, up, down, ratio_bits)
+    return BootstrappingParameters(
+        params,
+        slots,
+        hamming_weight,
+        bound,
+        *shape,
+        up,
+        down,
+        ratio_bits,
+        minimum_keys=minimum_keys,
+        arcsine_degree=arcsine_degree,
+    )
 
 
 def _check_request(ring: Ring, levels: int, slots: int, failure_bits: float) -> None:
@@ -254,6 +299,14 @@ def _check_request(ring: Ring, levels: int, slots: int, failure_bits: float) -> 
         )
 
 
+def _check_matrices(raised: int, lowered: int, digit_size: int | None) -> None:
+    if raised < 1 or lowered < 1 or (digit_size is not None and digit_size < 1):
+        raise ValueError(
+            f"bootstrapping parameters with {raised} matrices of coefficients to slots, {lowered} of slots "
+            f"to coefficients and digits of {digit_size} primes were asked for; each of these is 1 or more."
+        )
+
+
 def _check_bound(bound: int, needed: int, hamming_weight: int, slots: int, failure_bits: float) -> None:
     if bound < needed:
         found = -log2_failure_probability(hamming_weight, bound, 2 * slots)
@@ -262,47 +315,6 @@ def _check_bound(bound: int, needed: int, hamming_weight: int, slots: int, failu
             f"slots; a bootstrap would fail with probability 2**-{found:.1f}, and 2**-{failure_bits:g} was "
             f"asked for, which takes K = {needed}."
         )
-
-
-@functools.cache
-def choose_reduction(
-    bound: int, hamming_weight: int, ratio_bits: int, degree: int | None, double_angles: int | None
-) -> tuple[int, int]:
-    """(degree, double angles) in the fewest levels: what is not given is chosen.
-
-    Raises:
-        ValueError: where none is precise enough.
-    """
-    if degree is not None and double_angles is not None:
-        interpolate_cosine(bound, degree, double_angles, hamming_weight, ratio_bits)
-        return degree, double_angles
-    smallest = 2 * (bound - 1)
-    for depth in range(max(1, smallest.bit_length()), 16):
-        for count in (
-            range(depth - smallest.bit_length(), -1, -1) if double_angles is None else (double_angles,)
-        ):
-            highest = 2 ** (depth - count) - 1
-            degrees = range(max(smallest, (highest + 1) // 2), highest + 1) if degree is None else (degree,)
-            fits = (
-                d
-                for d in degrees
-                if d <= highest and _is_precise(bound, d, count, hamming_weight, ratio_bits)
-            )
-            if len(degrees) and _is_precise(bound, degrees[-1], count, hamming_weight, ratio_bits):
-                return next(fits), count
-    raise ValueError(
-        f"a modular reduction for K = {bound} of degree {degree} with {double_angles} double angles was "
-        "asked for, and none in 15 levels is as precise as the sine; leave both to the library."
-    )
-
-
-def _is_precise(bound: int, degree: int, double_angles: int, hamming_weight: int, ratio_bits: int) -> bool:
-    """Whether the polynomial adds little to the error of the sine."""
-    if degree < 2 * (bound - 1):
-        return False
-    cosine = interpolate_cosine(bound, degree, double_angles, hamming_weight, ratio_bits)
-    sine = (math.tau / 2**ratio_bits) ** 2 / 6
-    return reduction_error(cosine, double_angles, hamming_weight, ratio_bits)[1] < 1.5 * max(sine, 2.0**-36)
 
 
 def _user_levels(

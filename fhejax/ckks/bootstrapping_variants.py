@@ -18,6 +18,14 @@ def bootstrap_pair(keys: BootstrappingKeys, x: Ciphertext, y: Ciphertext) -> tup
     return refresh(keys, add(x, multiply_by_imaginary_unit(y)))
 
 
+def bootstrap_real(keys: BootstrappingKeys, ciphertext: Ciphertext) -> Ciphertext:
+    """Of real numbers: as `bootstrap`, but for what noise put into the imaginary parts, which is left out.
+
+    Args, levels and errors as `bootstrap`.
+    """
+    return refresh(keys, at_input_level(keys, ciphertext))[0]
+
+
 def bootstrap_iteratively(
     keys: BootstrappingKeys, ciphertext: Ciphertext, *, iterations: int = 2, gain_bits: int = 12
 ) -> Ciphertext:

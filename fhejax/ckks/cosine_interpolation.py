@@ -16,6 +16,7 @@ from fhejax.ckks.overflow_distribution import overflow_probabilities
 
 _BITS = 1024  # after the point of values
 _NODE_BITS = 64  # after the point of nodes
+_LARGEST_VALUE_BITS = 40
 
 
 @functools.cache
@@ -32,7 +33,7 @@ def interpolate_cosine(
         ratio_bits: log2 of q over the scale; the message is at most 1 in magnitude.
 
     Raises:
-        ValueError: a degree that is too small.
+        ValueError: a degree that is too small, or a polynomial that double precision does not hold.
     """
     if degree < 2 * (bound - 1):
         raise ValueError(
@@ -43,10 +44,22 @@ def interpolate_cosine(
     differences = _divided_differences(nodes, [_cosine(x, double_angles) for x in nodes])
     points = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))
     places = (bound * int(t * 2**_NODE_BITS) for t in points)
-    values = np.array([_newton(nodes, differences, x) / 2**_BITS for x in places])
+    fixed = [_newton(nodes, differences, x) for x in places]
+    _check_size(max(map(abs, fixed)), bound, degree, double_angles)
+    values = np.array([value / 2**_BITS for value in fixed])
     coefficients = np.polynomial.chebyshev.chebvander(points, degree).T @ values * 2 / (degree + 1)
     coefficients[0] /= 2
     return Polynomial.from_chebyshev(coefficients, (-float(bound), float(bound)))
+
+
+def _check_size(largest: int, bound: int, degree: int, double_angles: int) -> None:
+    if largest.bit_length() > _BITS + _LARGEST_VALUE_BITS:
+        raise ValueError(
+            f"modular reduction of phases up to {bound} by a polynomial of degree {degree} with "
+            f"{double_angles} double angles was asked for; between the integers it reaches "
+            f"2**{largest.bit_length() - _BITS}, and double precision holds no coefficients for that. Take a "
+            "smaller bound, or leave degree and double angles to the library."
+        )
 
 
 def _nodes(bound: int, degree: int, hamming_weight: int, radius: float) -> list[int]:
@@ -119,8 +132,13 @@ def _arctangent_of_inverse(x: int) -> int:
     return total
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of polynomials that are far off
 def reduction_error(
-    polynomial: Polynomial, double_angles: int, hamming_weight: int, ratio_bits: float
+    polynomial: Polynomial,
+    double_angles: int,
+    hamming_weight: int,
+    ratio_bits: float,
+    arcsine: Polynomial | None = None,
 ) -> tuple[float, float]:
     """(root mean square, for a message of magnitude 1) errors of the reduced message, without noise.
 
@@ -129,21 +147,23 @@ def reduction_error(
     """
     ratio = 2.0**ratio_bits
     messages = np.linspace(-1, 1, 65)
-    probabilities = overflow_probabilities(hamming_weight)
-    mean, largest = 0.0, 0.0
-    for integer, probability in probabilities.items():
-        if abs(integer) >= polynomial.interval[1]:
-            continue
-        found = reduce_in_the_clear(polynomial, double_angles, integer + messages / ratio) * ratio
-        error = np.abs(found - messages)
-        mean += probability * float(np.mean(error**2))
-        largest = max(largest, float(error.max())) if probability > 2.0**-40 else largest
-    return math.sqrt(mean), largest
+    chances = overflow_probabilities(hamming_weight)
+    integers = np.array([i for i in chances if abs(i) < polynomial.interval[1] and chances[i] > 0])
+    probabilities = np.array([chances[i] for i in integers])
+    phases = integers[:, None] + messages / ratio
+    found = reduce_in_the_clear(polynomial, double_angles, phases, arcsine) * ratio
+    error = np.abs(found - messages)
+    mean = float(probabilities @ np.mean(error**2, axis=1))
+    return math.sqrt(mean), float(error[probabilities > 2.0**-40].max())
 
 
-def reduce_in_the_clear(polynomial: Polynomial, double_angles: int, x: np.ndarray) -> np.ndarray:
-    """sin(2 pi x) / (2 pi) as the circuit computes it, in float64."""
+def reduce_in_the_clear(
+    polynomial: Polynomial, double_angles: int, x: np.ndarray, arcsine: Polynomial | None = None
+) -> np.ndarray:
+    """sin(2 pi x) / (2 pi), or what an arcsine makes of it, as the circuit computes it, in float64."""
     value = np.polynomial.chebyshev.chebval(x / polynomial.interval[1], polynomial.coefficients)
     for _ in range(double_angles):
         value = 2 * value * value - 1
+    if arcsine is not None:
+        value = np.polynomial.chebyshev.chebval(value / arcsine.interval[1], arcsine.coefficients)
     return value / (2 * math.pi)

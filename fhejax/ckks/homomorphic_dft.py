@@ -4,7 +4,8 @@ Each matrix is a linear transform with double hoisting, whose giant steps are a 
 distance, ((g_k rotated + g_(k-1)) rotated + ..): as many key switches as giant steps with keys of their own,
 from a single key (Horner's rule, as in Kim et al., "ARK: fully homomorphic encryption accelerator with
 runtime data generation and inter-operation key reuse", 2022). At the top of the modulus one key of N = 2^16
-weighs 150 megabytes.
+weighs 150 megabytes. Baby steps have a key each and share a decomposition, or a single key for all of them:
+see `minimum_keys`.
 """
 
 import dataclasses
@@ -26,6 +27,7 @@ from fhejax.ckks.key_switching import divide_by_special
 from fhejax.ckks.keys import rotation_exponent
 from fhejax.ckks.linear_transform import LinearTransform, linear_transform
 from fhejax.ckks.linear_transform_noise import estimate_linear_transform
+from fhejax.ckks.minimum_keys import counted_from_zero, split_walks
 from fhejax.ckks.noise_estimate import NoiseEstimate
 from fhejax.ckks.parameters import Parameters
 from fhejax.ckks.scale import Scale
@@ -43,23 +45,32 @@ from fhejax.ring import permutation
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, repr=False)
 class FourierFactor:
-    """One matrix of a homomorphic transform. stride: between its giant steps, which start at 0."""
+    """One matrix of a homomorphic transform.
+
+    stride: between its giant steps, which start at 0. unit: between its baby steps, where these start at
+    0 and are rotations of one another; 0 where each has a key of its own.
+    """
 
     transform: LinearTransform
     stride: int = static()
+    unit: int = dataclasses.field(default=0, metadata={"static": True})
 
     @property
     def rotations(self) -> tuple[int, ...]:
         """The rotation keys it takes."""
-        strides = {self.stride} if len(self.transform.giants) > 1 else set()
-        return tuple(sorted({*self.transform.babies, *strides} - {0}))
+        return _keys_of(self.transform.steps, self.stride, self.unit)
 
     def __repr__(self) -> str:
         return f"FourierFactor({self.transform!r}, {len(self.rotations)} keys)"
 
 
 def slots_to_coefficients(
-    params: Parameters, slots: int, stages: Sequence[int], level: int, scale: Scale
+    params: Parameters,
+    slots: int,
+    stages: Sequence[int],
+    level: int,
+    scale: Scale,
+    minimum_keys: bool = False,
 ) -> tuple[FourierFactor, ...]:
     """The matrices that put the values of n slots into coefficients: t_k + i t_(k+n) is slot R(k).
 
@@ -69,22 +80,28 @@ def slots_to_coefficients(
         stages: butterflies in each matrix, the first applied first.
         level: of the argument; each matrix takes one.
         scale: by which the transform as a whole multiplies the scale of its argument.
+        minimum_keys: two keys for each matrix, at more time and noise: see `minimum_keys`.
 
     Raises:
         ValueError: stages that do not add up, or too few levels.
     """
-    return _encoded(params, slots_to_coefficients_factors(slots, stages), level, scale)
+    return _encoded(params, slots_to_coefficients_factors(slots, stages), level, scale, minimum_keys)
 
 
 def coefficients_to_slots(
-    params: Parameters, slots: int, stages: Sequence[int], level: int, scale: Scale
+    params: Parameters,
+    slots: int,
+    stages: Sequence[int],
+    level: int,
+    scale: Scale,
+    minimum_keys: bool = False,
 ) -> tuple[FourierFactor, ...]:
     """The inverse of `slots_to_coefficients`, arguments and errors as there."""
-    return _encoded(params, coefficients_to_slots_factors(slots, stages), level, scale)
+    return _encoded(params, coefficients_to_slots_factors(slots, stages), level, scale, minimum_keys)
 
 
 def _encoded(
-    params: Parameters, factors: list[Diagonals], level: int, scale: Scale
+    params: Parameters, factors: list[Diagonals], level: int, scale: Scale, minimum_keys: bool
 ) -> tuple[FourierFactor, ...]:
     """The change of scale is shared evenly; the last matrix makes it exact."""
     if level < len(factors):
@@ -94,21 +111,34 @@ def _encoded(
         )
     each = Scale.of(2.0 ** (scale.bits / len(factors)))
     found, left = [], scale
-    for number, diagonals in enumerate(factors):
+    for number, diagonals in enumerate(_arranged(factors, minimum_keys)):
         last = number == len(factors) - 1
         change = left if last else each
         left = left / change
         weight = change * params.rescale_factor(level - number, level - number - 1)
-        found.append(_encode(params, diagonals, level - number, weight))
+        found.append(_encode(params, diagonals, level - number, weight, minimum_keys))
     return tuple(found)
 
 
-def _encode(params: Parameters, diagonals: Diagonals, level: int, scale: Scale) -> FourierFactor:
-    unit, split = split_chain(tuple(diagonals), params.slots)
+def _arranged(factors: list[Diagonals], minimum_keys: bool) -> list[Diagonals]:
+    return counted_from_zero(factors) if minimum_keys else factors
+
+
+def _encode(
+    params: Parameters, diagonals: Diagonals, level: int, scale: Scale, minimum_keys: bool
+) -> FourierFactor:
+    unit, stride, split = _split(tuple(diagonals), params.slots, minimum_keys)
     period = len(next(iter(diagonals.values())))
     tiled = {d: np.tile(v, params.slots // period) for d, v in diagonals.items()}
     transform = linear_transform(params, tiled, level=level, scale=scale, split=split)
-    return FourierFactor(transform, unit)
+    return FourierFactor(transform, stride, unit)
+
+
+def _split(
+    distances: Sequence[int], slots: int, minimum_keys: bool
+) -> tuple[int, int, dict[int, tuple[int, int]]]:
+    """(unit or 0, stride, {distance: (giant, baby)}), as `FourierFactor` has them."""
+    return split_walks(distances) if minimum_keys else (0, *split_chain(distances, slots))
 
 
 def split_chain(distances: Sequence[int], slots: int) -> tuple[int, dict[int, tuple[int, int]]]:
@@ -129,12 +159,24 @@ def split_chain(distances: Sequence[int], slots: int) -> tuple[int, dict[int, tu
     return stride % slots, split
 
 
-def rotations_of(distances: Sequence[int], slots: int) -> tuple[int, ...]:
+def factor_rotations(
+    factors: Sequence[Diagonals], slots: int, minimum_keys: bool = False
+) -> list[tuple[int, ...]]:
+    """The rotation keys that each of the matrices of a transform takes, `slots` being the ring's."""
+    return [rotations_of(tuple(d), slots, minimum_keys) for d in _arranged(factors, minimum_keys)]
+
+
+def rotations_of(distances: Sequence[int], slots: int, minimum_keys: bool = False) -> tuple[int, ...]:
     """The rotation keys that a matrix with diagonals at these distances takes."""
-    stride, split = split_chain(distances, slots)
-    babies = {baby for _, baby in split.values()}
-    strides = {stride} if any(giant for giant, _ in split.values()) else set()
-    return tuple(sorted({*babies, *strides} - {0}))
+    unit, stride, split = _split(distances, slots, minimum_keys)
+    return _keys_of(tuple(split.values()), stride, unit)
+
+
+def _keys_of(steps: Sequence[tuple[int, int]], stride: int, unit: int) -> tuple[int, ...]:
+    """The distances of the keys for (giant, baby) steps, in ascending order."""
+    babies = {baby for _, baby in steps} - {0}
+    giants = {giant for giant, _ in steps} - {0}
+    return tuple(sorted(({unit} if unit and babies else babies) | ({stride} if giants else set())))
 
 
 def _baby_count(count: int) -> int:
@@ -172,7 +214,7 @@ def _apply(keys: EvaluationKeys | None, ciphertext: Ciphertext, factor: FourierF
     if isinstance(ciphertext, NoiseEstimate):
         for distance in factor.rotations:
             note_key(keys, rotation_exponent(params, distance), level)
-        return estimate_linear_transform(ciphertext, transform, level - 1)
+        return estimate_linear_transform(ciphertext, transform, level - 1, factor.unit)
     check_same_parameters(keys, ciphertext)
     check_same_key(keys, ciphertext)
     total = _undivided(_rotation_keys(keys, factor), ciphertext, factor)
@@ -199,7 +241,7 @@ def _rotation_keys(keys: EvaluationKeys, factor: FourierFactor) -> dict[int, Swi
 def _undivided(keys: Mapping[int, SwitchingKey], ciphertext: Ciphertext, factor: FourierFactor) -> jax.Array:
     """P times the result, uint32 [..., 2, limb of Q then P, N]: the last giant step first, by Horner."""
     transform = factor.transform
-    babies = _baby_steps(keys, ciphertext, transform)
+    babies = _baby_walk(keys, ciphertext, factor) if factor.unit else _baby_steps(keys, ciphertext, transform)
     groups, start = [], 0
     for giant, steps in itertools.groupby(transform.steps, key=lambda step: step[0]):
         members = tuple(babies[baby] for _, baby in steps)
@@ -208,7 +250,7 @@ def _undivided(keys: Mapping[int, SwitchingKey], ciphertext: Ciphertext, factor:
     total = None
     for _, start, members in reversed(groups):
         inner = weighted_sum(members, transform.diagonals, np.int32(start), transform.params, transform.level)
-        total = inner if total is None else _giant_step(keys[factor.stride], total, inner, factor)
+        total = inner if total is None else _step(keys[factor.stride], total, factor.stride, transform, inner)
     return total
 
 
@@ -227,11 +269,29 @@ def _baby_steps(
     }
 
 
-def _giant_step(key: SwitchingKey, total: jax.Array, inner: jax.Array, factor: FourierFactor) -> jax.Array:
-    """`total` rotated by the stride, and `inner` added."""
-    params, level = factor.transform.params, factor.transform.level
-    digits = decompose(divide_mask(total, params, level), params, level)
-    return rotate_pair(key, digits, total, _positions(params, factor.stride), inner)
+def _baby_walk(
+    keys: Mapping[int, SwitchingKey], ciphertext: Ciphertext, factor: FourierFactor
+) -> dict[int, jax.Array]:
+    """P times the ciphertext rotated by each multiple of the unit up to the last baby step."""
+    transform, unit = factor.transform, factor.unit
+    params, level = transform.params, transform.level
+    babies = {0: lift(ciphertext.data, params, level)}
+    for baby in range(unit, transform.babies[-1] + 1, unit):
+        babies[baby] = _step(keys[unit], babies[baby - unit], unit, transform)
+    return babies
+
+
+def _step(
+    key: SwitchingKey,
+    pair: jax.Array,
+    distance: int,
+    transform: LinearTransform,
+    inner: jax.Array | None = None,
+) -> jax.Array:
+    """A pair rotated, and `inner` added: of its two components the second alone is divided by P."""
+    params, level = transform.params, transform.level
+    digits = decompose(divide_mask(pair, params, level), params, level)
+    return rotate_pair(key, digits, pair, _positions(params, distance), inner)
 
 
 def _positions(params: Parameters, distance: int) -> jax.Array:

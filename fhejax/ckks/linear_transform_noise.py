@@ -17,12 +17,17 @@ if TYPE_CHECKING:
     from fhejax.ckks.linear_transform import LinearTransform
 
 
-def estimate_linear_transform(x: NoiseEstimate, transform: "LinearTransform", target: int) -> NoiseEstimate:
+def estimate_linear_transform(
+    x: NoiseEstimate, transform: "LinearTransform", target: int, unit: int = 0
+) -> NoiseEstimate:
     """`apply_linear_transform` on an estimate at the transform's level, down to level `target`.
 
     A baby step adds the errors of its key, unrounded, and each diagonal multiplies them, what x has
     of noise, and (with its own rounding) its values. A giant step adds its key's errors and the rounding
     of one component; the last division rounds both.
+
+    Where `unit` is given, each baby step is the one before it rotated by this distance: it has the noise of
+    that one, and adds as much as a giant step does.
     """
     params, level = transform.params, transform.level
     rows = transform.diagonals[:, : len(params.level_moduli(level))]
@@ -30,18 +35,21 @@ def estimate_linear_transform(x: NoiseEstimate, transform: "LinearTransform", ta
     product_scale = x.scale * transform.scale
     scale = params.settle(target, product_scale / params.rescale_factor(level, target))
     rounding = noise.slot_deviation(params.ring, noise.division_variance(params.ring)) / float(scale)
-    summed = (_apply(message, diagonals, x.scale, transform) for message in x.messages)
+    summed = (_apply(message, diagonals, x.scale, transform, unit) for message in x.messages)
     messages = tuple(with_source(message, rounding, "rescaling", target, scale) for message in summed)
     return dataclasses.replace(x, messages=messages, level=target, scale=scale)
 
 
 def _apply(
-    message: Message, diagonals: Sequence[Message], scale: Scale, transform: "LinearTransform"
+    message: Message, diagonals: Sequence[Message], scale: Scale, transform: "LinearTransform", unit: int
 ) -> Message:
     """The sum of all terms, before the last division."""
     ring, slots = transform.params.ring, transform.params.slots
-    hoisted, whole = _gains(transform, scale)
-    babies = {baby: _rotated(message, baby, hoisted, transform) for baby in transform.babies}
+    hoisted, walked, whole = _gains(transform, scale)
+    if unit:
+        babies = _walk(message, unit, hoisted, walked, transform)
+    else:
+        babies = {baby: _rotated(message, baby, hoisted, transform) for baby in transform.babies}
     terms = zip(transform.steps, diagonals, strict=True)
     sums = []
     for giant, group in itertools.groupby(terms, key=lambda term: term[0][0]):
@@ -50,14 +58,25 @@ def _apply(
     return weighted_sum(sums, slots)
 
 
-def _gains(transform: "LinearTransform", scale: Scale) -> tuple[float, float]:
-    """Standard deviation in a slot of what a baby step and a giant step add, at their scales."""
+def _walk(
+    message: Message, unit: int, first: float, later: float, transform: "LinearTransform"
+) -> dict[int, Message]:
+    """Each multiple of the unit up to the last baby step; only the first step is from an exact pair."""
+    babies, gain = {0: message}, first
+    for baby in range(unit, transform.babies[-1] + 1, unit):
+        babies[baby] = _rotated(babies[baby - unit], unit, gain, transform)
+        gain = later
+    return babies
+
+
+def _gains(transform: "LinearTransform", scale: Scale) -> tuple[float, float, float]:
+    """Standard deviation in a slot of what steps add: a baby, one from a rounded pair, and a giant."""
     params, ring = transform.params, transform.params.ring
     digits = [math.prod(params.moduli[start:stop]) for start, stop in params.digit_ranges(transform.level)]
     key = noise.key_switch_variance(ring, digits, math.prod(params.special))
     mask = noise.division_variance(ring) - noise.ROUNDING_VARIANCE
-    hoisted = noise.slot_deviation(ring, key) / float(scale)
-    return hoisted, noise.slot_deviation(ring, key + mask) / float(scale * transform.scale)
+    hoisted, rounded = (noise.slot_deviation(ring, variance) for variance in (key, key + mask))
+    return hoisted / float(scale), rounded / float(scale), rounded / float(scale * transform.scale)
 
 
 def _rotated(message: Message, steps: int, gain: float, transform: "LinearTransform") -> Message:

@@ -1,14 +1,20 @@
 """Reduction modulo one of slots: sin(2 pi x) / (2 pi), near x where x is near an integer.
 
 A cosine of x / 2^r near the integers, and r times cos(2 a) = 2 cos(a)^2 - 1 (Bossuat, Mouchet,
-Troncoso-Pastoriza and Hubaux 2021; Han and Ki 2020). Scales are chosen from the end backwards, so that the
-result has exactly the scale asked for.
+Troncoso-Pastoriza and Hubaux 2021; Han and Ki 2020). Where x may be far from the integer a polynomial near
+the arcsine follows (Lee, Lee, Lee, Kim and No, "High-precision bootstrapping of RNS-CKKS homomorphic
+encryption using optimal minimax polynomial approximation and inverse sine function", 2021). Scales are chosen
+from the end backwards, so that the result has exactly the scale asked for.
 """
 
+import functools
 import math
 from fractions import Fraction
 
-from fhejax.approx import Polynomial
+import jax.numpy as jnp
+import numpy as np
+
+from fhejax.approx import Polynomial, minimax
 from fhejax.ckks.arithmetic import relinearise, square_tensor
 from fhejax.ckks.constants import weighted_sum
 from fhejax.ckks.parameters import Parameters
@@ -19,9 +25,32 @@ from fhejax.ckks.types import Ciphertext, EvaluationKeys
 _TWO_PI = Fraction(math.tau)
 
 
-def modular_reduction_depth(degree: int, double_angles: int) -> int:
+def modular_reduction_depth(degree: int, double_angles: int, arcsine_degree: int | None = None) -> int:
     """Levels that `modular_reduction` takes."""
-    return polynomial_depth(degree) + double_angles
+    last = 0 if arcsine_degree is None else polynomial_depth(arcsine_degree)
+    return polynomial_depth(degree) + double_angles + last
+
+
+@functools.cache
+def approximate_arcsine(degree: int, ratio_bits: float) -> Polynomial:
+    """The best odd polynomial for arcsin on the sines of angles up to 2 pi / 2^ratio_bits.
+
+    Args:
+        degree: odd, 3 or more; each 2 of them take 2 ratio_bits - 5 bits or so off the error.
+        ratio_bits: log2 of q_0 over the scale of a message of at most 1; above 2, where the sine turns back.
+
+    Raises:
+        ValueError: another degree.
+    """
+    if degree < 3 or degree % 2 == 0:
+        raise ValueError(
+            f"an arcsine of degree {degree} was asked for after the sine of a modular reduction; the degree "
+            "is odd and at least 3, or None for no arcsine."
+        )
+    largest = math.sin(math.tau / 2**ratio_bits)
+    fitted = minimax(jnp.arcsin, degree, (-largest, largest))
+    odd = np.where(np.arange(degree + 1) % 2, fitted.coefficients, 0.0)  # rounding leaves some of the others
+    return Polynomial.from_chebyshev(odd, fitted.interval)
 
 
 def modular_reduction(
@@ -29,6 +58,7 @@ def modular_reduction(
     ciphertext: Ciphertext,
     cosine: Polynomial,
     double_angles: int,
+    arcsine: Polynomial | None = None,
     *,
     target_scale: Scale,
 ) -> Ciphertext:
@@ -40,7 +70,9 @@ def modular_reduction(
             twice the level's own scale.
         cosine: near cos(2 pi (x - 1/4) / 2^double_angles), as from `interpolate_cosine`.
         double_angles: r.
-        target_scale: of the result; its values are (x - integer) to relative precision (2 pi x)^2 / 6.
+        arcsine: as from `approximate_arcsine`, for x - integer from a wider range.
+        target_scale: of the result; its values are (x - integer), without an arcsine to relative precision
+            (2 pi (x - integer))^2 / 6.
 
     Returns:
         `modular_reduction_depth` levels below.
@@ -49,19 +81,34 @@ def modular_reduction(
         ValueError: too few levels, or no relinearisation key.
     """
     params = ciphertext.params
-    level = ciphertext.level - modular_reduction_depth(cosine.degree, double_angles)
+    last = None if arcsine is None else arcsine.degree
+    level = ciphertext.level - modular_reduction_depth(cosine.degree, double_angles, last)
     if level < 0:
         raise ValueError(
             f"a modular reduction of {ciphertext.level - level} levels was asked for at level "
             f"{ciphertext.level}; make bootstrapping parameters, or lower the degree."
         )
-    sine_scale = Scale.of(target_scale.fraction() / _TWO_PI)
-    scales = double_angle_scales(params, level, double_angles, sine_scale)
-    options = {"target_level": level + double_angles, "target_scale": scales[0]}
-    value = evaluate_polynomial(keys, ciphertext, cosine, **options)
-    for scale in scales[1:]:
-        value = _double_angle(keys, value).replace(scale=scale)
+    angle_scale = Scale.of(target_scale.fraction() / _TWO_PI)
+    if arcsine is None:
+        return _sine(keys, ciphertext, cosine, double_angles, angle_scale).replace(scale=target_scale)
+    # T_1 of the arcsine is the sine over its largest value: at the level's own scale like all of its T_k.
+    sine_scale = params.scales[level + polynomial_depth(arcsine.degree)] / arcsine.interval[1]
+    sine = _sine(keys, ciphertext, cosine, double_angles, sine_scale)
+    value = evaluate_polynomial(keys, sine, arcsine, target_level=level, target_scale=angle_scale)
     return value.replace(scale=target_scale)
+
+
+def _sine(
+    keys: EvaluationKeys | None, x: Ciphertext, cosine: Polynomial, double_angles: int, scale: Scale
+) -> Ciphertext:
+    """sin(2 pi x) at exactly this scale."""
+    level = x.level - modular_reduction_depth(cosine.degree, double_angles)
+    scales = double_angle_scales(x.params, level, double_angles, scale)
+    options = {"target_level": level + double_angles, "target_scale": scales[0]}
+    value = evaluate_polynomial(keys, x, cosine, **options)
+    for each in scales[1:]:
+        value = _double_angle(keys, value).replace(scale=each)
+    return value
 
 
 def double_angle_scales(params: Parameters, level: int, count: int, last: Scale) -> list[Scale]:

@@ -6,10 +6,11 @@ the uniform half; a key is expanded when it is read. Nothing here can write a se
 """
 
 import contextlib
+import dataclasses
 import io
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +24,7 @@ from fhejax.ckks.types import (
     Ciphertext,
     EvaluationKeys,
     Plaintext,
+    Progress,
     PublicKey,
     SecretKey,
     SeededCiphertext,
@@ -41,7 +43,6 @@ from fhejax.ckks.wire_format import (
     unpack_header,
 )
 
-Progress = Callable[[int, int], None]
 Serialisable = (
     Parameters | Plaintext | Ciphertext | SeededCiphertext | PublicKey | SwitchingKey | EvaluationKeys
 )
@@ -103,8 +104,7 @@ def load(
     progress: Progress | None = None,
 ) -> Serialisable:
     """Read what `save` wrote, evaluation keys one after another. Arguments and errors as `from_bytes`."""
-    with Path(path).open("rb") as stream:
-        source = Source(stream, os.fstat(stream.fileno()).st_size)
+    with opened(path) as source:
         return _read(source, params, allow_insecure, progress)
 
 
@@ -128,6 +128,13 @@ def save_evaluation_keys(
     """
     with replaced(Path(path), 0o666) as stream:
         _write_evaluation_keys(stream, params, key_id, keys)
+
+
+@contextlib.contextmanager
+def opened(path: str | os.PathLike) -> Iterator[Source]:
+    """The bytes of a file."""
+    with Path(path).open("rb") as stream:
+        yield Source(stream, os.fstat(stream.fileno()).st_size)
 
 
 @contextlib.contextmanager
@@ -192,25 +199,44 @@ def _write_container(stream: BinaryIO, header: Header, parts: list[Part]) -> byt
 def _write_evaluation_keys(
     stream: BinaryIO, params: Parameters, key_id: jax.Array, keys: Iterable[tuple[int, SwitchingKey]]
 ) -> None:
-    """A header, one container for each key, and the checksum of the header and their checksums.
+    header = Header(Kind.EVALUATION_KEYS, params.fingerprint, key_id=words(key_id))
+    write_set(stream, header, params, pack_members(header, params, keys))
 
-    The header, which counts them, is written last.
+
+def write_set(
+    stream: BinaryIO, header: Header, params: Parameters, containers: Iterable[tuple[Header, list[Part]]]
+) -> None:
+    """A header, containers one after another, and the checksum of the header and their checksums.
+
+    The header, which counts them in front of its batch, is written last.
     """
     start = stream.tell()
     stream.write(bytes(HEADER.size))
-    identity, last, sums = words(key_id), -1, []
-    for exponent, key in keys:
-        _check_member(key, params, exponent, last)
-        member = {"key_id": identity, "level": key.level, "automorphism": exponent}
-        contents = pack_arrays(Kind.EVALUATION_KEY, params, key.body, key.seed, **member)
-        sums.append(_write_container(stream, *contents))
-        last = exponent
+    sums = [_write_container(stream, *contents) for contents in containers]
     length = stream.tell() - start - HEADER.size
-    header = Header(Kind.EVALUATION_KEYS, params.fingerprint, length, identity, batch=(len(sums),))
+    header = dataclasses.replace(header, payload=length, batch=(len(sums), *header.batch))
     header.check(params)
     stream.write(checksum([header.pack(), *sums]))
     stream.seek(start)
     stream.write(header.pack())
+
+
+def pack_members(
+    header: Header, params: Parameters, keys: Iterable[tuple[int, SwitchingKey]]
+) -> Iterator[tuple[Header, list[Part]]]:
+    """Header and payload of (exponent, key) after (exponent, key), for the set of this header.
+
+    Raises:
+        ValueError: exponents that do not ascend, or keys of other parameters.
+    """
+    last = -1
+    for exponent, key in keys:
+        _check_member(key, params, exponent, last)
+        fields = {"key_id": header.key_id, "level": key.level, "automorphism": exponent}
+        contents = pack_arrays(Kind.EVALUATION_KEY, params, key.body, key.seed, **fields)
+        last = exponent
+        del key  # before the next one is made
+        yield contents
 
 
 def _check_member(key: SwitchingKey, params: Parameters, exponent: int, last: int) -> None:
@@ -237,6 +263,8 @@ def _read(
     header = unpack_header(source.read(HEADER.size))
     if header.kind == Kind.PARAMETERS:
         result = _read_parameters(source, header, params, allow_insecure)
+    elif header.kind == Kind.BOOTSTRAPPING_KEYS:
+        raise FormatError("the file is a set of bootstrapping keys, which load_bootstrapping_keys reads.")
     elif params is None:
         raise FormatError(
             f"a {header.kind.words} was to be read without parameters; give those it was made with, or read "
@@ -248,14 +276,14 @@ def _read(
         raise FormatError("the file is one of a set of evaluation keys, which is read as a whole.")
     else:
         header.check(params)
-        _check_length(source, header)
+        check_length(source, header)
         payload, _ = read_payload(source, header)
         result = build_object(header, payload, params)
     source.finish()
     return result
 
 
-def _check_length(source: Source, header: Header) -> None:
+def check_length(source: Source, header: Header) -> None:
     """Refuse, before anything more is read, a length that is not the declared one."""
     if source.remaining != header.payload + CHECKSUM_BYTES:
         raise FormatError(
@@ -271,7 +299,7 @@ def _read_parameters(
         raise FormatError(
             f"parameters of {header.payload} bytes are declared; they have at most {LARGEST_BYTES}."
         )
-    _check_length(source, header)
+    check_length(source, header)
     payload, _ = read_payload(source, header)
     found = decode_parameters(payload, allow_insecure=allow_insecure)
     if found.fingerprint != header.fingerprint:
@@ -285,19 +313,32 @@ def _read_evaluation_keys(
     source: Source, header: Header, params: Parameters, progress: Progress
 ) -> EvaluationKeys:
     header.check(params)
-    _check_length(source, header)
-    count, sums, found = header.batch[0], [], {}
+    check_length(source, header)
+    found, sums = read_members(source, header, params, header.batch[0], progress)
+    finish_set(source, header, sums)
+    return EvaluationKeys(found.pop(0, None), found, read_key_id(header), params)
+
+
+def read_members(
+    source: Source, header: Header, params: Parameters, count: int, progress: Progress
+) -> tuple[dict[int, SwitchingKey], list[bytes]]:
+    """(keys by exponent, checksums) of the next `count` containers of the set of this header."""
+    found, sums = {}, []
     for number in range(1, count + 1):
         exponent, key, check = _read_member(source, header, params, max(found, default=-1))
         found[exponent] = key
         sums.append(check)
         progress(number, count)
+    return found, sums
+
+
+def finish_set(source: Source, header: Header, sums: list[bytes]) -> None:
+    """Refuse anything but the checksum of a set, given those of all its containers."""
     if source.remaining > CHECKSUM_BYTES:
         raise FormatError(
-            f"{source.remaining} bytes follow the {count} keys that are declared; it was altered."
+            f"{source.remaining} bytes follow the {header.batch[0]} keys that are declared; it was altered."
         )
     check_checksum(source.read(CHECKSUM_BYTES), [header.pack(), *sums])
-    return EvaluationKeys(found.pop(0, None), found, read_key_id(header), params)
 
 
 def _read_member(

@@ -6,6 +6,7 @@ ids and seeds are array leaves.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import jax
@@ -21,6 +22,7 @@ else:
     Array = Any  # JAX rebuilds pytrees with placeholders in place of arrays
 
 Domain = Literal["coefficient", "evaluation"]
+Progress = Callable[[int, int], None]  # called with (done, in all) after each of many objects
 
 
 def static() -> Any:

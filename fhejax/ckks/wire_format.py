@@ -71,6 +71,7 @@ class Kind(enum.IntEnum):
     SWITCHING_KEY = 6
     EVALUATION_KEYS = 7
     EVALUATION_KEY = 8
+    BOOTSTRAPPING_KEYS = 9
 
     @property
     def words(self) -> str:
@@ -89,6 +90,7 @@ _USED = MappingProxyType(
         Kind.SWITCHING_KEY: frozenset({"level"}),
         Kind.EVALUATION_KEYS: frozenset({"key_id", "batch"}),
         Kind.EVALUATION_KEY: frozenset({"level", "key_id", "automorphism"}),
+        Kind.BOOTSTRAPPING_KEYS: frozenset({"key_id", "batch"}),
     }
 )
 _SEEDED = frozenset({Kind.SEEDED_CIPHERTEXT, Kind.PUBLIC_KEY, Kind.SWITCHING_KEY, Kind.EVALUATION_KEY})
@@ -96,9 +98,10 @@ _SEEDED = frozenset({Kind.SEEDED_CIPHERTEXT, Kind.PUBLIC_KEY, Kind.SWITCHING_KEY
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What precedes the payload; see the table above. batch of evaluation keys: how many there are.
+    """What precedes the payload; see the table above.
 
-    automorphism: the exponent of a rotation key, 0 for the relinearisation key.
+    automorphism: the exponent of a rotation key, 0 for the relinearisation key. batch of a set of keys: how
+    many there are; and, if they are for bootstrapping, the weight of the sparse secret.
     """
 
     kind: Kind
@@ -264,7 +267,7 @@ def layout(header: Header, params: Parameters) -> Layout:
 
 def payload_bytes(header: Header, params: Parameters) -> int:
     """The length of the payload; of a set of keys what is declared, if it is possible."""
-    if header.kind == Kind.EVALUATION_KEYS:
+    if header.kind in (Kind.EVALUATION_KEYS, Kind.BOOTSTRAPPING_KEYS):
         return _possible_set(header, params)
     shape, _, seeded = layout(header, params)
     return 4 * math.prod(shape) + SEED_BYTES * seeded
@@ -272,11 +275,13 @@ def payload_bytes(header: Header, params: Parameters) -> int:
 
 def _possible_set(header: Header, params: Parameters) -> int:
     """What the set declares, if so many keys of so many bytes exist: else the nearest number that does."""
-    if len(header.batch) != 1 or header.batch[0] > params.ring.root_order // 2:
-        raise _wrong(header, f"{header.batch} keys, where at most {params.ring.root_order // 2} exist")
+    sparse = header.kind == Kind.BOOTSTRAPPING_KEYS  # two keys more, the first of which is small
+    limit = params.ring.root_order // 2 + 2 * sparse
+    if len(header.batch) != 1 + sparse or not 2 * sparse <= header.batch[0] <= limit:
+        raise _wrong(header, f"{header.batch} keys, where at most {limit} exist")
     count = header.batch[0]
     each = [HEADER.size + CHECKSUM_BYTES + params.switching_key_bytes(level) for level in (0, params.depth)]
-    return min(max(header.payload, count * min(each)), count * max(each))
+    return min(max(header.payload, (count - sparse) * min(each)), count * max(each))
 
 
 def checksum(parts: Iterable[bytes | memoryview]) -> bytes:
