@@ -7,6 +7,7 @@ import numpy as np
 
 from fhejax.program.graph import (
     PRODUCTS,
+    Bootstrap,
     Combine,
     Concatenate,
     Gather,
@@ -120,6 +121,8 @@ def _interval(node: Node, known: list[Interval], batch: int) -> Interval:
         return tuple(np.concatenate([known[s][i] for s in node.sources]) for i in (0, 1))
     if isinstance(node, Gather):
         return tuple(_taken(side, node.entries) for side in known[node.source])
+    if isinstance(node, Bootstrap):
+        return known[node.source]
     raise TypeError(f"no interval rule for a {type(node).__name__}")
 
 

@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fhejax.ckks import Ciphertext, EvaluationKeys, SecretKey
+from fhejax.ckks import Ciphertext, SecretKey
 from fhejax.ckks.types import check_same_key
 from fhejax.program.arguments import Encrypted, filler
 from fhejax.program.circuit import Circuit
 from fhejax.program.client import decrypt_entries
 from fhejax.program.encrypted_array import AffineView, EncryptedArray
-from fhejax.program.execute import run
+from fhejax.program.execute import Keys, run
 from fhejax.program.graph import Tensor
 from fhejax.program.oracles import entries_of, view_values
 from fhejax.program.plan import Plan
@@ -51,7 +51,7 @@ def live_slots(plan: Plan, samples: int) -> np.ndarray | None:
 
 
 def evaluate_blocks(
-    plan: Plan, circuit: Circuit, keys: EvaluationKeys, arguments: Sequence[EncryptedArray | None]
+    plan: Plan, circuit: Circuit, keys: Keys, arguments: Sequence[EncryptedArray | None]
 ) -> list[tuple[Ciphertext, ...]]:
     """The blocks of each encrypted result.
 
@@ -59,7 +59,7 @@ def evaluate_blocks(
     they meet.
     """
     samples = count_samples(plan, arguments)
-    short = len(circuit.steps) <= _LONGEST_COMPILED and not plan.rotations
+    short = len(circuit.steps) <= _LONGEST_COMPILED and not plan.rotations and plan.bootstrapping is None
     execute = _run_compiled if short else _run
     fixed = (circuit.steps, circuit.leaves, keys, arguments)
     if plan.rotations or plan.blocks == 1:
@@ -77,7 +77,7 @@ def count_samples(plan: Plan, arguments: Sequence[EncryptedArray | None]) -> int
 def _run(
     steps: tuple[Step, ...],
     leaves: tuple[jax.Array, ...],
-    keys: EvaluationKeys,
+    keys: Keys,
     arguments: Sequence[EncryptedArray | None],
     block: Any,
     live: jax.Array | None,

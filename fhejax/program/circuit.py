@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from fhejax.program.analyse import bounds, check_finite
+from fhejax.program.bootstraps import Cut, with_bootstraps
 from fhejax.program.execute import encode_constants
 from fhejax.program.lower import lower
 from fhejax.program.lowering import Lowered
@@ -22,7 +23,8 @@ class Source:
     """What compiling knew and a server of a fixed program does not need.
 
     function and inputs: traced again for new plain arguments. limits: observed bounds of the nodes, where
-    those are used; else rigorous ones are made for the arguments of each call.
+    those are used; else rigorous ones are made for the arguments of each call. cuts: where the graph is
+    bootstrapped.
     """
 
     function: Callable
@@ -30,6 +32,7 @@ class Source:
     graph: Graph
     lowered: Lowered
     limits: tuple[float, ...] | None = None
+    cuts: tuple[Cut, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +50,14 @@ def retrace(source: Source, plain: Sequence[np.ndarray]) -> Graph:
     graph = source.graph
     traced = trace(source.function, graph.arguments, source.inputs, graph.batch, plain)
     check_finite(traced)
-    return simplify(traced)
+    simple = simplify(traced)
+    bootstraps = sum(len(cut.values) for cut in source.cuts)
+    if source.cuts and len(simple.nodes) + bootstraps != len(graph.nodes):
+        raise ValueError(
+            "the plain arguments of this call make another circuit than the program was planned for, whose "
+            "bootstraps are in other places; compile with values like these, closed over."
+        )
+    return with_bootstraps(simple, source.cuts)
 
 
 def specialise(plan: Plan, source: Source, plain: Sequence[np.ndarray]) -> Circuit:
@@ -60,18 +70,18 @@ def specialise(plan: Plan, source: Source, plain: Sequence[np.ndarray]) -> Circu
     kinds = [type(node) for node in graph.nodes]
     same = kinds == [type(node) for node in source.graph.nodes]
     limits = source.limits if same and source.limits else bounds(graph)
-    params = plan.params
+    params, top = plan.params, plan.top_level
     lowered = lower(
         graph,
         limits,
         plan.settings,
-        dropped_primes(params),
+        dropped_primes(params, top),
         source.lowered.factors if same else None,
     )
-    if lowered.drops > params.depth or lowered.base_bits > source.lowered.base_bits + 0.5:
+    if lowered.drops > top or lowered.base_bits > source.lowered.base_bits + 0.5:
         raise ValueError(
             "the plain arguments of this call make values larger than the program was planned for, which "
             "could overflow; compile with a range for them that holds these values at their largest."
         )
-    steps, registers = placed(graph, lowered, params.depth)
-    return Circuit(steps, encode_constants(lowered.constants, params), registers, graph.outputs)
+    steps, registers = placed(graph, lowered, top)
+    return Circuit(steps, encode_constants(lowered.constants, params, top), registers, graph.outputs)

@@ -22,8 +22,10 @@ def _equal_parts(count: int) -> tuple[int, int]:
     return parts, math.ceil(count / parts)
 
 
-def encrypt_entries(random: jax.Array, secret: SecretKey, entries: np.ndarray, scale: Scale) -> jax.Array:
-    """Float64 [entry, slot] to ciphertexts uint32 [entry, 2, limb, N] at the highest level.
+def encrypt_entries(
+    random: jax.Array, secret: SecretKey, entries: np.ndarray, level: int, scale: Scale
+) -> jax.Array:
+    """Float64 [entry, slot] to ciphertexts uint32 [entry, 2, limb, N].
 
     random: a cryptographic key, split so that each part has its own.
     """
@@ -31,13 +33,14 @@ def encrypt_entries(random: jax.Array, secret: SecretKey, entries: np.ndarray, s
     padded = np.zeros((parts * size, entries.shape[1]))
     padded[: len(entries)] = entries
     randoms = jax.random.split(random, parts)
-    data = [_encrypt(randoms[i], secret, padded[i * size : (i + 1) * size], scale) for i in range(parts)]
+    rows = [padded[i * size : (i + 1) * size] for i in range(parts)]
+    data = [_encrypt(random, secret, part, level, scale) for random, part in zip(randoms, rows, strict=True)]
     return jnp.concatenate(data)[: len(entries)]
 
 
-@functools.partial(jax.jit, static_argnames="scale")
-def _encrypt(random: jax.Array, secret: SecretKey, values: jax.Array, scale: Scale) -> jax.Array:
-    plaintext = ckks.encode(secret.params, values, scale=scale)
+@functools.partial(jax.jit, static_argnames=("level", "scale"))
+def _encrypt(random: jax.Array, secret: SecretKey, values: jax.Array, level: int, scale: Scale) -> jax.Array:
+    plaintext = ckks.encode(secret.params, values, level=level, scale=scale)
     return ckks.encrypt(random, secret, plaintext).data
 
 
@@ -54,5 +57,5 @@ def decrypt_entries(secret: SecretKey, ciphertext: Ciphertext) -> np.ndarray:
     values = []
     for start in range(0, parts * size, size):
         part = ciphertext.replace(data=data[start : start + size])
-        values.append(np.asarray(ckks.decode(ckks.decrypt(secret, part))))
+        values.append(np.asarray(ckks.decode(ckks.decrypt(secret, part))).real)
     return np.concatenate(values)[:count]

@@ -7,13 +7,15 @@ from typing import Any
 import jax
 import numpy as np
 
+from fhejax.ckks import BootstrappingParameters
 from fhejax.program.analyse import check_finite, sums_over_batch
 from fhejax.program.arguments import Encrypted, Plain, check_values, describe
+from fhejax.program.bootstrapped_plan import Planned, make_bootstrapped_plan
 from fhejax.program.circuit import Source
 from fhejax.program.execute import encode_constants
 from fhejax.program.graph import Tensor
 from fhejax.program.oracles import sample_entries
-from fhejax.program.plan import make_plan, value_bounds
+from fhejax.program.plan import TooDeepError, make_plan, value_bounds
 from fhejax.program.program import Program
 from fhejax.program.simplify import simplify
 from fhejax.program.trace import Graph, trace
@@ -28,6 +30,7 @@ def compile(
     security: int = 128,
     sample: Any = None,
     margin: float | None = None,
+    bootstrapping: bool | BootstrappingParameters = True,
     insecure_log_degree: int | None = None,
 ) -> Program:
     """Turn a polynomial JAX function into a program on encrypted data.
@@ -44,6 +47,8 @@ def compile(
         margin: by default no value that the arguments' ranges allow can overflow, by interval arithmetic.
             That is loose where values depend on each other, as in training steps. With a margin, values may
             be that many times as large as on the sample and no larger: give a sample, and 4 or more.
+        bootstrapping: whether values may be bootstrapped where the function is too deep for any ring without;
+            or the parameters to do that with. Error and time are then mostly those of bootstraps.
         insecure_log_degree: a ring this small, without security, for tests only; every report says so.
 
     Returns:
@@ -68,17 +73,41 @@ def compile(
     check_finite(graph)
     _check_margin(margin, sample)
     typical = _sample(graph, sample)
-    plan, lowered = make_plan(
-        graph,
-        typical,
-        precision_bits=precision_bits,
-        security=0 if insecure_log_degree else security,
-        log_degree=insecure_log_degree,
-        margin=margin,
-    )
-    leaves = encode_constants(lowered.constants, plan.params)
-    limits = None if margin is None else value_bounds(graph, typical, margin)
-    return Program(leaves, plan, Source(function, nesting, graph, lowered, limits))
+    request = {
+        "precision_bits": precision_bits,
+        "security": 0 if insecure_log_degree else security,
+        "log_degree": insecure_log_degree,
+    }
+    limits = value_bounds(graph, typical, margin)
+    found = _planned(graph, limits, typical, bootstrapping, request)
+    plan = found.plan
+    leaves = encode_constants(found.lowered.constants, plan.params, plan.top_level)
+    observed = None if margin is None else found.limits
+    return Program(leaves, plan, Source(function, nesting, found.graph, found.lowered, observed, found.cuts))
+
+
+def _planned(
+    graph: Graph,
+    limits: tuple[float, ...],
+    sample: Sequence[np.ndarray],
+    bootstrapping: bool | BootstrappingParameters,
+    request: dict[str, Any],
+) -> Planned:
+    """Without bootstraps where that can be, unless their parameters were given."""
+    given = None if isinstance(bootstrapping, bool) else bootstrapping
+    if given is None:
+        try:
+            return Planned(*make_plan(graph, limits, sample, **request), graph, limits)
+        except TooDeepError as error:
+            if not bootstrapping or request["security"] not in (0, 128):
+                raise
+            without = f"{error} "
+    else:
+        without = ""
+    try:
+        return make_bootstrapped_plan(graph, limits, sample, given=given, **request)
+    except TooDeepError as error:
+        raise TooDeepError(f"{without}And {error}" if without else f"{error}") from None
 
 
 def _check_margin(margin: float | None, sample: Any) -> None:

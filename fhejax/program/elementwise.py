@@ -13,6 +13,7 @@ from fhejax.program.graph import Builder, Combine, Multiply, Square, Tensor, in_
 from fhejax.program.structure import as_batch, single_sample, without_batch
 
 Operand = Any
+_LARGEST_FACTOR = 2.0**6
 
 
 def plain_operand(operand: Operand, like: Tensor) -> np.ndarray:
@@ -76,7 +77,7 @@ def multiply(builder: Builder, x: Operand, y: Operand) -> Tensor:
     x, y = _same_samples(_spread(x, y), _spread(y, x))
     if x.same_values(y):
         return square(builder, x)
-    x, y = builder.row_major(x), builder.row_major(y)
+    x, y = (builder.row_major(normalised(builder, t)) for t in (x, y))
     shifts = tuple(_shift(t) for t in (x, y))
     node = Multiply((x.node, y.node), shifts, x.entries.size, builder.label)
     product = builder.fresh(node, x, x.entries.shape)
@@ -85,7 +86,7 @@ def multiply(builder: Builder, x: Operand, y: Operand) -> Tensor:
 
 def square(builder: Builder, x: Tensor) -> Tensor:
     """x^2 = m^2 (node + c / m)^2."""
-    x, _ = builder.arranged(x)
+    x, _ = builder.arranged(normalised(builder, x))
     node = Square(x.node, _shift(x), x.entries.size, builder.label)
     result = builder.fresh(node, x, (x.entries.size,))
     return dataclasses.replace(
@@ -94,6 +95,26 @@ def square(builder: Builder, x: Tensor) -> Tensor:
         multiplier=x.multiplier**2,
         offset=np.zeros(x.entries.shape),
     )
+
+
+def normalised(builder: Builder, x: Tensor) -> Tensor:
+    """x over a node of its own size, where the factors of the products before have piled up.
+
+    They square with every product, and a node's values would soon be too large or too small for any number.
+    A common factor costs nothing here: it becomes a matter of the scale.
+    """
+    size = float(np.abs(x.multiplier).max(initial=0.0))
+    if not size or 1 / _LARGEST_FACTOR < size < _LARGEST_FACTOR:
+        return x
+    return scaled(builder, x)
+
+
+def scaled(builder: Builder, tensor: Tensor) -> Tensor:
+    """The view's products with its factors as a node of their own."""
+    tensor = builder.row_major(tensor)
+    node = Combine((tensor.node,), (tensor.multiplier.reshape(-1),), tensor.entries.size, builder.label)
+    fresh = builder.fresh(node, tensor, tensor.entries.shape)
+    return dataclasses.replace(fresh, offset=tensor.offset)
 
 
 def _shift(x: Tensor) -> np.ndarray | None:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax import ckks
-from fhejax.ckks import Ciphertext, EvaluationKeys, Parameters, Scale
+from fhejax.ckks import BootstrappingKeys, Ciphertext, EvaluationKeys, Parameters, Scale
 from fhejax.ckks.types import is_concrete
 from fhejax.program.steps import Step
 from fhejax.ring import modular
@@ -21,6 +21,7 @@ from fhejax.ring.modular import constants
 from fhejax.ring.wide import wide
 
 Constants = Sequence[jax.Array]
+Keys = EvaluationKeys | BootstrappingKeys
 Blocks = tuple[Ciphertext, ...]  # one for each block of samples; one alone serves all blocks
 Watch = Callable[[int, Step, Ciphertext], None]
 _SWITCHED_TOGETHER = 16  # ciphertexts whose keys are switched at once, where that is not a CPU
@@ -34,14 +35,24 @@ class _Call:
     step: Step
     sources: Sequence[Ciphertext]
     leaves: Constants
-    keys: EvaluationKeys | None
+    keys: Keys | None
     live: jax.Array | None
+
+    @property
+    def evaluation(self) -> EvaluationKeys | None:
+        """Those for products and rotations."""
+        return evaluation_of(self.keys)
+
+
+def evaluation_of(keys: Keys | None) -> EvaluationKeys | None:
+    """The keys for products and rotations, alone or beside those of bootstraps."""
+    return keys.evaluation if isinstance(keys, BootstrappingKeys) else keys
 
 
 def run(
     steps: tuple[Step, ...],
     leaves: Constants,
-    keys: EvaluationKeys | None,
+    keys: Keys | None,
     arguments: Sequence[Blocks | None],
     outputs: tuple[int, ...],
     live: jax.Array | None = None,
@@ -84,7 +95,7 @@ def _run_step(
     step: Step,
     sources: Sequence[Blocks],
     leaves: Constants,
-    keys: EvaluationKeys | None,
+    keys: Keys | None,
     live: jax.Array | None,
     count: int,
 ) -> Blocks:
@@ -92,7 +103,7 @@ def _run_step(
     if step.operation in ("slot_sum", "mask"):
         sources = [source * (count // len(source)) for source in sources]
     if step.operation == "slot_sum":
-        return (_sum_slots(keys, functools.reduce(_add, sources[0]), step.count),)
+        return (_sum_slots(evaluation_of(keys), functools.reduce(_add, sources[0]), step.count),)
     results = []
     for block in range(max(map(len, sources))):
         operands = [source[block % len(source)] for source in sources]
@@ -225,7 +236,7 @@ def _mask(call: _Call) -> Ciphertext:
 
 def _relinearise(call: _Call) -> Ciphertext:
     def one(part: Ciphertext) -> Ciphertext:
-        return ckks.relinearise(call.keys, part, target_level=call.step.level)
+        return ckks.relinearise(call.evaluation, part, target_level=call.step.level)
 
     return _in_groups(one, call.sources[0]) if is_concrete(call.sources[0].data) else one(call.sources[0])
 
@@ -236,6 +247,20 @@ def _rescale(call: _Call) -> Ciphertext:
 
 def _drop(call: _Call) -> Ciphertext:
     return ckks.drop_level(call.sources[0], call.step.level)
+
+
+def _bootstrap(call: _Call) -> Ciphertext:
+    """Two by two, since real numbers leave room for others as imaginary parts."""
+    source = call.sources[0]
+    params = source.params
+    level = call.keys.circuit.parameters.input_level
+    entered = source.replace(scale=params.scales[level])
+    parts = [entered.replace(data=entered.data[i]) for i in range(len(source.data))]
+    found = [ckks.bootstrap_pair(call.keys, *parts[i : i + 2]) for i in range(0, len(parts) - 1, 2)]
+    results = [part.data for pair in found for part in pair]
+    if len(parts) % 2:
+        results.append(ckks.bootstrap_real(call.keys, parts[-1]).data)
+    return source.replace(data=jnp.stack(results), level=call.step.level, scale=call.step.scale)
 
 
 def _gather(call: _Call) -> Ciphertext:
@@ -288,21 +313,27 @@ _STEPS = {
     "relinearise": _relinearise,
     "rescale": _rescale,
     "drop": _drop,
+    "bootstrap": _bootstrap,
 }
 
 
 def encode_constants(
-    raw: Sequence[np.ndarray | tuple[np.ndarray, Scale, int]], params: Parameters
+    raw: Sequence[np.ndarray | tuple[np.ndarray, Scale, int]], params: Parameters, top: int
 ) -> tuple[jax.Array, ...]:
-    """Leaves of a program: integers as they are; numbers at a scale as residues [entry, limb]."""
-    return tuple(jnp.asarray(_encode_constant(item, params)) for item in raw)
+    """Leaves of a program: integers as they are; numbers at a scale as residues [entry, limb].
+
+    top: the level from which those that were dropped are counted.
+    """
+    return tuple(jnp.asarray(_encode_constant(item, params, top)) for item in raw)
 
 
-def _encode_constant(item: np.ndarray | tuple[np.ndarray, Scale, int], params: Parameters) -> np.ndarray:
+def _encode_constant(
+    item: np.ndarray | tuple[np.ndarray, Scale, int], params: Parameters, top: int
+) -> np.ndarray:
     if not isinstance(item, tuple):
         return item
     values, scale, drops = item
-    moduli = params.level_moduli(params.depth - drops)
+    moduli = params.level_moduli(top - drops)
     factor = scale.fraction()
     integers = [round(float(v) * factor) if v else 0 for v in np.asarray(values).reshape(-1)]
     return np.array([[i % q for q in moduli] for i in integers], np.uint32).reshape(-1, len(moduli))

@@ -6,7 +6,7 @@ only products of encrypted values and contractions make nodes.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -138,7 +138,28 @@ class SlotSum:
     label: str
 
 
-Node = Input | Linear | Square | Multiply | InnerProduct | Combine | Concatenate | Gather | Summand | SlotSum
+@dataclasses.dataclass(frozen=True, eq=False)
+class Bootstrap:
+    """The values of `source` with their levels back; the planner puts it in."""
+
+    source: int
+    size: int
+    label: str
+
+
+Node = (
+    Input
+    | Linear
+    | Square
+    | Multiply
+    | InnerProduct
+    | Combine
+    | Concatenate
+    | Gather
+    | Summand
+    | SlotSum
+    | Bootstrap
+)
 PRODUCTS = (Square, Multiply, InnerProduct)
 
 
@@ -147,6 +168,15 @@ def sources(node: Node) -> tuple[int, ...]:
     if isinstance(node, Input):
         return ()
     return node.sources if hasattr(node, "sources") else (node.source,)
+
+
+def renamed(node: Node, names: Mapping[int, int]) -> Node:
+    """A node that reads others in place of its sources."""
+    if isinstance(node, Input):
+        return node
+    if hasattr(node, "sources"):
+        return dataclasses.replace(node, sources=tuple(names[s] for s in node.sources))
+    return dataclasses.replace(node, source=names[node.source])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

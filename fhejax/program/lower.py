@@ -14,6 +14,7 @@ from fhejax.program import alignment
 from fhejax.program.analyse import live_nodes
 from fhejax.program.graph import (
     PRODUCTS,
+    Bootstrap,
     Combine,
     Concatenate,
     Gather,
@@ -26,7 +27,7 @@ from fhejax.program.graph import (
     Square,
     Summand,
 )
-from fhejax.program.lowering import Lowered, Lowering, Register, Settings
+from fhejax.program.lowering import Lowered, Lowering, Register, Settings, TooLowError
 from fhejax.program.oracles import weight_factor
 from fhejax.program.trace import Graph
 
@@ -209,6 +210,38 @@ def _slot_sum(lowering: Lowering, number: int, node: SlotSum) -> Register:
     )
 
 
+def _bootstrap(lowering: Lowering, number: int, node: Bootstrap) -> Register:
+    """Numbers v of magnitude below B go in as v / B' with B' up to 2 B: that is a matter of the scale alone.
+
+    A bootstrap takes scales of its input level alone, and a product with a power of two, which is exact and
+    costs no level, brings any smaller scale within a factor of two of that; a larger one is divided first.
+
+    Raises:
+        TooLowError: where too few levels are left for that.
+    """
+    parameters = lowering.settings.bootstrapping
+    scales, lowest = parameters.params.scales, parameters.levels_left
+    entry, exit_ = scales[parameters.input_level], scales[parameters.output_level]
+    register, bound = lowering.registers[node.source], max(lowering.bounds[number], 2.0**-10)
+    wanted = (entry / bound).bits
+    divisions = math.ceil((register.scale.bits - wanted) / lowering.settings.prime_bits)
+    if divisions > 0:
+        above = wanted + divisions * lowering.settings.prime_bits
+        register = lowering.multiply_scale(register, math.floor(above - register.scale.bits))
+        register = lowering.reduce(number, register, wanted - 1)
+    elif register.components == 3:
+        register = lowering.reduce(number, register, register.scale.bits)
+    register = lowering.multiply_scale(register, math.floor(wanted - register.scale.bits))
+    if register.drops > lowest:
+        raise TooLowError(f"{node.label} has spent {register.drops} levels of {lowest} before its bootstrap.")
+    lowering.need(number, register)
+    register = lowering.drop(register, lowest)
+    scale = register.scale * exit_ / entry
+    lowering.add_noise(number, lowering.settings.bootstrap_error * float(entry / register.scale))
+    fields = (0, scale, 2, node.size)
+    return lowering.emit("bootstrap", fields, sources=(register.step,), node=number, label=node.label)
+
+
 _RULES: dict[type, Callable[[Lowering, int, Node], Register]] = {
     Input: _input,
     Linear: _linear,
@@ -220,6 +253,7 @@ _RULES: dict[type, Callable[[Lowering, int, Node], Register]] = {
     Gather: _gather,
     Summand: _summand,
     SlotSum: _slot_sum,
+    Bootstrap: _bootstrap,
 }
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fhejax.ckks import Scale
+from fhejax.ckks import BootstrappingParameters, Parameters, Scale
+from fhejax.ckks.keys import digit_ranges
 from fhejax.ckks.noise import (
     division_variance,
     key_switch_variance,
@@ -19,7 +20,7 @@ from fhejax.program.arguments import Plain
 from fhejax.program.graph import Node
 from fhejax.program.steps import Step
 from fhejax.program.trace import Graph
-from fhejax.ring import Ring
+from fhejax.ring import Ring, modulus_bits
 
 SPECIAL_BITS = 30  # of the one special prime; digits are single primes
 _SLACK_BITS = 0.05  # primes differ from their nominal size by less
@@ -30,14 +31,18 @@ class Settings:
     """What the planner chooses.
 
     input_bits: log2 of the scale of fresh ciphertexts. weight_bits: bits of the largest weight of a layer.
-    working_bits: least log2 scale after a rescale. prime_bits: log2 of each prime that a rescale drops.
+    working_bits: least log2 scale after a rescale. prime_bits: log2 of what a rescale divides by.
+    bootstrapping: the parameters, where there are bootstraps. bootstrap_error: root mean square of what each
+    adds to numbers in (-1, 1).
     """
 
     ring: Ring
-    input_bits: int
+    input_bits: float
     weight_bits: int
-    working_bits: int
-    prime_bits: int
+    working_bits: float
+    prime_bits: float
+    bootstrapping: BootstrappingParameters | None = None
+    bootstrap_error: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +110,14 @@ def _typical_prime(bits: float, drop: int) -> float:
     return 2.0 ** (bits + 0.1 * _SLACK_BITS * math.sin(drop + 1))
 
 
+def switch_deviation(params: Parameters, level: int) -> float:
+    """Of a key switch at a level of these parameters, in a slot times the scale."""
+    moduli = params.level_moduli(level)
+    digits = [math.prod(moduli[start:stop]) for start, stop in digit_ranges(params, level)]
+    variance = key_switch_variance(params.ring, digits, math.prod(params.special))
+    return slot_deviation(params.ring, variance + division_variance(params.ring))
+
+
 @dataclasses.dataclass(frozen=True)
 class _Switch:
     """Key switches whose noise, `gain` times one's own, is added to a node at a scale."""
@@ -113,6 +126,10 @@ class _Switch:
     drops: int
     scale: Scale | RoughScale
     gain: float
+
+
+class TooLowError(ValueError):
+    """A value has spent too many levels to be bootstrapped where it should be."""
 
 
 class Lowering:
@@ -144,10 +161,9 @@ class Lowering:
     def result(self) -> Lowered:
         """All that was emitted, and what it needs."""
         drops = max(r.drops for r in self.registers.values())
-        prime = self.settings.prime_bits
-        base = max(bits - prime * (drops - at) for at, bits in self._needs)
+        base = max(bits - self._bits_above(drops, at) for at, bits in self._needs)
         for switch in self._switches:
-            deviation = self._switch_deviation(base, drops - switch.drops) / float(switch.scale)
+            deviation = self._switch_deviation(base, drops, switch.drops) / float(switch.scale)
             self.add_noise(switch.node, switch.gain * deviation)
         return Lowered(
             tuple(self.steps),
@@ -160,12 +176,25 @@ class Lowering:
             self.rounding,
         )
 
-    def _switch_deviation(self, base_bits: float, dropped: int) -> float:
-        """Of a key switch under the base primes and `dropped` others, in a slot times the scale."""
+    def _bits_above(self, drops: int, at: int) -> float:
+        """log2 of what is divided by between a value and the lowest level."""
+        if self.settings.bootstrapping is None:
+            return self.settings.prime_bits * (drops - at)
+        parameters = self.settings.bootstrapping
+        params, level = parameters.params, parameters.output_level - at
+        if level < 0:
+            return -math.inf
+        return modulus_bits(params.level_moduli(level)) - modulus_bits(params.level_moduli(0))
+
+    def _switch_deviation(self, base_bits: float, total: int, drops: int) -> float:
+        """Of a key switch after `drops` of `total` divisions, in a slot times the scale."""
+        if self.settings.bootstrapping is not None:
+            parameters = self.settings.bootstrapping
+            return switch_deviation(parameters.params, max(0, parameters.output_level - drops))
         if not math.isfinite(base_bits):
             return math.inf
         limbs = base_limbs(base_bits)
-        sizes = [base_bits / limbs] * limbs + [self.settings.prime_bits] * dropped
+        sizes = [base_bits / limbs] * limbs + [self.settings.prime_bits] * (total - drops)
         ratios = [2.0 ** (bits - SPECIAL_BITS) for bits in sizes]
         ring = self.settings.ring
         return slot_deviation(ring, key_switch_variance(ring, ratios, 1) + division_variance(ring))
@@ -217,11 +246,14 @@ class Lowering:
         return self.emit("drop", fields, sources=(register.step,))
 
     def raise_scale(self, register: Register, bits: float) -> Register:
-        """A larger scale by a product with a power of two: exact."""
-        missing = math.ceil(bits - register.scale.bits)
-        if missing <= 0:
+        """A scale of at least 2^bits."""
+        return self.multiply_scale(register, math.ceil(bits - register.scale.bits))
+
+    def multiply_scale(self, register: Register, power: int) -> Register:
+        """A larger scale by a product with 2^power, if that is more than one: exact."""
+        if power <= 0:
             return register
-        factor = self.scale(2.0**missing)
+        factor = self.scale(2.0**power)
         constants = self.constant(lambda: (np.ones(register.size), factor, register.drops))
         fields = (register.drops, register.scale * factor, register.components, register.size)
         return self.emit(

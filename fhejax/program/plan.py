@@ -4,10 +4,11 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 
 import numpy as np
 
-from fhejax.ckks import Parameters, make_parameters
+from fhejax.ckks import BootstrappingParameters, KeyManifest, Parameters, make_parameters
 from fhejax.ckks.security import maximum_modulus_bits
 from fhejax.program.analyse import bounds, depth, needs_whole_batch, observed_bounds
 from fhejax.program.graph import InnerProduct, Linear, Tensor
@@ -58,6 +59,21 @@ class Plan:
     whole_batch: bool
 
     @property
+    def bootstrapping(self) -> BootstrappingParameters | None:
+        """How values are bootstrapped, if any are."""
+        return self.settings.bootstrapping
+
+    @property
+    def bootstraps(self) -> int:
+        """Bootstraps of one block: each takes two ciphertexts of real numbers."""
+        return sum(-(-step.size // 2) for step in self.steps if step.operation == "bootstrap")
+
+    @property
+    def top_level(self) -> int:
+        """The level of fresh and of bootstrapped ciphertexts."""
+        return self.params.depth if self.bootstrapping is None else self.bootstrapping.output_level
+
+    @property
     def relinearises(self) -> bool:
         """Whether a relinearisation key is needed."""
         return any(step.operation == "relinearise" for step in self.steps)
@@ -79,6 +95,14 @@ class Plan:
         return self._highest("slot_sum")
 
     @property
+    def manifest(self) -> KeyManifest:
+        """The keys of all steps but bootstraps."""
+        levels: dict[int | str, int] = dict.fromkeys(self.rotations, self.rotation_level)
+        return KeyManifest.of(
+            levels | {"relinearise": self.relinearisation_level} if self.relinearises else levels
+        )
+
+    @property
     def period(self) -> int:
         """The slots after which the samples of a block repeat."""
         return batch_period(self.batch, self.params.slots)
@@ -94,27 +118,26 @@ class TooDeepError(ValueError):
 
 def make_plan(
     graph: Graph,
+    limits: tuple[float, ...],
     sample: Sequence[np.ndarray],
     *,
     precision_bits: float,
     security: int,
     log_degree: int | None,
-    margin: float | None = None,
 ) -> tuple[Plan, Lowered]:
     """Choose parameters and lower the graph for them.
 
     Args:
         graph: what to compute.
+        limits: the largest magnitude of each node, from `value_bounds`.
         sample: typical arguments, [size, sample] each, on which precision is predicted.
         precision_bits: -log2 of the error's root mean square over that of the outputs.
         security: 128, 192, 256, or 0 for an insecure ring (which `log_degree` then names).
         log_degree: log2 of an insecure ring's degree.
-        margin: how many times as large as on the sample values may be; by default bounds are rigorous.
 
     Raises:
         TooDeepError: with the depth, the limit and what would help.
     """
-    limits = value_bounds(graph, sample, margin)
     predictor = Predictor(graph, sample)
     best = "none fits in a modulus that is secure"
     best_bits = -math.inf
@@ -123,7 +146,7 @@ def make_plan(
         bits = predictor.bits(settings, virtual, precision_bits)
         built = _build(graph, limits, settings, security, blocks) if bits >= precision_bits else None
         if built is not None:
-            plan = _described(built, graph, limits, predictor, cost)
+            plan = described(built, graph, limits, predictor, cost)
             bits = plan.predicted_bits
             if bits >= precision_bits:
                 return plan, built.lowered
@@ -141,7 +164,7 @@ def make_plan(
 
 
 def value_bounds(graph: Graph, sample: Sequence[np.ndarray], margin: float | None) -> tuple[float, ...]:
-    """The largest magnitude of each node: rigorous, or observed on a sample and its empty slots."""
+    """The largest magnitude of each node: rigorous, or `margin` times that on a sample with empty slots."""
     if margin is None:
         return bounds(graph)
     arguments, slots = in_slots(graph, sample, 2 ** (graph.batch - 1).bit_length())
@@ -168,7 +191,7 @@ def _candidates(
             total = _total_bits(lowered, settings)
             if total > limit - 0.5 or not math.isfinite(total):
                 continue
-            cost = blocks * _cost(graph, lowered, settings)
+            cost = blocks * predicted_seconds(graph, lowered, settings)
             found.append((round(cost, 4), -sum(choice[:3]), settings, blocks))
     found.sort(key=lambda item: item[:2])
     seen = set()
@@ -183,9 +206,9 @@ def _total_bits(lowered: Lowered, settings: Settings) -> float:
     return lowered.base_bits + lowered.drops * settings.prime_bits + special
 
 
-def _cost(graph: Graph, lowered: Lowered, settings: Settings) -> float:
-    """Predicted seconds of one block."""
-    primes = base_limbs(lowered.base_bits) + lowered.drops
+def predicted_seconds(graph: Graph, lowered: Lowered, settings: Settings) -> float:
+    """Predicted seconds of one block, without bootstraps."""
+    primes = base_limbs(lowered.base_bits) + lowered.drops * base_limbs(settings.prime_bits)
     degree, total = settings.ring.degree, 0.0
     sizes = {i: step.size for i, step in enumerate(lowered.steps)}
     for step in lowered.steps:
@@ -212,7 +235,7 @@ def _products(graph: Graph, step: Step) -> float:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Built:
+class Built:
     """Parameters with real primes, and the graph lowered for them."""
 
     params: Parameters
@@ -223,7 +246,7 @@ class _Built:
 
 def _build(
     graph: Graph, limits: tuple[float, ...], settings: Settings, security: int, blocks: int
-) -> _Built | None:
+) -> Built | None:
     """The same settings with real primes, or None where those need more than was thought."""
     virtual = lower(graph, limits, settings)
     try:
@@ -238,18 +261,20 @@ def _build(
         )
     except ValueError:  # too few primes of this size, or more of them than is secure
         return None
-    lowered = lower(graph, limits, settings, dropped_primes(params))
+    lowered = lower(graph, limits, settings, dropped_primes(params, params.depth))
     if lowered.drops > params.depth or lowered.base_bits > virtual.base_bits + 0.5:
         return None
-    return _Built(params, settings, lowered, blocks)
+    return Built(params, settings, lowered, blocks)
 
 
-def _described(
-    built: _Built, graph: Graph, limits: tuple[float, ...], predictor: Predictor, cost: float
+def described(
+    built: Built, graph: Graph, limits: tuple[float, ...], predictor: Predictor, cost: float
 ) -> Plan:
     """The plan, with what is predicted of it."""
     settings, lowered = built.settings, built.lowered
-    steps, registers = placed(graph, lowered, built.params.depth)
+    bootstrapping = settings.bootstrapping
+    top = built.params.depth if bootstrapping is None else bootstrapping.output_level
+    steps, registers = placed(graph, lowered, top)
     encrypted = [o.value for o in graph.outputs if isinstance(o.value, Tensor)]
     largest = max(float((limits[v.node] * abs(v.multiplier) + abs(v.offset)).max()) for v in encrypted)
     return Plan(
@@ -269,15 +294,11 @@ def _described(
     )
 
 
-def dropped_primes(params: Parameters) -> Callable[[int], int]:
-    """The product of the primes that the d-th rescale drops; a circuit that drops more is found too deep."""
-    top = params.depth
+def dropped_primes(params: Parameters, top: int) -> Callable[[int], int | Fraction]:
+    """What the d-th rescale from level `top` on divides by; a circuit that drops more is found too deep."""
 
-    def divisor(drop: int) -> int:
-        if drop >= top:
-            return params.moduli[-1]
-        above, below = params.level_moduli(top - drop), params.level_moduli(top - drop - 1)
-        return math.prod(above) // math.prod(below)
+    def divisor(drop: int) -> int | Fraction:
+        return params.moduli[-1] if drop >= top else params.rescale_factor(top - drop, top - drop - 1)
 
     return divisor
 

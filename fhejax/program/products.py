@@ -8,9 +8,9 @@ import dataclasses
 
 import numpy as np
 
+from fhejax.program.elementwise import scaled
 from fhejax.program.graph import (
     Builder,
-    Combine,
     InnerProduct,
     Tensor,
     in_node_order,
@@ -103,20 +103,12 @@ def _operand(builder: Builder, tensor: Tensor) -> _Operand:
     alive = tensor.entries >= 0
     factor = np.take_along_axis(tensor.multiplier, alive.argmax(2)[..., None], 2)
     if (alive & (tensor.multiplier != factor)).any():
-        tensor, factor = _scaled(builder, tensor), np.ones(factor.shape)
+        tensor, factor = scaled(builder, tensor), np.ones(factor.shape)
     shift = None
     if tensor.offset.any():
         tensor, _ = builder.arranged(dataclasses.replace(tensor, offset=tensor.offset / factor))
         shift = in_node_order(tensor, tensor.offset)
     return _Operand(tensor.node, tensor.entries.astype(np.int32), shift, factor[..., 0])
-
-
-def _scaled(builder: Builder, tensor: Tensor) -> Tensor:
-    """The view's products with its factors as a node of their own."""
-    tensor = builder.row_major(tensor)
-    node = Combine((tensor.node,), (tensor.multiplier.reshape(-1),), tensor.entries.size, builder.label)
-    fresh = builder.fresh(node, tensor, tensor.entries.shape)
-    return dataclasses.replace(fresh, offset=tensor.offset)
 
 
 def _inner_product(builder: Builder, like: Tensor, x: _Operand, y: _Operand) -> Tensor:

@@ -16,6 +16,7 @@ from fhejax.program.blocks import collect, count_samples, decrypt_array, evaluat
 from fhejax.program.circuit import Circuit, Source, retrace, specialise
 from fhejax.program.client import encrypt_entries
 from fhejax.program.encrypted_array import EncryptedArray
+from fhejax.program.execute import Keys, evaluation_of
 from fhejax.program.graph import Tensor
 from fhejax.program.oracles import evaluate, result_of, sample_entries
 from fhejax.program.plan import Plan
@@ -45,14 +46,18 @@ class Program:
         """Parameters, security, depth, keys, bytes, predicted time and precision, and every step."""
         return report(self.plan, self._arguments, self.source.graph)
 
-    def keygen(self) -> tuple[SecretKey, EvaluationKeys]:
+    def keygen(self) -> tuple[SecretKey, Keys]:
         """A new secret key, and what the server needs; randomness from the operating system.
 
         The evaluation keys hold a relinearisation key and rotation keys only if the program needs them,
-        each cut to the level of its first use.
+        each cut to the level of its first use. Where values are bootstrapped, they are `BootstrappingKeys`
+        with its matrices: gigabytes, and a minute, at N = 2^16.
         """
         secret_random, *randoms = jax.random.split(ckks.random_key(), 3)
         secret, plan = ckks.secret_key(secret_random, self.params), self.plan
+        if plan.bootstrapping is not None:
+            circuit = ckks.bootstrapping_circuit(plan.bootstrapping)
+            return secret, ckks.bootstrapping_keys(randoms[0], secret, circuit, plan.manifest)
         keys = ckks.evaluation_keys(
             randoms[0], secret, relinearise=plan.relinearises, level=plan.relinearisation_level
         )
@@ -82,7 +87,7 @@ class Program:
         nested = jax.tree.unflatten(nesting, arrays)
         return nested[0] if len(nested) == 1 else nested
 
-    def __call__(self, keys: EvaluationKeys, *arguments: Any) -> Any:
+    def __call__(self, keys: Keys, *arguments: Any) -> Any:
         """Run on the arguments in order, encrypted or plain; the result is nested like the function's.
 
         Called directly a program of up to 64 steps is compiled as one function of pytrees, a longer one
@@ -214,7 +219,10 @@ class Program:
         blocks = fill_slots(self.plan, argument, array)
         scale = Scale.of(2.0**self.plan.settings.input_bits)
         randoms = jax.random.split(ckks.random_key(), len(blocks))
-        data = [encrypt_entries(r, secret, block, scale) for r, block in zip(randoms, blocks, strict=True)]
+        data = [
+            encrypt_entries(r, secret, block, self.plan.top_level, scale)
+            for r, block in zip(randoms, blocks, strict=True)
+        ]
         shape = tuple(s for d, s in enumerate(argument.shape) if d != axis)
         data = jnp.stack(data)
         data = data.reshape(len(blocks), *shape, *data.shape[2:])
@@ -223,7 +231,7 @@ class Program:
             secret.key_id,
             None,
             self.params,
-            self.params.depth,
+            self.plan.top_level,
             scale,
             argument.shape,
             axis,
@@ -238,12 +246,14 @@ class Program:
                 f"this program's keygen()."
             )
 
-    def _check_call(self, keys: EvaluationKeys, arguments: Sequence) -> None:
-        if not isinstance(keys, EvaluationKeys):
+    def _check_call(self, given: Keys, arguments: Sequence) -> None:
+        expected = EvaluationKeys if self.plan.bootstrapping is None else ckks.BootstrappingKeys
+        if not isinstance(given, expected) or evaluation_of(given) is None:
             raise TypeError(
-                f"a program was called with a {type(keys).__name__} as its first argument; it needs the "
-                f"evaluation keys from keygen(), then the encrypted arguments."
+                f"a program was called with a {type(given).__name__} as its first argument; it needs the "
+                f"{expected.__name__} from keygen(), then the encrypted arguments."
             )
+        keys = evaluation_of(given)
         self._check_parameters(keys, "the evaluation keys")
         described = self.source.graph.arguments
         for argument, description in zip(arguments, described, strict=True):
@@ -270,11 +280,11 @@ class Program:
         self._check_parameters(argument, "the encrypted array")
         scale = Scale.of(2.0**self.plan.settings.input_bits)
         found = (argument.shape, argument.batch_axis, argument.level, argument.scale)
-        if found != (described.shape, described.batch_axis, self.params.depth, scale):
+        if found != (described.shape, described.batch_axis, self.plan.top_level, scale):
             raise ValueError(
                 f"an encrypted array of shape {argument.shape}, batch axis {argument.batch_axis}, level "
                 f"{argument.level} and scale {argument.scale} was passed where the program needs "
-                f"{described.shape}, {described.batch_axis}, {self.params.depth} and {scale}; encrypt it "
+                f"{described.shape}, {described.batch_axis}, {self.plan.top_level} and {scale}; encrypt it "
                 f"with this program."
             )
         kept = tuple(s for d, s in enumerate(described.shape) if d != described.batch_axis)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from fhejax.ckks import security_of
-from fhejax.ckks.keys import key_digits, key_moduli
 from fhejax.ckks.security import maximum_modulus_bits
 
 
@@ -16,16 +15,16 @@ def ciphertext_bytes(plan: Any, level: int, components: int) -> int:
 
 def key_bytes(plan: Any) -> int:
     """Bytes of the evaluation keys on the wire: seeded, so half of each is a seed."""
+    if plan.bootstrapping is not None:
+        manifest = plan.bootstrapping.manifest | plan.manifest
+        return (
+            manifest.bytes(plan.params).wire + plan.params.switching_key_bytes()
+        )  # that from the sparse secret
     counts = (
         (plan.relinearisation_level, int(plan.relinearises)),
         (plan.rotation_level, len(plan.rotations)),
     )
-    return sum(count * _switching_key_bytes(plan.params, level) for level, count in counts)
-
-
-def _switching_key_bytes(params: Any, level: int) -> int:
-    residues = len(key_digits(params, level)) * len(key_moduli(params, level)) * params.ring.degree
-    return 4 * (residues + 8)
+    return sum(count * plan.params.switching_key_bytes(level) for level, count in counts)
 
 
 def _sums(plan: Any) -> list[str]:
@@ -38,8 +37,24 @@ def _sums(plan: Any) -> list[str]:
     return [f"sums          over the batch of {plan.batch}, in every slot; {needed}"]
 
 
+def _bootstraps(plan: Any) -> list[str]:
+    """How many, where, and what that rests on."""
+    if plan.bootstrapping is None:
+        return []
+    chosen = plan.bootstrapping
+    failure = chosen.failure_probability_bits
+    odds = f"fails with probability 2**-{failure:.0f}" if math.isfinite(failure) else "cannot fail"
+    places = [f"{s.size} before step {n + 1}" for n, s in enumerate(plan.steps) if s.operation == "bootstrap"]
+    return [
+        f"bootstraps    {plan.blocks * plan.bootstraps}, two ciphertexts in each: {', '.join(places)}; "
+        f"{chosen.levels_left} levels between, each {odds}, about {chosen.predicted_seconds:.3g} s each"
+    ]
+
+
 def key_names(plan: Any) -> str:
     """Which keys the server needs."""
+    if plan.bootstrapping is not None:
+        return f"{len((plan.bootstrapping.manifest | plan.manifest).levels)} and two of the sparse secret"
     names = ["relinearisation"] if plan.relinearises else []
     if plan.rotations:
         names.append(f"rotations by {', '.join(map(str, plan.rotations))}")
@@ -70,7 +85,7 @@ def report(plan: Any, arguments: Sequence[Any], graph: Any) -> str:
         math.prod(a.shape)
         // (1 if a.batch_axis is None else a.shape[a.batch_axis])
         * (1 if a.batch_axis is None else plan.blocks)
-        * ciphertext_bytes(plan, params.depth, 1)
+        * ciphertext_bytes(plan, plan.top_level, 1)
         for a in arguments
     ]
     downloads = [plan.steps[o] for o in plan.outputs]
@@ -84,6 +99,7 @@ def report(plan: Any, arguments: Sequence[Any], graph: Any) -> str:
         f"{plan.settings.weight_bits} bits, input scale 2**{plan.settings.input_bits}",
         f"keys          {key_names(plan)} to the server, {_amount(key_bytes(plan))} seeded",
         *_sums(plan),
+        *_bootstraps(plan),
         f"upload        {_amount(sum(uploads))} seeded; download {_amount(download)}",
         f"memory        about {_amount(peak_bytes(plan))} for the widest step of a block",
         f"predicted     {plan.predicted_seconds:.2f} s on two cores, {plan.predicted_bits:.1f} bits of "

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from fhejax.program.graph import (
+    Bootstrap,
     Combine,
     Concatenate,
     Gather,
@@ -120,6 +121,8 @@ def _parts(node: Node, values: Sequence[Values], adjoint: Values, slots: Slots |
         yield node.source, adjoint * slots.live if node.masked and slots else adjoint
     elif isinstance(node, SlotSum):
         yield node.source, _sum_parts(adjoint, slots)
+    elif isinstance(node, Bootstrap):
+        yield node.source, adjoint
     else:
         raise TypeError(f"no derivative for a {type(node).__name__}")
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fhejax.program.analyse import consumers
-from fhejax.program.graph import Combine, Input, Linear, Node, Square, Tensor, sources
+from fhejax.program.graph import Combine, Input, Linear, Node, Square, Tensor, renamed
 from fhejax.program.trace import Graph
 
 
@@ -21,7 +21,7 @@ def merge_equal(graph: Graph) -> Graph:
     first: dict[Any, int] = {}
     same: dict[int, int] = {}
     for number, node in enumerate(nodes):
-        nodes[number] = node = _with_sources(node, same)
+        nodes[number] = node = renamed(node, same)
         same[number] = number if isinstance(node, Input) else first.setdefault(_signature(node), number)
     outputs = tuple(
         dataclasses.replace(o, value=dataclasses.replace(o.value, node=same[o.value.node]))
@@ -30,15 +30,6 @@ def merge_equal(graph: Graph) -> Graph:
         for o in graph.outputs
     )
     return dataclasses.replace(graph, nodes=tuple(nodes), outputs=outputs)
-
-
-def _with_sources(node: Node, renamed: dict[int, int]) -> Node:
-    """A node that reads others in place of its sources."""
-    if isinstance(node, Input):
-        return node
-    if hasattr(node, "sources"):
-        return dataclasses.replace(node, sources=tuple(renamed[s] for s in node.sources))
-    return dataclasses.replace(node, source=renamed[sources(node)[0]])
 
 
 def _signature(node: Node) -> tuple:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from fhejax.ckks import Ciphertext, EvaluationKeys, SecretKey
+from fhejax.ckks import Ciphertext, SecretKey
 from fhejax.program.blocks import count_samples, live_slots
 from fhejax.program.circuit import Circuit
 from fhejax.program.client import decrypt_entries
 from fhejax.program.encrypted_array import EncryptedArray
-from fhejax.program.execute import run
+from fhejax.program.execute import Keys, run
 from fhejax.program.oracles import evaluate
 from fhejax.program.plan import Plan
 from fhejax.program.steps import Step
@@ -65,7 +65,7 @@ def verify(
     rounding: Mapping[int, tuple[float, ...]],
     circuit: Circuit,
     secret: SecretKey,
-    keys: EvaluationKeys,
+    keys: Keys,
     arguments: Sequence[Any],
     entries: list[np.ndarray],
 ) -> Verification:
