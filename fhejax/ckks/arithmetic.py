@@ -59,7 +59,7 @@ def drop_level(ciphertext: Ciphertext, level: int) -> Ciphertext:
     if level == ciphertext.level:
         return ciphertext
     params = ciphertext.params
-    if not _contains(params, ciphertext.level, level):
+    if not params.contains(ciphertext.level, level):
         factor = round(params.rescale_factor(ciphertext.level, level))
         return rescale(multiply_integer(ciphertext, factor), level).replace(
             scale=ciphertext.scale * factor / params.rescale_factor(ciphertext.level, level)
@@ -67,12 +67,6 @@ def drop_level(ciphertext: Ciphertext, level: int) -> Ciphertext:
     if isinstance(ciphertext, NoiseEstimate):
         return noise_estimate.drop_level(ciphertext, level)
     return ciphertext.replace(data=_limbs_at(ciphertext.data, params, ciphertext.level, level), level=level)
-
-
-def _contains(params: Parameters, level: int, lower: int) -> bool:
-    """Whether the primes of the lower level are all in use at the higher one."""
-    (first, last), (start, stop) = params.limb_range(level), params.limb_range(lower)
-    return first <= start and stop <= last
 
 
 def _limbs_at(data: jax.Array, params: Parameters, level: int, lower: int) -> jax.Array:
@@ -89,7 +83,7 @@ def _plain_at(plaintext: Plaintext, level: int) -> Plaintext:
         ValueError: when it was encoded without some of these primes.
     """
     params = plaintext.params
-    if not _contains(params, plaintext.level, level):
+    if not params.contains(plaintext.level, level):
         raise ValueError(
             f"a plaintext encoded at level {plaintext.level} met a ciphertext at level {level}, which has "
             f"other primes; encode it with level={level}."

@@ -81,6 +81,11 @@ class Parameters:
         indices = self.levels[level]
         return indices[0], indices[-1] + 1
 
+    def contains(self, level: int, lower: int) -> bool:
+        """Whether the primes of the lower level are all in use at the higher one, so that a drop is free."""
+        (first, last), (start, stop) = self.limb_range(level), self.limb_range(lower)
+        return first <= start and stop <= last
+
     def key_range(self, level: int) -> tuple[int, int]:
         """[start, stop) of the primes that any level up to `level` has: those of a key made for it."""
         ranges = [self.limb_range(lower) for lower in range(level + 1)]

@@ -136,8 +136,8 @@ class _Value:
 class _Circuit:
     """What the steps of one evaluation share.
 
-    basis: (index, level) -> T_index there; T_1 is the mapped input. Every level of a T_index that was asked
-    for is kept: in rational rescaling, to drop one takes a division.
+    basis: (index, level) -> T_index there; T_1 is the mapped input. Lower levels of a T_index that were asked
+    for are kept where a division leads to them, as in rational rescaling.
     """
 
     keys: EvaluationKeys | None
@@ -148,11 +148,13 @@ class _Circuit:
 
     def at(self, index: int, level: int) -> _Value:
         """T_index, dropped to a level."""
-        if (index, level) not in self.basis:
-            value = self.basis[index, self.level - depth_of_index(index)]
-            dropped = drop_level(value.ciphertext, level)
-            self.basis[index, level] = _Value.of(dropped, value.scale)
-        return self.basis[index, level]
+        if (index, level) in self.basis:
+            return self.basis[index, level]
+        value = self.basis[index, self.level - depth_of_index(index)]
+        dropped = _Value.of(drop_level(value.ciphertext, level), value.scale)
+        if not self.params.contains(value.ciphertext.level, level):
+            self.basis[index, level] = dropped
+        return dropped
 
 
 def _evaluate_all(
