@@ -1,25 +1,34 @@
-"""Bootstrapping in small insecure rings; parameters of secure ones."""
+"""Bootstrapping in a small insecure ring; parameters of secure ones.
+
+All ciphertexts of all tests have the same parameters, for compiling their kernels takes nearly all the time:
+slots, secrets and polynomials differ, and a shorter polynomial leaves its levels to an arcsine.
+"""
 
 import dataclasses
 import functools
 import math
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from benchmarks.bootstrapping_cases import Case, bad_cases, similar_cases
+from benchmarks.bootstrapping_sweep import judge, observe
 from fhejax import ckks
 from fhejax.ckks import BootstrappingKeys, BootstrappingParameters, Ciphertext, SecretKey
 
-OPTIONS = {
-    "hamming_weight": 4,
-    "ratio_bits": 10,
-    "double_angles": 1,
-    "coefficients_to_slots": 2,
-    "slots_to_coefficients": 1,
-    "security": 0,
+SHARED = {"degree": 32, "ratio_bits": 10, "coefficients_to_slots": 2, "slots_to_coefficients": 1}
+OPTIONS = SHARED | {"hamming_weight": 4, "polynomial_degree": 15, "double_angles": 2, "security": 0}
+ARCSINE = OPTIONS | {
+    "hamming_weight": 2,
+    "ratio_bits": 8,
+    "polynomial_degree": 15,
+    "double_angles": 0,
+    "arcsine_degree": 3,
 }
+BATCH = 2  # one shape for all tests
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +43,8 @@ class Setting:
         return self.keys.circuit.parameters
 
     def numbers(self, seed: int = 0) -> np.ndarray:
-        """A batch of 2 (one compilation for all tests) with both parts in (-1, 1), of period `slots`."""
-        parts = np.random.default_rng(seed).uniform(-1, 1, (2, 2, self.parameters.slots))
+        """A batch with both parts in (-1, 1), of period `slots`."""
+        parts = np.random.default_rng(seed).uniform(-1, 1, (2, BATCH, self.parameters.slots))
         gap = self.parameters.params.slots // self.parameters.slots
         return np.tile(parts[0] + 1j * parts[1], gap)
 
@@ -58,9 +67,14 @@ def make_setting(parameters: BootstrappingParameters) -> Setting:
 
 
 @functools.cache
-def setting(log_degree: int = 9, log_slots: int = 8) -> Setting:
-    options = {"degree": 2**log_degree, "slots": 2**log_slots, **OPTIONS}
+def setting(log_slots: int = 4, arcsine: bool = False) -> Setting:
+    options = {"slots": 2**log_slots, **(ARCSINE if arcsine else OPTIONS)}
     return make_setting(BootstrappingParameters.for_levels(1, **options))
+
+
+def sweep_cases() -> list[Case]:
+    params = BootstrappingParameters.for_levels(1, **OPTIONS).params
+    return similar_cases(np.random.default_rng(3), 1, SHARED, 3, seed=1, params=params)
 
 
 def sine_bits(parameters: BootstrappingParameters) -> float:
@@ -68,7 +82,7 @@ def sine_bits(parameters: BootstrappingParameters) -> float:
     return -math.log2((math.tau / 2**parameters.ratio_bits) ** 2 / 6)
 
 
-@pytest.mark.parametrize("log_slots", [8, 5])
+@pytest.mark.parametrize("log_slots", [4, 2])
 def test_levels_come_back(log_slots):
     """Full slots, and a message that repeats itself."""
     here = setting(log_slots=log_slots)
@@ -117,6 +131,64 @@ def test_a_chain_of_squarings():
         assert ckks.precision(here.decrypt(x), values).mean > sine_bits(here.parameters) - 3
 
 
+def run_chain(keys, x, z, constant, count: int) -> Iterator:
+    """What each bootstrap gives, and should give; z^2 + c between."""
+    for _ in range(count):
+        x = ckks.bootstrap(keys, x)
+        yield x, z
+        square = ckks.square(keys.evaluation, x)
+        x = ckks.add(square, ckks.encode(x.params, constant, level=square.level))
+        z = z * z + constant
+
+
+def total_bits(predicted: ckks.NoiseEstimate, values: np.ndarray) -> float:
+    """-log2 of the root mean square of the predicted error: of the polynomial, and of noise."""
+    polynomial = ckks.precision(predicted.values, values).mean
+    return -math.log2(math.hypot(2.0**-polynomial, 2.0**-predicted.precision_bits))
+
+
+def test_a_hundred_bootstraps_stay_within_the_prediction():
+    """|z| <= 1/2 and |c| <= 1/4, so that all later z are as small, and errors reach a steady size."""
+    here = setting(arcsine=True)
+    generator = np.random.default_rng(0)
+    z, constant = (
+        radius * np.exp(2j * np.pi * generator.uniform(size=(BATCH, here.parameters.slots)))
+        for radius in (0.5, 0.25)
+    )
+    blank = BootstrappingKeys(here.keys.circuit)
+    predicted = [total_bits(*each) for each in run_chain(blank, here.estimate(z), z, constant, 5)]
+    chain = run_chain(here.keys, here.encrypt(z), z, constant, 100)
+    measured = [ckks.precision(here.decrypt(x), values).mean for x, values in chain]
+    np.testing.assert_allclose(measured[:5], predicted, atol=0.75)
+    np.testing.assert_allclose(measured[5:], predicted[-1], atol=1)
+
+
+def test_an_arcsine_takes_the_error_of_the_sine_away():
+    here = setting(arcsine=True)
+    values = here.numbers()
+    found = ckks.bootstrap(here.keys, here.encrypt(values))
+    precision = ckks.precision(here.decrypt(found), values)
+    assert precision.minimum > sine_bits(here.parameters) + 10
+    assert precision.minimum > here.parameters.reduction_precision_bits[1] - 0.5
+    predicted = ckks.bootstrap(BootstrappingKeys(here.keys.circuit), here.estimate(values))
+    assert (predicted.level, predicted.scale) == (found.level, found.scale)
+    assert abs(ckks.precision(predicted.values, values).mean - precision.mean) < 1
+    assert "an arcsine of degree 3" in repr(here.parameters)
+
+
+@pytest.mark.parametrize("case", sweep_cases(), ids=lambda case: str(case.seed))
+def test_combinations_are_as_predicted(case):
+    """A few of `benchmarks.bootstrapping_sweep`, with the kernels of the other tests."""
+    assert case.parameters.params == setting().parameters.params
+    assert judge(case, observe(case, BATCH))["wrong"] == []
+
+
+@pytest.mark.parametrize("case", bad_cases(), ids=lambda case: case.name)
+def test_bad_combinations_are_refused(case):
+    with pytest.raises(ValueError, match=r"(?s)^[a-z0-9].{40,}\.$"):
+        BootstrappingParameters.for_levels(case.levels, **dict(case.options))
+
+
 def test_two_real_ciphertexts_in_one():
     here = setting()
     first, second = here.numbers().real, here.numbers(1).real
@@ -152,18 +224,14 @@ def test_higher_levels_are_brought_down():
 
 
 def test_jit_gives_the_same_bits():
-    reduction = {"hamming_weight": 2, "ratio_bits": 8, "polynomial_degree": 2, "double_angles": 0}
-    transforms = {"coefficients_to_slots": 1, "slots_to_coefficients": 1}
-    options = {"degree": 16, "slots": 2, "security": 0, **reduction, **transforms}
-    parameters = BootstrappingParameters.for_levels(0, **options)
-    here = make_setting(parameters)
+    here = setting(log_slots=2)
     x = here.encrypt(here.numbers())
     eager, jitted = ckks.bootstrap(here.keys, x), jax.jit(ckks.bootstrap)(here.keys, x)
     np.testing.assert_array_equal(eager.data, jitted.data)
 
 
 def test_the_manifest_is_what_a_bootstrap_asks_for():
-    for log_slots in (8, 5):
+    for log_slots in (4, 2):
         here = setting(log_slots=log_slots)
         blank = BootstrappingKeys(here.keys.circuit)
 
@@ -193,7 +261,7 @@ def test_errors_are_sentences():
     evaluation = dataclasses.replace(here.keys.evaluation, rotations={}, relinearisation=None)
     with pytest.raises(ValueError, match="more evaluation keys: relinearisation, X"):
         ckks.bootstrap(dataclasses.replace(here.keys, evaluation=evaluation), x)
-    other = setting(log_slots=5)
+    other = setting(log_slots=2)
     with pytest.raises(ValueError, match="different secret keys"):
         ckks.bootstrap(here.keys, x.replace(key_id=jnp.zeros(4, jnp.uint32)))
     secret = ckks.secret_key(ckks.random_key(), ckks.insecure_parameters(64, 1))
