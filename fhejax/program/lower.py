@@ -211,7 +211,7 @@ def _slot_sum(lowering: Lowering, number: int, node: SlotSum) -> Register:
 
 
 def _bootstrap(lowering: Lowering, number: int, node: Bootstrap) -> Register:
-    """Numbers v of magnitude below B go in as v / B' with B' up to 2 B: that is a matter of the scale alone.
+    """Numbers v of magnitude below B > 1 go in as v / B' with B' up to 2 B: a matter of the scale alone.
 
     A bootstrap takes scales of its input level alone, and a product with a power of two, which is exact and
     costs no level, brings any smaller scale within a factor of two of that; a larger one is divided first.
@@ -222,7 +222,7 @@ def _bootstrap(lowering: Lowering, number: int, node: Bootstrap) -> Register:
     parameters = lowering.settings.bootstrapping
     scales, lowest = parameters.params.scales, parameters.levels_left
     entry, exit_ = scales[parameters.input_level], scales[parameters.output_level]
-    register, bound = lowering.registers[node.source], max(lowering.bounds[number], 2.0**-10)
+    register, bound = lowering.registers[node.source], max(lowering.bounds[number], 1.0)
     wanted = (entry / bound).bits
     divisions = math.ceil((register.scale.bits - wanted) / lowering.settings.prime_bits)
     if divisions > 0:

@@ -239,7 +239,7 @@ class Lowering:
         return self.emit("shift", fields, sources=(register.step,), constants=constants, label=label)
 
     def drop(self, register: Register, drops: int) -> Register:
-        """Fewer primes, the same scale: exact and free."""
+        """Fewer primes, the same scale: exact and free, but for a division in rational rescaling."""
         if register.drops == drops:
             return register
         fields = (drops, register.scale, register.components, register.size)
@@ -265,9 +265,10 @@ class Lowering:
 
         floor: least log2 scale to be left, by default the working scale.
         """
-        floor = self.settings.working_bits if floor is None else floor
-        spare = register.scale.bits - floor + _SLACK_BITS
-        count = max(0, math.floor(spare / self.settings.prime_bits))
+        if floor is None:
+            floor = self._floor(number)
+            register = self._topped_up(number, register, floor)
+        count = self._divisions(register, floor)
         if count == 0 and register.components == 2:
             return register
         scale = register.scale
@@ -278,11 +279,41 @@ class Lowering:
         operation = "relinearise" if register.components == 3 else "rescale"
         if operation == "relinearise":
             self.add_switch(number, register)
+        label = self._give_up(number, register)
+        fields = (register.drops + count, scale, 2, register.size)
+        return self.emit(operation, fields, sources=(register.step,), node=number, label=label)
+
+    def _floor(self, number: int) -> float:
+        """The least log2 scale to be left; with bootstraps less where values are larger than 1."""
+        if self.settings.bootstrapping is None:
+            return self.settings.working_bits
+        return self.settings.working_bits - math.log2(max(self.bounds[number], 1.0))
+
+    def _divisions(self, register: Register, floor: float) -> int:
+        spare = register.scale.bits - floor + _SLACK_BITS
+        return max(0, math.floor(spare / self.settings.prime_bits))
+
+    def _topped_up(self, number: int, register: Register, floor: float) -> Register:
+        """With bootstraps: times a power of two, such that a division leaves nearly the levels' own scale.
+
+        What is missing is squared with every product.
+        """
+        count = self._divisions(register, floor)
+        if self.settings.bootstrapping is None or count == 0:
+            return register
+        lost = self.settings.prime_bits - self.settings.working_bits
+        own = floor + lost + count * self.settings.prime_bits
+        power = math.floor(own - register.scale.bits)
+        if power > 0:
+            self._give_up(number, register)
+        return self.multiply_scale(register, power)
+
+    def _give_up(self, number: int, register: Register) -> str:
+        """The step no longer stands for a node, since one after it does; its label."""
         step = self.steps[register.step]
         if step.node == number:
             self.steps[register.step] = dataclasses.replace(step, node=-1)
-        fields = (register.drops + count, scale, 2, register.size)
-        return self.emit(operation, fields, sources=(register.step,), node=number, label=step.label)
+        return step.label
 
     def nodes_after(self, number: int) -> list[Node]:
         """The nodes that read a node."""
