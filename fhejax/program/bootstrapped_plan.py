@@ -61,7 +61,7 @@ def make_bootstrapped_plan(
     Raises:
         TooDeepError: where the error of bootstraps is too large, or one node takes too many levels.
     """
-    best = 0.0
+    best = None
     for parameters in _parameters(graph.batch, security, log_degree) if given is None else [given]:
         # The error of a bootstrap takes long to predict where the ring is large: first what it is at least.
         least = 2.0 ** -parameters.reduction_precision_bits[0]
@@ -74,12 +74,23 @@ def make_bootstrapped_plan(
                 bits = _bits(attempt, sample, precision_bits)
             if bits >= precision_bits:
                 return _planned(attempt, graph, limits, sample)
-            best = max(best, bits)
-    raise TooDeepError(
-        f"with bootstraps the function keeps {best:.1f} bits at best, where {precision_bits:g} are wanted; "
-        f"each adds an error of about 2**-20 of the largest value. Narrow the range of the arguments, give a "
-        f"typical sample= and a margin= where interval arithmetic overestimates the values, lower "
-        f"precision_bits, or pass parameters with a larger scale as bootstrapping=."
+            best = max(best or 0.0, bits)
+    raise TooDeepError(_why_not(best, precision_bits))
+
+
+def _why_not(best: float | None, wanted: float) -> str:
+    if best is None:
+        return (
+            "no places for bootstraps were found: one operation takes more levels than there are between two "
+            "of them, or values are too large for the modulus there. Pass parameters with more levels as "
+            "bootstrapping=, or give a typical sample= and a margin= where interval arithmetic overestimates "
+            "the values."
+        )
+    return (
+        f"with bootstraps the function keeps {best:.1f} bits at best, where {wanted:g} are wanted; each adds "
+        f"an error of about 2**-20 of the largest value. Narrow the range of the arguments, give a typical "
+        f"sample= and a margin= where interval arithmetic overestimates the values, lower precision_bits, or "
+        f"pass parameters with a larger scale as bootstrapping=."
     )
 
 

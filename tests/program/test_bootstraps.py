@@ -199,3 +199,11 @@ def test_training_steps_go_on_beyond_the_depth():
     found = training.decrypt(secret, training(evaluation, *training.encrypt(secret, start, x, y)))
     assert training.plan.bootstraps >= 2
     np.testing.assert_allclose(found, train(start, x, y), atol=4 * training.plan.predicted_errors[0] + 1e-6)
+
+
+def test_parameters_without_a_level_between_bootstraps_are_refused():
+    described = fhe.Encrypted((SLOTS, 1), range=(-1, 1))
+    options = {"degree": 64, "slots": SLOTS, "security": 0, "hamming_weight": 4}
+    none = BootstrappingParameters.for_levels(0, **options)
+    with pytest.raises(fhe.TooDeepError, match="no places for bootstraps"):
+        fhe.compile(deep, described, insecure_log_degree=6, bootstrapping=none)
