@@ -46,7 +46,7 @@ def _bootstraps(plan: Any) -> list[str]:
     odds = f"fails with probability 2**-{failure:.0f}" if math.isfinite(failure) else "cannot fail"
     places = [f"{s.size} before step {n + 1}" for n, s in enumerate(plan.steps) if s.operation == "bootstrap"]
     return [
-        f"bootstraps    {plan.blocks * plan.bootstraps}, two ciphertexts in each: {', '.join(places)}; "
+        f"bootstraps    {plan.blocks * plan.bootstraps}, up to two ciphertexts in each: {', '.join(places)}; "
         f"{chosen.levels_left} levels between, each {odds}, about {chosen.predicted_seconds:.3g} s each"
     ]
 

@@ -74,7 +74,7 @@ def setting(log_slots: int = 4, arcsine: bool = False) -> Setting:
 
 def sweep_cases() -> list[Case]:
     params = BootstrappingParameters.for_levels(1, **OPTIONS).params
-    return similar_cases(np.random.default_rng(3), 1, SHARED, 3, seed=1, params=params)
+    return similar_cases(np.random.default_rng(3), 1, SHARED, 2, seed=1, params=params)
 
 
 def sine_bits(parameters: BootstrappingParameters) -> float:
@@ -160,7 +160,8 @@ def test_a_hundred_bootstraps_stay_within_the_prediction():
     chain = run_chain(here.keys, here.encrypt(z), z, constant, 100)
     measured = [ckks.precision(here.decrypt(x), values).mean for x, values in chain]
     np.testing.assert_allclose(measured[:5], predicted, atol=0.75)
-    np.testing.assert_allclose(measured[5:], predicted[-1], atol=1)
+    assert min(measured) > min(predicted) - 0.75
+    assert max(measured) < max(predicted) + 1.5  # z and with it the error of the arcsine shrink a little
 
 
 def test_an_arcsine_takes_the_error_of_the_sine_away():

@@ -1,6 +1,7 @@
 """The modular reduction: the polynomial in the clear, and on ciphertexts."""
 
 import functools
+import itertools
 import math
 
 import jax
@@ -9,13 +10,14 @@ import pytest
 from schemes import Scheme
 
 from fhejax import ckks
-from fhejax.ckks.bootstrapping_parameters import choose_reduction
 from fhejax.ckks.cosine_interpolation import interpolate_cosine, reduce_in_the_clear, reduction_error
 from fhejax.ckks.modular_reduction import (
+    approximate_arcsine,
     double_angle_scales,
     modular_reduction,
     modular_reduction_depth,
 )
+from fhejax.ckks.reduction_choice import check_reduction, choose_reduction
 from fhejax.ckks.scale import Scale
 
 BOUND, WEIGHT, RATIO = 3, 4, 10
@@ -64,6 +66,68 @@ def test_too_low_a_degree_is_refused():
         choose_reduction(16, 32, 15, 29, None)
 
 
+def test_what_is_given_has_to_leave_something():
+    assert choose_reduction(3, 4, 10, 15, 2) == (15, 2)
+    with pytest.raises(ValueError, match="off by up to 25"):
+        choose_reduction(3, 4, 8, 6, 0)
+    with pytest.raises(ValueError, match="double precision holds no coefficients"):
+        interpolate_cosine(20, 200, 0, 1, 15)
+    with pytest.raises(ValueError, match="none in 15 levels"):
+        choose_reduction(200, 4, 15, None, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((16, 0, 15, None, None), "weight is from 1 to 16"),
+        ((16, 17, 15, None, None), "weight is from 1 to 16"),
+        ((64, 8, 2, None, None), "ratio_bits is from 3"),
+        ((64, 8, 31, None, None), "to 30"),
+        ((64, 8, 15, -1, None), "both are 0 or more"),
+        ((64, 8, 15, None, -1), "both are 0 or more"),
+    ],
+)
+def test_what_no_reduction_has_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        check_reduction(*arguments)
+
+
+@pytest.mark.parametrize("ratio", [4, 6, 8])
+def test_the_arcsine_is_odd_and_near(ratio):
+    angles = math.tau / 2**ratio * np.linspace(-1, 1, 301)
+    errors = []
+    for degree in (3, 5, 7):
+        arcsine = approximate_arcsine(degree, ratio)
+        assert not arcsine.coefficients[::2].any()
+        found = np.polynomial.chebyshev.chebval(np.sin(angles) / arcsine.interval[1], arcsine.coefficients)
+        errors.append(np.abs(found - angles).max() / angles[-1])
+    assert errors[0] < (math.tau / 2**ratio) ** 4 / 64
+    for before, after in itertools.pairwise(errors):
+        assert after < max(before * (math.tau / 2**ratio) ** 2 / 4, 2.0**-50)
+
+
+@pytest.mark.parametrize("degree", [-3, 0, 1, 2, 4, 6])
+def test_an_arcsine_is_odd(degree):
+    with pytest.raises(ValueError, match="odd and at least 3"):
+        approximate_arcsine(degree, 8)
+
+
+@pytest.mark.parametrize(("bound", "weight"), [(3, 4), (5, 8), (16, 32)])
+@pytest.mark.parametrize(
+    ("ratio", "arcsine_degree", "bits"), [(4, 7, 23), (6, 5, 30), (8, 3, 28.5), (8, 5, 34)]
+)
+def test_an_arcsine_takes_the_error_of_the_sine_away(bound, weight, ratio, arcsine_degree, bits):
+    """With what is chosen for it; without it, the error is that of the sine."""
+    arcsine = approximate_arcsine(arcsine_degree, ratio)
+    degree, double_angles = choose_reduction(bound, weight, ratio, None, None, arcsine_degree)
+    polynomial = interpolate_cosine(bound, degree, double_angles, weight, ratio)
+    worst = reduction_error(polynomial, double_angles, weight, ratio, arcsine)[1]
+    plain = reduction_error(polynomial, double_angles, weight, ratio)[1]
+    assert -math.log2(worst) > bits
+    assert abs(math.log2(plain / ((math.tau / 2**ratio) ** 2 / 6))) < 0.1
+    assert modular_reduction_depth(degree, double_angles, arcsine_degree) <= 12
+
+
 @functools.cache
 def scheme() -> Scheme:
     params = ckks.insecure_parameters(64, 5, 50, real=False)
@@ -99,6 +163,26 @@ def test_integers_vanish():
     estimate = ckks.estimate(scheme().params, given, scale=scale)
     predicted = modular_reduction(None, estimate, polynomial, double_angles, target_scale=target)
     np.testing.assert_allclose(predicted.values, reduce_in_the_clear(polynomial, 1, given), atol=1e-9)
+    noise = scheme().decrypt(found) - predicted.values
+    assert abs(math.log2(np.sqrt(np.mean(noise.real**2) / np.mean(predicted.deviation**2)))) < 0.5
+
+
+def test_an_arcsine_on_ciphertexts():
+    """A message of 1/64 of q_0: 9 bits with the sine alone."""
+    ratio, generator = 6, np.random.default_rng(1)
+    given = generator.uniform(-1, 1, (2, scheme().params.slots)) / 2**ratio
+    polynomial, arcsine = interpolate_cosine(1, 7, 0, 1, ratio), approximate_arcsine(3, ratio)
+    scale, target = scheme().params.scales[5], Scale.of(2.0**50)
+    options = {"arcsine": arcsine, "target_scale": target}
+    found = modular_reduction(scheme().keys, scheme().encrypt(given, scale=scale), polynomial, 0, **options)
+    assert (found.level, found.scale) == (0, target)
+    error = np.abs(scheme().decrypt(found) - given) * 2**ratio
+    assert 2.0**-22.5 < error.max() < 2.0**-20.5
+    estimate = ckks.estimate(scheme().params, given, scale=scale)
+    predicted = modular_reduction(None, estimate, polynomial, 0, **options)
+    np.testing.assert_allclose(
+        predicted.values, reduce_in_the_clear(polynomial, 0, given, arcsine), atol=1e-9
+    )
     noise = scheme().decrypt(found) - predicted.values
     assert abs(math.log2(np.sqrt(np.mean(noise.real**2) / np.mean(predicted.deviation**2)))) < 0.5
 

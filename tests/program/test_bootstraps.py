@@ -127,7 +127,7 @@ def test_the_report_says_where_and_how_often():
     text = program().report()
     steps = program().plan.steps
     places = [n for n, step in enumerate(steps) if step.operation == "bootstrap"]
-    assert f"bootstraps    {program().plan.bootstraps}, two ciphertexts in each" in text
+    assert f"bootstraps    {program().plan.bootstraps}, up to two ciphertexts in each" in text
     assert all(f"3 before step {n + 1}" in text for n in places)
     assert all(steps[n].level == parameters().output_level for n in places)
     assert all(steps[steps[n].sources[0]].level == parameters().input_level for n in places)
