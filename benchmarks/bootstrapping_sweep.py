@@ -54,8 +54,9 @@ class Observation:
 
     values: what went in, complex [batch, slots]. found: what came out. reduced: what the polynomial makes
     of the values under the overflows that there were. predicted: with overflows of its own, [DRAWS, batch,
-    slots]. deviation: of the noise in each part, float [DRAWS, batch, slots]. overflows: integers [2, batch,
-    slots]. same: whether level and scale are as predicted.
+    slots]. deviation: of the noise in each part, float [DRAWS, batch, slots]. encoding: the share of the
+    noise's variance that comes from rounding the matrices. overflows: integers [2, batch, slots]. same:
+    whether level and scale are as predicted.
     """
 
     values: np.ndarray
@@ -63,6 +64,7 @@ class Observation:
     reduced: np.ndarray
     predicted: np.ndarray
     deviation: np.ndarray
+    encoding: float
     overflows: np.ndarray
     same: bool
 
@@ -92,6 +94,7 @@ def observe(case: Case, batch: int = BATCH) -> Observation:
         _reduced(chosen, np.round(phases), values),
         predicted.values,
         predicted.deviation,
+        predicted.shares.get("encoding", 0.0),
         np.round(phases),
         (found.level, found.scale) == (predicted.level, predicted.scale),
     )
@@ -120,7 +123,7 @@ def _expected_square(chosen: ckks.BootstrappingParameters, values: np.ndarray) -
         if probability > 0 and abs(integer) < chosen.bound:
             square = _parts(_reduced(chosen, np.float64(integer), own) - own) ** 2
             first, second = first + probability * square, second + probability * square**2
-    return float(first.mean()), float(np.sqrt((second - first**2).sum()) / first.size)
+    return float(first.mean()), float(np.sqrt(np.maximum(second - first**2, 0).sum()) / first.size)
 
 
 def judge(case: Case, seen: Observation) -> dict[str, Any]:
@@ -129,10 +132,11 @@ def judge(case: Case, seen: Observation) -> dict[str, Any]:
     rounding = _rounding(chosen)
     noise, total = seen.found - seen.reduced, seen.found - seen.values
     expected, error = _expected_square(chosen, seen.values)
-    limit = math.sqrt(2 * math.log(2 * noise.size / _RARE)) * math.hypot(seen.deviation.max(), rounding)
+    limit = math.log(2 * noise.size / _RARE) / math.sqrt(2) * math.hypot(seen.deviation.max(), rounding)
     worst = 2.0 ** -chosen.reduction_precision_bits[1]
     found, guess = _size(_parts(noise)), _size(seen.deviation)
-    drawn = math.hypot(_size(_parts(seen.predicted - seen.values)), guess)
+    # An estimate's values are of the matrices as they were rounded: not to be counted twice.
+    drawn = math.hypot(_size(_parts(seen.predicted - seen.values)), guess * math.sqrt(1 - seen.encoding))
     bar = BAR_BITS + 4 / (2 * math.log(2)) * math.sqrt(1 / (len(seen.values) * chosen.slots))
     low, high = expected - 5 * error + guess**2, expected + 5 * error + guess**2 + rounding**2
     checks = {

@@ -50,7 +50,10 @@ class NoiseEstimate:
 
     @property
     def values(self) -> np.ndarray:
-        """What the slots hold without noise: [*batch, slots], complex in the standard ring."""
+        """What the slots hold without noise: [*batch, slots], complex in the standard ring.
+
+        Encoded operands are taken as they were rounded, which is counted among the noise, too.
+        """
         return self._stack([message.values for message in self.messages])
 
     @property

@@ -26,7 +26,7 @@ def observation(case: Case = CASE, noise: float = 1.0) -> sweep.Observation:
     predicted = sweep._reduced(chosen, others, np.broadcast_to(values, shape))
     deviation = np.full(shape, 2.0**-30)
     found = reduced + parts[0] + 1j * parts[1]
-    return sweep.Observation(values, found, reduced, predicted, deviation, overflows, True)
+    return sweep.Observation(values, found, reduced, predicted, deviation, 0.0, overflows, True)
 
 
 def test_groups_share_their_parameters():
@@ -46,7 +46,7 @@ def test_what_is_predicted_is_within():
     assert row["predicted_noise_bits"] == 30
 
 
-@pytest.mark.parametrize(("noise", "wrong"), [(4, ["noise", "worst noise"]), (0.3, ["noise"])])
+@pytest.mark.parametrize(("noise", "wrong"), [(8, ["noise", "worst noise"]), (0.3, ["noise"])])
 def test_other_noise_is_not(noise, wrong):
     assert set(sweep.judge(CASE, observation(noise=noise))["wrong"]) == set(wrong)
 
@@ -66,6 +66,24 @@ def test_every_check_can_fail():
     assert "polynomial" in wrong(reduced=seen.reduced + 2.0**-12)
     assert "total" in wrong(found=seen.found + 2.0**-16)
     assert wrong(predicted=seen.predicted + 2.0**-16) == ["prediction"]
+
+
+@pytest.mark.parametrize(("share", "wrong"), [(1.0, []), (0.0, ["prediction"])])
+def test_rounding_of_matrices_counts_once(share, wrong):
+    """It is in the values of an estimate, and in its deviation."""
+    noise = np.random.default_rng(1).normal(size=(sweep.DRAWS, BATCH, 32)) * 1.3 * 2.0**-14
+    seen = observation(noise=2.0**16)
+    drawn = {"predicted": seen.predicted + noise * (1 + 1j), "deviation": np.full(noise.shape, 2.0**-14)}
+    assert sweep.judge(CASE, dataclasses.replace(seen, **drawn, encoding=share))["wrong"] == wrong
+
+
+def test_errors_that_do_not_depend_on_overflows():
+    """Where all overflows give the same error, its variance is zero, and not below by rounding."""
+    options = {"polynomial_degree": 45, "ratio_bits": 6, "hamming_weight": 4, "slots": 32}
+    case = make_case(1, OPTIONS | options, 0)
+    assert sweep.judge(case, observation(case))["wrong"] == []
+    _, error = sweep._expected_square(case.parameters, sweep._values(case, BATCH))
+    assert 0 <= error < 1e-9
 
 
 def test_a_refusal_is_a_row():
