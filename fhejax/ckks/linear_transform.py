@@ -20,7 +20,7 @@ from fhejax.ckks.arithmetic import bring_down
 from fhejax.ckks.double_hoisting import decompose, divide_mask, lift, rotate_pair, weighted_sum
 from fhejax.ckks.encoding import encode
 from fhejax.ckks.key_recorder import note_key
-from fhejax.ckks.key_switching import divide_by_special
+from fhejax.ckks.key_switching import divide_by_special, extended_moduli
 from fhejax.ckks.keys import rotation_exponent
 from fhejax.ckks.linear_transform_noise import estimate_linear_transform
 from fhejax.ckks.linear_transform_plan import rotation_costs, split_distances
@@ -119,8 +119,12 @@ def linear_transform(
     if split is None:
         split = split_distances(found, params.slots, rotation_costs(params, level), baby_steps)
     order = sorted(found, key=split.__getitem__)
-    rows = [_encode(params, found[d], split[d][0], level, scale) for d in order]
-    return LinearTransform(jnp.stack(rows), params, level, scale, tuple(split[d] for d in order))
+    limbs = len(extended_moduli(params, level))
+    rows = jnp.zeros((len(order), limbs, params.ring.degree), jnp.uint32)
+    for number, distance in enumerate(order):  # into one array: diagonals may take gigabytes
+        row = _encode(params, found[distance], split[distance][0], level, scale)
+        rows = _put(rows, row, np.int32(number))
+    return LinearTransform(rows, params, level, scale, tuple(split[d] for d in order))
 
 
 def _default_scale(params: Parameters, level: int) -> Scale:
@@ -188,6 +192,11 @@ def _diagonals_of_matrix(params: Parameters, matrix: Array) -> Iterable[tuple[in
     matrix = np.asarray(matrix)
     row, column = np.nonzero(matrix)
     return ((int(d), matrix[rows, (rows + d) % slots]) for d in np.unique((column - row) % slots))
+
+
+@functools.partial(jax.jit, donate_argnums=0)
+def _put(rows: jax.Array, row: jax.Array, number: Array) -> jax.Array:
+    return jax.lax.dynamic_update_index_in_dim(rows, row, number, 0)
 
 
 def _encode(params: Parameters, diagonal: Array, giant: int, level: int, scale: Scale) -> jax.Array:

@@ -208,6 +208,13 @@ def _lowering_factor(params: Parameters, level: int, scale: Scale) -> int:
 def _add_product(circuit: _Circuit, product: BasisProduct) -> None:
     """T_(i+j) = 2 T_i T_j - T_(i-j), or x^(i+j) = x^i x^j, in the basis."""
     above = circuit.level - depth_of_index(product.index) + 1
+    scale, total = _undivided_product(circuit, product, above)
+    result = relinearise(circuit.keys, total, target_level=above - 1)
+    circuit.basis[product.index, above - 1] = _Value.of(result, scale)
+
+
+def _undivided_product(circuit: _Circuit, product: BasisProduct, above: int) -> tuple[Scale, Ciphertext]:
+    """(scale, three components) of a basis product, before it is divided."""
     x, y = circuit.at(product.first, above), circuit.at(product.second, above)
     square = product.first == product.second
     terms = [square_tensor(x.ciphertext) if square else tensor(x.ciphertext, y.ciphertext)]
@@ -219,9 +226,7 @@ def _add_product(circuit: _Circuit, product: BasisProduct) -> None:
         difference = circuit.at(product.first - product.second, above)
         terms.append(difference.ciphertext)
         weights.append(-round((scale / difference.scale).fraction()))
-    total = weighted_sum(terms, weights, constant)
-    result = relinearise(circuit.keys, total, target_level=above - 1)
-    circuit.basis[product.index, above - 1] = _Value.of(result, scale)
+    return scale, weighted_sum(terms, weights, constant)
 
 
 def _product_scale(
@@ -248,15 +253,21 @@ def _evaluate_node(circuit: _Circuit, node: Node, series: Series, level: int, sc
         return _linear_sum(circuit, [nothing], {}, series, scale)
     above = level + 1
     total_scale = scale * circuit.params.rescale_factor(above, level)
+    total = _undivided_node(circuit, node, series, above, total_scale)
+    return relinearise(circuit.keys, total, target_level=level).replace(scale=_ONE)
+
+
+def _undivided_node(circuit: _Circuit, node: Node, series: Series, above: int, scale: Scale) -> Ciphertext:
+    """The sum of products and terms before it is divided; nothing else of them stays in memory."""
     products = []
     for split in node.splits:
         quotient, series = series.divide(split)
         giant = circuit.at(split.giant, above)
-        factor = _evaluate_node(circuit, split.quotient, quotient, above, total_scale / giant.scale)
+        factor = _evaluate_node(circuit, split.quotient, quotient, above, scale / giant.scale)
         products.append(tensor(factor, giant.ciphertext))
+        del factor  # before another one is computed
     terms = {index: circuit.at(index, above) for index in node.terms}
-    total = _linear_sum(circuit, products, terms, series, total_scale)
-    return relinearise(circuit.keys, total, target_level=level).replace(scale=_ONE)
+    return _linear_sum(circuit, products, terms, series, scale)
 
 
 def _linear_sum(
