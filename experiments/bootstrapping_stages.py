@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from fhejax import ckks
 from fhejax.ckks.bootstrapping import (
+    joined,
     lower_to_coefficients,
     raise_under_sparse_secret,
     reduce_modulo_one,
@@ -33,5 +34,4 @@ def staged_bootstrap(
 
 
 def _reduced(keys: ckks.BootstrappingKeys, x: ckks.Ciphertext, ratio: ckks.Scale) -> ckks.Ciphertext:
-    real, imaginary = reduce_modulo_one(keys, x, ratio)
-    return ckks.add(real, ckks.multiply_by_imaginary_unit(imaginary))
+    return joined(keys, reduce_modulo_one(keys, x, ratio))

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import jax
 import jax.numpy as jnp
 
-from fhejax.ckks.arithmetic import add, bring_down, subtract
+from fhejax.ckks.arithmetic import add, bring_down, relinearise, subtract
 from fhejax.ckks.bootstrapping_parameters import BootstrappingParameters
 from fhejax.ckks.encapsulation import decapsulate, encapsulate, encapsulation_keys
 from fhejax.ckks.homomorphic_dft import (
@@ -26,7 +26,7 @@ from fhejax.ckks.homomorphic_dft import (
 from fhejax.ckks.key_manifest import KeyManifest, generate_evaluation_keys
 from fhejax.ckks.key_recorder import RELINEARISATION
 from fhejax.ckks.keys import check_cryptographic_key
-from fhejax.ckks.modular_reduction import modular_reduction
+from fhejax.ckks.modular_reduction import undivided_reduction
 from fhejax.ckks.modulus_raising import raise_modulus
 from fhejax.ckks.noise_estimate import NoiseEstimate
 from fhejax.ckks.rotation import conjugate, multiply_by_imaginary_unit, rotate
@@ -190,8 +190,7 @@ def bootstrap(
             f"{parameters.output_level}, from which 0 to {parameters.output_level} can be reached. Make "
             f"parameters for more levels with BootstrappingParameters.for_levels."
         )
-    real, imaginary = refresh(keys, at_input_level(keys, ciphertext))
-    return bring_down(add(real, multiply_by_imaginary_unit(imaginary)), target)
+    return bring_down(joined(keys, refresh(keys, at_input_level(keys, ciphertext))), target)
 
 
 def at_input_level(keys: BootstrappingKeys, ciphertext: Ciphertext) -> Ciphertext:
@@ -200,8 +199,8 @@ def at_input_level(keys: BootstrappingKeys, ciphertext: Ciphertext) -> Ciphertex
     return _brought_down(ciphertext, keys.circuit.parameters)
 
 
-def refresh(keys: BootstrappingKeys, x: Ciphertext, gain_bits: int = 0) -> tuple[Ciphertext, Ciphertext]:
-    """The real and the imaginary part of what `bootstrap` returns, divided by 2^gain_bits."""
+def refresh(keys: BootstrappingKeys, x: Ciphertext, gain_bits: int = 0) -> Ciphertext:
+    """What `bootstrap` returns divided by 2^gain_bits, as from `reduce_modulo_one`."""
     x = lower_to_coefficients(keys, x)
     ratio = Scale.of(math.prod(x.moduli)) / x.scale / 2**gain_bits
     x = raise_under_sparse_secret(keys, x)
@@ -229,20 +228,44 @@ def spread_to_slots(keys: BootstrappingKeys, x: Ciphertext) -> Ciphertext:
     return _stack(_real_and_imaginary(keys.evaluation, x))
 
 
-def reduce_modulo_one(keys: BootstrappingKeys, x: Ciphertext, ratio: Scale) -> tuple[Ciphertext, Ciphertext]:
-    """The fourth stage: real and imaginary part at the output level, of its own scale.
+def reduce_modulo_one(keys: BootstrappingKeys, x: Ciphertext, ratio: Scale) -> Ciphertext:
+    """The fourth stage but for its last division: what `joined`, `separated` or `real_part_of` take.
 
     Args:
         keys: as for `bootstrap`.
         x: from `spread_to_slots`.
         ratio: q_0 over the scale of the message at level 0.
+
+    Returns:
+        Ciphertext [2, ..., 3, limb, N], real parts and imaginary ones, one level above the output level.
     """
     parameters = keys.circuit.parameters
     scale = parameters.params.scales[parameters.output_level]
     shape = parameters.cosine, parameters.double_angles, parameters.arcsine
-    x = modular_reduction(keys.evaluation, x, *shape, target_scale=scale * ratio)
-    real, imaginary = _unstack(x.replace(scale=scale))
+    x = undivided_reduction(keys.evaluation, x, *shape, target_scale=scale * ratio)
+    return x.replace(scale=x.scale / ratio)
+
+
+def joined(keys: BootstrappingKeys, parts: Ciphertext) -> Ciphertext:
+    """real + i imaginary at the output level: added before the last division, which rounds them as one."""
+    real, imaginary = _unstack(parts)
+    return _divided(keys, add(real, multiply_by_imaginary_unit(imaginary)))
+
+
+def separated(keys: BootstrappingKeys, parts: Ciphertext) -> tuple[Ciphertext, Ciphertext]:
+    """(real, imaginary) at the output level."""
+    real, imaginary = _unstack(_divided(keys, parts))
     return real, imaginary
+
+
+def real_part_of(keys: BootstrappingKeys, parts: Ciphertext) -> Ciphertext:
+    """The real one of both parts, at the output level."""
+    return _divided(keys, _unstack(parts)[0])
+
+
+def _divided(keys: BootstrappingKeys, x: Ciphertext) -> Ciphertext:
+    level, scales = keys.circuit.parameters.output_level, x.params.scales
+    return relinearise(keys.evaluation, x, target_level=level).replace(scale=scales[level])
 
 
 def _check_keys(keys: BootstrappingKeys, ciphertext: Ciphertext) -> None:

@@ -217,7 +217,7 @@ def make_bootstrapping_parameters(
     slots_to_coefficients: int = 3,
     modular_bits: float = 59.8,
     transform_bits: float = 56.0,
-    ratio_bits: int = 15,
+    ratio_bits: int = 14,
     base_bits: int | None = None,
     digit_size: int | None = None,
     minimum_keys: bool = False,

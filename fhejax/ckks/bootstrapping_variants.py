@@ -1,7 +1,15 @@
 """Two real ciphertexts in one bootstrap, and one ciphertext in several for precision."""
 
 from fhejax.ckks.arithmetic import add, multiply_integer, subtract
-from fhejax.ckks.bootstrapping import BootstrappingKeys, at_input_level, bootstrap, refresh
+from fhejax.ckks.bootstrapping import (
+    BootstrappingKeys,
+    at_input_level,
+    bootstrap,
+    joined,
+    real_part_of,
+    refresh,
+    separated,
+)
 from fhejax.ckks.rotation import multiply_by_imaginary_unit
 from fhejax.ckks.types import Ciphertext
 
@@ -15,7 +23,7 @@ def bootstrap_pair(keys: BootstrappingKeys, x: Ciphertext, y: Ciphertext) -> tup
     Args, levels and errors as `bootstrap`.
     """
     x, y = at_input_level(keys, x), at_input_level(keys, y)
-    return refresh(keys, add(x, multiply_by_imaginary_unit(y)))
+    return separated(keys, refresh(keys, add(x, multiply_by_imaginary_unit(y))))
 
 
 def bootstrap_real(keys: BootstrappingKeys, ciphertext: Ciphertext) -> Ciphertext:
@@ -23,7 +31,7 @@ def bootstrap_real(keys: BootstrappingKeys, ciphertext: Ciphertext) -> Ciphertex
 
     Args, levels and errors as `bootstrap`.
     """
-    return refresh(keys, at_input_level(keys, ciphertext))[0]
+    return real_part_of(keys, refresh(keys, at_input_level(keys, ciphertext)))
 
 
 def bootstrap_iteratively(
@@ -54,6 +62,5 @@ def bootstrap_iteratively(
     for iteration in range(1, iterations):
         gain = gain_bits * iteration
         left = multiply_integer(subtract(lowered, found), 2**gain)
-        real, imaginary = refresh(keys, left, gain)
-        found = add(found, add(real, multiply_by_imaginary_unit(imaginary)))
+        found = add(found, joined(keys, refresh(keys, left, gain)))
     return found

@@ -18,7 +18,7 @@ from fhejax.approx import Polynomial, minimax
 from fhejax.ckks.arithmetic import relinearise, square_tensor
 from fhejax.ckks.constants import weighted_sum
 from fhejax.ckks.parameters import Parameters
-from fhejax.ckks.polynomial_evaluation import evaluate_polynomial, polynomial_depth
+from fhejax.ckks.polynomial_evaluation import evaluate_undivided, polynomial_depth
 from fhejax.ckks.scale import Scale
 from fhejax.ckks.types import Ciphertext, EvaluationKeys
 
@@ -80,6 +80,26 @@ def modular_reduction(
     Raises:
         ValueError: too few levels, or no relinearisation key.
     """
+    total = undivided_reduction(keys, ciphertext, cosine, double_angles, arcsine, target_scale=target_scale)
+    return relinearise(keys, total, target_level=total.level - 1).replace(scale=target_scale)
+
+
+def undivided_reduction(
+    keys: EvaluationKeys | None,
+    ciphertext: Ciphertext,
+    cosine: Polynomial,
+    double_angles: int,
+    arcsine: Polynomial | None = None,
+    *,
+    target_scale: Scale,
+) -> Ciphertext:
+    """`modular_reduction` up to its last step, as `evaluate_undivided` is: what is added shares its rounding.
+
+    Args and errors as `modular_reduction`.
+
+    Returns:
+        Ciphertext [..., 3, limb, N] one level above, of the target's scale times the primes between.
+    """
     params = ciphertext.params
     last = None if arcsine is None else arcsine.degree
     level = ciphertext.level - modular_reduction_depth(cosine.degree, double_angles, last)
@@ -90,25 +110,28 @@ def modular_reduction(
         )
     angle_scale = Scale.of(target_scale.fraction() / _TWO_PI)
     if arcsine is None:
-        return _sine(keys, ciphertext, cosine, double_angles, angle_scale).replace(scale=target_scale)
-    # T_1 of the arcsine is the sine over its largest value: at the level's own scale like all of its T_k.
-    sine_scale = params.scales[level + polynomial_depth(arcsine.degree)] / arcsine.interval[1]
-    sine = _sine(keys, ciphertext, cosine, double_angles, sine_scale)
-    value = evaluate_polynomial(keys, sine, arcsine, target_level=level, target_scale=angle_scale)
-    return value.replace(scale=target_scale)
+        total = _undivided_sine(keys, ciphertext, cosine, double_angles, angle_scale)
+    else:
+        # T_1 of the arcsine is the sine over its largest value: at the level's own scale like all of its T_k.
+        sine_scale = params.scales[level + polynomial_depth(arcsine.degree)] / arcsine.interval[1]
+        sine = _undivided_sine(keys, ciphertext, cosine, double_angles, sine_scale)
+        sine = relinearise(keys, sine, target_level=sine.level - 1).replace(scale=sine_scale)
+        total = evaluate_undivided(keys, sine, arcsine, target_level=level, target_scale=angle_scale)
+    return total.replace(scale=target_scale * params.rescale_factor(level + 1, level))
 
 
-def _sine(
+def _undivided_sine(
     keys: EvaluationKeys | None, x: Ciphertext, cosine: Polynomial, double_angles: int, scale: Scale
 ) -> Ciphertext:
-    """sin(2 pi x) at exactly this scale."""
+    """sin(2 pi x), which the last division brings to exactly this scale."""
     level = x.level - modular_reduction_depth(cosine.degree, double_angles)
     scales = double_angle_scales(x.params, level, double_angles, scale)
     options = {"target_level": level + double_angles, "target_scale": scales[0]}
-    value = evaluate_polynomial(keys, x, cosine, **options)
-    for each in scales[1:]:
-        value = _double_angle(keys, value).replace(scale=each)
-    return value
+    total = evaluate_undivided(keys, x, cosine, **options)
+    for each in scales[:-1]:
+        value = relinearise(keys, total, target_level=total.level - 1).replace(scale=each)
+        total = _undivided_double_angle(value)
+    return total
 
 
 def double_angle_scales(params: Parameters, level: int, count: int, last: Scale) -> list[Scale]:
@@ -122,9 +145,8 @@ def double_angle_scales(params: Parameters, level: int, count: int, last: Scale)
     return scales
 
 
-def _double_angle(keys: EvaluationKeys | None, cosine: Ciphertext) -> Ciphertext:
-    """2 c^2 - 1, one level down: the factor 2 is one of the scale."""
+def _undivided_double_angle(cosine: Ciphertext) -> Ciphertext:
+    """2 c^2 - 1, of three components: the factor 2 is one of the scale."""
     square = square_tensor(cosine)
     doubled = square.replace(scale=square.scale / 2)
-    total = weighted_sum([doubled], [1], -round(doubled.scale.fraction()))
-    return relinearise(keys, total, target_level=cosine.level - 1)
+    return weighted_sum([doubled], [1], -round(doubled.scale.fraction()))

@@ -80,6 +80,29 @@ def evaluate_polynomial(
     return _evaluate_all(keys, ciphertext, [read_series(polynomial)], target_level, target_scale)[0]
 
 
+def evaluate_undivided(
+    keys: EvaluationKeys | None,
+    ciphertext: Ciphertext,
+    polynomial: Polynomial,
+    *,
+    target_level: int,
+    target_scale: Scale,
+) -> Ciphertext:
+    """`evaluate_polynomial` up to its last step, `relinearise(keys, .., target_level=target_level)`.
+
+    What is added before that step shares its rounding.
+
+    Returns:
+        Ciphertext [..., 3, limb, N] at `target_level` + 1, of the target's scale times the primes between;
+        two components where the polynomial takes no product.
+    """
+    series = read_series(polynomial)
+    circuit, plan, target, scale = _prepare(keys, ciphertext, [series], target_level, target_scale)
+    above = target + 1
+    scale = scale * circuit.params.rescale_factor(above, target)
+    return _undivided_node(circuit, plan.roots[0], series, above, scale).replace(scale=scale)
+
+
 def evaluate_with_derivative(
     keys: EvaluationKeys | None,
     ciphertext: Ciphertext,
@@ -165,6 +188,21 @@ def _evaluate_all(
     target_scale: Scale | float | None,
 ) -> list[Ciphertext]:
     """Polynomials of one basis and interval, all at one level and scale."""
+    circuit, plan, target, scale = _prepare(keys, ciphertext, polynomials, target_level, target_scale)
+    return [
+        _evaluate_node(circuit, root, series, target, scale).replace(scale=scale)
+        for root, series in zip(plan.roots, polynomials, strict=True)
+    ]
+
+
+def _prepare(
+    keys: EvaluationKeys | None,
+    ciphertext: Ciphertext,
+    polynomials: Sequence[Series],
+    target_level: int | None,
+    target_scale: Scale | float | None,
+) -> tuple[_Circuit, Plan, int, Scale]:
+    """(basis and all, plan, level and scale of the results): everything is checked first."""
     params, first = ciphertext.params, polynomials[0]
     supports = tuple(series.support for series in polynomials)
     plan = plan_evaluation(supports, depth_of_support(supports), first.chebyshev)
@@ -181,10 +219,7 @@ def _evaluate_all(
     circuit = _Circuit(keys, params, first.chebyshev, level, {(1, level): x})
     for product in plan.basis:
         _add_product(circuit, product)
-    return [
-        _evaluate_node(circuit, root, series, target, scale).replace(scale=scale)
-        for root, series in zip(plan.roots, polynomials, strict=True)
-    ]
+    return circuit, plan, target, scale
 
 
 def _mapped(ciphertext: Ciphertext, series: Series) -> _Value:
