@@ -67,8 +67,8 @@ def make_setting(parameters: BootstrappingParameters) -> Setting:
 
 
 @functools.cache
-def setting(log_slots: int = 4, arcsine: bool = False) -> Setting:
-    options = {"slots": 2**log_slots, **(ARCSINE if arcsine else OPTIONS)}
+def setting(log_slots: int = 4, arcsine: bool = False, minimum_keys: bool = False) -> Setting:
+    options = {"slots": 2**log_slots, "minimum_keys": minimum_keys, **(ARCSINE if arcsine else OPTIONS)}
     return make_setting(BootstrappingParameters.for_levels(1, **options))
 
 
@@ -97,8 +97,17 @@ def test_levels_come_back(log_slots):
     assert precision.minimum > sine_bits(here.parameters) - 0.7
 
 
-def test_noise_is_predicted():
-    here = setting()
+def test_minimum_keys_are_fewer():
+    few, many = setting(minimum_keys=True), setting()
+    assert few.parameters.params == many.parameters.params
+    arrays = [leaf.nbytes for leaf in jax.tree.leaves((few.keys.evaluation, few.keys.sparse_to_dense))]
+    assert abs(sum(arrays) / few.parameters.key_bytes.memory - 1) < 0.01
+    assert len(few.keys.evaluation.rotations) < len(many.keys.evaluation.rotations)
+
+
+@pytest.mark.parametrize("minimum_keys", [False, True])
+def test_noise_is_predicted(minimum_keys):
+    here = setting(minimum_keys=minimum_keys)
     values = here.numbers()
     found = ckks.bootstrap(here.keys, here.encrypt(values))
     predicted = ckks.bootstrap(BootstrappingKeys(here.keys.circuit), here.estimate(values))

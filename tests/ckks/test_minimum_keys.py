@@ -25,7 +25,7 @@ from fhejax.ckks.scale import Scale
 
 MAKERS = {"down": slots_to_coefficients_factors, "up": coefficients_to_slots_factors}
 TRANSFORMS = {"down": slots_to_coefficients, "up": coefficients_to_slots}
-OPTIONS = {  # those of the tests of bootstrapping, with which kernels are shared
+OPTIONS = {
     "hamming_weight": 4,
     "ratio_bits": 10,
     "double_angles": 1,
@@ -181,7 +181,7 @@ def test_missing_keys_are_named(params, secret):
 
 
 class TestBootstrapping:
-    """The option of the parameters, and all that follows it."""
+    """The option of the parameters; `test_bootstrapping` has a bootstrap with it."""
 
     @staticmethod
     @functools.cache
@@ -208,23 +208,3 @@ class TestBootstrapping:
         assert few.key_bytes.memory < 0.8 * many.key_bytes.memory
         assert "minimum keys" in repr(few)
         assert "minimum" not in repr(many)
-
-    def test_a_bootstrap_and_its_prediction(self):
-        chosen = self.parameters()
-        circuit = ckks.bootstrapping_circuit(chosen)
-        secret = ckks.secret_key(ckks.random_key(), chosen.params)
-        keys = ckks.bootstrapping_keys(ckks.random_key(), secret, circuit)
-        arrays = [leaf.nbytes for leaf in jax.tree.leaves((keys.evaluation, keys.sparse_to_dense))]
-        assert abs(sum(arrays) / chosen.key_bytes.memory - 1) < 0.01
-        parts = np.random.default_rng(0).uniform(-1, 1, (2, 2, chosen.slots))
-        values = parts[0] + 1j * parts[1]
-        plain = ckks.encode(chosen.params, values, level=chosen.input_level)
-        found = ckks.bootstrap(keys, ckks.encrypt(ckks.random_key(), secret, plain))
-        decrypted = np.asarray(ckks.decode(ckks.decrypt(secret, found)))
-        estimate = ckks.estimate(chosen.params, values, level=chosen.input_level)
-        predicted = ckks.bootstrap(BootstrappingKeys(circuit), estimate)
-        precision = ckks.precision(decrypted, values)
-        assert abs(ckks.precision(predicted.values, values).mean - precision.mean) < 0.2
-        left = ckks.precision(decrypted, predicted.values)
-        # By the median, as rare overflows, of larger error, are drawn elsewhere in the prediction.
-        assert abs(left.median + math.log2(0.6745) - predicted.precision_bits) < 1
