@@ -4,8 +4,10 @@ Most of the time goes into compiling small kernels once, so that XLA optimises l
 workers share what they compiled. The benchmarks and experiments check their results at full optimisation.
 """
 
+import gc
 import os
 import pathlib
+from collections.abc import Iterator
 
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")  # before JAX is imported
 
@@ -19,6 +21,23 @@ jax.config.update("jax_debug_key_reuse", True)
 CACHE = os.environ.get("FHEJAX_TEST_CACHE", pathlib.Path(__file__).parents[1] / ".pytest_cache" / "xla")
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+LARGEST_MEMORY = 3 * 2**30  # of a worker between two files
+
+
+@pytest.fixture(autouse=True, scope="module")
+def memory_is_given_back() -> Iterator[None]:
+    """Thousands of kernels stay in memory with all that they were compiled from, gigabytes in all."""
+    yield
+    if _resident_bytes() > LARGEST_MEMORY:
+        jax.clear_caches()
+        gc.collect()
+
+
+def _resident_bytes() -> int:
+    statistics = pathlib.Path("/proc/self/statm")
+    if not statistics.exists():
+        return 0
+    return int(statistics.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.fixture(autouse=True)

@@ -310,12 +310,12 @@ def as_estimate(operand: NoiseEstimate | Plaintext) -> NoiseEstimate:
     """
     if isinstance(operand, NoiseEstimate):
         return operand
-    params, slots = operand.params, operand.params.slots
+    params = operand.params
     first = operand.data[..., :1, :]
     if operand.domain == "evaluation":
         first = inverse_ntt(first, params.ring, params.level_moduli(operand.level)[:1])
     first = np.asarray(first).reshape(-1, params.ring.degree)
-    values = np.asarray(decode(operand)).reshape(-1, slots)
+    values = _decoded(operand)
     messages = tuple(
         with_source(
             Message(row, hashlib.blake2b(limb.tobytes(), digest_size=16).digest(), {}),
@@ -326,6 +326,13 @@ def as_estimate(operand: NoiseEstimate | Plaintext) -> NoiseEstimate:
         for row, limb in zip(values, first, strict=True)
     )
     return NoiseEstimate(messages, operand.data.shape[:-2], params, operand.level, operand.scale, 2)
+
+
+def _decoded(operand: Plaintext) -> np.ndarray:
+    """The slots of each vector, [vector, slots]: one after another, for matrices may take gigabytes."""
+    rows = operand.data.reshape(-1, *operand.data.shape[-2:])
+    each = (dataclasses.replace(operand, data=rows[number]) for number in range(len(rows)))
+    return np.stack([np.asarray(decode(plaintext)) for plaintext in each])
 
 
 def _gain(x: NoiseEstimate | Plaintext, coefficient_variance: float) -> float:
