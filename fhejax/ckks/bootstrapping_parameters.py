@@ -216,7 +216,7 @@ def make_bootstrapping_parameters(
     coefficients_to_slots: int = 4,
     slots_to_coefficients: int = 3,
     modular_bits: float = 59.8,
-    transform_bits: float = 56.0,
+    transform_bits: float = 52.0,
     ratio_bits: int = 14,
     base_bits: int | None = None,
     digit_size: int | None = None,
