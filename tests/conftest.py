@@ -1,15 +1,21 @@
 """Strict JAX for every test: what passes here passes under any user's settings.
 
-Most of the time goes into compiling small kernels once, so that XLA optimises less than by default, and the
-workers share what they compiled. The benchmarks and experiments check their results at full optimisation.
+Most of the time goes into compiling small kernels once, so that XLA does not optimise, and the workers share
+what they compiled. The benchmarks and experiments check their results at full optimisation.
 """
 
 import gc
+import importlib.metadata
 import os
 import pathlib
 from collections.abc import Iterator
 
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")  # before JAX is imported
+# Before JAX is imported; a later XLA does not know the second flag, and would abort.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0"
+    + " --xla_cpu_use_fusion_emitters=false" * importlib.metadata.version("jaxlib").startswith("0.10."),
+)
 
 import jax
 import pytest

@@ -33,7 +33,7 @@ def test_random_problems(seed, columns):
     assert np.max(np.abs(right - matrix @ found.solution)) == pytest.approx(found.error, rel=1e-12)
     with jax.enable_x64(True):
         index, signs, inverse = jax.jit(exchange)(jnp.asarray(matrix), jnp.asarray(right))
-    solution = np.asarray(inverse) @ (signs * right[index])
+    solution = np.asarray(inverse) @ (np.asarray(signs) * right[np.asarray(index)])
     assert solution[-1] == pytest.approx(expected, rel=1e-7)
     assert np.allclose(solution[:-1], found.solution, atol=1e-9)
 

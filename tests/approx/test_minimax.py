@@ -59,7 +59,8 @@ def test_relu_of_high_degree_follows_bernsteins_constant(degree):
 @pytest.mark.parametrize("degree", [119, 127])
 def test_high_degrees_alternate(function, bound, degree):
     p = minimax(function, degree, (-bound, bound))
-    assert p.certificate.ratio < 1 + 1e-9
+    rounding = 2e-15 / p.certificate.error  # of the function's own values, by XLA
+    assert p.certificate.ratio < 1 + 1e-9 + rounding
     assert float(error(p, function)) == pytest.approx(p.certificate.error, rel=1e-3, abs=3e-14)
 
 
