@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from fhejax.ckks import noise
@@ -51,11 +51,15 @@ def _apply(
     else:
         babies = {baby: _rotated(message, baby, hoisted, transform) for baby in transform.babies}
     terms = zip(transform.steps, diagonals, strict=True)
-    sums = []
-    for giant, group in itertools.groupby(terms, key=lambda term: term[0][0]):
-        products = [(1.0, product(babies[baby], diagonal, ring)) for (_, baby), diagonal in group]
-        sums.append((1.0, _rotated(weighted_sum(products, slots), giant, whole, transform)))
-    return weighted_sum(sums, slots)
+
+    def summed(group: Iterable) -> Message:
+        products = ((1.0, product(babies[baby], diagonal, ring)) for (_, baby), diagonal in group)
+        return weighted_sum(products, slots)
+
+    groups = itertools.groupby(terms, key=lambda term: term[0][0])
+    return weighted_sum(
+        ((1.0, _rotated(summed(group), giant, whole, transform)) for giant, group in groups), slots
+    )
 
 
 def _walk(

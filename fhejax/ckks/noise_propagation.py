@@ -9,14 +9,15 @@ g_x y + g_y x.
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fhejax.ring import Ring
 
-_SOURCES_KEPT = 512
+_SOURCES_KEPT = (128, 512)  # at least, and at most
+_GAINS_KEPT = 1 << 22  # numbers of a message: 64 MB
 
 
 class Source(NamedTuple):
@@ -68,36 +69,48 @@ def with_source(message: Message, gain: float | np.ndarray, operation: str, *det
     return Message(message.values, identity, gains)
 
 
-def weighted_sum(terms: Sequence[tuple[complex | np.ndarray, Message]], slots: int) -> Message:
-    """The sum of weight * message, weights being exact: numbers, or arrays [slots]."""
-    values = np.zeros(slots)
+def weighted_sum(terms: Iterable[tuple[complex | np.ndarray, Message]], slots: int) -> Message:
+    """The sum of weight * message, weights being exact: numbers, or arrays [slots].
+
+    Terms may be made one by one: none is kept, and each may take hundreds of megabytes.
+    """
+    values, names, gains = np.zeros(slots), [], {}
     for weight, message in terms:
         values = values + weight * message.values
-    identity = digest("sum", [(np.asarray(weight).tobytes(), m.identity) for weight, m in terms])
-    return Message(values, identity, _limited(_summed_gains(terms)))
+        names.append((np.asarray(weight).tobytes(), message.identity))
+        _add_gains(gains, weight, message)
+        del message  # before the next one is made
+    return Message(values, digest("sum", names), _limited(gains))
 
 
-def _summed_gains(terms: Sequence[tuple[complex | np.ndarray, Message]]) -> dict:
-    gains: dict = {}
-    for weight, message in terms:
-        for key, gain in message.gains.items():
-            gains[key] = gains[key] + weight * gain if key in gains else weight * gain
-    return gains
+def _add_gains(gains: dict, weight: complex | np.ndarray, message: Message) -> None:
+    """To a dictionary that is being made."""
+    for key, gain in message.gains.items():
+        gains[key] = gains[key] + weight * gain if key in gains else weight * gain
 
 
 def _limited(gains: dict) -> dict:
-    """At most `_SOURCES_KEPT` sources: beyond, the smaller half becomes one that nothing shares."""
-    if len(gains) <= _SOURCES_KEPT:
+    """At most as many sources as `_GAINS_KEPT` allows: beyond, the smaller half becomes one of its own.
+
+    Nothing shares that one: a sum in which the merged sources would meet is predicted as if they did not.
+    """
+    fewest, most = _SOURCES_KEPT
+    slots = max((gain.size for gain in gains.values()), default=1)
+    kept_sources = min(most, max(fewest, _GAINS_KEPT // slots))
+    if len(gains) <= kept_sources:
         return gains
     order = sorted(gains, key=lambda key: -np.sum(np.abs(gains[key]) ** 2))
-    kept, merged = order[: _SOURCES_KEPT // 2], order[_SOURCES_KEPT // 2 :]
+    kept, merged = order[: kept_sources // 2], order[kept_sources // 2 :]
     total = np.sqrt(sum(np.abs(gains[key]) ** 2 for key in merged))
     return {key: gains[key] for key in kept} | {(Source("several small sources", digest(merged)), 1): total}
 
 
 def product(first: Message, second: Message, ring: Ring) -> Message:
     """Slot by slot; the product of both errors becomes a source of its own."""
-    gains = _limited(_summed_gains([(second.values, first), (first.values, second)]))
+    gains: dict = {}
+    _add_gains(gains, second.values, first)
+    _add_gains(gains, first.values, second)
+    gains = _limited(gains)
     identity = digest("product", first.identity, second.identity)
     moment = _moment_of_product(first, second, ring)
     if moment.any():
