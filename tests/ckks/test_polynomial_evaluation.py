@@ -258,12 +258,12 @@ def test_predicted_noise(fine, degree):
     vectors = np.broadcast_to(coefficients(degree), (params.slots, degree + 1)).copy()
     for given in (p, coefficients(degree), vectors):
         predicted = evaluate_polynomial(None, noise_estimate.estimate(params, x), given)
-        result = evaluate_polynomial(fine.keys, fine.encrypt(x), given)
-        assert (predicted.level, predicted.scale) == (result.level, result.scale)
+        results = [evaluate_polynomial(fine.keys, fine.encrypt(x), given) for _ in range(8)]
+        assert (predicted.level, predicted.scale) == (results[0].level, results[0].scale)
         exact = expected_of(given[0] if given is vectors else given, x)
         np.testing.assert_allclose(predicted.values, exact, rtol=0, atol=2.0**-45)
-        error = np.sqrt(np.mean((fine.decrypt(result) - exact) ** 2))
-        assert abs(-np.log2(error) - predicted.precision_bits) < 0.8  # one sample of a random error
+        error = np.sqrt(np.mean([(fine.decrypt(result) - exact) ** 2 for result in results]))
+        assert abs(-np.log2(error) - predicted.precision_bits) < 0.8  # a few slots have most of the error
 
 
 def test_levels_that_run_out(fine):
