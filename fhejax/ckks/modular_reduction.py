@@ -26,7 +26,7 @@ _TWO_PI = Fraction(math.tau)
 
 
 def modular_reduction_depth(degree: int, double_angles: int, arcsine_degree: int | None = None) -> int:
-    """Levels that `modular_reduction` takes."""
+    """Levels that a modular reduction takes, its last division included."""
     last = 0 if arcsine_degree is None else polynomial_depth(arcsine_degree)
     return polynomial_depth(degree) + double_angles + last
 
@@ -53,37 +53,6 @@ def approximate_arcsine(degree: int, ratio_bits: float) -> Polynomial:
     return Polynomial.from_chebyshev(odd, fitted.interval)
 
 
-def modular_reduction(
-    keys: EvaluationKeys | None,
-    ciphertext: Ciphertext,
-    cosine: Polynomial,
-    double_angles: int,
-    arcsine: Polynomial | None = None,
-    *,
-    target_scale: Scale,
-) -> Ciphertext:
-    """x minus the integer nearest to it, for slots x that are close to integers.
-
-    Args:
-        keys: with a relinearisation key; None will do for a `NoiseEstimate`.
-        ciphertext: x, of any batch, at a scale such that scale times half the interval's width is at most
-            twice the level's own scale.
-        cosine: near cos(2 pi (x - 1/4) / 2^double_angles), as from `interpolate_cosine`.
-        double_angles: r.
-        arcsine: as from `approximate_arcsine`, for x - integer from a wider range.
-        target_scale: of the result; its values are (x - integer), without an arcsine to relative precision
-            (2 pi (x - integer))^2 / 6.
-
-    Returns:
-        `modular_reduction_depth` levels below.
-
-    Raises:
-        ValueError: too few levels, or no relinearisation key.
-    """
-    total = undivided_reduction(keys, ciphertext, cosine, double_angles, arcsine, target_scale=target_scale)
-    return relinearise(keys, total, target_level=total.level - 1).replace(scale=target_scale)
-
-
 def undivided_reduction(
     keys: EvaluationKeys | None,
     ciphertext: Ciphertext,
@@ -93,12 +62,27 @@ def undivided_reduction(
     *,
     target_scale: Scale,
 ) -> Ciphertext:
-    """`modular_reduction` up to its last step, as `evaluate_undivided` is: what is added shares its rounding.
+    """x minus the integer nearest to it, for slots x that are close to integers, but for the last division.
 
-    Args and errors as `modular_reduction`.
+    That is `relinearise` to the level below, as after `evaluate_undivided`: what is added before shares its
+    rounding.
+
+    Args:
+        keys: with a relinearisation key; None will do for a `NoiseEstimate`.
+        ciphertext: x, of any batch, at a scale such that scale times half the interval's width is at most
+            twice the level's own scale.
+        cosine: near cos(2 pi (x - 1/4) / 2^double_angles), as from `interpolate_cosine`.
+        double_angles: r.
+        arcsine: as from `approximate_arcsine`, for x - integer from a wider range.
+        target_scale: of the result, once divided; its values are (x - integer), without an arcsine to
+            relative precision (2 pi (x - integer))^2 / 6.
 
     Returns:
-        Ciphertext [..., 3, limb, N] one level above, of the target's scale times the primes between.
+        Ciphertext [..., 3, limb, N] one level above that of the result, which is `modular_reduction_depth`
+        levels below; of the target's scale times the primes between.
+
+    Raises:
+        ValueError: too few levels, or no relinearisation key.
     """
     params = ciphertext.params
     last = None if arcsine is None else arcsine.degree
@@ -115,7 +99,7 @@ def undivided_reduction(
         # T_1 of the arcsine is the sine over its largest value: at the level's own scale like all of its T_k.
         sine_scale = params.scales[level + polynomial_depth(arcsine.degree)] / arcsine.interval[1]
         sine = _undivided_sine(keys, ciphertext, cosine, double_angles, sine_scale)
-        sine = relinearise(keys, sine, target_level=sine.level - 1).replace(scale=sine_scale)
+        sine = _divided(keys, sine, sine_scale)
         total = evaluate_undivided(keys, sine, arcsine, target_level=level, target_scale=angle_scale)
     return total.replace(scale=target_scale * params.rescale_factor(level + 1, level))
 
@@ -129,9 +113,13 @@ def _undivided_sine(
     options = {"target_level": level + double_angles, "target_scale": scales[0]}
     total = evaluate_undivided(keys, x, cosine, **options)
     for each in scales[:-1]:
-        value = relinearise(keys, total, target_level=total.level - 1).replace(scale=each)
-        total = _undivided_double_angle(value)
+        total = _undivided_double_angle(_divided(keys, total, each))
     return total
+
+
+def _divided(keys: EvaluationKeys | None, total: Ciphertext, scale: Scale) -> Ciphertext:
+    """One level down, at exactly this scale."""
+    return relinearise(keys, total, target_level=total.level - 1).replace(scale=scale)
 
 
 def double_angle_scales(params: Parameters, level: int, count: int, last: Scale) -> list[Scale]:

@@ -14,8 +14,8 @@ from fhejax.ckks.cosine_interpolation import interpolate_cosine, reduce_in_the_c
 from fhejax.ckks.modular_reduction import (
     approximate_arcsine,
     double_angle_scales,
-    modular_reduction,
     modular_reduction_depth,
+    undivided_reduction,
 )
 from fhejax.ckks.reduction_choice import check_reduction, choose_reduction
 from fhejax.ckks.scale import Scale
@@ -126,6 +126,12 @@ def test_an_arcsine_takes_the_error_of_the_sine_away(bound, weight, ratio, arcsi
     assert -math.log2(worst) > bits
     assert abs(math.log2(plain / ((math.tau / 2**ratio) ** 2 / 6))) < 0.1
     assert modular_reduction_depth(degree, double_angles, arcsine_degree) <= 12
+
+
+def modular_reduction(keys, x, *shape, target_scale, **options):
+    """With the last division, as a bootstrap does it."""
+    total = undivided_reduction(keys, x, *shape, target_scale=target_scale, **options)
+    return ckks.relinearise(keys, total, target_level=total.level - 1).replace(scale=target_scale)
 
 
 @functools.cache
