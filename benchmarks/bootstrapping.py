@@ -10,11 +10,10 @@ comes out is compared with them. The first call compiles; the median of the othe
 import dataclasses
 import time
 
-import jax
 import numpy as np
 import tyro
 
-from benchmarks.machine import describe_machine, peak_memory_bytes, write_result
+from benchmarks.machine import describe_machine, peak_memory_bytes, use_cache, write_result
 from fhejax import ckks
 
 
@@ -112,9 +111,7 @@ def measure(arguments: Arguments) -> dict[str, object]:
 
 def main(arguments: Arguments) -> None:
     """Measure and print."""
-    if arguments.cache is not None:
-        jax.config.update("jax_compilation_cache_dir", arguments.cache)
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    use_cache(arguments.cache)
     result = measure(arguments)
     print(describe_machine())
     for name, value in result.items():

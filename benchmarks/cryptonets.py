@@ -19,7 +19,7 @@ from typing import Any
 
 import tyro
 
-from benchmarks.machine import describe_machine, median_time, peak_memory_bytes, write_result
+from benchmarks.machine import describe_machine, median_time, peak_memory_bytes, use_cache, write_result
 
 BATCHES = {"cryptonets": 8192, "hcnn": 8192, "mlp": 10_000}
 _WEIGHTS = Path(__file__).resolve().parent.parent / "experiments" / "weights"
@@ -61,9 +61,7 @@ def measure(name: str, arguments: Arguments) -> dict[str, Any]:
     import fhejax
     from fhejax import nn
 
-    if arguments.cache:
-        jax.config.update("jax_compilation_cache_dir", arguments.cache)
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    use_cache(arguments.cache)
     network = {"cryptonets": nn.CryptoNets, "hcnn": nn.HCNN, "mlp": nn.MLP}[name]
     model = nn.load_weights(network(rngs=nnx.Rngs(0)), _WEIGHTS / f"{name}.safetensors")
     images = np.random.default_rng(0).uniform(0, 1, (BATCHES[name], 28, 28, 1))

@@ -19,6 +19,13 @@ import jax
 RESULTS = pathlib.Path(__file__).resolve().parent / "results"
 
 
+def use_cache(folder: str | None) -> None:
+    """Keep every kernel that XLA compiles in `folder`, or take it from there; none without a folder."""
+    if folder:
+        jax.config.update("jax_compilation_cache_dir", folder)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
 def processor_model(cpuinfo: pathlib.Path = pathlib.Path("/proc/cpuinfo")) -> str:
     """The processor's trade name, from Linux's `cpuinfo` or else from `platform`."""
     text = cpuinfo.read_text() if cpuinfo.is_file() else ""
