@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fhejax.ckks import BootstrappingParameters, Parameters
-from fhejax.ckks.modular_reduction import modular_reduction_depth
+from fhejax.ckks.bootstrapping.modular_reduction import modular_reduction_depth
 
 ATTEMPTS = 80  # of drawing another combination with the same parameters
 BITS = (22, 25, 29, 30, 35, 40, 45, 50, 55, 60)

@@ -31,14 +31,14 @@ from tqdm import tqdm
 from benchmarks.bootstrapping_cases import Case, bad_cases, good_groups
 from benchmarks.machine import RESULTS, write_result
 from fhejax import ckks
-from fhejax.ckks.bootstrapping import (
+from fhejax.ckks.bootstrapping.bootstrap_circuit import (
     at_input_level,
     lower_to_coefficients,
     raise_under_sparse_secret,
     spread_to_slots,
 )
-from fhejax.ckks.cosine_interpolation import reduce_in_the_clear
-from fhejax.ckks.overflow_distribution import overflow_probabilities
+from fhejax.ckks.bootstrapping.cosine_interpolation import reduce_in_the_clear
+from fhejax.ckks.bootstrapping.overflow_distribution import overflow_probabilities
 
 NAME = "bootstrapping_sweep"
 BATCH = 8

@@ -43,7 +43,7 @@ from benchmarks.peers.serving import (
     time_calls,
 )
 from fhejax import approx, ckks
-from fhejax.ckks.security import maximum_modulus_bits
+from fhejax.ckks.parameters.security import maximum_modulus_bits
 from fhejax.ring import Ring
 
 _SIGMOID_DEGREE = 31

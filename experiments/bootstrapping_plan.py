@@ -9,9 +9,12 @@ from typing import Any
 import jax
 
 from fhejax import ckks
-from fhejax.ckks.encapsulation import encapsulation_parameters
-from fhejax.ckks.fourier_factors import coefficients_to_slots_factors, slots_to_coefficients_factors
-from fhejax.ckks.security import maximum_modulus_bits
+from fhejax.ckks.bootstrapping.encapsulation import encapsulation_parameters
+from fhejax.ckks.bootstrapping.fourier_factors import (
+    coefficients_to_slots_factors,
+    slots_to_coefficients_factors,
+)
+from fhejax.ckks.parameters.security import maximum_modulus_bits
 
 LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 KINDS = (

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 from fhejax import ckks
-from fhejax.ckks.bootstrapping import (
+from fhejax.ckks.bootstrapping.bootstrap_circuit import (
     joined,
     lower_to_coefficients,
     raise_under_sparse_secret,

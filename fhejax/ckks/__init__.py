@@ -17,43 +17,47 @@ from fhejax.ckks.arithmetic import (
     subtract,
     tensor,
 )
-from fhejax.ckks.bootstrapping import (
+from fhejax.ckks.bootstrapping.bootstrap_circuit import (
     BootstrappingCircuit,
     BootstrappingKeys,
     bootstrap,
     bootstrapping_circuit,
     bootstrapping_keys,
 )
-from fhejax.ckks.bootstrapping_keys_file import load_bootstrapping_keys, save_bootstrapping_keys
-from fhejax.ckks.bootstrapping_parameters import BootstrappingParameters
-from fhejax.ckks.bootstrapping_variants import bootstrap_iteratively, bootstrap_pair, bootstrap_real
-from fhejax.ckks.constants import add_scalar
+from fhejax.ckks.bootstrapping.parameters import BootstrappingParameters
+from fhejax.ckks.bootstrapping.variants import bootstrap_iteratively, bootstrap_pair, bootstrap_real
+from fhejax.ckks.combinations import linear_combinations
 from fhejax.ckks.encoding import decode, encode
 from fhejax.ckks.encryption import decrypt, encrypt, encrypt_seeded, expand
-from fhejax.ckks.key_manifest import (
+from fhejax.ckks.files.bootstrapping_keys import load_bootstrapping_keys, save_bootstrapping_keys
+from fhejax.ckks.files.container import FormatError
+from fhejax.ckks.files.secret_key import load_secret_key, save_secret_key
+from fhejax.ckks.files.serialisation import from_bytes, load, save, save_evaluation_keys, to_bytes
+from fhejax.ckks.keys.generation import evaluation_keys, public_key, secret_key
+from fhejax.ckks.keys.manifest import (
     KeyManifest,
     evaluation_keys_for,
     generate_evaluation_keys,
     required_keys,
 )
-from fhejax.ckks.keys import evaluation_keys, public_key, secret_key
-from fhejax.ckks.linear_combinations import linear_combinations
-from fhejax.ckks.linear_transform import LinearTransform, apply_linear_transform, linear_transform
-from fhejax.ckks.noise_estimate import NoiseEstimate, estimate
-from fhejax.ckks.parameters import (
+from fhejax.ckks.linear_transform.transform import LinearTransform, apply_linear_transform, linear_transform
+from fhejax.ckks.noise.estimates import NoiseEstimate, estimate
+from fhejax.ckks.parameters.parameters import (
     Parameters,
     insecure_parameters,
     make_parameters,
     make_rational_parameters,
     security_of,
 )
-from fhejax.ckks.polynomial_evaluation import (
+from fhejax.ckks.parameters.presets import PRESETS, preset
+from fhejax.ckks.parameters.scale import Scale
+from fhejax.ckks.parameters.security import SecurityError
+from fhejax.ckks.polynomial.evaluation import (
     evaluate_polynomial,
     evaluate_with_derivative,
     polynomial_depth,
 )
 from fhejax.ckks.precision import Precision, PrecisionWarning, precision
-from fhejax.ckks.presets import PRESETS, preset
 from fhejax.ckks.rotation import (
     conjugate,
     imaginary_part,
@@ -64,10 +68,7 @@ from fhejax.ckks.rotation import (
     rotate,
     rotate_hoisted,
 )
-from fhejax.ckks.scale import Scale
-from fhejax.ckks.secret_key_file import load_secret_key, save_secret_key
-from fhejax.ckks.security import SecurityError
-from fhejax.ckks.serialisation import from_bytes, load, save, save_evaluation_keys, to_bytes
+from fhejax.ckks.scalars import add_scalar
 from fhejax.ckks.types import (
     Ciphertext,
     EvaluationKeys,
@@ -77,7 +78,6 @@ from fhejax.ckks.types import (
     SeededCiphertext,
     SwitchingKey,
 )
-from fhejax.ckks.wire_format import FormatError
 from fhejax.ring import key_from_bytes, random_key
 
 __all__ = [

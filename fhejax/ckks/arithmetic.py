@@ -14,12 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fhejax.ckks import noise_estimate
-from fhejax.ckks.key_recorder import RELINEARISATION, note_key
-from fhejax.ckks.key_switching import relinearise_and_divide
-from fhejax.ckks.noise_estimate import NoiseEstimate
-from fhejax.ckks.parameters import Parameters, twiddles_of
-from fhejax.ckks.scale import Scale
+from fhejax.ckks.keys.recorder import RELINEARISATION, note_key
+from fhejax.ckks.keys.switching import relinearise_and_divide
+from fhejax.ckks.noise import estimates
+from fhejax.ckks.noise.estimates import NoiseEstimate
+from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
+from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.types import (
     Ciphertext,
     EvaluationKeys,
@@ -65,7 +65,7 @@ def drop_level(ciphertext: Ciphertext, level: int) -> Ciphertext:
             scale=ciphertext.scale * factor / params.rescale_factor(ciphertext.level, level)
         )
     if isinstance(ciphertext, NoiseEstimate):
-        return noise_estimate.drop_level(ciphertext, level)
+        return estimates.drop_level(ciphertext, level)
     return ciphertext.replace(data=_limbs_at(ciphertext.data, params, ciphertext.level, level), level=level)
 
 
@@ -95,7 +95,7 @@ def _plain_at(plaintext: Plaintext, level: int) -> Plaintext:
 def negate(ciphertext: Ciphertext) -> Ciphertext:
     """-x. Level and scale stay."""
     if isinstance(ciphertext, NoiseEstimate):
-        return noise_estimate.negate(ciphertext)
+        return estimates.negate(ciphertext)
     return ciphertext.replace(data=_negate(ciphertext.data, ciphertext.params, ciphertext.level))
 
 
@@ -129,14 +129,14 @@ def _combine(x: Ciphertext, y: Ciphertext | Plaintext, subtract: bool) -> Cipher
         x, y = align(x, y)
     _check_scales(x.scale, y.scale)
     if isinstance(x, NoiseEstimate):
-        return noise_estimate.combine(x, y, subtract)
+        return estimates.combine(x, y, subtract)
     return x.replace(data=_combine_aligned(x.data, y.data, x.params, x.level, subtract))
 
 
 def _as_operand(x: Ciphertext, y: Plaintext) -> Ciphertext:
     """A plaintext as a ciphertext with one component; as an estimate where x is one."""
     if isinstance(x, NoiseEstimate):
-        return noise_estimate.as_estimate(y)
+        return estimates.as_estimate(y)
     return Ciphertext(y.data[..., None, :, :], x.key_id, y.params, y.level, y.scale, y.domain)
 
 
@@ -211,7 +211,7 @@ def bring_down(ciphertext: Ciphertext, level: int) -> Ciphertext:
 def multiply_integer(ciphertext: Ciphertext, factor: int) -> Ciphertext:
     """x times an integer, level and scale unchanged (the value is multiplied)."""
     if isinstance(ciphertext, NoiseEstimate):
-        return noise_estimate.multiply_integer(ciphertext, factor)
+        return estimates.multiply_integer(ciphertext, factor)
     residues = np.array([factor % q for q in ciphertext.moduli], np.uint32)
     data = _multiply_integer(ciphertext.data, residues, ciphertext.params, ciphertext.level)
     return ciphertext.replace(data=data)
@@ -250,7 +250,7 @@ def multiply_plain(ciphertext: Ciphertext, plaintext: Plaintext) -> Ciphertext:
     level = min(ciphertext.level, plaintext.level)
     x, plaintext = drop_level(ciphertext, level), _plain_at(plaintext, level)
     if isinstance(x, NoiseEstimate):
-        return noise_estimate.multiply_plain(x, plaintext)
+        return estimates.multiply_plain(x, plaintext)
     data = _multiply_plain(x.data, plaintext.data, x.params, x.level)
     return x.replace(data=data, scale=x.scale * plaintext.scale)
 
@@ -276,7 +276,7 @@ def tensor(x: Ciphertext, y: Ciphertext) -> Ciphertext:
         )
     x, y = drop_level(x, level), drop_level(y, level)
     if isinstance(x, NoiseEstimate):
-        return noise_estimate.tensor(x, y)
+        return estimates.tensor(x, y)
     data = _tensor(x.data, y.data, x.params, level)
     return x.replace(data=data, scale=x.scale * y.scale)
 
@@ -300,7 +300,7 @@ def square_tensor(x: Ciphertext) -> Ciphertext:
             f"Relinearise first."
         )
     if isinstance(x, NoiseEstimate):
-        return noise_estimate.square_tensor(x)
+        return estimates.square_tensor(x)
     return x.replace(data=_square_tensor(x.data, x.params, x.level), scale=x.scale * x.scale)
 
 
@@ -334,7 +334,7 @@ def relinearise(
         return ciphertext if target == level else rescale(ciphertext, target)
     if isinstance(ciphertext, NoiseEstimate):
         note_key(keys, RELINEARISATION, level)
-        return noise_estimate.relinearise(keys, ciphertext, target_level=target)
+        return estimates.relinearise(keys, ciphertext, target_level=target)
     key = _relinearisation_key(keys, ciphertext)
     data = _relinearise(key, ciphertext.data, twiddles_of(ciphertext.params), level, target)
     return _at_level(ciphertext, data, target)
@@ -390,7 +390,7 @@ def rescale(ciphertext: Ciphertext, target_level: int | None = None) -> Cipherte
             f"a rescale from level {ciphertext.level} to {target} was asked for; it only goes down."
         )
     if isinstance(ciphertext, NoiseEstimate):
-        return noise_estimate.rescale(ciphertext, target)
+        return estimates.rescale(ciphertext, target)
     params = ciphertext.params
     data = _rescale(ciphertext.data, twiddles_of(params), params, ciphertext.level, target)
     return _at_level(ciphertext, data, target)

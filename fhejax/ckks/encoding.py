@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fhejax.ckks.parameters import Parameters, twiddles_of
-from fhejax.ckks.scale import Scale
+from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
+from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.types import Domain, Plaintext, is_concrete
 from fhejax.ring import Ring, Twiddles, inverse_ntt, ntt
 from fhejax.ring.materialise import materialise

@@ -3,15 +3,15 @@
 import jax
 import jax.numpy as jnp
 
-from fhejax.ckks.keys import (
+from fhejax.ckks.keys.generation import (
     check_cryptographic_key,
     errors,
     evaluate_secret,
     expand_seed,
     public_seed,
 )
-from fhejax.ckks.noise_estimate import NoiseEstimate
-from fhejax.ckks.parameters import twiddles_of
+from fhejax.ckks.noise.estimates import NoiseEstimate
+from fhejax.ckks.parameters.parameters import twiddles_of
 from fhejax.ckks.precision import check_precision_left
 from fhejax.ckks.types import (
     Ciphertext,

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from fhejax.ckks.encoding import decode
-from fhejax.ckks.noise import rescale_deviation
-from fhejax.ckks.noise_estimate import NoiseEstimate
+from fhejax.ckks.noise.estimates import NoiseEstimate
+from fhejax.ckks.parameters.deviations import rescale_deviation
 from fhejax.ckks.types import Ciphertext, Plaintext, is_concrete
 
 _DECODED_WRONGLY = 0.5  # of an integer: the error at which rounding no longer gives it back

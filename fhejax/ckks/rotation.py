@@ -11,13 +11,15 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from fhejax.ckks import key_switching, noise_estimate
 from fhejax.ckks.arithmetic import add, subtract
-from fhejax.ckks.key_recorder import note_key
-from fhejax.ckks.key_switching import Decomposition
-from fhejax.ckks.keys import conjugation_exponent, rotation_exponent
-from fhejax.ckks.noise_estimate import NoiseEstimate, predicted_by
-from fhejax.ckks.parameters import Parameters, twiddles_of
+from fhejax.ckks.keys import switching
+from fhejax.ckks.keys.generation import conjugation_exponent, rotation_exponent
+from fhejax.ckks.keys.powers_of_two import signed_powers_of_two
+from fhejax.ckks.keys.recorder import note_key
+from fhejax.ckks.keys.switching import Decomposition
+from fhejax.ckks.noise import estimates
+from fhejax.ckks.noise.estimates import NoiseEstimate, predicted_by
+from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
 from fhejax.ckks.types import (
     Ciphertext,
     EvaluationKeys,
@@ -72,7 +74,7 @@ def rotate_hoisted(keys: EvaluationKeys, ciphertext: Ciphertext, steps: Sequence
     if isinstance(ciphertext, NoiseEstimate):
         for exponent in exponents:
             note_key(keys, exponent, ciphertext.level)
-        return noise_estimate.rotate_hoisted(ciphertext, exponents)
+        return estimates.rotate_hoisted(ciphertext, exponents)
     found = {e: rotation_key(keys, ciphertext, e) for e in exponents if e != 1}
     if not found:
         return [ciphertext for _ in exponents]
@@ -123,7 +125,7 @@ def multiply_by_imaginary_unit(ciphertext: Ciphertext) -> Ciphertext:
     return _multiply_by_imaginary_unit(ciphertext)
 
 
-@predicted_by(noise_estimate.multiply_by_imaginary_unit)
+@predicted_by(estimates.multiply_by_imaginary_unit)
 @jax.jit
 @wide
 def _multiply_by_imaginary_unit(ciphertext: Ciphertext) -> Ciphertext:
@@ -177,20 +179,6 @@ def rotation_path(keys: EvaluationKeys | None, ciphertext: Ciphertext, steps: in
     raise AssertionError("rotation_key refuses what has no key")
 
 
-def signed_powers_of_two(params: Parameters, steps: int) -> list[int]:
-    """The fewest distances +-2^k that add up to `steps` modulo the slots (non-adjacent form)."""
-    steps %= params.slots
-    steps = steps - params.slots if steps > params.slots // 2 else steps
-    powers, bit = [], 1
-    while steps:
-        if steps & 1:
-            digit = 2 - (steps & 3)
-            powers.append(digit * bit)
-            steps -= digit
-        steps, bit = steps >> 1, bit << 1
-    return powers
-
-
 def power_of_two_rotations(params: Parameters) -> tuple[int, ...]:
     """The 2 log2(slots) distances, forwards and backwards, of which every other is composed."""
     powers = [2**bit for bit in range(params.slots.bit_length() - 1)]
@@ -237,7 +225,7 @@ def _apply(keys: EvaluationKeys, ciphertext: Ciphertext, exponent: int) -> Ciphe
     """X -> X^exponent, and back under the same secret."""
     if isinstance(ciphertext, NoiseEstimate):
         note_key(keys, exponent, ciphertext.level)
-        return noise_estimate.apply_automorphism(ciphertext, exponent)
+        return estimates.apply_automorphism(ciphertext, exponent)
     key = rotation_key(keys, ciphertext, exponent)
     positions = permutation(ciphertext.params.ring, exponent)
     return _rotated(key, ciphertext, decomposition(ciphertext), positions)
@@ -252,7 +240,7 @@ def decomposition(ciphertext: Ciphertext) -> Decomposition:
 @functools.partial(jax.jit, static_argnames=("params", "level"))
 @wide
 def _decompose(data: jax.Array, twiddles: Twiddles, params: Parameters, level: int) -> Decomposition:
-    return key_switching.decompose(data[..., 1, :, :], twiddles, params, level)
+    return switching.decompose(data[..., 1, :, :], twiddles, params, level)
 
 
 def _rotated(
@@ -269,8 +257,8 @@ def _rotate(
 ) -> jax.Array:
     """The automorphism of (c_0 + k_0 / P, k_1 / P), k the decomposed c_1 times the key."""
     params, level = digits.params, digits.level
-    switched = key_switching.inner_product(digits, key)
-    divided = key_switching.divide_by_special(switched, params, level, level, twiddles)
+    switched = switching.inner_product(digits, key)
+    divided = switching.divide_by_special(switched, params, level, level, twiddles)
     modulus = constants(params.level_moduli(level)).value
     total = modular.add(divided[..., 0, :, :], body, modulus)
     return permute(materialise(jnp.stack([total, divided[..., 1, :, :]], -3)), positions)

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fhejax.ckks.parameters import Parameters
-from fhejax.ckks.scale import Scale
+from fhejax.ckks.parameters.parameters import Parameters
+from fhejax.ckks.parameters.scale import Scale
 
 if TYPE_CHECKING:
     Array = jax.Array

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from fhejax.ckks.noise import fresh_deviation
+from fhejax.ckks.parameters.deviations import fresh_deviation
 from fhejax.program import alignment
 from fhejax.program.analyse import live_nodes
 from fhejax.program.graph import (

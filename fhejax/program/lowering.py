@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from fhejax.ckks import BootstrappingParameters, Parameters, Scale
-from fhejax.ckks.keys import digit_ranges
-from fhejax.ckks.noise import (
+from fhejax.ckks.keys.generation import digit_ranges
+from fhejax.ckks.parameters.deviations import (
     division_variance,
     key_switch_variance,
     rescale_deviation,

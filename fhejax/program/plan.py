@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from fhejax.ckks import BootstrappingParameters, KeyManifest, Parameters, make_parameters
-from fhejax.ckks.security import maximum_modulus_bits
+from fhejax.ckks.parameters.security import maximum_modulus_bits
 from fhejax.program.analyse import bounds, depth, needs_whole_batch, observed_bounds
 from fhejax.program.graph import InnerProduct, Linear, Tensor
 from fhejax.program.lower import batch_period, lower

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fhejax.ckks import security_of
-from fhejax.ckks.security import maximum_modulus_bits
+from fhejax.ckks.parameters.security import maximum_modulus_bits
 
 
 def ciphertext_bytes(plan: Any, level: int, components: int) -> int:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from fhejax import ckks
-from fhejax.ckks import Scale, noise
+from fhejax.ckks import Scale
+from fhejax.ckks.parameters import deviations
 
 
 def bits_off(found: float, predicted: float) -> float:
@@ -19,7 +20,7 @@ def check_noise(scheme, ciphertext, expected, predicted, within: float = 0.35) -
 
 
 def fresh(scheme) -> float:
-    return noise.fresh_deviation(scheme.params.ring)
+    return deviations.fresh_deviation(scheme.params.ring)
 
 
 def size(values: np.ndarray) -> float:
@@ -29,7 +30,7 @@ def size(values: np.ndarray) -> float:
 def product_noise(scheme, x, y, scale: float, dropped: float) -> float:
     """A product of fresh ciphertexts after relinearisation and one rescale."""
     crossed = fresh(scheme) * scale * np.hypot(size(x), size(y)) / dropped
-    return float(np.hypot(crossed, noise.rescale_deviation(scheme.params.ring)))
+    return float(np.hypot(crossed, deviations.rescale_deviation(scheme.params.ring)))
 
 
 def dropped(params, level: int) -> int:
@@ -77,7 +78,7 @@ def test_products_relinearised_and_rescaled(insecure, name):
     assert (result.level, result.components) == (3, 2)
     assert result.scale == params.scales[3]
     own = crossed * fresh(insecure) * float(first.scale) * np.hypot(size(x), size(y))
-    rounding = noise.rescale_deviation(params.ring)
+    rounding = deviations.rescale_deviation(params.ring)
     check_noise(insecure, result, x * y, np.hypot(own / dropped(params, 4), rounding))
 
 
@@ -127,7 +128,7 @@ def test_rescale_divides_the_scale_alone(insecure):
         ratio = np.prod([float(dropped(params, level)) for level in range(4, target, -1)])
         assert result.scale.bits == pytest.approx(52 - np.log2(ratio), abs=1e-9)
         own = fresh(insecure) / ratio
-        rounding = noise.rescale_deviation(params.ring)
+        rounding = deviations.rescale_deviation(params.ring)
         if target:
             check_noise(insecure, result, x, np.hypot(own, rounding))
     assert (ckks.rescale(high, 3).data == ckks.rescale(high).data).all()
@@ -147,7 +148,7 @@ def test_multiply_plain(insecure):
     assert product.level == 3
     assert product.scale == ciphertext.scale * insecure.params.scales[3]
     weight = float(insecure.params.scales[3])
-    rounding = noise.slot_deviation(insecure.params.ring, 1 / 12) * float(ciphertext.scale)
+    rounding = deviations.slot_deviation(insecure.params.ring, 1 / 12) * float(ciphertext.scale)
     own = np.hypot(fresh(insecure) * weight * size(y), rounding * size(x))
     check_noise(insecure, product, x * y, own, 0.15)
 
@@ -155,7 +156,7 @@ def test_multiply_plain(insecure):
 def test_multiply_scalar_lands_on_the_lower_scale(insecure):
     x = insecure.numbers(20)
     ciphertext = insecure.encrypt(x)
-    rounding = noise.rescale_deviation(insecure.params.ring)
+    rounding = deviations.rescale_deviation(insecure.params.ring)
     assert (ckks.multiply_scalar(ciphertext, 0.0).data == 0).all()
     for value in (0.37, -1.5, 1):
         result = ckks.multiply_scalar(ciphertext, value)
@@ -178,7 +179,7 @@ def test_match_scale_and_align(insecure):
     high, low = insecure.encrypt(x), insecure.encrypt(x, level=1)
     matched = ckks.match_scale(high, 1, low.scale)
     assert (matched.level, matched.scale) == (1, low.scale)
-    rounding = noise.rescale_deviation(insecure.params.ring)
+    rounding = deviations.rescale_deviation(insecure.params.ring)
     check_noise(insecure, matched, x, np.hypot(rounding, fresh(insecure)))
     for pair in (ckks.align(high, low), ckks.align(low, high)):
         assert {c.level for c in pair} == {1}

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from fhejax import ckks
-from fhejax.ckks import EvaluationKeys, SecretKey, SwitchingKey, noise
-from fhejax.ckks.parameters import make_parameters
+from fhejax.ckks import EvaluationKeys, SecretKey, SwitchingKey
+from fhejax.ckks.parameters import deviations
+from fhejax.ckks.parameters.parameters import make_parameters
 from fhejax.ring import Ring
 
 
@@ -23,8 +24,8 @@ def bits_off(found: float, predicted: float) -> float:
 def holders(scheme) -> dict[str, tuple[object, float]]:
     ring = scheme.params.ring
     return {
-        "secret": (scheme.secret, noise.fresh_deviation(ring)),
-        "public": (scheme.public, noise.fresh_public_deviation(ring)),
+        "secret": (scheme.secret, deviations.fresh_deviation(ring)),
+        "public": (scheme.public, deviations.fresh_public_deviation(ring)),
     }
 
 
@@ -48,8 +49,8 @@ def test_fresh_noise_is_as_predicted_at_secure_parameters(ring):
     values = np.random.default_rng(0).uniform(-1, 1, (4, ring.slots))
     plaintext = ckks.encode(params, values)
     for key, holder, predicted in (
-        (third, secret, noise.fresh_deviation(ring)),
-        (fourth, public, noise.fresh_public_deviation(ring)),
+        (third, secret, deviations.fresh_deviation(ring)),
+        (fourth, public, deviations.fresh_public_deviation(ring)),
     ):
         found = ckks.decode(ckks.decrypt(secret, ckks.encrypt(key, holder, plaintext)))
         error = (np.asarray(found) - values).real * float(plaintext.scale)

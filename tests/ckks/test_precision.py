@@ -8,7 +8,7 @@ import pytest
 
 from fhejax import ckks
 from fhejax.ckks import Precision, PrecisionWarning, Scale
-from fhejax.ckks.noise_estimate import as_estimate
+from fhejax.ckks.noise.estimates import as_estimate
 
 
 def test_bits_of_known_errors():

@@ -8,7 +8,7 @@ import pytest
 from schemes import make_scheme
 
 from fhejax import ckks
-from fhejax.ckks.constants import add_scalar
+from fhejax.ckks.scalars import add_scalar
 
 CIRCUITS_EACH, OPERATIONS, INPUTS = 167, 6, 3  # of three kinds of parameters
 # An error in a slot is a product of a rounding and of the secret's value there, both about normal: its

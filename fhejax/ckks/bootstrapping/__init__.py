@@ -1,0 +1,25 @@
+"""Bootstrapping: levels won back, with everything that it is made of."""
+
+from fhejax.ckks.bootstrapping.bootstrap_circuit import (
+    BootstrappingCircuit,
+    BootstrappingKeys,
+    bootstrap,
+    bootstrapping_circuit,
+    bootstrapping_keys,
+    generate_bootstrapping_keys,
+)
+from fhejax.ckks.bootstrapping.parameters import BootstrappingParameters
+from fhejax.ckks.bootstrapping.variants import bootstrap_iteratively, bootstrap_pair, bootstrap_real
+
+__all__ = [
+    "BootstrappingCircuit",
+    "BootstrappingKeys",
+    "BootstrappingParameters",
+    "bootstrap",
+    "bootstrap_iteratively",
+    "bootstrap_pair",
+    "bootstrap_real",
+    "bootstrapping_circuit",
+    "bootstrapping_keys",
+    "generate_bootstrapping_keys",
+]

@@ -1,0 +1,180 @@
+"""Sparse-secret encapsulation: a sparse secret that exists only where the modulus is small.
+
+Overflows grow with the weight of the secret, which therefore is switched, for the raising of the modulus
+alone, to an ephemeral one of weight 32 and back to the dense one right after (Bossuat, Troncoso-Pastoriza
+and Hubaux, "Bootstrapping for approximate homomorphic encryption with negligible failure-probability by using
+sparse-secret encapsulation", 2022). An attacker sees the sparse secret in one key only, modulo q_0 and one
+more prime, and that pair of secret and modulus is what is checked here: a key of this kind made at a higher
+level was a vulnerability elsewhere.
+"""
+
+import dataclasses
+import functools
+import math
+from types import MappingProxyType
+
+import jax
+
+from fhejax.ckks.keys import switching
+from fhejax.ckks.keys.generation import (
+    check_cryptographic_key,
+    evaluate_secret,
+    key_moduli,
+    make_switching_key,
+)
+from fhejax.ckks.noise.estimates import NoiseEstimate
+from fhejax.ckks.noise.propagation import with_source
+from fhejax.ckks.parameters import deviations
+from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
+from fhejax.ckks.parameters.security import SecurityError
+from fhejax.ckks.types import Ciphertext, SecretKey, SwitchingKey, check_same_parameters
+from fhejax.ring import Twiddles, modular, modulus_bits
+from fhejax.ring.modular import constants
+from fhejax.ring.samplers import ternary_fixed_weight
+from fhejax.ring.wide import wide
+
+# (security, weight) -> (smallest degree, largest log2 of the modulus), hybrid attacks with meeting in the
+# middle counted: Bossuat et al. 2022.
+_SPARSE_LIMITS = MappingProxyType({(128, 32): (1 << 15, 121)})
+
+
+def encapsulation_parameters(params: Parameters) -> Parameters:
+    """Those of the key that the sparse secret is used in: the primes of level 0, and one of P."""
+    return Parameters(
+        params.ring,
+        params.level_moduli(0),
+        params.special[:1],
+        (tuple(range(len(params.levels[0]))),),
+        params.scales[:1],
+        1,
+        params.security,
+    )
+
+
+def check_sparse_security(params: Parameters, hamming_weight: int) -> None:
+    """Refuse a sparse secret whose one key has too large a modulus for the security of `params`.
+
+    Raises:
+        SecurityError: a modulus beyond the limit, or a weight, degree or security without a known one.
+    """
+    if not params.security:
+        return
+    key = encapsulation_parameters(params)
+    known = _SPARSE_LIMITS.get((params.security, hamming_weight))
+    if known is None or params.ring.degree < known[0]:
+        raise SecurityError(
+            f"a ternary secret of weight {hamming_weight} at degree {params.ring.degree} was asked for with "
+            f"{params.security}-bit security; limits are known for weight 32 from degree {1 << 15} on at "
+            "128 bits: use these."
+        )
+    if key.modulus_bits > known[1]:
+        raise SecurityError(
+            f"a ternary secret of weight {hamming_weight} was to be used with a modulus of "
+            f"{key.modulus_bits:.1f} bits, where at most {known[1]} are secure; make level 0 smaller."
+        )
+
+
+def encapsulation_keys(
+    key: jax.Array, secret: SecretKey, hamming_weight: int = 32
+) -> tuple[SwitchingKey, SwitchingKey]:
+    """(from the secret to an ephemeral sparse one, modulo q_0 and one prime; and back, at the highest level).
+
+    The sparse secret is drawn here, and nobody ever holds it.
+
+    Args:
+        key: cryptographic random key, used once.
+        secret: stays with the client.
+        hamming_weight: how many coefficients of the ephemeral secret are not zero.
+
+    Raises:
+        ValueError: a random key that is not cryptographic, or parameters without key switching.
+        SecurityError: as `check_sparse_security`.
+    """
+    check_cryptographic_key(key)
+    if not secret.params.special:
+        raise ValueError(
+            "keys of encapsulation were asked for, and these parameters were made without key switching; "
+            "make them with key_switching=True."
+        )
+    check_sparse_security(secret.params, hamming_weight)
+    return _encapsulation_keys(key, secret, twiddles_of(secret.params), hamming_weight)
+
+
+@functools.partial(jax.jit, static_argnames="hamming_weight")
+@wide
+def _encapsulation_keys(
+    key: jax.Array, secret: SecretKey, twiddles: Twiddles, hamming_weight: int
+) -> tuple[SwitchingKey, SwitchingKey]:
+    params = secret.params
+    small = encapsulation_parameters(params)
+    first, second, third = jax.random.split(key, 3)
+    drawn = ternary_fixed_weight(first, (), params.ring.degree, hamming_weight)
+    sparse = dataclasses.replace(secret, coefficients=drawn)
+    keys = []
+    for random, where, target, source in ((second, small, sparse, secret), (third, params, secret, sparse)):
+        moduli = key_moduli(where, where.depth)
+        values = (evaluate_secret(s, twiddles, moduli) for s in (target, source))
+        keys.append(make_switching_key(random, twiddles, where, *values, where.depth))
+    return keys[0], keys[1]
+
+
+def encapsulate(key: SwitchingKey | None, ciphertext: Ciphertext) -> Ciphertext:
+    """A ciphertext at level 0 under the sparse secret that `key` leads to.
+
+    Raises:
+        ValueError: a ciphertext that is not at level 0, a key of other parameters, or none.
+    """
+    if ciphertext.level != 0:
+        raise ValueError(
+            f"a ciphertext at level {ciphertext.level} was to be put under a sparse secret, which is "
+            "secure at level 0 alone; use drop_level first."
+        )
+    if isinstance(ciphertext, NoiseEstimate):
+        small = encapsulation_parameters(ciphertext.params)
+        return _estimate_switch(ciphertext, small)
+    if key is None or key.params != encapsulation_parameters(ciphertext.params):
+        raise ValueError(
+            f"a ciphertext was to be put under a sparse secret, and the key given is {key}; make both keys "
+            "with encapsulation_keys(key, secret) under the same parameters."
+        )
+    return ciphertext.replace(data=_switch(key, ciphertext.data, twiddles_of(key.params), 0))
+
+
+def decapsulate(key: SwitchingKey | None, ciphertext: Ciphertext) -> Ciphertext:
+    """A ciphertext under the sparse secret, at any level, back under the dense one.
+
+    Raises:
+        ValueError: no key, one of other parameters, or of a lower level.
+    """
+    if isinstance(ciphertext, NoiseEstimate):
+        return _estimate_switch(ciphertext, ciphertext.params)
+    if key is None or key.level < ciphertext.level:
+        raise ValueError(
+            f"a ciphertext at level {ciphertext.level} was to be brought back from a sparse secret, and "
+            f"the key given is {key}; make both keys with encapsulation_keys(key, secret)."
+        )
+    check_same_parameters(key, ciphertext)
+    return ciphertext.replace(data=_switch(key, ciphertext.data, twiddles_of(key.params), ciphertext.level))
+
+
+@functools.partial(jax.jit, static_argnames="level")
+@wide
+def _switch(key: SwitchingKey, data: jax.Array, twiddles: Twiddles, level: int) -> jax.Array:
+    """(c_0 + k_0 / P, k_1 / P), k the decomposed c_1 times the key."""
+    params = key.params
+    switched = switching.switch_key(data[..., 1, :, :], twiddles, key, level)
+    divided = switching.divide_by_special(switched, params, level, level, twiddles)
+    modulus = constants(params.level_moduli(level)).value
+    body = modular.add(divided[..., 0, :, :], data[..., 0, :, :], modulus)
+    return jax.numpy.stack([body, divided[..., 1, :, :]], -3)
+
+
+def _estimate_switch(x: NoiseEstimate, where: Parameters) -> NoiseEstimate:
+    """The rounding is taken for that of a dense secret, which is above that of a sparse one."""
+    digits = [math.prod(where.moduli[start:stop]) for start, stop in where.digit_ranges(x.level)]
+    variance = deviations.key_switch_variance(where.ring, digits, math.prod(where.special))
+    variance += deviations.division_variance(where.ring)
+    gain = deviations.slot_deviation(where.ring, variance) / float(x.scale)
+    details = (x.level, x.scale, modulus_bits(where.moduli))
+    messages = tuple(with_source(m, gain, "encapsulation", *details) for m in x.messages)
+    return dataclasses.replace(x, messages=messages)

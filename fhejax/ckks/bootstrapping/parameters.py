@@ -1,0 +1,381 @@
+"""Parameters of a ring with room to bootstrap: everything derived from what is wanted left afterwards.
+
+From the top: levels for coefficients to slots; two-prime levels for the modular reduction; levels of the
+user's own scale; levels for slots to coefficients; level 0. Slots to coefficients comes first in a
+bootstrap, at the bottom of the modulus, where its keys and matrices are small (the order of thin
+bootstrapping: Chen and Han, "Homomorphic lower digits removal and improved FHE bootstrapping", 2018). The
+numbers in slots are then coefficients when they meet the modular reduction: its error is that of each number
+by itself, whatever the others are, and noise in slots is not multiplied by sqrt(N) afterwards.
+"""
+
+import dataclasses
+import functools
+import math
+
+from fhejax.approx import Polynomial
+from fhejax.ckks.bootstrapping.cosine_interpolation import interpolate_cosine, reduction_error
+from fhejax.ckks.bootstrapping.encapsulation import check_sparse_security
+from fhejax.ckks.bootstrapping.fourier_factors import (
+    coefficients_to_slots_factors,
+    slots_to_coefficients_factors,
+    split_stages,
+)
+from fhejax.ckks.bootstrapping.homomorphic_dft import factor_rotations
+from fhejax.ckks.bootstrapping.modular_reduction import approximate_arcsine, modular_reduction_depth
+from fhejax.ckks.bootstrapping.overflow_distribution import log2_failure_probability, smallest_bound
+from fhejax.ckks.bootstrapping.predicted_time import predicted_seconds
+from fhejax.ckks.bootstrapping.reduction_choice import check_reduction, choose_reduction
+from fhejax.ckks.keys.manifest import KeyBytes, KeyManifest
+from fhejax.ckks.parameters.level_table import (
+    PRIME_BITS,
+    RATIONAL_BITS,
+    LevelTable,
+    chain,
+    primes_of_product,
+    rational_chain,
+    split_bits,
+)
+from fhejax.ckks.parameters.parameters import Parameters, parameters_of_table
+from fhejax.ckks.parameters.scale import Scale
+from fhejax.ring import Ring, check_ring, modulus_bits
+
+_SMALLEST_MESSAGE_BITS = 33  # of the scale at level 0, where roundings are of coefficients and not of slots
+_LARGEST_BASE = 95
+
+
+@dataclasses.dataclass(frozen=True)
+class BootstrappingParameters:
+    """Immutable and hashable: the parameters of all ciphertexts, and how a bootstrap goes through them.
+
+    Attributes:
+        params: of ciphertexts and keys.
+        slots: n, of the message; in a ring of more slots it repeats itself with this period.
+        hamming_weight: of the ephemeral sparse secret.
+        bound: K: phases over q_0 are within (-K, K) but with the probability of failure.
+        degree, double_angles: of the modular reduction.
+        coefficients_to_slots, slots_to_coefficients: butterflies in each matrix, the first applied first.
+        ratio_bits: log2 of q_0 over the scale of the message at level 0.
+        minimum_keys: whether each matrix takes two rotation keys, at more time: see `minimum_keys`.
+        arcsine_degree: of the polynomial after the sine; None for none.
+    """
+
+    params: Parameters
+    slots: int
+    hamming_weight: int
+    bound: int
+    degree: int
+    double_angles: int
+    coefficients_to_slots: tuple[int, ...]
+    slots_to_coefficients: tuple[int, ...]
+    ratio_bits: int
+    minimum_keys: bool = False
+    arcsine_degree: int | None = None
+
+    @property
+    def input_level(self) -> int:
+        """A ciphertext at this level or a higher one can be bootstrapped."""
+        return len(self.slots_to_coefficients)
+
+    @property
+    def reduction_level(self) -> int:
+        """The level at which the modular reduction starts."""
+        return self.params.depth - len(self.coefficients_to_slots)
+
+    @property
+    def output_level(self) -> int:
+        """The level of the result."""
+        shape = self.degree, self.double_angles, self.arcsine_degree
+        return self.reduction_level - modular_reduction_depth(*shape)
+
+    @property
+    def levels_left(self) -> int:
+        """Multiplications between two bootstraps."""
+        return self.output_level - self.input_level
+
+    @property
+    def cosine(self) -> Polynomial:
+        """What the modular reduction evaluates first."""
+        shape = (self.bound, self.degree, self.double_angles, self.hamming_weight, self.ratio_bits)
+        return interpolate_cosine(*shape)
+
+    @property
+    def arcsine(self) -> Polynomial | None:
+        """What it evaluates last."""
+        if self.arcsine_degree is None:
+            return None
+        return approximate_arcsine(self.arcsine_degree, self.ratio_bits)
+
+    @property
+    def failure_probability_bits(self) -> float:
+        """-log2 of a bound of the probability that one bootstrap fails: exact Irwin-Hall, union bound."""
+        return -log2_failure_probability(self.hamming_weight, self.bound, 2 * self.slots)
+
+    @property
+    def message_scale(self) -> Scale:
+        """At level 0, before the modulus is raised."""
+        return Scale.of(math.prod(self.params.level_moduli(0))) / 2**self.ratio_bits
+
+    @functools.cached_property
+    def manifest(self) -> KeyManifest:
+        """The keys of a bootstrap, but for the two of the sparse secret."""
+        top, ring_slots = self.params.depth, self.params.slots
+        levels: dict[int | str, int] = {
+            "relinearise": self.reduction_level,
+            "conjugate": self.reduction_level,
+        }
+        gap = ring_slots // self.slots
+        levels |= {self.slots << bit: top for bit in range(gap.bit_length() - 1)}
+        raised = coefficients_to_slots_factors(self.slots, self.coefficients_to_slots)
+        lowered = slots_to_coefficients_factors(self.slots, self.slots_to_coefficients)
+        for level, factors in ((top, raised), (self.input_level, lowered)):
+            rotations = factor_rotations(factors, ring_slots, self.minimum_keys)
+            for number, steps in enumerate(rotations):
+                for step in steps:
+                    step = step if step <= ring_slots // 2 else step - ring_slots
+                    levels[step] = max(level - number, levels.get(step, 0))
+        return KeyManifest.of(levels)
+
+    @property
+    def key_bytes(self) -> KeyBytes:
+        """Of all keys, those of the sparse secret included up to a few kilobytes."""
+        wire, memory = self.manifest.bytes(self.params)
+        whole = self.params.switching_key_bytes()
+        return KeyBytes(wire + whole, memory + 2 * whole)
+
+    @property
+    def reduction_precision_bits(self) -> tuple[float, float]:
+        """-log2 of the root mean square, and of the largest, error of the reduction of numbers in (-1, 1)."""
+        shape = self.double_angles, self.hamming_weight, self.ratio_bits, self.arcsine
+        errors = reduction_error(self.cosine, *shape)
+        return -math.log2(errors[0]), -math.log2(errors[1])
+
+    @functools.cached_property
+    def predicted_seconds(self) -> float:
+        """Of one bootstrap on two CPU cores, warm: within a factor of two from N = 2^12 to 2^16."""
+        return predicted_seconds(self)
+
+    @staticmethod
+    def for_levels(
+        levels: int,
+        *,
+        degree: int = 1 << 16,
+        slots: int | None = None,
+        scale_bits: int = 40,
+        security: int = 128,
+        failure_bits: float = 128,
+        **options: object,
+    ) -> "BootstrappingParameters":
+        """Parameters with `levels` multiplications between bootstraps of numbers of magnitude at most 1.
+
+        Args:
+            levels: of `scale_bits` bits each.
+            degree: N of the standard ring.
+            slots: complex numbers in a ciphertext, by default N / 2; fewer take fewer keys and less time.
+            scale_bits: of the user's levels: 35, 40 or 45 (rational rescaling), up to 29 (one prime), or 50
+                to 60 (two).
+            security: 128, or 0 for none, for tests only.
+            failure_bits: a bootstrap fails with probability at most 2**-failure_bits.
+            options: of `make_bootstrapping_parameters`.
+
+        Raises:
+            ValueError: where these do not fit the ring at this security.
+        """
+        slots = degree // 2 if slots is None else slots
+        return make_bootstrapping_parameters(
+            Ring(degree), levels, slots, scale_bits, security, failure_bits, **options
+        )
+
+    def __repr__(self) -> str:
+        wire, memory = self.key_bytes
+        mean, worst = self.reduction_precision_bits
+        after = "" if self.arcsine_degree is None else f", an arcsine of degree {self.arcsine_degree}"
+        return (
+            f"BootstrappingParameters({self.params!r}: {self.levels_left} levels left of "
+            f"{self.params.depth}, {self.slots} slots, input at level {self.input_level}, output at level "
+            f"{self.output_level}, failure probability 2**-{self.failure_probability_bits:.1f} (weight "
+            f"{self.hamming_weight}, K = {self.bound}), modular reduction of degree {self.degree} with "
+            f"{self.double_angles} double angles{after} and {mean:.1f} bits in the mean, "
+            f"{worst:.1f} at worst, "
+            f"{'minimum ' * self.minimum_keys}keys {wire / 1e6:.0f} MB on the wire and "
+            f"{memory / 1e6:.0f} MB in memory, about {self.predicted_seconds:.2g} s on two cores)"
+        )
+
+
+def make_bootstrapping_parameters(
+    ring: Ring,
+    levels: int,
+    slots: int,
+    scale_bits: float,
+    security: int,
+    failure_bits: float,
+    *,
+    hamming_weight: int = 32,
+    bound: int | None = None,
+    polynomial_degree: int | None = None,
+    double_angles: int | None = None,
+    coefficients_to_slots: int = 4,
+    slots_to_coefficients: int = 3,
+    modular_bits: float = 59.8,
+    transform_bits: float = 52.0,
+    ratio_bits: int = 14,
+    base_bits: int | None = None,
+    digit_size: int | None = None,
+    minimum_keys: bool = False,
+    arcsine_degree: int | None = None,
+) -> BootstrappingParameters:
+    """Parameters from all that can be chosen; the rest as `BootstrappingParameters.for_levels`.
+
+    Args:
+        ring: a standard one.
+        levels: left between bootstraps.
+        slots: of the message.
+        scale_bits: of the user's levels.
+        security: 128 or 0.
+        failure_bits: -log2 of the largest probability of failure.
+        hamming_weight: of the sparse secret.
+        bound: K, by default the smallest that fails rarely enough.
+        polynomial_degree: by default the smallest that loses nothing beside the sine itself.
+        double_angles: by default such that both take the fewest levels.
+        coefficients_to_slots: matrices, a level each.
+        slots_to_coefficients: matrices, a level each.
+        modular_bits: of each level of the modular reduction.
+        transform_bits: of each level of coefficients to slots.
+        ratio_bits: log2 of q_0 over the message's scale: each bit takes 2 off the error of the sine, (2 pi /
+            2^ratio)^2 / 6, and adds one to all noise of the modular reduction.
+        base_bits: nominal bits of level 0, by default such that no prime is idle.
+        digit_size: primes in one digit of the key switch.
+        minimum_keys: two rotation keys for each matrix, at more time: see `minimum_keys`.
+        arcsine_degree: odd, of a polynomial that takes away the error of the sine, for 2 levels (3) or 3 (5
+            and 7): with 3 and `ratio_bits` of 10, or 5 and 8, to 2^-36. Noise falls with `ratio_bits`, too.
+
+    Raises:
+        ValueError: where these do not fit each other, or the ring at this security.
+    """
+    check_ring(ring)
+    _check_request(ring, levels, slots, failure_bits)
+    _check_matrices(coefficients_to_slots, slots_to_coefficients, digit_size)
+    check_reduction(ring.degree, hamming_weight, ratio_bits, polynomial_degree, double_angles)
+    largest = smallest_bound(hamming_weight, 2 * slots, failure_bits)
+    bound = largest if bound is None else bound
+    _check_bound(bound, largest, hamming_weight, slots, failure_bits)
+    shape = choose_reduction(
+        bound, hamming_weight, ratio_bits, polynomial_degree, double_angles, arcsine_degree
+    )
+    up, down = (split_stages(slots, budget) for budget in (coefficients_to_slots, slots_to_coefficients))
+    table = _user_levels(ring, len(down) + levels, scale_bits, ratio_bits, base_bits)
+    table = _with_reduction(ring, table, modular_reduction_depth(*shape, arcsine_degree), modular_bits)
+    table = _with_transforms(ring, table, len(up), transform_bits)
+    params = parameters_of_table(ring, table, True, digit_size, security)
+    check_sparse_security(params, hamming_weight)
+    return BootstrappingParameters(
+        params,
+        slots,
+        hamming_weight,
+        bound,
+        *shape,
+        up,
+        down,
+        ratio_bits,
+        minimum_keys=minimum_keys,
+        arcsine_degree=arcsine_degree,
+    )
+
+
+def _check_request(ring: Ring, levels: int, slots: int, failure_bits: float) -> None:
+    if ring.conjugate_invariant:
+        raise ValueError(
+            "bootstrapping was asked for in the conjugate-invariant ring; it is there for the standard "
+            "ring, whose slots are complex: make parameters from Ring(degree)."
+        )
+    if slots < 1 or slots & (slots - 1) or slots > ring.slots:
+        raise ValueError(
+            f"bootstrapping of {slots} slots was asked for at degree {ring.degree}; the number of slots is "
+            f"a power of two up to {ring.slots}."
+        )
+    if levels < 0 or failure_bits <= 0:
+        raise ValueError(
+            f"bootstrapping parameters with {levels} levels left that fail with probability "
+            f"2**-{failure_bits} were asked for; the levels are 0 or more, and the probability below 1."
+        )
+
+
+def _check_matrices(raised: int, lowered: int, digit_size: int | None) -> None:
+    if raised < 1 or lowered < 1 or (digit_size is not None and digit_size < 1):
+        raise ValueError(
+            f"bootstrapping parameters with {raised} matrices of coefficients to slots, {lowered} of slots "
+            f"to coefficients and digits of {digit_size} primes were asked for; each of these is 1 or more."
+        )
+
+
+def _check_bound(bound: int, needed: int, hamming_weight: int, slots: int, failure_bits: float) -> None:
+    if bound < needed:
+        found = -log2_failure_probability(hamming_weight, bound, 2 * slots)
+        raise ValueError(
+            f"a bound of K = {bound} was asked for with a secret of weight {hamming_weight} and {slots} "
+            f"slots; a bootstrap would fail with probability 2**-{found:.1f}, and 2**-{failure_bits:g} was "
+            f"asked for, which takes K = {needed}."
+        )
+
+
+def _user_levels(
+    ring: Ring, depth: int, scale_bits: float, ratio_bits: int, base_bits: int | None
+) -> LevelTable:
+    """Levels 0 to `depth`: of the possible bases, that with the smallest modulus in all."""
+    if scale_bits not in RATIONAL_BITS:
+        base = max(scale_bits + 4, ratio_bits + _SMALLEST_MESSAGE_BITS) if base_bits is None else base_bits
+        return chain(ring, [scale_bits] * depth, scale_bits, base)
+    if base_bits is not None:
+        return rational_chain(ring, depth, int(scale_bits), base_bits)
+    lowest = -(-max(scale_bits + 5, ratio_bits + _SMALLEST_MESSAGE_BITS + 1) // 5) * 5
+    tables = []
+    for base in range(int(lowest), _LARGEST_BASE + 1, 5):
+        try:
+            tables.append(rational_chain(ring, depth, int(scale_bits), base))
+        except ValueError:
+            continue  # no primes of 25 and 30 bits make up every level above this base
+    return min(tables, key=lambda table: modulus_bits(table.moduli) - min(_idle_bits(table), PRIME_BITS * 2))
+
+
+def _idle_bits(table: LevelTable) -> float:
+    """Of the primes that lower levels have and the highest one has not, as happens in rational rescaling."""
+    return modulus_bits(table.moduli) - modulus_bits(tuple(table.moduli[i] for i in table.levels[-1]))
+
+
+def _with_reduction(ring: Ring, table: LevelTable, depth: int, bits: float) -> LevelTable:
+    """Levels of two primes above; each makes up for what the scale is off by, from the top down.
+
+    The lowest of them, at whose scale nothing is squared, is made of the primes that would be idle above.
+    """
+    above: tuple[int, ...] = ()
+    sizes: list[int] = []
+    scales = [Scale.of(2.0**bits)]
+    pieces = split_bits(bits)
+    for _ in range(depth - 1):
+        wished = sum(pieces) + 2 * (scales[0].bits - bits)
+        primes = primes_of_product(ring, wished, len(pieces), table.moduli + above)
+        above, sizes = primes + above, [len(primes), *sizes]
+        scales.insert(0, scales[0] * scales[0] / math.prod(primes))
+    count = max(0, round((bits - _idle_bits(table)) / PRIME_BITS))
+    size = min((bits - _idle_bits(table)) / max(count, 1), pieces[0])
+    lowest = primes_of_product(ring, size * count, count, table.moduli + above)
+    return _extended(table, lowest + above, [count, *sizes], scales)
+
+
+def _with_transforms(ring: Ring, table: LevelTable, depth: int, bits: float) -> LevelTable:
+    """Levels for matrices, whose scales are chosen with them: as its own each has that of the level below."""
+    pieces = split_bits(bits)
+    above: tuple[int, ...] = ()
+    for _ in range(depth):
+        above += primes_of_product(ring, bits, len(pieces), table.moduli + above)
+    return _extended(table, above, [len(pieces)] * depth, [table.scales[-1]] * depth)
+
+
+def _extended(
+    table: LevelTable, primes: tuple[int, ...], sizes: list[int], scales: list[Scale]
+) -> LevelTable:
+    start, stop = 0, len(table.moduli)
+    levels = list(table.levels)
+    for size in sizes:
+        stop += size
+        levels.append(tuple(range(start, stop)))
+    return LevelTable(table.moduli + primes, tuple(levels), table.scales + tuple(scales))

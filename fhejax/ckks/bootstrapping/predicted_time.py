@@ -1,0 +1,43 @@
+"""How long a bootstrap takes, before anything is made: key switches counted, and one fitted constant."""
+
+import dataclasses
+from typing import Any
+
+from fhejax.ckks.parameters.parameters import Parameters
+from fhejax.ckks.polynomial.product_plan import depth_of_support, plan_evaluation
+from fhejax.ckks.polynomial.series import read_series
+
+# Nanoseconds for a residue and a stage of its transform: fitted at N = 2^12 and 2^16 on two cores (AMD EPYC).
+_NANOSECONDS = 0.6
+_MINIMUM_KEYS = 1.2  # steps that are not hoisted
+
+
+def predicted_seconds(parameters: Any) -> float:
+    """Of one bootstrap on two CPU cores, warm: within a factor of two from N = 2^12 to 2^16.
+
+    Args:
+        parameters: `BootstrappingParameters`.
+    """
+    params = parameters.params
+    levels = dataclasses.replace(parameters, minimum_keys=False).manifest.levels
+    rotations = {use: level for use, level in levels.items() if use != "relinearise"}
+    rows = sum(switched_residues(params, level) for level in rotations.values())
+    middle = (parameters.reduction_level + parameters.output_level) // 2
+    rows += 2 * _products(parameters) * switched_residues(params, middle)  # real and imaginary parts
+    degree = params.ring.degree
+    slower = _MINIMUM_KEYS if parameters.minimum_keys else 1.0
+    return rows * degree * (degree.bit_length() - 1) * _NANOSECONDS * 1e-9 * slower
+
+
+def switched_residues(params: Parameters, level: int) -> int:
+    """Polynomials modulo one prime that a key switch transforms: digits, and the division of two."""
+    limbs, special = len(params.level_moduli(level)), len(params.special)
+    return (len(params.digit_ranges(level)) + 2) * (limbs + special)
+
+
+def _products(parameters: Any) -> int:
+    """Relinearisations of the modular reduction."""
+    supports = (read_series(parameters.cosine).support,)
+    plan = plan_evaluation(supports, depth_of_support(supports), True)
+    arcsine = 0 if parameters.arcsine is None else parameters.arcsine_degree.bit_length()
+    return plan.relinearisations + parameters.double_angles + arcsine

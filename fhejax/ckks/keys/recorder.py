@@ -1,0 +1,45 @@
+"""What stands for evaluation keys when a circuit is run to find out which of them it needs."""
+
+import dataclasses
+from typing import Any
+
+import jax.numpy as jnp
+
+from fhejax.ckks.parameters.parameters import Parameters
+from fhejax.ckks.types import Array
+
+RELINEARISATION = 0  # among exponents of automorphisms, which are odd
+
+
+class _EveryExponent:
+    """The rotations of a recorder: there is a key for each, so that none is composed of others."""
+
+    def __contains__(self, exponent: object) -> bool:
+        return True
+
+
+@dataclasses.dataclass(frozen=True)
+class KeyRecorder:
+    """In place of `EvaluationKeys`, for circuits run on noise estimates: notes what is asked for.
+
+    levels: exponent of the automorphism (0 for relinearisation) -> the highest level it was needed at.
+    """
+
+    params: Parameters
+    levels: dict[int, int] = dataclasses.field(default_factory=dict)
+
+    @property
+    def rotations(self) -> _EveryExponent:
+        """Every rotation there is."""
+        return _EveryExponent()
+
+    @property
+    def key_id(self) -> Array:
+        """Of no secret, as that of estimates."""
+        return jnp.zeros(4, jnp.uint32)
+
+
+def note_key(keys: Any, exponent: int, level: int) -> None:
+    """Note that a key is needed at a level, where `keys` is a recorder; the identity, X -> X, needs none."""
+    if isinstance(keys, KeyRecorder) and exponent != 1:
+        keys.levels[exponent] = max(level, keys.levels.get(exponent, 0))

@@ -1,0 +1,369 @@
+"""Predicted noise: estimates that go through a circuit in place of its ciphertexts.
+
+The error of a ciphertext is a sum over sources, each with a gain in every slot, propagated to first order
+(see `noise_propagation`). A variance for each slot alone, as in Bossuat, Costache, Mouchet, Nuernberger and
+Troncoso-Pastoriza, "Accurate and composable noise estimates for CKKS" (2025), takes x^2 and x for
+independent and is 0.4 bits off for x^3; here both name the same sources.
+
+What it does not know: errors as large as the values (the product of two errors is taken for independent
+of everything else), values that outgrow the modulus, and rounding that is not uniform because what is
+rounded is nearly exact.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import math
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from fhejax.ckks.encoding import decode
+from fhejax.ckks.noise.propagation import Message, digest, permuted, product, weighted_sum, with_source
+from fhejax.ckks.parameters import deviations
+from fhejax.ckks.parameters.parameters import Parameters
+from fhejax.ckks.parameters.scale import Scale
+from fhejax.ckks.types import EvaluationKeys, Plaintext
+from fhejax.ring import inverse_ntt
+from fhejax.ring.residues import residues_to_float
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class NoiseEstimate:
+    """The shadow of a batch of ciphertexts: the exact values in their slots, and their noise to come.
+
+    Every operation of `fhejax.ckks` takes one in place of a ciphertext (keys may then be None) and
+    returns one, so that a circuit run on estimates predicts its own noise.
+
+    messages: one for each ciphertext of the batch, flattened. components: 2, or 3 before relinearisation.
+    """
+
+    messages: tuple[Message, ...]
+    batch: tuple[int, ...]
+    params: Parameters
+    level: int
+    scale: Scale
+    components: int
+
+    @property
+    def values(self) -> np.ndarray:
+        """What the slots hold without noise: [*batch, slots], complex in the standard ring.
+
+        Encoded operands are taken as they were rounded, which is counted among the noise, too.
+        """
+        return self._stack([message.values for message in self.messages])
+
+    @property
+    def deviation(self) -> np.ndarray:
+        """Standard deviation of the error's real part in each slot: float64 [*batch, slots]."""
+        ring = self.params.ring
+        return self._stack([np.sqrt(message.real_variance(ring)) for message in self.messages])
+
+    @property
+    def precision_bits(self) -> float:
+        """-log2 of the root mean square error over all slots and parts: what `precision(...).mean` finds."""
+        return -_log2(math.sqrt(np.mean([message.variance() for message in self.messages])))
+
+    @property
+    def moduli(self) -> tuple[int, ...]:
+        """The primes of the level."""
+        return self.params.level_moduli(self.level)
+
+    @property
+    def key_id(self) -> np.ndarray:
+        """Of no secret: estimates go with each other, and are refused together with ciphertexts."""
+        return np.zeros(4, np.uint32)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share of the variance that each kind of operation is the source of, largest first."""
+        sums: dict[str, float] = {}
+        for message in self.messages:
+            for (source, _), gain in message.gains.items():
+                sums[source.operation] = sums.get(source.operation, 0.0) + float(np.sum(np.abs(gain) ** 2))
+        total = sum(sums.values()) or 1.0
+        return {name: sums[name] / total for name in sorted(sums, key=sums.__getitem__, reverse=True)}
+
+    def replace(self, **changes: Any) -> "NoiseEstimate":
+        """A copy with some fields changed. Another scale reads the same polynomial as other values."""
+        changed = dataclasses.replace(self, **changes)
+        if changed.scale == self.scale:
+            return changed
+        ratio = float(self.scale / changed.scale)
+        return multiply_exactly(changed, ratio)
+
+    def _stack(self, rows: Sequence[np.ndarray]) -> np.ndarray:
+        return np.stack(rows).reshape(*self.batch, -1)
+
+    def __repr__(self) -> str:
+        largest = next(iter(self.shares.items()), ("nothing", 1.0))
+        return (
+            f"NoiseEstimate of {math.prod(self.batch)} x {self.params.slots} values at level "
+            f"{self.level}/{self.params.depth}, scale {self.scale}: {self.precision_bits:.1f} bits after the "
+            f"point are right in the mean and {-_log2(self.deviation.max()):.1f} in the worst slot; "
+            f"{largest[1]:.0%} of the noise comes from {largest[0]}."
+        )
+
+
+def predicted_by(rule: Callable[..., NoiseEstimate]) -> Callable[[Callable], Callable]:
+    """Decorate an operation: with a NoiseEstimate among its arguments, `rule` is called instead."""
+
+    def decorate(operation: Callable) -> Callable:
+        @functools.wraps(operation)
+        def dispatched(*arguments: Any, **options: Any) -> Any:
+            predicting = any(isinstance(argument, NoiseEstimate) for argument in arguments)
+            return (rule if predicting else operation)(*arguments, **options)
+
+        return dispatched
+
+    return decorate
+
+
+def estimate(
+    params: Parameters,
+    values: np.ndarray,
+    *,
+    level: int | None = None,
+    scale: Scale | None = None,
+    encryption: Literal["secret", "public"] = "secret",
+) -> NoiseEstimate:
+    """The estimate of freshly encrypted `values`, real or complex [..., at most `slots`].
+
+    Args:
+        params: as of the ciphertexts.
+        values: missing slots are zero; each leading index is an encryption of its own.
+        level: by default the highest.
+        scale: by default the level's own.
+        encryption: under which kind of key.
+
+    Raises:
+        ValueError: too many values, complex ones in a real ring, or an encryption that is neither.
+    """
+    if encryption not in ("secret", "public"):
+        raise ValueError(f"encryption={encryption!r} was given to estimate; it is 'secret' or 'public'.")
+    values, level = _slot_values(params, values), params.depth if level is None else level
+    scale = params.scales[level] if scale is None else scale
+    messages = tuple(Message(row, secrets.token_bytes(16), {}) for row in values.reshape(-1, params.slots))
+    fresh = NoiseEstimate(messages, values.shape[:-1], params, level, scale, 2)
+    variance = deviations.encryption_variance(params.ring, public=encryption == "public")
+    return _with_source(fresh, variance, "encryption")
+
+
+def _slot_values(params: Parameters, values: np.ndarray) -> np.ndarray:
+    values = np.asarray(values)
+    if values.ndim == 0 or values.shape[-1] > params.slots:
+        raise ValueError(
+            f"estimate was given shape {values.shape}; the last axis may hold at most {params.slots} "
+            f"values, the slots of these parameters."
+        )
+    real = params.ring.conjugate_invariant
+    if real and np.iscomplexobj(values):
+        raise ValueError(
+            "complex values were given to parameters of the conjugate-invariant ring, whose slots are "
+            "real; pass the real part, or make parameters with real=False."
+        )
+    padding = [(0, 0)] * (values.ndim - 1) + [(0, params.slots - values.shape[-1])]
+    return np.pad(values, padding).astype(np.float64 if real else np.complex128)
+
+
+def drop_level(x: NoiseEstimate, level: int) -> NoiseEstimate:
+    """Exact: neither the values nor their noise change."""
+    return dataclasses.replace(x, level=level)
+
+
+def negate(x: NoiseEstimate) -> NoiseEstimate:
+    """-x, without new noise."""
+    return multiply_exactly(x, -1.0)
+
+
+def multiply_integer(x: NoiseEstimate, factor: int) -> NoiseEstimate:
+    """x times an integer, without new noise."""
+    return multiply_exactly(x, float(factor))
+
+
+def multiply_exactly(x: NoiseEstimate, factor: complex | np.ndarray) -> NoiseEstimate:
+    """x times what its slots are multiplied with exactly: an integer, or the powers of a root of unity."""
+    return _each(x, lambda message: weighted_sum([(factor, message)], x.params.slots))
+
+
+def multiply_by_imaginary_unit(x: NoiseEstimate) -> NoiseEstimate:
+    """i x, without new noise."""
+    return multiply_exactly(x, 1j)
+
+
+def combine(x: NoiseEstimate, y: NoiseEstimate | Plaintext, subtract: bool = False) -> NoiseEstimate:
+    """x + y or x - y, of one scale: what both have of a source adds up before it is squared."""
+    y, sign = as_estimate(y), -1.0 if subtract else 1.0
+    result = _pairwise(x, y, lambda a, b: weighted_sum([(1.0, a), (sign, b)], x.params.slots))
+    return dataclasses.replace(result, components=max(x.components, y.components))
+
+
+def multiply_plain(x: NoiseEstimate, plaintext: Plaintext) -> NoiseEstimate:
+    """x times an encoded vector, whose own rounding is multiplied by the values of x."""
+    return dataclasses.replace(tensor(x, as_estimate(plaintext)), components=x.components)
+
+
+def tensor(x: NoiseEstimate, y: NoiseEstimate) -> NoiseEstimate:
+    """x y with three components: x's noise times y's values, y's times x's, and both noises' product."""
+    result = _pairwise(x, y, functools.partial(product, ring=x.params.ring))
+    return dataclasses.replace(result, scale=x.scale * y.scale, components=3)
+
+
+def square_tensor(x: NoiseEstimate) -> NoiseEstimate:
+    """x^2 with three components."""
+    return tensor(x, x)
+
+
+def relinearise(
+    keys: EvaluationKeys | None, x: NoiseEstimate, *, target_level: int | None = None
+) -> NoiseEstimate:
+    """Adds the key's errors, and one rounding after the division by P and the dropped primes."""
+    del keys
+    target = x.level if target_level is None else target_level
+    if x.components == 2:
+        return x if target == x.level else rescale(x, target)
+    divided = _divided(x, target)
+    shrunk = float(divided.scale / x.scale) ** 2
+    variance = shrunk * _key_variance(x) + deviations.division_variance(x.params.ring)
+    return _with_source(dataclasses.replace(divided, components=2), variance, "relinearisation")
+
+
+def rescale(x: NoiseEstimate, target_level: int | None = None) -> NoiseEstimate:
+    """Adds the rounding of every component."""
+    divided = _divided(x, x.level - 1 if target_level is None else target_level)
+    return _with_source(divided, deviations.division_variance(x.params.ring, x.components), "rescaling")
+
+
+def _divided(x: NoiseEstimate, level: int) -> NoiseEstimate:
+    """Values and noise stay when the polynomial and its scale are divided by the same primes."""
+    scale = x.scale / x.params.rescale_factor(x.level, level)
+    return dataclasses.replace(x, level=level, scale=x.params.settle(level, scale))
+
+
+def _key_variance(x: NoiseEstimate) -> float:
+    """Coefficient variance that a key switch at this level takes from its key, before any rounding."""
+    params = x.params
+    digits = [math.prod(params.moduli[start:stop]) for start, stop in params.digit_ranges(x.level)]
+    return deviations.key_switch_variance(params.ring, digits, math.prod(params.special))
+
+
+def apply_automorphism(x: NoiseEstimate, exponent: int) -> NoiseEstimate:
+    """X -> X^exponent and the key switch that follows, with the rounding after its division by P."""
+    moved = permute(x, exponent)
+    variance = _key_variance(x) + deviations.division_variance(x.params.ring)
+    return _with_source(moved, variance, "rotation")
+
+
+def rotate_hoisted(x: NoiseEstimate, exponents: Sequence[int]) -> list[NoiseEstimate]:
+    """Each automorphism of x, X -> X being x itself: as noisy as one by one."""
+    return [x if e == 1 else apply_automorphism(x, e) for e in exponents]
+
+
+def permute(x: NoiseEstimate, exponent: int) -> NoiseEstimate:
+    """X -> X^exponent alone, without new noise."""
+    return _each(x, lambda message: permuted(message, x.params.ring, exponent))
+
+
+def linear_combinations(
+    weights: jax.Array,
+    x: NoiseEstimate,
+    weight_scale: Scale,
+    bound: int,
+    *,
+    entries: jax.Array | None = None,
+    bias: jax.Array | None = None,
+    square: bool = False,
+) -> NoiseEstimate:
+    """Integer combinations of the ciphertexts of a batch: exact, so that no noise is added."""
+    del bound
+    x = square_tensor(x) if square else x
+    numbers = np.asarray(weights) / float(weight_scale)
+    rows = np.arange(len(x.messages))[None, :, None] if entries is None else np.asarray(entries)
+    messages = [
+        weighted_sum(
+            [(w, x.messages[i]) for w, i in zip(numbers[g, o], rows[g, :, p], strict=True) if i >= 0],
+            x.params.slots,
+        )
+        for g, o, p in np.ndindex(*numbers.shape[:2], rows.shape[-1])
+    ]
+    scale = x.scale * weight_scale
+    result = dataclasses.replace(x, messages=tuple(messages), batch=(len(messages),), scale=scale)
+    return result if bias is None else _shifted(result, residues_to_float(bias[..., None], x.moduli))
+
+
+def _shifted(x: NoiseEstimate, constants: jax.Array) -> NoiseEstimate:
+    """x plus one number for each of its batch, given times the scale: exact."""
+    values = np.asarray(constants).ravel() / float(x.scale)
+    pairs = zip(x.messages, values, strict=True)
+    messages = (Message(m.values + c, digest("shift", float(c), m.identity), m.gains) for m, c in pairs)
+    return dataclasses.replace(x, messages=tuple(messages))
+
+
+def as_estimate(operand: NoiseEstimate | Plaintext) -> NoiseEstimate:
+    """An encoded vector as one: its values, and the rounding of its coefficients as noise.
+
+    A coefficient that is exactly zero, as nearly all are where the values are constant or repeat
+    themselves, is taken to have been zero before rounding.
+    """
+    if isinstance(operand, NoiseEstimate):
+        return operand
+    params = operand.params
+    first = operand.data[..., :1, :]
+    if operand.domain == "evaluation":
+        first = inverse_ntt(first, params.ring, params.level_moduli(operand.level)[:1])
+    first = np.asarray(first).reshape(-1, params.ring.degree)
+    values = _decoded(operand)
+    messages = tuple(
+        with_source(
+            Message(row, hashlib.blake2b(limb.tobytes(), digest_size=16).digest(), {}),
+            _gain(operand, deviations.ROUNDING_VARIANCE * np.mean(limb != 0)),
+            "encoding",
+            operand.scale,
+        )
+        for row, limb in zip(values, first, strict=True)
+    )
+    return NoiseEstimate(messages, operand.data.shape[:-2], params, operand.level, operand.scale, 2)
+
+
+def _decoded(operand: Plaintext) -> np.ndarray:
+    """The slots of each vector, [vector, slots]: one after another, for matrices may take gigabytes."""
+    rows = operand.data.reshape(-1, *operand.data.shape[-2:])
+    each = (dataclasses.replace(operand, data=rows[number]) for number in range(len(rows)))
+    return np.stack([np.asarray(decode(plaintext)) for plaintext in each])
+
+
+def _gain(x: NoiseEstimate | Plaintext, coefficient_variance: float) -> float:
+    """Standard deviation in a slot of noise with this coefficient variance."""
+    return deviations.slot_deviation(x.params.ring, coefficient_variance) / float(x.scale)
+
+
+def _with_source(x: NoiseEstimate, coefficient_variance: float, operation: str) -> NoiseEstimate:
+    gain = _gain(x, coefficient_variance)
+    return _each(x, lambda message: with_source(message, gain, operation, x.level, x.scale))
+
+
+def _each(x: NoiseEstimate, rule: Callable[[Message], Message]) -> NoiseEstimate:
+    return dataclasses.replace(x, messages=tuple(rule(message) for message in x.messages))
+
+
+def _pairwise(
+    x: NoiseEstimate, y: NoiseEstimate, rule: Callable[[Message, Message], Message]
+) -> NoiseEstimate:
+    """`rule` on the messages of two batches, broadcast against each other; the rest is x's."""
+    batch = np.broadcast_shapes(x.batch, y.batch)
+    level = min(x.level, y.level)
+    pairs = zip(_broadcast(x, batch), _broadcast(y, batch), strict=True)
+    messages = tuple(rule(first, second) for first, second in pairs)
+    return dataclasses.replace(x, messages=messages, batch=batch, level=level)
+
+
+def _broadcast(x: NoiseEstimate, batch: tuple[int, ...]) -> Sequence[Message]:
+    index = np.broadcast_to(np.arange(len(x.messages)).reshape(x.batch), batch)
+    return [x.messages[i] for i in index.ravel()]
+
+
+def _log2(value: float) -> float:
+    return math.log2(value) if value else -math.inf

@@ -1,0 +1,9 @@
+"""Polynomials of a ciphertext: planned once, evaluated at the least depth."""
+
+from fhejax.ckks.polynomial.evaluation import evaluate_polynomial, evaluate_with_derivative, polynomial_depth
+
+__all__ = [
+    "evaluate_polynomial",
+    "evaluate_with_derivative",
+    "polynomial_depth",
+]

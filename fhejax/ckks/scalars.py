@@ -1,0 +1,127 @@
+"""Plain numbers on ciphertexts: a constant added to every slot, and sums with integer weights.
+
+A constant polynomial has the same residue at every evaluation point, so that neither takes an encoding. Both
+work on three components, at the scale of the product as it is.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fhejax.ckks.noise.estimates import NoiseEstimate, combine, multiply_integer, predicted_by
+from fhejax.ckks.noise.propagation import Message, digest
+from fhejax.ckks.types import Ciphertext, Domain, check_same_key, check_same_parameters
+from fhejax.ring import modular
+from fhejax.ring.modular import Moduli, constants
+from fhejax.ring.wide import wide
+
+_SUM_LENGTH = 15  # products of residues below 2**30 that an unsigned 64-bit sum holds beside a residue
+
+
+def _estimated_sum(x: NoiseEstimate, value: float | Fraction) -> NoiseEstimate:
+    return _shifted(x, float(_exact(value)))
+
+
+def _shifted(x: NoiseEstimate, value: float) -> NoiseEstimate:
+    """Exact, and so without new noise."""
+    messages = (Message(m.values + value, digest("shift", value, m.identity), m.gains) for m in x.messages)
+    return dataclasses.replace(x, messages=tuple(messages))
+
+
+@predicted_by(_estimated_sum)
+def add_scalar(ciphertext: Ciphertext, value: float | Fraction) -> Ciphertext:
+    """x + value in every slot, `value` rounded to a multiple of 1 / scale; level and scale stay.
+
+    Args:
+        ciphertext: of two or three components, in either domain.
+        value: a real number; a `Fraction` is rounded once.
+
+    Raises:
+        TypeError: a number that is not real.
+        ValueError: a number that is not finite.
+    """
+    integer = round(_exact(value) * ciphertext.scale.fraction())
+    moduli = ciphertext.moduli
+    data = _add_constant(ciphertext.data, _residues([integer], moduli)[0], moduli, ciphertext.domain)
+    return ciphertext.replace(data=data)
+
+
+def _exact(value: float | Fraction) -> Fraction:
+    if not isinstance(value, int | float | Fraction | np.integer | np.floating):
+        raise TypeError(
+            f"add_scalar was given {type(value).__name__}; it adds one real number to every slot. Encode a "
+            f"vector, or complex numbers, and use add."
+        )
+    if not math.isfinite(value):
+        raise ValueError(f"add_scalar was given {value}; a finite number is needed.")
+    return Fraction(value.item() if isinstance(value, np.generic) else value)
+
+
+@functools.partial(jax.jit, static_argnames=("moduli", "domain"))
+@wide
+def _add_constant(data: jax.Array, residues: jax.Array, moduli: tuple[int, ...], domain: Domain) -> jax.Array:
+    q = constants(moduli).value
+    place = (..., 0, slice(None), slice(None) if domain == "evaluation" else slice(1))
+    return data.at[place].set(modular.add(data[place], residues[:, None], q))
+
+
+def _residues(integers: Sequence[int], moduli: tuple[int, ...]) -> np.ndarray:
+    """uint32 [integer, limb]."""
+    return np.array([[i % q for q in moduli] for i in integers], np.uint32)
+
+
+def weighted_sum(ciphertexts: Sequence[Ciphertext], weights: Sequence[int], constant: int = 0) -> Ciphertext:
+    """sum of weight * x, exactly, plus `constant` / scale in every slot: one pass over all of them.
+
+    Args:
+        ciphertexts: data [..., 2 or 3, limb, N] of one batch shape, level and scale, evaluation domain.
+        weights: any integers; the level and the scale stay.
+        constant: an integer, already times the scale.
+
+    Raises:
+        ValueError: other parameters or keys, or ciphertexts of different levels or scales.
+    """
+    first = ciphertexts[0]
+    if list(weights) == [1] and constant == 0:
+        return first
+    if {(x.level, x.scale) for x in ciphertexts} != {(first.level, first.scale)}:
+        found = ", ".join(f"level {x.level} and scale {x.scale}" for x in ciphertexts)
+        raise ValueError(f"weighted_sum was given ciphertexts of {found}; align them to one level and scale.")
+    check_same_parameters(*ciphertexts)
+    check_same_key(*ciphertexts)
+    if isinstance(first, NoiseEstimate):
+        terms = [multiply_integer(x, weight) for x, weight in zip(ciphertexts, weights, strict=True)]
+        return _shifted(functools.reduce(combine, terms), float(constant / first.scale.fraction()))
+    residues = _residues([*weights, constant], first.moduli)
+    return first.replace(data=_weighted_sum(tuple(x.data for x in ciphertexts), residues, first.moduli))
+
+
+@functools.partial(jax.jit, static_argnames="moduli")
+@wide
+def _weighted_sum(data: tuple[jax.Array, ...], residues: jax.Array, moduli: tuple[int, ...]) -> jax.Array:
+    """residues: uint32 [term, then the constant; limb]. Weights are no constants of the executable."""
+    limbs = constants(moduli)
+    *weights, constant = residues.astype(jnp.uint64)[..., None]
+    start = jnp.stack([constant, jnp.zeros_like(constant)])
+    low = _accumulate([x[..., :2, :, :] for x in data], weights, start, limbs)
+    third = [(x[..., 2:, :, :], w) for x, w in zip(data, weights, strict=True) if x.shape[-3] == 3]
+    if not third:
+        return low
+    high = _accumulate(*zip(*third, strict=True), jnp.zeros_like(constant), limbs)
+    return jnp.concatenate([low, high], -3)
+
+
+def _accumulate(
+    data: Sequence[jax.Array], weights: Sequence[jax.Array], total: jax.Array, limbs: Moduli
+) -> jax.Array:
+    for number, (x, weight) in enumerate(zip(data, weights, strict=True), 1):
+        total = total + x.astype(jnp.uint64) * weight
+        if number % _SUM_LENGTH == 0:
+            total = modular.reduce_wide(total, limbs).astype(jnp.uint64)
+    return modular.reduce_wide(total, limbs)
