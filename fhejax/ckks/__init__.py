@@ -26,6 +26,7 @@ from fhejax.ckks.bootstrapping.bootstrap_circuit import (
 )
 from fhejax.ckks.bootstrapping.parameters import BootstrappingParameters
 from fhejax.ckks.bootstrapping.variants import bootstrap_iteratively, bootstrap_pair, bootstrap_real
+from fhejax.ckks.checked import checked, validate
 from fhejax.ckks.combinations import linear_combinations
 from fhejax.ckks.encoding import decode, encode
 from fhejax.ckks.encryption import decrypt, encrypt, encrypt_seeded, expand
@@ -111,6 +112,7 @@ __all__ = [
     "bootstrap_real",
     "bootstrapping_circuit",
     "bootstrapping_keys",
+    "checked",
     "conjugate",
     "decode",
     "decrypt",
@@ -167,4 +169,5 @@ __all__ = [
     "subtract",
     "tensor",
     "to_bytes",
+    "validate",
 ]

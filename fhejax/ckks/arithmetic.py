@@ -14,7 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fhejax.ckks.keys.recorder import RELINEARISATION, note_key
+from fhejax.ckks.keys.generation import RELINEARISATION
+from fhejax.ckks.keys.matching import identity_under
+from fhejax.ckks.keys.recorder import note_key
 from fhejax.ckks.keys.switching import relinearise_and_divide
 from fhejax.ckks.noise import estimates
 from fhejax.ckks.noise.estimates import NoiseEstimate
@@ -25,8 +27,8 @@ from fhejax.ckks.types import (
     EvaluationKeys,
     Plaintext,
     SwitchingKey,
-    check_same_key,
     check_same_parameters,
+    common_key_id,
 )
 from fhejax.ring import Twiddles, divide_by_moduli, modular
 from fhejax.ring.modular import constants
@@ -120,17 +122,18 @@ def subtract(x: Ciphertext, y: Ciphertext | Plaintext) -> Ciphertext:
 
 def _combine(x: Ciphertext, y: Ciphertext | Plaintext, subtract: bool) -> Ciphertext:
     check_same_parameters(x, y)
+    key_id = x.key_id if isinstance(y, Plaintext) else common_key_id(x, y)
     if isinstance(y, Plaintext):
         level = min(x.level, y.level)
         x, y = drop_level(x, level), _plain_at(y, level)
         y = _as_operand(x, y)
     else:
-        check_same_key(x, y)
         x, y = align(x, y)
     _check_scales(x.scale, y.scale)
     if isinstance(x, NoiseEstimate):
         return estimates.combine(x, y, subtract)
-    return x.replace(data=_combine_aligned(x.data, y.data, x.params, x.level, subtract))
+    data = _combine_aligned(x.data, y.data, x.params, x.level, subtract)
+    return x.replace(data=data, key_id=key_id)
 
 
 def _as_operand(x: Ciphertext, y: Plaintext) -> Ciphertext:
@@ -267,7 +270,7 @@ def tensor(x: Ciphertext, y: Ciphertext) -> Ciphertext:
         ValueError: operands that already have three components.
     """
     check_same_parameters(x, y)
-    check_same_key(x, y)
+    key_id = common_key_id(x, y)
     level = min(x.level, y.level)
     if x.components != 2 or y.components != 2:
         raise ValueError(
@@ -278,7 +281,7 @@ def tensor(x: Ciphertext, y: Ciphertext) -> Ciphertext:
     if isinstance(x, NoiseEstimate):
         return estimates.tensor(x, y)
     data = _tensor(x.data, y.data, x.params, level)
-    return x.replace(data=data, scale=x.scale * y.scale)
+    return x.replace(data=data, key_id=key_id, scale=x.scale * y.scale)
 
 
 @_kernel
@@ -336,13 +339,13 @@ def relinearise(
         note_key(keys, RELINEARISATION, level)
         return estimates.relinearise(keys, ciphertext, target_level=target)
     key = _relinearisation_key(keys, ciphertext)
+    key_id = identity_under(keys, ciphertext, {RELINEARISATION: key})
     data = _relinearise(key, ciphertext.data, twiddles_of(ciphertext.params), level, target)
-    return _at_level(ciphertext, data, target)
+    return _at_level(ciphertext.replace(key_id=key_id), data, target)
 
 
 def _relinearisation_key(keys: EvaluationKeys, ciphertext: Ciphertext) -> SwitchingKey:
     check_same_parameters(keys, ciphertext)
-    check_same_key(keys, ciphertext)
     key = keys.relinearisation
     if key is None or key.level < ciphertext.level:
         have = "none" if key is None else f"one for level {key.level} and below"

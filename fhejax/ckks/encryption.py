@@ -9,6 +9,7 @@ from fhejax.ckks.keys.generation import (
     evaluate_secret,
     expand_seed,
     public_seed,
+    purpose,
 )
 from fhejax.ckks.noise.estimates import NoiseEstimate
 from fhejax.ckks.parameters.parameters import twiddles_of
@@ -19,19 +20,25 @@ from fhejax.ckks.types import (
     PublicKey,
     SecretKey,
     SeededCiphertext,
+    check_opens,
     check_residues,
-    check_same_key,
     check_same_parameters,
 )
 from fhejax.ring import Twiddles, modular, ntt
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
 from fhejax.ring.samplers import centred_binomial, signed_to_residues, ternary
+from fhejax.ring.streams import derive
 from fhejax.ring.wide import wide
 
 
 def encrypt(key: jax.Array, holder: SecretKey | PublicKey, plaintext: Plaintext) -> Ciphertext:
     """Encrypt each plaintext of a batch.
+
+    All randomness is bound to the key, the holder and the plaintexts, so that no two messages are hidden by
+    one mask, whatever becomes of the key: under `jax.vmap` with one key for all, in a loop, or when a run is
+    resumed with its data in another order. Equal plaintexts under one key have equal ciphertexts, except in
+    lanes of `jax.vmap` and within a batch.
 
     Args:
         key: a cryptographic random key, used once.
@@ -67,7 +74,8 @@ def _encrypt_seeded(
     """c_0 = m + e - a s, with a drawn from a seed made by a key of its own."""
     params, batch = plaintext.params, plaintext.data.shape[:-2]
     moduli = params.level_moduli(plaintext.level)
-    seed_key, error_key = jax.random.split(key)
+    name = purpose("encryption under a secret key", params, plaintext.level)
+    seed_key, error_key = jax.random.split(derive(key, name, secret.key_id, message=plaintext.data))
     seed = public_seed(seed_key)
     mask = expand_seed(seed, moduli, batch, params.ring.degree)
     product = modular.multiply(mask, evaluate_secret(secret, twiddles, moduli), constants(moduli))
@@ -97,7 +105,9 @@ def _encrypt_publicly(
     params, batch = plaintext.params, plaintext.data.shape[:-2]
     moduli = params.level_moduli(plaintext.level)
     limbs = constants(moduli)
-    mask_key, first, second = jax.random.split(key, 3)
+    name = purpose("encryption under a public key", params, plaintext.level)
+    stream = derive(key, name, public.key_id, public.seed, message=plaintext.data)
+    mask_key, first, second = jax.random.split(stream, 3)
     degree = params.ring.degree
     noise = [centred_binomial(k, batch, degree) for k in (first, second)]
     small = materialise(jnp.stack([ternary(mask_key, batch, degree), *noise], -2))
@@ -129,7 +139,7 @@ def decrypt(
             prediction for another level or scale.
     """
     check_same_parameters(secret, ciphertext)
-    check_same_key(secret, ciphertext)
+    check_opens(secret, ciphertext)
     check_residues(ciphertext.data, ciphertext.moduli, "the ciphertext")
     check_precision_left(ciphertext, prediction)
     return _decrypt(secret, ciphertext, twiddles_of(secret.params))

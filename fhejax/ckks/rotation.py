@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from fhejax.ckks.arithmetic import add, subtract
 from fhejax.ckks.keys import switching
 from fhejax.ckks.keys.generation import conjugation_exponent, rotation_exponent
+from fhejax.ckks.keys.matching import identity_under
 from fhejax.ckks.keys.powers_of_two import signed_powers_of_two
 from fhejax.ckks.keys.recorder import note_key
 from fhejax.ckks.keys.switching import Decomposition
@@ -24,7 +25,6 @@ from fhejax.ckks.types import (
     Ciphertext,
     EvaluationKeys,
     SwitchingKey,
-    check_same_key,
     check_same_parameters,
 )
 from fhejax.ring import Twiddles, modular, permutation, permute
@@ -78,6 +78,7 @@ def rotate_hoisted(keys: EvaluationKeys, ciphertext: Ciphertext, steps: Sequence
     found = {e: rotation_key(keys, ciphertext, e) for e in exponents if e != 1}
     if not found:
         return [ciphertext for _ in exponents]
+    ciphertext = ciphertext.replace(key_id=identity_under(keys, ciphertext, found))
     digits = decomposition(ciphertext)
     return [
         ciphertext if e == 1 else _rotated(found[e], ciphertext, digits, permutation(params.ring, e))
@@ -193,7 +194,6 @@ def rotation_key(keys: EvaluationKeys, ciphertext: Ciphertext, exponent: int) ->
             ciphertext with three components.
     """
     check_same_parameters(keys, ciphertext)
-    check_same_key(keys, ciphertext)
     if ciphertext.components != 2:
         raise ValueError(
             f"a rotation of a ciphertext with {ciphertext.components} components was asked for; it needs 2. "
@@ -227,6 +227,7 @@ def _apply(keys: EvaluationKeys, ciphertext: Ciphertext, exponent: int) -> Ciphe
         note_key(keys, exponent, ciphertext.level)
         return estimates.apply_automorphism(ciphertext, exponent)
     key = rotation_key(keys, ciphertext, exponent)
+    ciphertext = ciphertext.replace(key_id=identity_under(keys, ciphertext, {exponent: key}))
     positions = permutation(ciphertext.params.ring, exponent)
     return _rotated(key, ciphertext, decomposition(ciphertext), positions)
 

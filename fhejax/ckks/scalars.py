@@ -16,7 +16,7 @@ import numpy as np
 
 from fhejax.ckks.noise.estimates import NoiseEstimate, combine, multiply_integer, predicted_by
 from fhejax.ckks.noise.propagation import Message, digest
-from fhejax.ckks.types import Ciphertext, Domain, check_same_key, check_same_parameters
+from fhejax.ckks.types import Ciphertext, Domain, check_same_parameters, common_key_id
 from fhejax.ring import modular
 from fhejax.ring.modular import Moduli, constants
 from fhejax.ring.wide import wide
@@ -94,12 +94,13 @@ def weighted_sum(ciphertexts: Sequence[Ciphertext], weights: Sequence[int], cons
         found = ", ".join(f"level {x.level} and scale {x.scale}" for x in ciphertexts)
         raise ValueError(f"weighted_sum was given ciphertexts of {found}; align them to one level and scale.")
     check_same_parameters(*ciphertexts)
-    check_same_key(*ciphertexts)
+    key_id = common_key_id(*ciphertexts)
     if isinstance(first, NoiseEstimate):
         terms = [multiply_integer(x, weight) for x, weight in zip(ciphertexts, weights, strict=True)]
         return _shifted(functools.reduce(combine, terms), float(constant / first.scale.fraction()))
     residues = _residues([*weights, constant], first.moduli)
-    return first.replace(data=_weighted_sum(tuple(x.data for x in ciphertexts), residues, first.moduli))
+    data = _weighted_sum(tuple(x.data for x in ciphertexts), residues, first.moduli)
+    return first.replace(data=data, key_id=key_id)
 
 
 @functools.partial(jax.jit, static_argnames="moduli")

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fhejax.ckks.identity import MIXED, is_concrete, matched_identity
 from fhejax.ckks.parameters.parameters import Parameters
 from fhejax.ckks.parameters.scale import Scale
 
@@ -164,11 +165,13 @@ class SwitchingKey:
 
     data: uint32 [digit, 2, limb, N], evaluation domain: body, then mask, for the primes of
     `params.key_range(level)` and P. The mask is expanded from `seed`, uint32 [8], which is all that
-    travels of it. level: the highest at which the key works.
+    travels of it. key_id: uint32 [4], the `switching_identity` of the secret and of what the key is for.
+    level: the highest at which the key works.
     """
 
     data: Array
     seed: Array
+    key_id: Array
     params: Parameters = static()
     level: int = static()
 
@@ -219,21 +222,36 @@ class EvaluationKeys:
         )
 
 
-def is_concrete(*arrays: Array) -> bool:
-    """Whether values can be looked at: no argument is being traced."""
-    return not any(isinstance(array, jax.core.Tracer) for array in arrays)
+def common_key_id(first: Any, *others: Any) -> Array:
+    """The identity of the secret to which all belong, uint32 [4]; under jit `MIXED` where there is none.
 
-
-def check_same_key(*holders: Any) -> None:
-    """Refuse, when called eagerly, operands that belong to different secrets."""
-    first = holders[0].key_id
-    others = [h for h in holders[1:] if h.key_id is not first and is_concrete(first, h.key_id)]
-    if any((np.asarray(h.key_id) != np.asarray(first)).any() for h in others):
-        names = " and ".join(type(h).__name__ for h in holders)
-        raise ValueError(
-            f"{names} of different secret keys were combined; use keys and ciphertexts that come from "
-            f"one keygen."
+    Raises:
+        ValueError: when called eagerly, operands that belong to different secrets.
+    """
+    identity = first.key_id
+    for other in others:
+        names = f"{type(first).__name__} and {type(other).__name__}"
+        sentence = (
+            f"{names} of different secret keys were combined; use keys and ciphertexts that come from one "
+            f"keygen."
         )
+        identity = matched_identity(identity, other.key_id, sentence)
+    return identity
+
+
+def check_opens(secret: Any, holder: Any) -> None:
+    """Refuse, when called eagerly, a secret that does not open a ciphertext.
+
+    Raises:
+        ValueError: saying whether the ciphertext is another secret's, or of several secrets by mistake.
+    """
+    if is_concrete(holder.key_id) and (np.asarray(holder.key_id) == MIXED).all(-1).any():
+        raise ValueError(
+            f"a {type(holder).__name__} was to be decrypted that was computed, inside jax.jit, from "
+            f"ciphertexts or keys of different secrets, or with a key meant for another use; compute it "
+            f"again with what comes from one keygen. ckks.checked(function) names the operation."
+        )
+    common_key_id(secret, holder)
 
 
 def check_same_parameters(*holders: Any) -> None:

@@ -125,6 +125,15 @@ def check_values(argument: Encrypted, values: Any) -> np.ndarray:
 
     Fewer samples than planned are accepted (and padded later); more are refused.
     """
+    if isinstance(values, jax.core.Tracer):
+        raise TypeError(
+            "values to be encrypted are being traced, as inside jax.jit or jax.vmap; a program's encrypt draws "
+            "randomness and checks its values, so call it outside, on arrays of numbers."
+        )
+    if np.ma.is_masked(values):
+        raise ValueError(
+            "a masked array was to be encrypted, whose mask would be lost; fill it first, with values.filled(0)."
+        )
     array = np.asarray(values)
     if array.dtype.kind not in "fiub" and not jnp.issubdtype(array.dtype, jnp.floating):
         raise TypeError(f"values of dtype {array.dtype} were to be encrypted; real numbers are needed.")

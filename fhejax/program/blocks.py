@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax.ckks import Ciphertext, SecretKey
-from fhejax.ckks.types import check_same_key
+from fhejax.ckks.types import check_opens
 from fhejax.program.arguments import Encrypted, filler
 from fhejax.program.circuit import Circuit
 from fhejax.program.client import decrypt_entries
@@ -100,7 +100,7 @@ _LONGEST_COMPILED = 64
 _run_compiled = functools.partial(jax.jit, static_argnames=("steps", "registers"))(_run)
 
 
-def collect(blocks: Sequence[Ciphertext], samples: int, output: Output) -> EncryptedArray:
+def collect(blocks: Sequence[Ciphertext], key_id: jax.Array, samples: int, output: Output) -> EncryptedArray:
     """One result's blocks with the view through which they are read."""
     first, view = blocks[0], output.value
     kept = blocks[:1] if view.batch_axis is None else blocks
@@ -111,7 +111,7 @@ def collect(blocks: Sequence[Ciphertext], samples: int, output: Output) -> Encry
     )
     return EncryptedArray(
         jnp.stack([block.data for block in kept]),
-        first.key_id,
+        key_id,
         described,
         first.params,
         first.level,
@@ -128,7 +128,7 @@ def decrypt_array(secret: SecretKey, result: EncryptedArray) -> np.ndarray:
 
     What all samples share is in every slot with other noise: the mean over slots has least of it.
     """
-    check_same_key(secret, result)
+    check_opens(secret, result)
     blocks = [decrypt_entries(secret, result.flat(b)) for b in range(result.data.shape[0])]
     if result.batch_axis is None:
         values = blocks[0].mean(1, keepdims=True)

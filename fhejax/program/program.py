@@ -10,7 +10,8 @@ import numpy as np
 
 from fhejax import ckks
 from fhejax.ckks import EvaluationKeys, Scale, SecretKey
-from fhejax.ckks.types import check_residues, check_same_key, is_concrete
+from fhejax.ckks.identity import is_concrete
+from fhejax.ckks.types import check_residues
 from fhejax.program.arguments import Encrypted, Plain, check_plain, check_values
 from fhejax.program.blocks import collect, count_samples, decrypt_array, evaluate_blocks, fill_slots
 from fhejax.program.circuit import Circuit, Source, retrace, specialise
@@ -18,6 +19,7 @@ from fhejax.program.client import encrypt_entries
 from fhejax.program.encrypted_array import EncryptedArray
 from fhejax.program.execute import Keys, evaluation_of
 from fhejax.program.graph import Tensor
+from fhejax.program.identity import identity_of_call
 from fhejax.program.oracles import evaluate, result_of, sample_entries
 from fhejax.program.plan import Plan
 from fhejax.program.report import report
@@ -98,13 +100,13 @@ class Program:
                 relinearisation key, altered residues, or a wrong number of arguments.
         """
         arguments, _ = self._flatten(arguments, self.source.graph.arguments, "call")
-        self._check_call(keys, arguments)
+        key_id = self._check_call(keys, arguments)
         circuit = self._circuit(arguments)
         holders = [a if isinstance(a, EncryptedArray) else None for a in arguments]
         results = iter(evaluate_blocks(self.plan, circuit, keys, holders))
         samples = count_samples(self.plan, holders)
         outputs = [
-            collect(next(results), samples, output)
+            collect(next(results), key_id, samples, output)
             if isinstance(output.value, Tensor)
             else jnp.asarray(output.value)
             for output in circuit.outputs
@@ -246,7 +248,8 @@ class Program:
                 f"this program's keygen()."
             )
 
-    def _check_call(self, given: Keys, arguments: Sequence) -> None:
+    def _check_call(self, given: Keys, arguments: Sequence) -> jax.Array:
+        """The identity of the secret that opens the results."""
         expected = EvaluationKeys if self.plan.bootstrapping is None else ckks.BootstrappingKeys
         if not isinstance(given, expected) or evaluation_of(given) is None:
             raise TypeError(
@@ -259,7 +262,6 @@ class Program:
         for argument, description in zip(arguments, described, strict=True):
             if isinstance(description, Encrypted):
                 self._check_argument(argument, description)
-                check_same_key(keys, argument)
         counts = {
             a.samples
             for a, d in zip(arguments, described, strict=True)
@@ -270,6 +272,8 @@ class Program:
                 f"the encrypted arguments hold {sorted(counts)} samples; samples lie in the same slots, so "
                 f"encrypt the same number for every argument."
             )
+        holders = [a for a in arguments if isinstance(a, EncryptedArray)]
+        return identity_of_call(given, holders)
 
     def _check_argument(self, argument: Any, described: Encrypted) -> None:
         if not isinstance(argument, EncryptedArray):

@@ -191,5 +191,16 @@ def key_from_bytes(secret: bytes) -> jax.Array:
 
 
 def random_key() -> jax.Array:
-    """A fresh typed ChaCha20 key, of shape (): 256 bits of the operating system's entropy."""
+    """A fresh typed ChaCha20 key, of shape (): 256 bits of the operating system's entropy.
+
+    Raises:
+        RuntimeError: while JAX traces a function (jit, lax.map, lax.scan, pmap ...), where the key would
+            become a constant of the compiled code, the same in every run.
+    """
+    if isinstance(jnp.zeros((), np.uint32), jax.core.Tracer):
+        raise RuntimeError(
+            "random_key() was called while JAX traces a function, as inside jax.jit, lax.map or lax.scan; "
+            "the key would become a constant of the compiled code and repeat in each of its runs: draw keys "
+            "outside, and pass them in as arguments (jax.random.split makes one for each step)."
+        )
     return key_from_bytes(secrets.token_bytes(KEY_BYTES))

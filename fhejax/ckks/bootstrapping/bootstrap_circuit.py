@@ -25,9 +25,8 @@ from fhejax.ckks.bootstrapping.homomorphic_dft import (
 from fhejax.ckks.bootstrapping.modular_reduction import undivided_reduction
 from fhejax.ckks.bootstrapping.modulus_raising import raise_modulus
 from fhejax.ckks.bootstrapping.parameters import BootstrappingParameters
-from fhejax.ckks.keys.generation import check_cryptographic_key
+from fhejax.ckks.keys.generation import RELINEARISATION, check_cryptographic_key
 from fhejax.ckks.keys.manifest import KeyManifest, generate_evaluation_keys
-from fhejax.ckks.keys.recorder import RELINEARISATION
 from fhejax.ckks.noise.estimates import NoiseEstimate
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.rotation import conjugate, multiply_by_imaginary_unit, rotate

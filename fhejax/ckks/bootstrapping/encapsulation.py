@@ -15,13 +15,16 @@ from types import MappingProxyType
 
 import jax
 
+from fhejax.ckks.identity import matched_identity, switching_identity
 from fhejax.ckks.keys import switching
 from fhejax.ckks.keys.generation import (
     check_cryptographic_key,
     evaluate_secret,
     key_moduli,
     make_switching_key,
+    purpose,
 )
+from fhejax.ckks.keys.matching import check_shape
 from fhejax.ckks.noise.estimates import NoiseEstimate
 from fhejax.ckks.noise.propagation import with_source
 from fhejax.ckks.parameters import deviations
@@ -31,11 +34,15 @@ from fhejax.ckks.types import Ciphertext, SecretKey, SwitchingKey, check_same_pa
 from fhejax.ring import Twiddles, modular, modulus_bits
 from fhejax.ring.modular import constants
 from fhejax.ring.samplers import ternary_fixed_weight
+from fhejax.ring.streams import derive
 from fhejax.ring.wide import wide
 
 # (security, weight) -> (smallest degree, largest log2 of the modulus), hybrid attacks with meeting in the
 # middle counted: Bossuat et al. 2022.
 _SPARSE_LIMITS = MappingProxyType({(128, 32): (1 << 15, 121)})
+
+
+TO_SPARSE, TO_DENSE = -1, -2  # what the two keys are for, beside exponents of automorphisms
 
 
 def encapsulation_parameters(params: Parameters) -> Parameters:
@@ -108,13 +115,16 @@ def _encapsulation_keys(
     params = secret.params
     small = encapsulation_parameters(params)
     first, second, third = jax.random.split(key, 3)
-    drawn = ternary_fixed_weight(first, (), params.ring.degree, hamming_weight)
+    stream = derive(first, purpose(f"sparse secret of weight {hamming_weight}", params), secret.key_id)
+    drawn = ternary_fixed_weight(stream, (), params.ring.degree, hamming_weight)
     sparse = dataclasses.replace(secret, coefficients=drawn)
     keys = []
-    for random, where, target, source in ((second, small, sparse, secret), (third, params, secret, sparse)):
+    switches = ((second, small, sparse, secret, TO_SPARSE), (third, params, secret, sparse, TO_DENSE))
+    for random, where, target, source, use in switches:
         moduli = key_moduli(where, where.depth)
         values = (evaluate_secret(s, twiddles, moduli) for s in (target, source))
-        keys.append(make_switching_key(random, twiddles, where, *values, where.depth))
+        identity = switching_identity(secret.key_id, use)
+        keys.append(make_switching_key(random, twiddles, where, *values, identity, where.depth))
     return keys[0], keys[1]
 
 
@@ -137,7 +147,8 @@ def encapsulate(key: SwitchingKey | None, ciphertext: Ciphertext) -> Ciphertext:
             f"a ciphertext was to be put under a sparse secret, and the key given is {key}; make both keys "
             "with encapsulation_keys(key, secret) under the same parameters."
         )
-    return ciphertext.replace(data=_switch(key, ciphertext.data, twiddles_of(key.params), 0))
+    data = _switch(key, ciphertext.data, twiddles_of(key.params), 0)
+    return ciphertext.replace(data=data, key_id=_identity(key, ciphertext, TO_SPARSE))
 
 
 def decapsulate(key: SwitchingKey | None, ciphertext: Ciphertext) -> Ciphertext:
@@ -154,7 +165,18 @@ def decapsulate(key: SwitchingKey | None, ciphertext: Ciphertext) -> Ciphertext:
             f"the key given is {key}; make both keys with encapsulation_keys(key, secret)."
         )
     check_same_parameters(key, ciphertext)
-    return ciphertext.replace(data=_switch(key, ciphertext.data, twiddles_of(key.params), ciphertext.level))
+    data = _switch(key, ciphertext.data, twiddles_of(key.params), ciphertext.level)
+    return ciphertext.replace(data=data, key_id=_identity(key, ciphertext, TO_DENSE))
+
+
+def _identity(key: SwitchingKey, ciphertext: Ciphertext, use: int) -> jax.Array:
+    """The ciphertext's identity, which its sparse secret shares, under a key that is for this use."""
+    sentence = (
+        "a key of sparse-secret encapsulation met a ciphertext of another secret key, or was given in the "
+        "place of the other one; make both with encapsulation_keys(key, secret), and pass them in that order."
+    )
+    check_shape(key)
+    return matched_identity(ciphertext.key_id, switching_identity(key.key_id, use), sentence)
 
 
 @functools.partial(jax.jit, static_argnames="level")

@@ -23,6 +23,7 @@ from fhejax.ckks.bootstrapping.fourier_factors import (
 )
 from fhejax.ckks.bootstrapping.minimum_keys import counted_from_zero, split_walks
 from fhejax.ckks.keys.generation import rotation_exponent
+from fhejax.ckks.keys.matching import identity_under
 from fhejax.ckks.keys.recorder import note_key
 from fhejax.ckks.keys.switching import divide_by_special
 from fhejax.ckks.linear_transform.double_hoisting import (
@@ -41,7 +42,6 @@ from fhejax.ckks.types import (
     Ciphertext,
     EvaluationKeys,
     SwitchingKey,
-    check_same_key,
     check_same_parameters,
     static,
 )
@@ -222,11 +222,13 @@ def _apply(keys: EvaluationKeys | None, ciphertext: Ciphertext, factor: FourierF
             note_key(keys, rotation_exponent(params, distance), level)
         return estimate_linear_transform(ciphertext, transform, level - 1, factor.unit)
     check_same_parameters(keys, ciphertext)
-    check_same_key(keys, ciphertext)
-    total = _undivided(_rotation_keys(keys, factor), ciphertext, factor)
+    found = _rotation_keys(keys, factor)
+    key_id = identity_under(keys, ciphertext, {rotation_exponent(params, d): k for d, k in found.items()})
+    total = _undivided(found, ciphertext, factor)
     data = divide_by_special(total, params, level, level - 1)
     scale = ciphertext.scale * transform.scale / params.rescale_factor(level, level - 1)
-    return ciphertext.replace(data=data, level=level - 1, scale=params.settle(level - 1, scale))
+    scale = params.settle(level - 1, scale)
+    return ciphertext.replace(data=data, key_id=key_id, level=level - 1, scale=scale)
 
 
 def _rotation_keys(keys: EvaluationKeys, factor: FourierFactor) -> dict[int, SwitchingKey]:

@@ -18,7 +18,7 @@ from fhejax.ckks.bootstrapping.bootstrap_circuit import (
     check_evaluation_keys,
     generate_bootstrapping_keys,
 )
-from fhejax.ckks.bootstrapping.encapsulation import encapsulation_parameters
+from fhejax.ckks.bootstrapping.encapsulation import TO_DENSE, TO_SPARSE, encapsulation_parameters
 from fhejax.ckks.bootstrapping.parameters import BootstrappingParameters
 from fhejax.ckks.files.container import HEADER, FormatError, Header, Kind, Source, read_payload, unpack_header
 from fhejax.ckks.files.object_format import Part, build_object, key_id, pack_object, words
@@ -31,6 +31,7 @@ from fhejax.ckks.files.serialisation import (
     replaced,
     write_set,
 )
+from fhejax.ckks.identity import switching_identity
 from fhejax.ckks.keys.manifest import KeyManifest
 from fhejax.ckks.parameters.parameters import Parameters
 from fhejax.ckks.types import EvaluationKeys, Progress, SecretKey, SwitchingKey
@@ -95,7 +96,7 @@ def load_bootstrapping_keys(
     with opened(path) as source:
         header = unpack_header(source.read(HEADER.size))
         _check_header(header, source, parameters)
-        switches, sums = _read_sparse_keys(source, parameters.params)
+        switches, sums = _read_sparse_keys(source, parameters.params, header.key_id)
         before, total = len(sums), header.batch[0]
         report(before, total)
         found, others = read_members(
@@ -119,10 +120,12 @@ def _check_header(header: Header, source: Source, parameters: BootstrappingParam
         )
 
 
-def _read_sparse_keys(source: Source, params: Parameters) -> tuple[list[SwitchingKey], list[bytes]]:
+def _read_sparse_keys(
+    source: Source, params: Parameters, identity: bytes
+) -> tuple[list[SwitchingKey], list[bytes]]:
     """(keys, checksums): modulo q_0 and one prime, and at the highest level."""
     found, sums = [], []
-    for where in (encapsulation_parameters(params), params):
+    for where, use in ((encapsulation_parameters(params), TO_SPARSE), (params, TO_DENSE)):
         header = unpack_header(source.read(HEADER.size))
         if header.kind != Kind.SWITCHING_KEY or header.level != where.depth:
             raise FormatError(
@@ -130,6 +133,11 @@ def _read_sparse_keys(source: Source, params: Parameters) -> tuple[list[Switchin
                 f"{where.depth}, of the sparse secret, should; the file was altered."
             )
         header.check(where)
+        if switching_identity(key_id(header), use).tobytes() != identity:
+            raise FormatError(
+                "a switching key of the sparse secret belongs to another secret key than the set, or lies in "
+                "the place of the other; the file was altered."
+            )
         payload, check = read_payload(source, header)
         found.append(build_object(header, payload, where))
         sums.append(check)

@@ -8,7 +8,7 @@ Integers are little-endian.
         10      1  kind of object
         11      1  domain: 1 for evaluation, 2 for coefficient
         12     32  fingerprint of the parameters
-        44     16  id of the secret key
+        44     16  id of the secret key; of a switching key by itself, its own
         60      2  level
         62      1  components
         63      1  batch axes
@@ -42,7 +42,7 @@ from fhejax.ckks.types import Domain
 
 MAGIC = b"FHEJAX\r\n"
 SECRET_MAGIC = b"FHESEC\r\n"
-VERSION = 1
+VERSION = 2
 HEADER = struct.Struct("<8sHBB32s16sHBB24siI6IQ")
 CHECKSUM_BYTES = 32
 SEED_BYTES = 32
@@ -87,7 +87,7 @@ _USED = MappingProxyType(
         Kind.CIPHERTEXT: _ENCODED | {"key_id", "components"},
         Kind.SEEDED_CIPHERTEXT: (_ENCODED | {"key_id"}) - {"domain"},
         Kind.PUBLIC_KEY: frozenset({"key_id"}),
-        Kind.SWITCHING_KEY: frozenset({"level"}),
+        Kind.SWITCHING_KEY: frozenset({"level", "key_id"}),
         Kind.EVALUATION_KEYS: frozenset({"key_id", "batch"}),
         Kind.EVALUATION_KEY: frozenset({"level", "key_id", "automorphism"}),
         Kind.BOOTSTRAPPING_KEYS: frozenset({"key_id", "batch"}),

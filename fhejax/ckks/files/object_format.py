@@ -22,6 +22,7 @@ from fhejax.ckks.files.container import (
     layout,
     read_residues,
 )
+from fhejax.ckks.identity import switching_identity
 from fhejax.ckks.keys.generation import expand_seed
 from fhejax.ckks.parameters.parameters import Parameters
 from fhejax.ckks.types import (
@@ -78,7 +79,8 @@ def _(obj: PublicKey) -> tuple[Header, list[Part]]:
 
 @pack_object.register
 def _(obj: SwitchingKey) -> tuple[Header, list[Part]]:
-    return pack_arrays(Kind.SWITCHING_KEY, obj.params, obj.body, obj.seed, level=obj.level)
+    fields = {"level": obj.level, "key_id": words(obj.key_id)}
+    return pack_arrays(Kind.SWITCHING_KEY, obj.params, obj.body, obj.seed, **fields)
 
 
 def pack_arrays(
@@ -131,7 +133,9 @@ def build_object(header: Header, payload: bytes, params: Parameters) -> Content:
         case Kind.PUBLIC_KEY:
             return PublicKey(_with_mask(header, residues, seed, params), seed, identity, params)
         case _:
-            return SwitchingKey(_with_mask(header, residues, seed, params), seed, params, level)
+            if header.kind == Kind.EVALUATION_KEY:
+                identity = jnp.asarray(switching_identity(identity, header.automorphism))
+            return SwitchingKey(_with_mask(header, residues, seed, params), seed, identity, params, level)
 
 
 def key_id(header: Header) -> jax.Array:

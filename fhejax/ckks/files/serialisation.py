@@ -31,6 +31,7 @@ from fhejax.ckks.files.container import (
 from fhejax.ckks.files.object_format import Part, build_object, pack_arrays, pack_object, words
 from fhejax.ckks.files.object_format import key_id as read_key_id
 from fhejax.ckks.files.parameter_format import LARGEST_BYTES, decode_parameters, encode_parameters
+from fhejax.ckks.identity import switching_identity
 from fhejax.ckks.parameters.parameters import Parameters
 from fhejax.ckks.types import (
     Ciphertext,
@@ -231,7 +232,7 @@ def pack_members(
     """
     last = -1
     for exponent, key in keys:
-        _check_member(key, params, exponent, last)
+        _check_member(key, header, params, exponent, last)
         fields = {"key_id": header.key_id, "level": key.level, "automorphism": exponent}
         contents = pack_arrays(Kind.EVALUATION_KEY, params, key.body, key.seed, **fields)
         last = exponent
@@ -239,7 +240,7 @@ def pack_members(
         yield contents
 
 
-def _check_member(key: SwitchingKey, params: Parameters, exponent: int, last: int) -> None:
+def _check_member(key: SwitchingKey, keys: Header, params: Parameters, exponent: int, last: int) -> None:
     if not isinstance(key, SwitchingKey):
         raise TypeError(f"{type(key).__name__} was to be written among evaluation keys, a SwitchingKey each.")
     if key.params != params:
@@ -248,6 +249,11 @@ def _check_member(key: SwitchingKey, params: Parameters, exponent: int, last: in
         raise ValueError(
             f"the key of automorphism {exponent} was to be written after that of {last}; exponents ascend, "
             f"and are those of rotations and conjugation, or 0 for the relinearisation key."
+        )
+    if words(switching_identity(key.key_id, exponent)) != keys.key_id:
+        raise ValueError(
+            f"a key was to be written as that of automorphism {exponent} of a set, and it belongs to another "
+            f"secret key or was made for another use; make the set again."
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import jax
 import jax.numpy as jnp
 
+from fhejax.ckks.identity import switching_identity
 from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
 from fhejax.ckks.types import EvaluationKeys, PublicKey, SecretKey, SwitchingKey
 from fhejax.ring import Twiddles, modular, ntt, permutation, permute
@@ -14,7 +15,10 @@ from fhejax.ring.chacha20 import CHACHA20
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
 from fhejax.ring.samplers import centred_binomial, signed_to_residues, ternary, uniform
+from fhejax.ring.streams import derive
 from fhejax.ring.wide import wide
+
+RELINEARISATION = 0  # among exponents of automorphisms, which are odd
 
 
 def check_cryptographic_key(key: jax.Array) -> None:
@@ -33,15 +37,28 @@ def check_cryptographic_key(key: jax.Array) -> None:
         )
 
 
+def purpose(what: str, params: Parameters, level: int | None = None) -> str:
+    """The name under which a stream is derived: what it is for, under which parameters, at which level."""
+    return f"{what}; parameters {params.fingerprint.hex()}; level {level}"
+
+
 def secret_key(key: jax.Array, params: Parameters) -> SecretKey:
-    """A uniform ternary secret: each coefficient -1, 0 or 1 with probability 1/3."""
+    """A uniform ternary secret: each coefficient -1, 0 or 1 with probability 1/3.
+
+    Args:
+        key: cryptographic random key, used once. Equal keys give equal secrets.
+        params: of the secret.
+
+    Raises:
+        ValueError: a random key that is not cryptographic.
+    """
     check_cryptographic_key(key)
     return _secret_key(key, params)
 
 
 @functools.partial(jax.jit, static_argnames="params")
 def _secret_key(key: jax.Array, params: Parameters) -> SecretKey:
-    secret, name = jax.random.split(key)
+    secret, name = jax.random.split(derive(key, purpose("secret key", params)))
     return SecretKey(ternary(secret, (), params.ring.degree), jax.random.bits(name, (4,), jnp.uint32), params)
 
 
@@ -77,7 +94,8 @@ def public_key(key: jax.Array, secret: SecretKey) -> PublicKey:
 @wide
 def _public_key(key: jax.Array, secret: SecretKey, twiddles: Twiddles) -> PublicKey:
     params, moduli = secret.params, secret.params.level_moduli(secret.params.depth)
-    seed_key, error_key = jax.random.split(key)
+    stream = derive(key, purpose("public key", params), secret.key_id)
+    seed_key, error_key = jax.random.split(stream)
     seed = public_seed(seed_key)
     mask = expand_seed(seed, moduli, (), params.ring.degree)
     product = modular.multiply(mask, evaluate_secret(secret, twiddles, moduli), constants(moduli))
@@ -122,9 +140,17 @@ def evaluation_keys(
     level = params.depth if level is None else level
     params.level_moduli(level)
     keys, twiddles = jax.random.split(key, 1 + len(exponents)), twiddles_of(params)
-    squared = _squared_key(keys[0], secret, twiddles, level) if relinearise else None
+    identity = switching_identity(secret.key_id, RELINEARISATION)
+    squared = _squared_key(keys[0], secret, twiddles, identity, level) if relinearise else None
     rotated = {
-        exponent: _rotation_key(k, secret, twiddles, level, *_rotation_positions(params, exponent))
+        exponent: _rotation_key(
+            k,
+            secret,
+            twiddles,
+            switching_identity(secret.key_id, exponent),
+            level,
+            _rotation_positions(params, exponent),
+        )
         for exponent, k in zip(exponents, keys[1:], strict=True)
     }
     return EvaluationKeys(squared, rotated, secret.key_id, params)
@@ -149,31 +175,38 @@ def conjugation_exponent(params: Parameters) -> int:
     return params.ring.root_order - 1
 
 
-def _rotation_positions(params: Parameters, exponent: int) -> tuple[jax.Array, ...]:
-    inverse = pow(exponent, -1, params.ring.root_order)
-    return (permutation(params.ring, inverse),)
+def _rotation_positions(params: Parameters, exponent: int) -> jax.Array:
+    return permutation(params.ring, pow(exponent, -1, params.ring.root_order))
 
 
 @functools.partial(jax.jit, static_argnames="level")
 @wide
-def _squared_key(key: jax.Array, secret: SecretKey, twiddles: Twiddles, level: int) -> SwitchingKey:
+def _squared_key(
+    key: jax.Array, secret: SecretKey, twiddles: Twiddles, identity: jax.Array, level: int
+) -> SwitchingKey:
     moduli = key_moduli(secret.params, level)
     values = evaluate_secret(secret, twiddles, moduli)
     squared = modular.multiply(values, values, constants(moduli))
-    return make_switching_key(key, twiddles, secret.params, values, squared, level)
+    return make_switching_key(key, twiddles, secret.params, values, squared, identity, level)
 
 
 @functools.partial(jax.jit, static_argnames="level")
 @wide
 def _rotation_key(
-    key: jax.Array, secret: SecretKey, twiddles: Twiddles, level: int, inverse: jax.Array
+    key: jax.Array,
+    secret: SecretKey,
+    twiddles: Twiddles,
+    identity: jax.Array,
+    level: int,
+    inverse: jax.Array,
 ) -> SwitchingKey:
     """From s to s(X^(1/e)), so that applying X -> X^e afterwards brings the result back under s.
 
     That order lets hoisted rotations share one decomposition and permute two components only.
     """
     values = evaluate_secret(secret, twiddles, key_moduli(secret.params, level))
-    return make_switching_key(key, twiddles, secret.params, permute(values, inverse), values, level)
+    target = permute(values, inverse)
+    return make_switching_key(key, twiddles, secret.params, target, values, identity, level)
 
 
 def key_moduli(params: Parameters, level: int) -> tuple[int, ...]:
@@ -195,15 +228,18 @@ def make_switching_key(
     params: Parameters,
     target: jax.Array,
     source: jax.Array,
+    identity: jax.Array,
     level: int,
 ) -> SwitchingKey:
-    """For digit j: (-a t + e + g_j source, a), t the target secret; wide callers only.
+    """The key (-a t + e + g_j source, a) of each digit j, t the target secret; for wide callers only.
 
     target, source: values of the secrets, uint32 [limb of `key_moduli`, N], evaluation domain. g_j = P
-    modulo the primes of digit j, else 0.
+    modulo the primes of digit j, else 0. identity: the key's `switching_identity`, to which its randomness
+    is bound: keys for other uses or secrets have other masks and errors, whatever `key` is.
     """
     moduli, digits = key_moduli(params, level), key_digits(params, level)
-    seed_key, error_key = jax.random.split(key)
+    stream = derive(key, purpose("switching key", params, level), identity)
+    seed_key, error_key = jax.random.split(stream)
     seed = public_seed(seed_key)
     mask = expand_seed(seed, moduli, (len(digits),), params.ring.degree)
     gadget = _gadget(params, level, digits)
@@ -213,7 +249,7 @@ def make_switching_key(
     body = modular.subtract(
         payload, modular.multiply(mask, target, constants(moduli)), constants(moduli).value
     )
-    return SwitchingKey(jnp.stack([body, mask], 1), seed, params, level)
+    return SwitchingKey(jnp.stack([body, mask], 1), seed, identity, params, level)
 
 
 def _gadget(params: Parameters, level: int, digits: list[tuple[int, int]]) -> jax.Array:

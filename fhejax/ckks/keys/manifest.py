@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 import jax
 
 from fhejax.ckks.keys.generation import (
+    RELINEARISATION,
     check_cryptographic_key,
     conjugation_exponent,
     evaluation_keys,
     rotation_exponent,
 )
 from fhejax.ckks.keys.powers_of_two import signed_powers_of_two
-from fhejax.ckks.keys.recorder import RELINEARISATION, KeyRecorder
+from fhejax.ckks.keys.recorder import KeyRecorder
 from fhejax.ckks.noise.estimates import NoiseEstimate
 from fhejax.ckks.parameters.parameters import Parameters
 from fhejax.ckks.types import EvaluationKeys, SecretKey, SwitchingKey

@@ -8,8 +8,6 @@ import jax.numpy as jnp
 from fhejax.ckks.parameters.parameters import Parameters
 from fhejax.ckks.types import Array
 
-RELINEARISATION = 0  # among exponents of automorphisms, which are odd
-
 
 class _EveryExponent:
     """The rotations of a recorder: there is a key for each, so that none is composed of others."""
@@ -35,7 +33,7 @@ class KeyRecorder:
 
     @property
     def key_id(self) -> Array:
-        """Of no secret, as that of estimates."""
+        """The identity of no secret, which estimates have too."""
         return jnp.zeros(4, jnp.uint32)
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from fhejax.ckks.arithmetic import bring_down
 from fhejax.ckks.encoding import encode
 from fhejax.ckks.keys.generation import rotation_exponent
+from fhejax.ckks.keys.matching import identity_under
 from fhejax.ckks.keys.recorder import note_key
 from fhejax.ckks.keys.switching import divide_by_special, extended_moduli
 from fhejax.ckks.linear_transform.double_hoisting import (
@@ -38,7 +39,6 @@ from fhejax.ckks.types import (
     Ciphertext,
     EvaluationKeys,
     SwitchingKey,
-    check_same_key,
     check_same_parameters,
     is_concrete,
     static,
@@ -253,13 +253,13 @@ def apply_linear_transform(
             note_key(keys, rotation_exponent(params, distance), level)
         return estimate_linear_transform(bring_down(ciphertext, level), transform, target)
     check_same_parameters(keys, ciphertext)
-    check_same_key(keys, ciphertext)
     found = _rotation_keys(keys, transform)
+    key_id = identity_under(keys, ciphertext, {rotation_exponent(params, d): k for d, k in found.items()})
     ciphertext = bring_down(ciphertext, level)
     total = _undivided(found, ciphertext, transform)
     data = divide_by_special(total, params, level, target)
     scale = ciphertext.scale * transform.scale / params.rescale_factor(level, target)
-    return ciphertext.replace(data=data, level=target, scale=params.settle(target, scale))
+    return ciphertext.replace(data=data, key_id=key_id, level=target, scale=params.settle(target, scale))
 
 
 def _undivided(
