@@ -127,12 +127,12 @@ def check_values(argument: Encrypted, values: Any) -> np.ndarray:
     """
     if isinstance(values, jax.core.Tracer):
         raise TypeError(
-            "values to be encrypted are being traced, as inside jax.jit or jax.vmap; a program's encrypt draws "
-            "randomness and checks its values, so call it outside, on arrays of numbers."
+            "values to be encrypted are being traced, as inside jax.jit or jax.vmap; encrypt draws "
+            "randomness and checks its values, so call it outside, on numbers."
         )
     if np.ma.is_masked(values):
         raise ValueError(
-            "a masked array was to be encrypted, whose mask would be lost; fill it first, with values.filled(0)."
+            "a masked array was to be encrypted, whose mask would be lost; fill it with values.filled(0)."
         )
     array = np.asarray(values)
     if array.dtype.kind not in "fiub" and not jnp.issubdtype(array.dtype, jnp.floating):

@@ -45,7 +45,7 @@ CIRCUITS = {
     "conjugate": lambda keys, x, y: ckks.conjugate(keys, x),
     "inner sum": lambda keys, x, y: ckks.inner_sum(keys, x, 4),
     "linear transform": lambda keys, x, y: ckks.apply_linear_transform(keys, x, MATRIX),
-    "polynomial": lambda keys, x, y: ckks.evaluate_polynomial(keys, x, jnp.asarray(SIGMOID, jnp.float32)),
+    "polynomial": lambda keys, x, y: ckks.evaluate_polynomial(keys, x, SIGMOID),
 }
 PAIRS = {
     "add": lambda keys, x, y: ckks.add(x, y),
@@ -123,7 +123,7 @@ def test_keys_exchanged_inside_of_a_set(users, kind):
     found = jax.jit(circuit)(keys, x, x)
     with pytest.raises(ValueError, match="with a key meant for another use"):
         ckks.decrypt(user.secret, found)
-    with pytest.raises(ValueError, match="belongs to another secret key, or was made for another use"):
+    with pytest.raises(ValueError, match="belongs to another secret key or was made for another use"):
         ckks.to_bytes(keys)
 
 

@@ -80,12 +80,12 @@ def test_nested_lanes_differ():
     key = random_key()
 
     def of(message: jax.Array) -> jax.Array:
-        return jax.random.key_data(derive(key, "a test", message=message))
+        return jax.random.key_data(derive(jax.random.clone(key), "a test", message=message))
 
     found = np.asarray(jax.vmap(jax.vmap(of))(message)).reshape(6, 8)
     assert len({row.tobytes() for row in found}) == 6
     mixed = np.asarray(
-        jax.vmap(lambda m: jax.lax.map(of, m))(message + jnp.arange(3, dtype=jnp.uint32)[:, None, None])
+        jax.vmap(lambda m: jax.lax.map(of, m))(message + jnp.arange(3, dtype=jnp.uint32)[None, :, None, None])
     )
     assert len({row.tobytes() for row in mixed.reshape(6, 8)}) == 6
 

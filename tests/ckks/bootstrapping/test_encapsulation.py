@@ -145,4 +145,5 @@ class TestSecurity:
 
 def test_no_secret_can_be_read_from_the_keys():
     assert not hasattr(encapsulation, "SparseSecret")
-    assert {field.name for field in dataclasses.fields(SwitchingKey)} == {"data", "seed", "params", "level"}
+    fields = {field.name for field in dataclasses.fields(SwitchingKey)}
+    assert fields == {"data", "seed", "key_id", "params", "level"}

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from fhejax import ckks
 from fhejax.ckks import FormatError
 from fhejax.ckks.files.parameter_format import LARGEST_BYTES, decode_parameters, encode_parameters
+from fhejax.ckks.identity import switching_identity
 from fhejax.ckks.keys.generation import expand_seed
 
 PARAMS = ckks.insecure_parameters(16, 2)
@@ -379,7 +380,7 @@ def test_the_reasons_are_named():
         (data[:-1], r"bytes follow the header of the ciphertext, which declares 512"),
         (data + b"\0", r"bytes follow the header"),
         (b"PK" + data[2:], r"begins with b'PKEJAX\\r\\n' and not with b'FHEJAX\\r\\n'"),
-        (with_field(data, "version", 2), r"version 2 of the format, and this library reads version 1"),
+        (with_field(data, "version", 1), r"version 1 of the format, and this library reads version 2"),
         (with_field(data, "kind", 99), r"kind 99"),
         (with_field(data, "kind", 0), r"kind 0"),
         (with_field(data, "domain", 3), r"domain 3"),
@@ -523,10 +524,14 @@ def test_only_one_key_is_in_memory_at_a_time(tmp_path):
     size = params.switching_key_bytes()
     digits, limbs = len(params.digit_ranges(5)), len(params.moduli) + len(params.special)
     seed = jnp.zeros(8, jnp.uint32)
-    one = ckks.SwitchingKey(jnp.zeros((digits, 2, limbs, 4096), jnp.uint32), seed, params, 5)
+    data, nobody = jnp.zeros((digits, 2, limbs, 4096), jnp.uint32), seed[:4]
     exponents = [0, *(pow(5, k, params.ring.root_order) for k in range(1, 9))]
     tracemalloc.start()
-    ckks.save_evaluation_keys(tmp_path / "keys", params, seed[:4], ((e, one) for e in sorted(exponents)))
+    keys = (
+        (e, ckks.SwitchingKey(data, seed, switching_identity(nobody, e), params, 5))
+        for e in sorted(exponents)
+    )
+    ckks.save_evaluation_keys(tmp_path / "keys", params, nobody, keys)
     assert tracemalloc.get_traced_memory()[1] < 3 * size
     tracemalloc.stop()
     assert (tmp_path / "keys").stat().st_size > 9 * size
@@ -535,12 +540,15 @@ def test_only_one_key_is_in_memory_at_a_time(tmp_path):
 def test_keys_out_of_place_are_not_written(tmp_path):
     keys = objects()["evaluation keys"]
     one, other = keys.rotations[5], dataclasses.replace(keys.rotations[5], params=OTHERS)
+    two = dataclasses.replace(one, key_id=switching_identity(keys.key_id, 25))
     for pairs, reason in (
         ([(5, one), (5, one)], "automorphism 5 was to be written after that of 5"),
-        ([(25, one), (5, one)], "automorphism 5 was to be written after that of 25"),
+        ([(25, two), (5, one)], "automorphism 5 was to be written after that of 25"),
         ([(3, one)], "automorphism 3 was"),
         ([(64, one)], "automorphism 64 was"),
         ([(5, other)], "a key of Parameters"),
+        ([(5, two)], "made for another use"),
+        ([(0, one)], "made for another use"),
     ):
         with pytest.raises(ValueError, match=reason):
             ckks.save_evaluation_keys(tmp_path / "keys", PARAMS, keys.key_id, iter(pairs))

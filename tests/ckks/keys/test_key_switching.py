@@ -126,7 +126,7 @@ def test_many_digits_of_the_largest_residues_do_not_overflow():
     moduli = everything(params, 39)
     highest = np.array(moduli, np.uint32)[:, None] - 1
     full = np.broadcast_to(highest, (41, 2, len(moduli), DEGREE))
-    key = ckks.SwitchingKey(jnp.asarray(full), jnp.zeros(8, jnp.uint32), params, 39)
+    key = ckks.SwitchingKey(jnp.asarray(full), jnp.zeros(8, jnp.uint32), jnp.zeros(4, jnp.uint32), params, 39)
     own, special = np.split(full[0, 0], [41])
     others, special = (np.broadcast_to(a, (n, *a.shape)) for a, n in ((own, 40), (special, 41)))
     digits = switching.Decomposition(*map(jnp.asarray, (own, others, special)), params, 39)
