@@ -47,7 +47,6 @@ from fhejax.ckks.parameters.parameters import (
     insecure_parameters,
     make_parameters,
     make_rational_parameters,
-    security_of,
 )
 from fhejax.ckks.parameters.presets import PRESETS, preset
 from fhejax.ckks.parameters.scale import Scale
@@ -161,7 +160,6 @@ __all__ = [
     "save_evaluation_keys",
     "save_secret_key",
     "secret_key",
-    "security_of",
     "square",
     "square_tensor",
     "subtract",
