@@ -53,7 +53,7 @@ def parameters(arguments: Arguments) -> ckks.BootstrappingParameters:
         degree=2**arguments.log_degree,
         slots=None if arguments.log_slots is None else 2**arguments.log_slots,
         scale_bits=arguments.scale_bits,
-        security=128 if arguments.log_degree >= 15 else 0,
+        insecure=arguments.log_degree < 15,
         coefficients_to_slots=arguments.coefficients_to_slots,
         slots_to_coefficients=arguments.slots_to_coefficients,
         minimum_keys=arguments.minimum_keys,
@@ -95,7 +95,7 @@ def measure(arguments: Arguments) -> dict[str, object]:
     warm = [timed(keys, ciphertext)[0] for _ in range(arguments.repeats)]
     return {
         "log2_QP": chosen.params.modulus_bits,
-        "security": chosen.params.security,
+        "security": chosen.security,
         "levels_left": chosen.levels_left,
         "failure_probability_log2": -chosen.failure_probability_bits,
         "precision_bits": dataclasses.asdict(precision),

@@ -42,7 +42,7 @@ class Case:
 def make_case(levels: int, options: dict[str, Any], seed: int) -> Case:
     """A case with the options in a fixed order, those that are None left out."""
     given = {name: value for name, value in options.items() if value is not None}
-    return Case(levels, tuple(sorted({"security": 0, **given}.items())), seed)
+    return Case(levels, tuple(sorted({"insecure": True, **given}.items())), seed)
 
 
 def good_groups(count: int, size: int, seed: int = 0) -> Iterator[list[Case]]:
@@ -169,11 +169,13 @@ def bad_cases() -> list[Case]:
         *({"digit_size": size} for size in (0, -1)),
         *({"failure_bits": bits} for bits in (0, -10)),
         *({"base_bits": bits, "scale_bits": 45} for bits in (40, 52)),
-        *({"security": security} for security in (128, 192)),
-        *({"security": 128, "degree": 2**log, "hamming_weight": 32} for log in (10, 12, 14)),
-        {"security": 128, "degree": 2**16, "hamming_weight": 16},
+        *({"security": security, "insecure": False} for security in (128, 192)),
+        *({"security": security} for security in (0, 100, None, True)),
+        *({"insecure": value} for value in (0, 1, None)),
+        *({"insecure": False, "degree": 2**log, "hamming_weight": 32} for log in (10, 12, 14)),
+        {"insecure": False, "degree": 2**16, "hamming_weight": 16},
     ]
     cases = [make_case(1, good | options, 0) for options in wrong]
-    secure = {"security": 128, "hamming_weight": 32}
+    secure = {"insecure": False, "hamming_weight": 32}
     cases += [make_case(levels, secure | {"degree": 2**15}, 0) for levels in (5, 9)]
     return [*cases, make_case(30, secure | {"degree": 2**16}, 0), make_case(-1, good, 0)]

@@ -93,7 +93,7 @@ def parameters(setting: Setting) -> ckks.Parameters:
         setting.scale_bits,
         base_bits=setting.first_bits,
         digit_size=setting.digit_size,
-        security=setting.security,
+        insecure=setting.insecure,
     )
 
 
@@ -227,9 +227,9 @@ def our_side(setting: Setting) -> tuple[Side, dict[str, float]]:
 
 def check_security(setting: Setting, descriptions: Mapping[str, Mapping[str, Any]]) -> int | None:
     """The limit on log2 QP; ValueError where a side is above it, or has another ring."""
-    if not setting.security:
+    if setting.insecure:
         return None
-    limit = maximum_modulus_bits(setting.degree, setting.security)
+    limit = maximum_modulus_bits(setting.degree)
     for name, description in descriptions.items():
         found = description["ring_dimension"], description["log2_qp"]
         if found[0] != setting.degree or found[1] > limit:

@@ -57,7 +57,7 @@ def compile_program(arguments: Arguments) -> fhejax.Program:
         arguments.levels,
         degree=2**log_degree,
         slots=min(arguments.samples, 2 ** (log_degree - 1)),
-        security=0 if arguments.insecure_log_degree else 128,
+        insecure=arguments.insecure_log_degree is not None,
         minimum_keys=True,
     )
     described = fhejax.Encrypted((arguments.samples, 1), range=(-0.8, 0.8))
@@ -90,7 +90,7 @@ def measure(arguments: Arguments) -> dict[str, Any]:
     plan = program.plan
     return {
         "modulus_bits": plan.params.modulus_bits,
-        "security": plan.params.security,
+        "security": plan.security,
         "bootstraps": plan.bootstraps * plan.blocks,
         "error": {"root_mean_square": float(np.sqrt(np.mean(error**2))), "largest": float(abs(error).max())},
         "predicted_error": plan.predicted_errors[0],

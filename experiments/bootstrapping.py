@@ -119,7 +119,7 @@ def choose(arguments: Arguments) -> ckks.BootstrappingParameters:
             degree=2**log_degree,
             slots=None if arguments.log_slots is None else 2**arguments.log_slots,
             scale_bits=arguments.scale_bits,
-            security=0 if insecure else 128,
+            insecure=insecure,
             coefficients_to_slots=arguments.coefficients_to_slots,
             slots_to_coefficients=arguments.slots_to_coefficients,
             minimum_keys=arguments.minimum_keys,

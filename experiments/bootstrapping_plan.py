@@ -41,9 +41,9 @@ def describe(chosen: ckks.BootstrappingParameters) -> dict[str, Any]:
     mean, worst = chosen.reduction_precision_bits
     failure = chosen.failure_probability_bits
     return {
-        "security": params.security,
+        "security": chosen.security,
         "log2_modulus": params.modulus_bits,
-        "log2_modulus_limit": maximum_modulus_bits(params.ring.degree) if params.security else None,
+        "log2_modulus_limit": maximum_modulus_bits(params.ring.degree) if chosen.security else None,
         "ring_degree": params.ring.degree,
         "slots": chosen.slots,
         "scale_bits": params.scales[chosen.input_level].bits,

@@ -50,7 +50,7 @@ class Setting:
         digits: of OpenFHE's key switch.
         digit_size: our primes in one digit of the key switch.
         sigmoid: whether the sigmoid is evaluated too.
-        security: 128, or 0 in tests.
+        insecure: whether the modulus may be larger than 128-bit security allows, in tests.
     """
 
     degree: int
@@ -60,7 +60,7 @@ class Setting:
     digits: int
     digit_size: int
     sigmoid: bool = False
-    security: int = 128
+    insecure: bool = False
 
     @property
     def slots(self) -> int:

@@ -48,7 +48,6 @@ from fhejax.ckks.parameters.parameters import (
     insecure_parameters,
     make_parameters,
     make_rational_parameters,
-    security_of,
 )
 from fhejax.ckks.parameters.presets import PRESETS, preset
 from fhejax.ckks.parameters.scale import Scale
@@ -163,7 +162,6 @@ __all__ = [
     "save_evaluation_keys",
     "save_secret_key",
     "secret_key",
-    "security_of",
     "square",
     "square_tensor",
     "subtract",

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +45,7 @@ def make_bootstrapped_plan(
     *,
     precision_bits: float,
     security: int,
+    insecure: bool,
     log_degree: int | None,
     given: BootstrappingParameters | None,
 ) -> Planned:
@@ -54,15 +56,17 @@ def make_bootstrapped_plan(
         limits: the largest magnitude of each node.
         sample: typical arguments, as of `make_plan`.
         precision_bits: as of `make_plan`.
-        security: 128, or 0 for an insecure ring, which `log_degree` then names.
-        log_degree: log2 of an insecure ring's degree.
+        security: 128, 192 or 256, of which bootstraps are known to reach the first.
+        insecure: whether the ring may have less, as one of a given degree mostly has.
+        log_degree: log2 of the ring's degree, where it is given.
         given: parameters to use and no others.
 
     Raises:
         TooDeepError: where the error of bootstraps is too large, or one node takes too many levels.
     """
     best = None
-    for parameters in _parameters(graph.batch, security, log_degree) if given is None else [given]:
+    wished = {"security": security, "insecure": insecure}
+    for parameters in _parameters(graph.batch, log_degree, wished) if given is None else [given]:
         # The error of a bootstrap takes long to predict where the ring is large: first what it is at least.
         least = 2.0 ** -parameters.reduction_precision_bits[0]
         choices = itertools.product(_LOST_BITS, _WEIGHT_BITS)
@@ -116,13 +120,15 @@ class _Attempt:
     cuts: tuple[Cut, ...]
 
 
-def _parameters(batch: int, security: int, log_degree: int | None) -> Iterator[BootstrappingParameters]:
+def _parameters(
+    batch: int, log_degree: int | None, wished: dict[str, Any]
+) -> Iterator[BootstrappingParameters]:
     """The most levels that fit, of each scale."""
     degree = 2 ** (_LOG_DEGREE if log_degree is None else log_degree)
     slots = batch_period(batch, degree // 2)
     for bits in _SCALE_BITS:
-        options = {"degree": degree, "slots": slots, "scale_bits": bits, "security": security}
-        for levels in range(_MOST_LEVELS if security else _INSECURE_LEVELS, 2, -1):
+        options = {"degree": degree, "slots": slots, "scale_bits": bits, **wished}
+        for levels in range(_INSECURE_LEVELS if wished["insecure"] else _MOST_LEVELS, 2, -1):
             try:
                 yield BootstrappingParameters.for_levels(levels, **options)
             except ValueError:

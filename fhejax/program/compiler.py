@@ -7,7 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from fhejax.ckks import BootstrappingParameters
+from fhejax.ckks import BootstrappingParameters, SecurityError
+from fhejax.ckks.parameters.requested_numbers import flag, whole_number
+from fhejax.ckks.parameters.security import checked_level
 from fhejax.program.analyse import check_finite, sums_over_batch
 from fhejax.program.arguments import Encrypted, Plain, check_values, describe
 from fhejax.program.bootstrapped_plan import Planned, make_bootstrapped_plan
@@ -21,6 +23,7 @@ from fhejax.program.simplify import simplify
 from fhejax.program.trace import Graph, trace
 
 _SAMPLES = 64
+_LOG_DEGREES = (4, 17)
 
 
 def compile(
@@ -31,6 +34,7 @@ def compile(
     sample: Any = None,
     margin: float | None = None,
     bootstrapping: bool | BootstrappingParameters = True,
+    insecure: bool = False,
     insecure_log_degree: int | None = None,
 ) -> Program:
     """Turn a polynomial JAX function into a program on encrypted data.
@@ -41,7 +45,7 @@ def compile(
         *arguments: one description for each argument (or a pytree of them): `Encrypted`, `Plain`, or a
             `jax.ShapeDtypeStruct`, which stands for `Encrypted` with its defaults.
         precision_bits: -log2 of the error that is left, relative to the outputs, both as root mean square.
-        security: 128, 192 or 256.
+        security: 128, 192 or 256 bits that are reached, or more.
         sample: a few typical arguments (one array, or a tuple), on which precision is predicted; by default
             uniform in the range. Where the function sums over the batch, they are repeated to fill it.
         margin: by default no value that the arguments' ranges allow can overflow, by interval arithmetic.
@@ -49,6 +53,8 @@ def compile(
             be that many times as large as on the sample and no larger: give a sample, and 4 or more.
         bootstrapping: whether values may be bootstrapped where the function is too deep for any ring without;
             or the parameters to do that with. Error and time are then mostly those of bootstraps.
+        insecure: True accepts parameters of bootstrapping of less than `security`, for tests only; every
+            report says so.
         insecure_log_degree: a ring this small, without security, for tests only; every report says so.
 
     Returns:
@@ -57,7 +63,9 @@ def compile(
     Raises:
         NotPolynomialError: every operation that cannot be encrypted, with its line and a substitute.
         TooDeepError: no secure parameters hold the function.
+        SecurityError: another level of security, or parameters of bootstrapping that do not reach it.
     """
+    wished = _wished_security(security, bootstrapping, insecure, insecure_log_degree)
     described, nesting = jax.tree.flatten(
         arguments, is_leaf=lambda a: isinstance(a, (Encrypted, Plain, jax.ShapeDtypeStruct))
     )
@@ -73,17 +81,41 @@ def compile(
     check_finite(graph)
     _check_margin(margin, sample)
     typical = _sample(graph, sample)
-    request = {
-        "precision_bits": precision_bits,
-        "security": 0 if insecure_log_degree else security,
-        "log_degree": insecure_log_degree,
-    }
+    request = {"precision_bits": precision_bits, **wished}
     limits = value_bounds(graph, typical, margin)
     found = _planned(graph, limits, typical, bootstrapping, request)
     plan = found.plan
     leaves = encode_constants(found.lowered.constants, plan.params, plan.top_level)
     observed = None if margin is None else found.limits
     return Program(leaves, plan, Source(function, nesting, found.graph, found.lowered, observed, found.cuts))
+
+
+def _wished_security(
+    security: int, bootstrapping: bool | BootstrappingParameters, insecure: bool, log_degree: int | None
+) -> dict[str, Any]:
+    """What the planners are to reach: a level of security, whether less will do, and a given degree."""
+    security = checked_level(security)
+    if log_degree is not None:
+        log_degree = whole_number("insecure_log_degree", log_degree, *_LOG_DEGREES)
+    insecure = flag("insecure", insecure) or log_degree is not None
+    if isinstance(bootstrapping, BootstrappingParameters):
+        if bootstrapping.security < security and not insecure:
+            raise SecurityError(
+                f"{security}-bit security was asked for, and the parameters given as bootstrapping= reach "
+                f"{bootstrapping.security} bits: {bootstrapping}. Give others, ask for less, or pass "
+                f"insecure=True, for tests only."
+            )
+    elif not isinstance(bootstrapping, bool):
+        raise ValueError(
+            f"compile was given bootstrapping={bootstrapping!r}; it is True, False, or "
+            f"BootstrappingParameters."
+        )
+    elif insecure and log_degree is None:
+        raise ValueError(
+            "compile was given insecure=True, which accepts parameters of bootstrapping without security, "
+            "and no such parameters; pass them as bootstrapping=, or a small ring as insecure_log_degree=."
+        )
+    return {"security": security, "insecure": insecure, "log_degree": log_degree}
 
 
 def _planned(
@@ -99,7 +131,7 @@ def _planned(
         try:
             return Planned(*make_plan(graph, limits, sample, **request), graph, limits)
         except TooDeepError as error:
-            if not bootstrapping or request["security"] not in (0, 128):
+            if not bootstrapping or (request["security"] > 128 and not request["insecure"]):
                 raise
             without = f"{error} "
     else:

@@ -5,10 +5,12 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
 from fhejax.ckks import BootstrappingParameters, KeyManifest, Parameters, make_parameters
+from fhejax.ckks.parameters.level_table import SMALLEST_LEVEL_BITS
 from fhejax.ckks.parameters.security import maximum_modulus_bits
 from fhejax.program.analyse import bounds, depth, needs_whole_batch, observed_bounds
 from fhejax.program.graph import InnerProduct, Linear, Tensor
@@ -62,6 +64,12 @@ class Plan:
     def bootstrapping(self) -> BootstrappingParameters | None:
         """How values are bootstrapped, if any are."""
         return self.settings.bootstrapping
+
+    @property
+    def security(self) -> int:
+        """Bits of security that are known of all secrets, a bootstrap's included: 256, 192, 128, or 0."""
+        chosen = self.params if self.bootstrapping is None else self.bootstrapping
+        return chosen.security
 
     @property
     def bootstraps(self) -> int:
@@ -123,6 +131,7 @@ def make_plan(
     *,
     precision_bits: float,
     security: int,
+    insecure: bool,
     log_degree: int | None,
 ) -> tuple[Plan, Lowered]:
     """Choose parameters and lower the graph for them.
@@ -132,8 +141,9 @@ def make_plan(
         limits: the largest magnitude of each node, from `value_bounds`.
         sample: typical arguments, [size, sample] each, on which precision is predicted.
         precision_bits: -log2 of the error's root mean square over that of the outputs.
-        security: 128, 192, 256, or 0 for an insecure ring (which `log_degree` then names).
-        log_degree: log2 of an insecure ring's degree.
+        security: 128, 192 or 256.
+        insecure: whether the ring may have less, as one of a given degree mostly has.
+        log_degree: log2 of the ring's degree, where it is given.
 
     Raises:
         TooDeepError: with the depth, the limit and what would help.
@@ -141,10 +151,11 @@ def make_plan(
     predictor = Predictor(graph, sample)
     best = "none fits in a modulus that is secure"
     best_bits = -math.inf
-    for cost, settings, blocks in _candidates(graph, limits, security, log_degree):
+    wished = {"security": security, "insecure": insecure}
+    for cost, settings, blocks in _candidates(graph, limits, None if insecure else security, log_degree):
         virtual = lower(graph, limits, settings)
         bits = predictor.bits(settings, virtual, precision_bits)
-        built = _build(graph, limits, settings, security, blocks) if bits >= precision_bits else None
+        built = _build(graph, limits, settings, wished, blocks) if bits >= precision_bits else None
         if built is not None:
             plan = described(built, graph, limits, predictor, cost)
             bits = plan.predicted_bits
@@ -152,7 +163,7 @@ def make_plan(
                 return plan, built.lowered
         if bits > best_bits:
             best_bits, best = bits, f"the best secure ones leave {bits:.1f} bits"
-    level = f"{security}-bit security" if security else "the insecure ring of this test"
+    level = "the insecure ring of this test" if insecure else f"{security}-bit security"
     raise TooDeepError(
         f"the function multiplies encrypted values {depth(graph)} times in a row, and no ring up to degree "
         f"2**{_LOG_DEGREES[-1]} keeps {precision_bits:g} bits at {level} ({best}; weights have at most "
@@ -172,16 +183,19 @@ def value_bounds(graph: Graph, sample: Sequence[np.ndarray], margin: float | Non
 
 
 def _candidates(
-    graph: Graph, limits: tuple[float, ...], security: int, log_degree: int | None
+    graph: Graph, limits: tuple[float, ...], security: int | None, log_degree: int | None
 ) -> Iterator[tuple[float, Settings, int]]:
-    """Settings that fit a secure ring, cheapest first, and more precise first among equals."""
+    """Settings that fit a secure ring, cheapest first, and more precise first among equals.
+
+    security: in bits, or None where any modulus will do.
+    """
     rings = [2**k for k in (_LOG_DEGREES if log_degree is None else [log_degree])]
     found = []
     choices = list(itertools.product(_INPUT_BITS, _WEIGHT_BITS, _WORKING_BITS, _PRIME_BITS))
     shapes: dict[tuple, Lowered] = {}
     for degree in rings:
         ring = Ring(degree, conjugate_invariant=True)
-        limit = maximum_modulus_bits(degree, security) if security else math.inf
+        limit = math.inf if security is None else maximum_modulus_bits(degree, security)
         blocks = -(-graph.batch // ring.slots)
         for choice in choices:
             if choice not in shapes:
@@ -245,7 +259,7 @@ class Built:
 
 
 def _build(
-    graph: Graph, limits: tuple[float, ...], settings: Settings, security: int, blocks: int
+    graph: Graph, limits: tuple[float, ...], settings: Settings, wished: dict[str, Any], blocks: int
 ) -> Built | None:
     """The same settings with real primes, or None where those need more than was thought."""
     virtual = lower(graph, limits, settings)
@@ -254,10 +268,10 @@ def _build(
             settings.ring,
             [settings.prime_bits] * virtual.drops,
             settings.prime_bits,  # the scales of steps are their own; the primes are to be of equal size
-            base_bits=virtual.base_bits,
+            base_bits=max(virtual.base_bits, float(SMALLEST_LEVEL_BITS)),
             key_switching=virtual.switches_keys,
             digit_size=_DIGIT_SIZE,
-            security=security,
+            **wished,
         )
     except ValueError:  # too few primes of this size, or more of them than is secure
         return None

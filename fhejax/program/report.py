@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from fhejax.ckks import security_of
 from fhejax.ckks.parameters.security import maximum_modulus_bits
 
 
@@ -93,7 +92,7 @@ def report(plan: Any, arguments: Sequence[Any], graph: Any) -> str:
     lines = [
         f"ring          N = 2**{params.ring.degree.bit_length() - 1} ({kind}), {params.slots} slots, "
         f"{plan.blocks} block{'s' if plan.blocks > 1 else ''} for {plan.batch} samples",
-        f"security      {_security(params)}",
+        f"security      {_security(plan)}",
         f"primes        {len(params.moduli)} of Q, {len(params.special)} of P; {params.depth} levels",
         f"circuit       depth {plan.depth} (products in a row), sample per slot, weights of "
         f"{plan.settings.weight_bits} bits, input scale 2**{plan.settings.input_bits}",
@@ -117,11 +116,11 @@ def report(plan: Any, arguments: Sequence[Any], graph: Any) -> str:
     return "\n".join(lines)
 
 
-def _security(params: Any) -> str:
-    if not params.security:
+def _security(plan: Any) -> str:
+    params, level = plan.params, plan.security
+    if not level:
         return f"INSECURE, for tests only (log2 QP = {params.modulus_bits:.1f})"
-    limit = maximum_modulus_bits(params.ring.degree, params.security)
+    limit = maximum_modulus_bits(params.ring.degree, level)
     return (
-        f"{params.security} bits asked, {security_of(params)} met: log2 QP = {params.modulus_bits:.1f} of at "
-        f"most {limit} (2024 table, ternary secret)"
+        f"{level} bits: log2 QP = {params.modulus_bits:.1f} of at most {limit} (2024 table, ternary secret)"
     )

@@ -41,9 +41,14 @@ class Ring:
 
 
 def check_ring(ring: Ring) -> None:
-    """Refuse a degree that is not a power of two from 16 to 2**17."""
-    if ring.degree not in {2**k for k in range(4, 18)}:
+    """Refuse a degree that is not a power of two from 16 to 2**17, and a kind that is not True or False."""
+    if type(ring.degree) is not int or ring.degree not in {2**k for k in range(4, 18)}:
         raise ValueError(
-            f"a ring of degree {ring.degree} was asked for; the degree must be a power of two from "
-            "16 to 131072."
+            f"a ring of degree {ring.degree!r} was asked for; the degree must be a power of two from "
+            "16 to 131072, as a Python integer."
+        )
+    if type(ring.conjugate_invariant) is not bool:
+        raise ValueError(
+            f"a ring with conjugate_invariant={ring.conjugate_invariant!r} was asked for; it is True or "
+            f"False."
         )

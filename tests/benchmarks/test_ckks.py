@@ -9,7 +9,7 @@ from benchmarks import ckks as benchmark
 from benchmarks.peers import serving
 from benchmarks.peers.serving import COUNTED, OPERATIONS, SETTINGS, Setting, Side
 
-SMALL = Setting(256, 2, 50, 53, digits=3, digit_size=2, security=0)
+SMALL = Setting(256, 2, 50, 53, digits=3, digit_size=2, insecure=True)
 LIMITS = {13: 214, 14: 430, 15: 868}
 
 

@@ -21,7 +21,7 @@ CHAIN = 4
 
 @pytest.fixture(scope="module")
 def chosen():
-    options = {"degree": 2**9, "slots": 2**6, "security": 0, **OPTIONS}
+    options = {"degree": 2**9, "slots": 2**6, "insecure": True, **OPTIONS}
     return ckks.BootstrappingParameters.for_levels(1, **options)
 
 

@@ -15,7 +15,7 @@ OPTIONS = {"hamming_weight": 2, "double_angles": 1, "coefficients_to_slots": 1, 
 
 @pytest.fixture(scope="module")
 def chosen() -> ckks.BootstrappingParameters:
-    options = {"degree": 2**9, "slots": 2**6, "security": 0, "minimum_keys": True, **OPTIONS}
+    options = {"degree": 2**9, "slots": 2**6, "insecure": True, "minimum_keys": True, **OPTIONS}
     return ckks.BootstrappingParameters.for_levels(1, **options)
 
 

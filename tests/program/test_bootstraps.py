@@ -26,7 +26,7 @@ def parameters() -> BootstrappingParameters:
         3,
         degree=64,
         slots=SLOTS,
-        security=0,
+        insecure=True,
         hamming_weight=4,
         double_angles=1,
         coefficients_to_slots=1,
@@ -203,7 +203,7 @@ def test_training_steps_go_on_beyond_the_depth():
 
 def test_parameters_without_a_level_between_bootstraps_are_refused():
     described = fhe.Encrypted((SLOTS, 1), range=(-1, 1))
-    options = {"degree": 64, "slots": SLOTS, "security": 0, "hamming_weight": 4}
+    options = {"degree": 64, "slots": SLOTS, "insecure": True, "hamming_weight": 4}
     none = BootstrappingParameters.for_levels(0, **options)
     with pytest.raises(fhe.TooDeepError, match="no places for bootstraps"):
         fhe.compile(deep, described, insecure_log_degree=6, bootstrapping=none)

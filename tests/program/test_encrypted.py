@@ -214,9 +214,8 @@ def test_real_security():
         return (x @ weights(8, 4) + 0.1) ** 2 @ weights(4, 2)
 
     program = fhejax.compile(function, fhejax.Encrypted((4096, 8), range=(0, 1)))
-    assert program.params.security == 128
-    assert fhejax.ckks.security_of(program.params) >= 128
-    assert "128 bits asked" in program.report()
+    assert program.params.security == program.plan.security >= 128
+    assert f"security      {program.params.security} bits: log2 QP" in program.report()
     assert "INSECURE" not in program.report()
     x = data(4096, 8, low=0)
     found, expected = encrypted_result(program, x), np.asarray(function(x))

@@ -108,7 +108,7 @@ def test_two_steps_of_logistic_regression_at_real_security():
     function, arguments = two_steps(cross_entropy, 1.0), regression_arguments(512)
     values = values_of(arguments)
     program = fhejax.compile(function, *arguments, sample=tuple(jax.tree.leaves(values)))
-    assert fhejax.ckks.security_of(program.params) >= 128
+    assert program.params.security >= 128
     assert program.params.ring.degree == 2**14
     assert "INSECURE" not in program.report()
     secret, keys = program.keygen()

@@ -28,7 +28,9 @@ from fhejax.ckks.keys.matching import check_shape
 from fhejax.ckks.noise.estimates import NoiseEstimate
 from fhejax.ckks.noise.propagation import with_source
 from fhejax.ckks.parameters import deviations
+from fhejax.ckks.parameters.level_table import largest_prime
 from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
+from fhejax.ckks.parameters.requested_numbers import whole_number
 from fhejax.ckks.parameters.security import SecurityError
 from fhejax.ckks.types import Ciphertext, SecretKey, SwitchingKey, check_same_parameters
 from fhejax.ring import Twiddles, modular, modulus_bits
@@ -37,48 +39,68 @@ from fhejax.ring.samplers import ternary_fixed_weight
 from fhejax.ring.streams import derive
 from fhejax.ring.wide import wide
 
-# (security, weight) -> (smallest degree, largest log2 of the modulus), hybrid attacks with meeting in the
+# weight -> (security, smallest degree, largest log2 of the modulus), hybrid attacks with meeting in the
 # middle counted: Bossuat et al. 2022.
-_SPARSE_LIMITS = MappingProxyType({(128, 32): (1 << 15, 121)})
-
-
+_SPARSE_LIMITS = MappingProxyType({32: (128, 1 << 15, 121)})
 TO_SPARSE, TO_DENSE = -1, -2  # what the two keys are for, beside exponents of automorphisms
 
 
+@functools.lru_cache(maxsize=64)
 def encapsulation_parameters(params: Parameters) -> Parameters:
-    """Those of the key that the sparse secret is used in: the primes of level 0, and one of P."""
+    """Those of the key that the sparse secret is used in: the primes of level 0, and a special one.
+
+    That one is the largest of the ring, which Q never has: no digit of one prime is above it.
+    """
     return Parameters(
         params.ring,
         params.level_moduli(0),
-        params.special[:1],
+        (largest_prime(params.ring),),
         (tuple(range(len(params.levels[0]))),),
         params.scales[:1],
         1,
-        params.security,
+        params.insecure,
     )
 
 
-def check_sparse_security(params: Parameters, hamming_weight: int) -> None:
-    """Refuse a sparse secret whose one key has too large a modulus for the security of `params`.
+def sparse_security(params: Parameters, hamming_weight: int) -> int:
+    """Bits of security that are known of a sparse secret in the one key that it is used in: 128, or 0.
+
+    Args:
+        params: of the ciphertexts that are bootstrapped.
+        hamming_weight: how many coefficients of the secret are not zero.
+    """
+    security, degree, limit = _SPARSE_LIMITS.get(hamming_weight, (0, 0, 0))
+    known = params.ring.degree >= degree and encapsulation_parameters(params).modulus_bits <= limit
+    return security if known else 0
+
+
+def check_sparse_security(params: Parameters, hamming_weight: int, security: int = 128) -> None:
+    """Refuse a sparse secret of less than the wished security, unless `params` are made with insecure=True.
+
+    Args:
+        params: of the ciphertexts that are bootstrapped.
+        hamming_weight: how many coefficients of the secret are not zero.
+        security: in bits, that is to be reached.
 
     Raises:
+        ValueError: a weight that no secret of this degree has.
         SecurityError: a modulus beyond the limit, or a weight, degree or security without a known one.
     """
-    if not params.security:
+    weight = whole_number("hamming_weight", hamming_weight, 1, params.ring.degree)
+    if params.insecure or sparse_security(params, weight) >= security:
         return
-    key = encapsulation_parameters(params)
-    known = _SPARSE_LIMITS.get((params.security, hamming_weight))
-    if known is None or params.ring.degree < known[0]:
+    known = _SPARSE_LIMITS.get(weight)
+    if known is None or security > known[0] or params.ring.degree < known[1]:
         raise SecurityError(
-            f"a ternary secret of weight {hamming_weight} at degree {params.ring.degree} was asked for with "
-            f"{params.security}-bit security; limits are known for weight 32 from degree {1 << 15} on at "
-            "128 bits: use these."
+            f"a ternary secret of weight {weight} at degree {params.ring.degree} was asked for with "
+            f"{security}-bit security; limits are known for weight 32 from degree {1 << 15} on at "
+            "128 bits: use these, or make parameters with insecure=True, for tests only."
         )
-    if key.modulus_bits > known[1]:
-        raise SecurityError(
-            f"a ternary secret of weight {hamming_weight} was to be used with a modulus of "
-            f"{key.modulus_bits:.1f} bits, where at most {known[1]} are secure; make level 0 smaller."
-        )
+    found = encapsulation_parameters(params).modulus_bits
+    raise SecurityError(
+        f"a ternary secret of weight {weight} was to be used with a modulus of {found:.1f} bits, where at "
+        f"most {known[2]} are secure; make level 0 smaller."
+    )
 
 
 def encapsulation_keys(
@@ -104,13 +126,14 @@ def encapsulation_keys(
             "make them with key_switching=True."
         )
     check_sparse_security(secret.params, hamming_weight)
-    return _encapsulation_keys(key, secret, twiddles_of(secret.params), hamming_weight)
+    places = (encapsulation_parameters(secret.params), secret.params)
+    return _encapsulation_keys(key, secret, tuple(map(twiddles_of, places)), hamming_weight)
 
 
 @functools.partial(jax.jit, static_argnames="hamming_weight")
 @wide
 def _encapsulation_keys(
-    key: jax.Array, secret: SecretKey, twiddles: Twiddles, hamming_weight: int
+    key: jax.Array, secret: SecretKey, twiddles: tuple[Twiddles, Twiddles], hamming_weight: int
 ) -> tuple[SwitchingKey, SwitchingKey]:
     params = secret.params
     small = encapsulation_parameters(params)
@@ -119,12 +142,12 @@ def _encapsulation_keys(
     drawn = ternary_fixed_weight(stream, (), params.ring.degree, hamming_weight)
     sparse = dataclasses.replace(secret, coefficients=drawn)
     keys = []
-    switches = ((second, small, sparse, secret, TO_SPARSE), (third, params, secret, sparse, TO_DENSE))
-    for random, where, target, source, use in switches:
+    tasks = ((second, small, sparse, secret, TO_SPARSE), (third, params, secret, sparse, TO_DENSE))
+    for (random, where, target, source, use), tables in zip(tasks, twiddles, strict=True):
         moduli = key_moduli(where, where.depth)
-        values = (evaluate_secret(s, twiddles, moduli) for s in (target, source))
+        values = (evaluate_secret(s, tables, moduli) for s in (target, source))
         identity = switching_identity(secret.key_id, use)
-        keys.append(make_switching_key(random, twiddles, where, *values, identity, where.depth))
+        keys.append(make_switching_key(random, tables, where, *values, identity, where.depth))
     return keys[0], keys[1]
 
 

@@ -11,10 +11,11 @@ by itself, whatever the others are, and noise in slots is not multiplied by sqrt
 import dataclasses
 import functools
 import math
+from typing import Any
 
 from fhejax.approx import Polynomial
 from fhejax.ckks.bootstrapping.cosine_interpolation import interpolate_cosine, reduction_error
-from fhejax.ckks.bootstrapping.encapsulation import check_sparse_security
+from fhejax.ckks.bootstrapping.encapsulation import check_sparse_security, sparse_security
 from fhejax.ckks.bootstrapping.fourier_factors import (
     coefficients_to_slots_factors,
     slots_to_coefficients_factors,
@@ -25,19 +26,21 @@ from fhejax.ckks.bootstrapping.modular_reduction import approximate_arcsine, mod
 from fhejax.ckks.bootstrapping.overflow_distribution import log2_failure_probability, smallest_bound
 from fhejax.ckks.bootstrapping.predicted_time import predicted_seconds
 from fhejax.ckks.bootstrapping.reduction_choice import check_reduction, choose_reduction
+from fhejax.ckks.bootstrapping.requests import check_bound, check_request
 from fhejax.ckks.keys.manifest import KeyBytes, KeyManifest
 from fhejax.ckks.parameters.level_table import (
     PRIME_BITS,
     RATIONAL_BITS,
     LevelTable,
     chain,
-    primes_of_product,
+    level_primes,
     rational_chain,
     split_bits,
 )
-from fhejax.ckks.parameters.parameters import Parameters, parameters_of_table
+from fhejax.ckks.parameters.parameters import Parameters, check_modulus_size, parameters_of_table
+from fhejax.ckks.parameters.requested_numbers import power_of_two
 from fhejax.ckks.parameters.scale import Scale
-from fhejax.ring import Ring, check_ring, modulus_bits
+from fhejax.ring import Ring, modulus_bits
 
 _SMALLEST_MESSAGE_BITS = 33  # of the scale at level 0, where roundings are of coefficients and not of slots
 _LARGEST_BASE = 95
@@ -57,6 +60,10 @@ class BootstrappingParameters:
         ratio_bits: log2 of q_0 over the scale of the message at level 0.
         minimum_keys: whether each matrix takes two rotation keys, at more time: see `minimum_keys`.
         arcsine_degree: of the polynomial after the sine; None for none.
+
+    Raises:
+        SecurityError: a sparse secret of less than 128 bits of security, in parameters that were not made
+            with insecure=True.
     """
 
     params: Parameters
@@ -70,6 +77,14 @@ class BootstrappingParameters:
     ratio_bits: int
     minimum_keys: bool = False
     arcsine_degree: int | None = None
+
+    def __post_init__(self) -> None:
+        check_sparse_security(self.params, self.hamming_weight)
+
+    @functools.cached_property
+    def security(self) -> int:
+        """Bits of security known of both secrets, the dense and the sparse one: 128, or 0 for less."""
+        return min(self.params.security, sparse_security(self.params, self.hamming_weight))
 
     @property
     def input_level(self) -> int:
@@ -163,7 +178,8 @@ class BootstrappingParameters:
         scale_bits: int = 40,
         security: int = 128,
         failure_bits: float = 128,
-        **options: object,
+        insecure: bool = False,
+        **options: Any,
     ) -> "BootstrappingParameters":
         """Parameters with `levels` multiplications between bootstraps of numbers of magnitude at most 1.
 
@@ -173,24 +189,28 @@ class BootstrappingParameters:
             slots: complex numbers in a ciphertext, by default N / 2; fewer take fewer keys and less time.
             scale_bits: of the user's levels: 35, 40 or 45 (rational rescaling), up to 29 (one prime), or 50
                 to 60 (two).
-            security: 128, or 0 for none, for tests only.
+            security: 128: no more is known of sparse secrets.
             failure_bits: a bootstrap fails with probability at most 2**-failure_bits.
+            insecure: True permits any modulus and any sparse secret at any degree, for tests only.
             options: of `make_bootstrapping_parameters`.
 
         Raises:
-            ValueError: where these do not fit the ring at this security.
+            ValueError: where these are out of range, or do not fit each other or the ring.
+            SecurityError: where they do not reach this security.
         """
-        slots = degree // 2 if slots is None else slots
+        ring = Ring(power_of_two("degree", degree, 2**4, 2**17))
+        slots = ring.slots if slots is None else slots
         return make_bootstrapping_parameters(
-            Ring(degree), levels, slots, scale_bits, security, failure_bits, **options
+            ring, levels, slots, scale_bits, failure_bits, security=security, insecure=insecure, **options
         )
 
     def __repr__(self) -> str:
         wire, memory = self.key_bytes
         mean, worst = self.reduction_precision_bits
+        secret = "" if self.security else "INSECURE sparse secret, for tests only, "
         after = "" if self.arcsine_degree is None else f", an arcsine of degree {self.arcsine_degree}"
         return (
-            f"BootstrappingParameters({self.params!r}: {self.levels_left} levels left of "
+            f"BootstrappingParameters({self.params!r}: {secret}{self.levels_left} levels left of "
             f"{self.params.depth}, {self.slots} slots, input at level {self.input_level}, output at level "
             f"{self.output_level}, failure probability 2**-{self.failure_probability_bits:.1f} (weight "
             f"{self.hamming_weight}, K = {self.bound}), modular reduction of degree {self.degree} with "
@@ -206,9 +226,10 @@ def make_bootstrapping_parameters(
     levels: int,
     slots: int,
     scale_bits: float,
-    security: int,
     failure_bits: float,
     *,
+    security: int = 128,
+    insecure: bool = False,
     hamming_weight: int = 32,
     bound: int | None = None,
     polynomial_degree: int | None = None,
@@ -230,8 +251,9 @@ def make_bootstrapping_parameters(
         levels: left between bootstraps.
         slots: of the message.
         scale_bits: of the user's levels.
-        security: 128 or 0.
         failure_bits: -log2 of the largest probability of failure.
+        security: 128.
+        insecure: whether less is permitted, for tests only.
         hamming_weight: of the sparse secret.
         bound: K, by default the smallest that fails rarely enough.
         polynomial_degree: by default the smallest that loses nothing beside the sine itself.
@@ -249,15 +271,24 @@ def make_bootstrapping_parameters(
             and 7): with 3 and `ratio_bits` of 10, or 5 and 8, to 2^-36. Noise falls with `ratio_bits`, too.
 
     Raises:
-        ValueError: where these do not fit each other, or the ring at this security.
+        ValueError: where these are out of range, or do not fit each other or the ring.
+        SecurityError: where they do not reach this security.
     """
-    check_ring(ring)
-    _check_request(ring, levels, slots, failure_bits)
-    _check_matrices(coefficients_to_slots, slots_to_coefficients, digit_size)
-    check_reduction(ring.degree, hamming_weight, ratio_bits, polynomial_degree, double_angles)
+    options = {
+        "coefficients_to_slots": coefficients_to_slots,
+        "slots_to_coefficients": slots_to_coefficients,
+        "modular_bits": modular_bits,
+        "transform_bits": transform_bits,
+        "base_bits": base_bits,
+        "digit_size": digit_size,
+        "minimum_keys": minimum_keys,
+    }
+    check_request(ring, levels, slots, scale_bits, failure_bits, security, insecure, options)
+    check_reduction(ring.degree, hamming_weight, ratio_bits, polynomial_degree, double_angles, arcsine_degree)
+    check_modulus_size(ring, levels * scale_bits, security, insecure)
     largest = smallest_bound(hamming_weight, 2 * slots, failure_bits)
     bound = largest if bound is None else bound
-    _check_bound(bound, largest, hamming_weight, slots, failure_bits)
+    check_bound(bound, largest, hamming_weight, slots, failure_bits)
     shape = choose_reduction(
         bound, hamming_weight, ratio_bits, polynomial_degree, double_angles, arcsine_degree
     )
@@ -265,8 +296,8 @@ def make_bootstrapping_parameters(
     table = _user_levels(ring, len(down) + levels, scale_bits, ratio_bits, base_bits)
     table = _with_reduction(ring, table, modular_reduction_depth(*shape, arcsine_degree), modular_bits)
     table = _with_transforms(ring, table, len(up), transform_bits)
-    params = parameters_of_table(ring, table, True, digit_size, security)
-    check_sparse_security(params, hamming_weight)
+    params = parameters_of_table(ring, table, True, digit_size, security=security, insecure=insecure)
+    check_sparse_security(params, hamming_weight, security)
     return BootstrappingParameters(
         params,
         slots,
@@ -279,42 +310,6 @@ def make_bootstrapping_parameters(
         minimum_keys=minimum_keys,
         arcsine_degree=arcsine_degree,
     )
-
-
-def _check_request(ring: Ring, levels: int, slots: int, failure_bits: float) -> None:
-    if ring.conjugate_invariant:
-        raise ValueError(
-            "bootstrapping was asked for in the conjugate-invariant ring; it is there for the standard "
-            "ring, whose slots are complex: make parameters from Ring(degree)."
-        )
-    if slots < 1 or slots & (slots - 1) or slots > ring.slots:
-        raise ValueError(
-            f"bootstrapping of {slots} slots was asked for at degree {ring.degree}; the number of slots is "
-            f"a power of two up to {ring.slots}."
-        )
-    if levels < 0 or failure_bits <= 0:
-        raise ValueError(
-            f"bootstrapping parameters with {levels} levels left that fail with probability "
-            f"2**-{failure_bits} were asked for; the levels are 0 or more, and the probability below 1."
-        )
-
-
-def _check_matrices(raised: int, lowered: int, digit_size: int | None) -> None:
-    if raised < 1 or lowered < 1 or (digit_size is not None and digit_size < 1):
-        raise ValueError(
-            f"bootstrapping parameters with {raised} matrices of coefficients to slots, {lowered} of slots "
-            f"to coefficients and digits of {digit_size} primes were asked for; each of these is 1 or more."
-        )
-
-
-def _check_bound(bound: int, needed: int, hamming_weight: int, slots: int, failure_bits: float) -> None:
-    if bound < needed:
-        found = -log2_failure_probability(hamming_weight, bound, 2 * slots)
-        raise ValueError(
-            f"a bound of K = {bound} was asked for with a secret of weight {hamming_weight} and {slots} "
-            f"slots; a bootstrap would fail with probability 2**-{found:.1f}, and 2**-{failure_bits:g} was "
-            f"asked for, which takes K = {needed}."
-        )
 
 
 def _user_levels(
@@ -352,12 +347,12 @@ def _with_reduction(ring: Ring, table: LevelTable, depth: int, bits: float) -> L
     pieces = split_bits(bits)
     for _ in range(depth - 1):
         wished = sum(pieces) + 2 * (scales[0].bits - bits)
-        primes = primes_of_product(ring, wished, len(pieces), table.moduli + above)
+        primes = level_primes(ring, wished, len(pieces), table.moduli + above)
         above, sizes = primes + above, [len(primes), *sizes]
         scales.insert(0, scales[0] * scales[0] / math.prod(primes))
     count = max(0, round((bits - _idle_bits(table)) / PRIME_BITS))
     size = min((bits - _idle_bits(table)) / max(count, 1), pieces[0])
-    lowest = primes_of_product(ring, size * count, count, table.moduli + above)
+    lowest = level_primes(ring, size * count, count, table.moduli + above)
     return _extended(table, lowest + above, [count, *sizes], scales)
 
 
@@ -366,7 +361,7 @@ def _with_transforms(ring: Ring, table: LevelTable, depth: int, bits: float) -> 
     pieces = split_bits(bits)
     above: tuple[int, ...] = ()
     for _ in range(depth):
-        above += primes_of_product(ring, bits, len(pieces), table.moduli + above)
+        above += level_primes(ring, bits, len(pieces), table.moduli + above)
     return _extended(table, above, [len(pieces)] * depth, [table.scales[-1]] * depth)
 
 

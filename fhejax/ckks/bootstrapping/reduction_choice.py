@@ -9,9 +9,12 @@ import numpy as np
 from fhejax.approx import Polynomial
 from fhejax.ckks.bootstrapping.cosine_interpolation import interpolate_cosine, reduction_error
 from fhejax.ckks.bootstrapping.modular_reduction import approximate_arcsine
+from fhejax.ckks.bootstrapping.requests import LARGEST_WEIGHT
+from fhejax.ckks.parameters.requested_numbers import whole_number
 
 _LONGEST_REDUCTION = 15  # levels
 _HIGHEST_DEGREE = 255
+_HIGHEST_ARCSINE = 15
 _SMALLEST_ERROR = 2.0**-36  # of the message: below, noise is larger in every ring
 _COEFFICIENT_ERROR = 2.0**-43  # of the phase, from coefficients in double precision
 _LARGEST_ERROR = 0.5  # of a message of 1
@@ -21,32 +24,31 @@ _RATIOS = (3, 30)
 def check_reduction(
     ring_degree: int,
     hamming_weight: int,
-    ratio_bits: float,
+    ratio_bits: int,
     degree: int | None,
     double_angles: int | None,
+    arcsine_degree: int | None,
 ) -> None:
     """Refuse what no modular reduction has.
 
     Raises:
         ValueError: no secret of this weight, a ratio at which the sine turns back or leaves no bits of the
-            message, or a negative degree or number of double angles.
+            message, or a degree or number of double angles that none has.
     """
-    if not 1 <= hamming_weight <= ring_degree:
-        raise ValueError(
-            f"a sparse secret of weight {hamming_weight} was asked for at degree {ring_degree}; the weight "
-            f"is from 1 to {ring_degree}."
-        )
+    whole_number("hamming_weight", hamming_weight, 1, min(ring_degree, LARGEST_WEIGHT))
+    ratio_bits = whole_number("ratio_bits", ratio_bits, -(2**31), 2**31)
     if not _RATIOS[0] <= ratio_bits <= _RATIOS[1]:
         raise ValueError(
             f"a modular reduction with a message 2**{ratio_bits} times smaller than q_0 was asked for; "
             f"ratio_bits is from {_RATIOS[0]}, below which the sine turns back, to {_RATIOS[1]}, where the "
             "rounding of coefficients leaves little of the message."
         )
-    if min(0 if degree is None else degree, 0 if double_angles is None else double_angles) < 0:
-        raise ValueError(
-            f"a modular reduction of degree {degree} with {double_angles} double angles was asked for; both "
-            "are 0 or more, or None for the library to choose."
-        )
+    if degree is not None:
+        whole_number("polynomial_degree", degree, 0, _HIGHEST_DEGREE)
+    if double_angles is not None:
+        whole_number("double_angles", double_angles, 0, _LONGEST_REDUCTION)
+    if arcsine_degree is not None:
+        whole_number("arcsine_degree", arcsine_degree, 3, _HIGHEST_ARCSINE)
 
 
 @functools.cache

@@ -36,6 +36,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from fhejax.ckks.keys.generation import key_digits, key_moduli
+from fhejax.ckks.parameters.byte_format import MANTISSA_BYTES
 from fhejax.ckks.parameters.parameters import Parameters
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.types import Domain
@@ -47,11 +48,8 @@ HEADER = struct.Struct("<8sHBB32s16sHBB24siI6IQ")
 CHECKSUM_BYTES = 32
 SEED_BYTES = 32
 KEY_ID_BYTES = 16
-MANTISSA_BYTES = 24
-_LARGEST_EXPONENT = 2**13  # of a scale: far beyond any modulus, and its exact value still small
 _AXES = 6
 _BATCH_BOUND = 2**32
-_MANTISSA_BITS = 129
 _SCALE_MARGIN_BITS = 64
 _DOMAINS: tuple[Domain | None, ...] = (None, "evaluation", "coefficient")
 
@@ -178,17 +176,11 @@ def check_fields(header: Header, params: Parameters) -> None:
 
 def _check_scale(header: Header, params: Parameters) -> None:
     scale = header.scale
-    if scale is None or not is_normal(scale):
+    if scale is None or not scale.is_normal():
         raise _wrong(header, "no scale, or one that is not in lowest terms")
     largest = params.modulus_bits + _SCALE_MARGIN_BITS
     if not -_SCALE_MARGIN_BITS <= scale.bits <= largest:
         raise _wrong(header, f"a scale of {scale}, where the modulus is 2**{params.modulus_bits:.0f}")
-
-
-def is_normal(scale: Scale) -> bool:
-    """Whether a scale is one that `Scale.of` makes: odd, short, and small enough to compute with."""
-    short = scale.mantissa.bit_length() <= _MANTISSA_BITS and abs(scale.exponent) <= _LARGEST_EXPONENT
-    return short and scale.mantissa % 2 == 1
 
 
 def _wrong(header: Header, found: str) -> FormatError:

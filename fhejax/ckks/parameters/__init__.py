@@ -6,7 +6,6 @@ from fhejax.ckks.parameters.parameters import (
     insecure_parameters,
     make_parameters,
     make_rational_parameters,
-    security_of,
     twiddles_of,
 )
 from fhejax.ckks.parameters.presets import PRESETS, Preset, preset
@@ -34,6 +33,5 @@ __all__ = [
     "maximum_modulus_bits",
     "preset",
     "security_level",
-    "security_of",
     "twiddles_of",
 ]

@@ -8,14 +8,21 @@ down may drop some primes and bring others back (Cheddar, Kim et al. 2024).
 import dataclasses
 import itertools
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
+from fhejax.ckks.parameters.requested_numbers import real_number, whole_number
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ring import Ring, modulus_bits, ntt_primes
 
 PRIME_BITS = 30
-SMALLEST_PRIME_BITS = 20
+SMALLEST_LEVEL_BITS = 16
+LARGEST_LEVEL_BITS = 240
+MOST_PRIMES = 512  # of Q: twice what the largest secure modulus has, and what files hold
 RATIONAL_BITS = (35, 40, 45)
 _LARGEST_DRIFT_BITS = 2.0  # of a scale; beyond, the error would double at every level
+_LARGEST_MISS_BITS = 2.0  # of a product of primes
+_MOST_BASE_BITS_MORE = 24
 _SPREAD_BITS = 0.3  # rational sets of primes lie about this far below 2**30, so as to spread around it
 
 
@@ -31,19 +38,96 @@ class LevelTable:
 def split_bits(bits: float) -> list[float]:
     """Equal prime sizes, each at most 30 bits, that add up to `bits`."""
     count = max(1, math.ceil((bits - 0.01) / PRIME_BITS))
-    return [max(bits / count, SMALLEST_PRIME_BITS - 4)] * count
+    return [max(bits / count, float(SMALLEST_LEVEL_BITS))] * count
 
 
 def primes_of_product(ring: Ring, bits: float, count: int, excluded: tuple[int, ...]) -> tuple[int, ...]:
-    """`count` primes of about equal size whose product is close to 2**bits."""
+    """`count` primes of about equal size whose product is 2**bits within two bits.
+
+    Raises:
+        ValueError: when the primes that are left make up no such product.
+    """
     chosen: tuple[int, ...] = ()
     for missing in range(count, 0, -1):
         size = min((bits - modulus_bits(chosen)) / missing, float(PRIME_BITS))
         chosen += ntt_primes(size, ring.root_order, 1, excluded + chosen)
+    _check_product(chosen, bits, ring)
     return chosen
 
 
-def chain(ring: Ring, level_bits: list[float], scale_bits: float, base_bits: float) -> LevelTable:
+def _check_product(primes: tuple[int, ...], bits: float, ring: Ring) -> None:
+    if abs(modulus_bits(primes) - bits) > _LARGEST_MISS_BITS:
+        raise ValueError(
+            f"{len(primes)} primes with a product of 2**{bits:.1f} were asked for at degree {ring.degree}, "
+            f"and the nearest that are left make 2**{modulus_bits(primes):.1f}; ask for fewer levels, other "
+            f"sizes, or a smaller ring."
+        )
+
+
+def largest_prime(ring: Ring) -> int:
+    """The largest prime of the ring, which Q never has: P, or a key's one special prime, is not below it."""
+    return ntt_primes(float(PRIME_BITS), ring.root_order, 1)[0]
+
+
+def level_primes(ring: Ring, bits: float, count: int, taken: tuple[int, ...]) -> tuple[int, ...]:
+    """Primes for Q; args and errors as `primes_of_product`."""
+    return primes_of_product(ring, bits, count, (*taken, largest_prime(ring)))
+
+
+def base_primes(ring: Ring, bits: float, taken: tuple[int, ...]) -> tuple[int, ...]:
+    """Primes of level 0, of a product near 2**bits: above it where a large ring has no primes so small.
+
+    Raises:
+        ValueError: when the primes that are left make up no such product.
+    """
+    sizes = split_bits(bits)
+    for more in range(_MOST_BASE_BITS_MORE):
+        try:
+            return level_primes(ring, sum(sizes) + more, len(sizes), taken)
+        except ValueError:
+            continue
+    return level_primes(ring, sum(sizes), len(sizes), taken)  # which says why not
+
+
+class Sizes(NamedTuple):
+    """log2 of what each level drops, first dropped first, of the highest scale, and of level 0."""
+
+    levels: list[float]
+    scale: float
+    base: float
+
+
+def checked_sizes(level_bits: Sequence[float], scale_bits: float, base_bits: float | None) -> Sizes:
+    """The sizes of levels as Python's numbers, refused before any prime is looked for where none would do.
+
+    Raises:
+        ValueError: a size that is no number, too small or too large, or more primes than parameters hold.
+    """
+    try:
+        given = list(level_bits)
+    except TypeError:
+        raise ValueError(
+            f"level_bits={level_bits!r} was asked for; it is a list of sizes, one for each level: give one."
+        ) from None
+    if len(given) >= MOST_PRIMES:
+        raise ValueError(
+            f"{len(given)} levels were asked for; parameters hold at most {MOST_PRIMES} primes: ask for "
+            f"fewer levels."
+        )
+    smallest, largest = SMALLEST_LEVEL_BITS, LARGEST_LEVEL_BITS
+    levels = [real_number("level_bits", bits, smallest, largest) for bits in given]
+    scale = real_number("scale_bits", scale_bits, 1, largest)
+    base = real_number("base_bits", scale + 4 if base_bits is None else base_bits, smallest, largest)
+    primes = sum(len(split_bits(bits)) for bits in (*levels, base))
+    if primes > MOST_PRIMES:
+        raise ValueError(
+            f"{len(levels)} levels of {sum(levels):.0f} bits in all were asked for, which take {primes} "
+            f"primes; parameters hold at most {MOST_PRIMES}: ask for fewer levels, or smaller ones."
+        )
+    return Sizes(levels, scale, base)
+
+
+def chain(ring: Ring, level_bits: Sequence[float], scale_bits: float, base_bits: float) -> LevelTable:
     """Levels of primes of their own: each level drops what it has and the one below has not.
 
     From the top down, each level makes up for what the scale is off by: since a level squares the
@@ -51,22 +135,22 @@ def chain(ring: Ring, level_bits: list[float], scale_bits: float, base_bits: flo
     rounding would double too.
 
     Raises:
-        ValueError: when so few primes are left that the scale drifts.
+        ValueError: sizes as `checked_sizes` refuses them, or so few primes left that the scale drifts.
     """
+    level_bits, scale_bits, base_bits = checked_sizes(level_bits, scale_bits, base_bits)
     moduli: tuple[int, ...] = ()
     sizes: list[int] = []
     scales = [Scale.of(2.0**scale_bits)]
     for bits in level_bits:
         sizes.insert(0, len(split_bits(bits)))
         wished = sum(split_bits(bits)) + 2 * (scales[0].bits - scale_bits)
-        level = primes_of_product(ring, wished, sizes[0], moduli)
+        level = level_primes(ring, wished, sizes[0], moduli)
         moduli = level + moduli
         scales.insert(0, scales[0] * scales[0] / math.prod(level))
         _check_drift(scales[0].bits - scale_bits, bits, len(sizes), ring)
-    base = split_bits(base_bits)
-    moduli = primes_of_product(ring, sum(base), len(base), moduli) + moduli
+    base = base_primes(ring, base_bits, moduli)
     ends = itertools.accumulate([len(base), *sizes])
-    return LevelTable(moduli, tuple(tuple(range(end)) for end in ends), tuple(scales))
+    return LevelTable(base + moduli, tuple(tuple(range(end)) for end in ends), tuple(scales))
 
 
 def _check_drift(drift: float, bits: float, levels: int, ring: Ring) -> None:
@@ -104,19 +188,27 @@ def rational_chain(ring: Ring, depth: int, scale_bits: int, base_bits: int | Non
         ValueError: for another scale, a base that no primes make up, or when the ring has too few such
         primes.
     """
+    whole_number("depth", depth, 0, MOST_PRIMES - 1)
     if scale_bits not in RATIONAL_BITS:
         raise ValueError(
             f"rational rescaling was asked for with a scale of {scale_bits} bits; it exists for "
             f"{RATIONAL_BITS}. Smaller scales take one prime a level, larger ones two."
         )
+    scale_bits = int(scale_bits)
     counts = _prime_counts(depth, scale_bits, base_bits)
     most, fewest = (max(pair[i] for pair in counts) for i in (0, 1))
     share = 1 - _SPREAD_BITS / PRIME_BITS
-    small = ntt_primes(25 * share, ring.root_order, fewest)
-    large = ntt_primes(30 * share, ring.root_order, most, small) if most else ()
+    kept = (largest_prime(ring),)
+    small = ntt_primes(25 * share, ring.root_order, fewest, kept)
+    large = ntt_primes(30 * share, ring.root_order, most, small + kept) if most else ()
     moduli = small + large
     levels = tuple(tuple(range(fewest - t, fewest + m)) for m, t in counts)
-    return LevelTable(moduli, levels, _scales_from_the_bottom(moduli, levels, scale_bits * share))
+    table = LevelTable(moduli, levels, _scales_from_the_bottom(moduli, levels, scale_bits * share))
+    for level, scale in enumerate(table.scales):
+        _check_drift(scale.bits - scale_bits * share, scale_bits, level, ring)
+    wished = share * (30 * counts[0][0] + 25 * counts[0][1])
+    _check_product(moduli[slice(levels[0][0], levels[0][-1] + 1)], wished, ring)
+    return table
 
 
 def _prime_counts(depth: int, scale_bits: int, base_bits: int | None) -> list[tuple[int, int]]:

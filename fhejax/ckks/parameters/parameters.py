@@ -4,25 +4,37 @@ import dataclasses
 import functools
 import hashlib
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 
+from fhejax.ckks.parameters.byte_format import pack_parameters
 from fhejax.ckks.parameters.deviations import fresh_deviation, rescale_deviation
 from fhejax.ckks.parameters.level_table import (
+    MOST_PRIMES,
     PRIME_BITS,
     RATIONAL_BITS,
     LevelTable,
     chain,
+    checked_sizes,
     moved_primes,
-    primes_of_product,
     rational_chain,
-    split_bits,
 )
+from fhejax.ckks.parameters.requested_numbers import flag, real_number, whole_number
 from fhejax.ckks.parameters.scale import Scale
-from fhejax.ckks.parameters.security import check_security, maximum_modulus_bits, security_level
+from fhejax.ckks.parameters.security import (
+    check_security,
+    checked_level,
+    maximum_modulus_bits,
+    security_level,
+)
+from fhejax.ckks.parameters.special_modulus import special_primes
+from fhejax.ckks.parameters.validity import LARGEST_DIGIT, check_parameters
 from fhejax.ring import Ring, Twiddles, check_ring, modulus_bits, twiddles
 
 _SPARE_BITS = 0.1  # below 2**30, so that a prime may be larger than its level asks for
 _DIGITS = (3, 4, 5, 6)  # of a key switch
+_LARGEST_PRECISION = 52  # of the numbers that are decoded
+_HOPELESS_BITS = 64, 1.25  # beyond the limit, and times it: no search for primes comes back from there
 _DENSE_BITS = 9  # beyond the order of the root: primes are then closer together than 3%
 
 
@@ -30,14 +42,20 @@ _DENSE_BITS = 9  # beyond the order of the root: primes are then closer together
 class Parameters:
     """Immutable and hashable; a static field of every ciphertext, key and plaintext.
 
+    Whatever way they are made, they are checked: by `make_parameters`, `dataclasses.replace` or from a file.
+
     Attributes:
         ring: degree and kind (conjugate-invariant: N real slots; standard: N/2 complex slots).
         moduli: every prime of Q, each below 2**30.
         special: the primes of P, which exist in switching keys only.
         levels: level -> indices into `moduli` of the primes in use there; level 0 is the last.
         scales: level -> canonical scale, so that scale_l**2 / (primes dropped) = scale_(l-1).
-        digit_size: primes in one digit of the hybrid key switch.
-        security: 128, 192 or 256; 0 only from `insecure_parameters`.
+        digit_size: primes in one digit of the hybrid key switch; no digit is larger than P.
+        insecure: whether less than 128 bits of security is permitted, for tests only.
+
+    Raises:
+        ValueError: fields that no parameters have, or a digit larger than P.
+        SecurityError: less than 128 bits of security, and `insecure` is not True.
     """
 
     ring: Ring
@@ -46,7 +64,15 @@ class Parameters:
     levels: tuple[tuple[int, ...], ...]
     scales: tuple[Scale, ...]
     digit_size: int
-    security: int
+    insecure: bool = False
+
+    def __post_init__(self) -> None:
+        check_parameters(self)
+
+    @functools.cached_property
+    def security(self) -> int:
+        """Bits of security that the table grants to ring and modulus: 256, 192, 128, or 0 for less."""
+        return security_level(self.ring.degree, math.prod(self.moduli + self.special))
 
     @property
     def slots(self) -> int:
@@ -121,8 +147,8 @@ class Parameters:
 
     @functools.cached_property
     def fingerprint(self) -> bytes:
-        """32 bytes that name these parameters in files and errors (BLAKE2b of all fields)."""
-        return hashlib.blake2b(repr(dataclasses.astuple(self)).encode(), digest_size=32).digest()
+        """32 bytes that name these parameters in files and errors: BLAKE2b of their file format."""
+        return hashlib.blake2b(pack_parameters(self), digest_size=32).digest()
 
     @functools.cached_property
     def _hash(self) -> int:
@@ -144,34 +170,39 @@ class Parameters:
         precision_bits: float = 12,
         real: bool = True,
         security: int = 128,
+        insecure: bool = False,
     ) -> "Parameters":
-        """Parameters for `depth` multiplications of `slots` numbers in (-1, 1).
+        """Parameters for `depth` multiplications of `slots` numbers in (-1, 1), in the smallest secure ring.
 
         Args:
             depth: multiplications in a row, each followed by a rescale.
-            slots: numbers needed in one ciphertext, a power of two.
-            precision_bits: bits left at the output, mean.
+            slots: numbers needed in one ciphertext, at least 1.
+            precision_bits: bits left at the output, mean: from 0 to the 52 of double precision.
             real: real slots in the conjugate-invariant ring (half the size), or complex ones.
-            security: 128, 192 or 256.
+            security: 128, 192 or 256 bits that are reached, or more.
+            insecure: True takes the smallest ring of the slots, whatever its security, for tests only.
 
         Raises:
-            ValueError: a negative depth, or when no ring up to degree 2**17 is secure with the
+            ValueError: numbers that are out of range, or when no ring up to degree 2**17 is secure with the
                 modulus this needs.
+            SecurityError: another level of security.
         """
-        if depth < 0:
-            raise ValueError(f"depth {depth} was asked for; a depth is 0 or more.")
+        depth = whole_number("depth", depth, 0, MOST_PRIMES - 1)
+        slots = whole_number("slots", slots, 1, 2**62)
+        precision_bits = real_number("precision_bits", precision_bits, 0, _LARGEST_PRECISION)
+        options = {"security": checked_level(security), "insecure": flag("insecure", insecure)}
         found = "none has so many slots"
         for log_degree in range(12, 18):
-            ring = Ring(2**log_degree, real)
+            ring = Ring(2**log_degree, flag("real", real))
             if ring.slots < slots:
                 continue
             wished = precision_bits + _noise_bits(ring) + math.log2(depth + 2) / 2
             try:
-                return _for_scale(ring, depth, wished, security)
+                return _for_scale(ring, depth, wished, **options)
             except ValueError as error:  # not secure, or too few primes
                 found = f"at N = 2**{log_degree}: {str(error).rstrip('.')}"
         raise ValueError(
-            f"depth {depth} at {precision_bits} bits with {slots} slots was asked for; no ring up to "
+            f"depth {depth} at {precision_bits:g} bits with {slots} slots was asked for; no ring up to "
             f"degree 2**17 holds it at {security}-bit security ({found}). Lower the depth or the "
             f"precision, or bootstrap."
         )
@@ -199,13 +230,13 @@ def _noise_bits(ring: Ring) -> float:
     return math.log2(math.hypot(rescale_deviation(ring), fresh_deviation(ring)))
 
 
-def _for_scale(ring: Ring, depth: int, bits: float, security: int) -> Parameters:
+def _for_scale(ring: Ring, depth: int, bits: float, **options: int) -> Parameters:
     """Levels of at least `bits`: one prime, rational rescaling, or two primes, whichever is smallest."""
     fitting = [b for b in RATIONAL_BITS if PRIME_BITS - _SPARE_BITS < bits <= 0.99 * b]
     if fitting:
-        return make_rational_parameters(ring, depth, fitting[0], security=security)
+        return make_rational_parameters(ring, depth, fitting[0], **options)
     bits = _attainable_bits(ring, bits)
-    return make_parameters(ring, [bits] * depth, bits, security=security)
+    return make_parameters(ring, [bits] * depth, bits, **options)
 
 
 def _attainable_bits(ring: Ring, bits: float) -> float:
@@ -222,35 +253,39 @@ def _attainable_bits(ring: Ring, bits: float) -> float:
 
 def make_parameters(
     ring: Ring,
-    level_bits: list[float],
+    level_bits: Sequence[float],
     scale_bits: float,
     *,
     base_bits: float | None = None,
     key_switching: bool = True,
     digit_size: int | None = None,
     security: int = 128,
+    insecure: bool = False,
 ) -> Parameters:
     """Parameters from the sizes of levels: what `for_depth` and the planner of programs call.
 
     Args:
         ring: degree and kind.
-        level_bits: log2 of what each level drops, first dropped first; above 30 bits a level takes
+        level_bits: log2 of what each level drops, first dropped first, from 16; above 30 bits a level takes
             several primes.
         scale_bits: log2 of the canonical scale at the highest level.
         base_bits: log2 of the modulus at level 0; by default the scale and 4 bits.
         key_switching: whether any key is made; without one there is no P.
         digit_size: primes in one digit of the key switch: by default a third of all, or less down to a
-            sixth where only that is secure. P is as large as the largest digit, and 5 bits larger where
-            a digit has several primes.
-        security: 128, 192, 256, or 0 for none.
+            sixth where only that is secure, or leaves primes for P. P is larger than any digit, and 5 bits
+            larger where digits have several primes.
+        security: 128, 192 or 256 bits that are reached, or more.
+        insecure: True permits any modulus at any degree, and nothing is promised; for tests only.
 
     Raises:
-        ValueError: when log2 QP is above the table's limit, or there are too few primes.
+        ValueError: numbers that are out of range, or too few primes.
+        SecurityError: another level of security, or log2 QP above the table's limit.
     """
     check_ring(ring)
-    base = scale_bits + 4 if base_bits is None else base_bits
-    table = chain(ring, level_bits, scale_bits, base)
-    return parameters_of_table(ring, table, key_switching, digit_size, security)
+    sizes = checked_sizes(level_bits, scale_bits, base_bits)
+    check_modulus_size(ring, sum(sizes.levels) + sizes.base, security, insecure)
+    table = chain(ring, *sizes)
+    return parameters_of_table(ring, table, key_switching, digit_size, security=security, insecure=insecure)
 
 
 def make_rational_parameters(
@@ -261,46 +296,65 @@ def make_rational_parameters(
     key_switching: bool = True,
     digit_size: int | None = None,
     security: int = 128,
+    insecure: bool = False,
 ) -> Parameters:
     """Parameters of rational rescaling: levels of 35, 40 or 45 bits from primes of 25 and 30.
 
     Args and errors as `make_parameters`; the scale is 1% of its bits below the nominal one.
     """
     check_ring(ring)
-    return parameters_of_table(
-        ring, rational_chain(ring, depth, scale_bits), key_switching, digit_size, security
-    )
+    depth = whole_number("depth", depth, 0, MOST_PRIMES - 1)
+    if scale_bits in RATIONAL_BITS:  # others are refused below
+        check_modulus_size(ring, 0.99 * scale_bits * depth, security, insecure)
+    table = rational_chain(ring, depth, scale_bits)
+    return parameters_of_table(ring, table, key_switching, digit_size, security=security, insecure=insecure)
+
+
+def check_modulus_size(ring: Ring, bits: float, security: int, insecure: bool) -> None:
+    """Refuse a modulus Q that is far too large for any security, before a search for its primes.
+
+    Raises:
+        SecurityError: as `check_security`.
+    """
+    security = checked_level(security)
+    if not flag("insecure", insecure):
+        limit = maximum_modulus_bits(ring.degree, security)
+        if bits > max(limit + _HOPELESS_BITS[0], limit * _HOPELESS_BITS[1]):
+            check_security(ring.degree, [1 << int(bits)], security)
 
 
 def parameters_of_table(
-    ring: Ring, table: LevelTable, key_switching: bool, digit_size: int | None, security: int
+    ring: Ring,
+    table: LevelTable,
+    key_switching: bool,
+    digit_size: int | None,
+    *,
+    security: int,
+    insecure: bool,
 ) -> Parameters:
     """Parameters of a level table: P is chosen, and the whole checked for security.
 
     Args and errors as `make_parameters`.
     """
-    moduli = table.moduli
-    sizes = _digit_sizes(len(moduli)) if digit_size is None else (digit_size,)
-    for size in sizes:
-        special = _special_primes(ring, moduli, size) if key_switching else ()
-        # More digits make slower keys, but half the ring.
-        if not security or math.prod(moduli + special) <= 1 << maximum_modulus_bits(ring.degree, security):
+    flag("key_switching", key_switching)
+    if digit_size is not None:
+        digit_size = whole_number("digit_size", digit_size, 1, LARGEST_DIGIT)
+    sizes = _digit_sizes(len(table.moduli)) if digit_size is None else (digit_size,)
+    for size in sizes:  # more digits make slower keys, but half the ring
+        try:
+            special = special_primes(ring, table.moduli, size) if key_switching else ()
+            if not insecure:
+                check_security(ring.degree, table.moduli + special, security)
             break
-    else:
-        check_security(ring.degree, moduli + special, security)
-    return Parameters(ring, moduli, special, table.levels, table.scales, size, security)
+        except ValueError:
+            if size == sizes[-1]:
+                raise
+    return Parameters(ring, table.moduli, special, table.levels, table.scales, size, insecure)
 
 
 def _digit_sizes(count: int) -> tuple[int, ...]:
     """A third of the primes in each digit, then less."""
     return tuple(sorted({-(-count // digits) for digits in _DIGITS}, reverse=True))
-
-
-def _special_primes(ring: Ring, moduli: tuple[int, ...], digit_size: int) -> tuple[int, ...]:
-    digits = (moduli[i : i + digit_size] for i in range(0, len(moduli), digit_size))
-    largest = max(map(modulus_bits, digits))
-    sizes = split_bits(PRIME_BITS if digit_size == 1 else largest + 5)
-    return primes_of_product(ring, sum(sizes), len(sizes), moduli)
 
 
 def insecure_parameters(
@@ -312,14 +366,21 @@ def insecure_parameters(
     rational: bool = False,
     **options: object,
 ) -> Parameters:
-    """Parameters of a ring too small to be secure, for tests only; every report says so."""
+    """Parameters of a ring too small to be secure, for tests only; every report says so.
+
+    Args:
+        degree: N, a power of two from 16.
+        depth: levels, each of the scale's size.
+        scale_bits: log2 of the scale.
+        real: the conjugate-invariant ring, or the standard one.
+        rational: levels by rational rescaling.
+        options: of `make_parameters`.
+
+    Raises:
+        ValueError: numbers that are out of range, or too few primes.
+    """
     ring = Ring(degree, real)
+    depth = whole_number("depth", depth, 0, MOST_PRIMES - 1)
     if rational:
-        return make_rational_parameters(ring, depth, int(scale_bits), security=0, **options)
-    return make_parameters(ring, [scale_bits] * depth, scale_bits, security=0, **options)
-
-
-def security_of(parameters: Parameters) -> int:
-    """The security level that the table grants to these parameters: 256, 192, 128 or 0."""
-    product = math.prod(parameters.moduli + parameters.special)
-    return security_level(parameters.ring.degree, product)
+        return make_rational_parameters(ring, depth, scale_bits, insecure=True, **options)
+    return make_parameters(ring, [scale_bits] * depth, scale_bits, insecure=True, **options)

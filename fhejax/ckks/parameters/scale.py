@@ -6,6 +6,7 @@ import math
 from fractions import Fraction
 
 _MANTISSA_BITS = 128
+_LARGEST_EXPONENT = 2**13  # far beyond any modulus, and the exact value is still small
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +36,13 @@ class Scale:
         mantissa = round(fraction * Fraction(2) ** shift)
         odd = mantissa & -mantissa
         return Scale(mantissa // odd, odd.bit_length() - 1 - shift)
+
+    def is_normal(self) -> bool:
+        """Whether `of` makes such a scale: integers, the mantissa odd and short, the exponent moderate."""
+        if type(self.mantissa) is not int or type(self.exponent) is not int:
+            return False
+        short = 0 < self.mantissa < 2 ** (_MANTISSA_BITS + 1) and abs(self.exponent) <= _LARGEST_EXPONENT
+        return short and self.mantissa % 2 == 1
 
     def fraction(self) -> Fraction:
         """The exact value."""

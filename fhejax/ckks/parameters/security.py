@@ -13,6 +13,7 @@ invariant ring", 2018): the same limits apply with that N.
 """
 
 import math
+import numbers
 import operator
 from collections.abc import Iterable
 from types import MappingProxyType
@@ -46,13 +47,23 @@ class SecurityError(ValueError):
     """Parameters that are not known to reach the security asked for."""
 
 
-def _limits(security: int) -> MappingProxyType[int, int]:
-    if security not in _LIMITS:
+def checked_level(security: int) -> int:
+    """The level of security that is asked for, in bits, if it is one that the table knows.
+
+    Raises:
+        SecurityError: anything but 128, 192 and 256; a boolean or a float is no level.
+    """
+    whole = isinstance(security, numbers.Integral) and not isinstance(security, bool)
+    if not whole or security not in _LIMITS:
         raise SecurityError(
-            f"{security}-bit security was asked for; limits are known for 128, 192 and 256 bits: "
-            "ask for one of these."
+            f"security={security!r} was asked for; limits are known for 128, 192 and 256 bits: ask for one "
+            f"of these, or pass insecure=True for parameters without security, which are for tests only."
         )
-    return _LIMITS[security]
+    return int(security)
+
+
+def _limits(security: int) -> MappingProxyType[int, int]:
+    return _LIMITS[checked_level(security)]
 
 
 def maximum_modulus_bits(degree: int, security: int = 128) -> int:

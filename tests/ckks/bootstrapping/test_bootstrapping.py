@@ -20,7 +20,7 @@ from fhejax import ckks
 from fhejax.ckks import BootstrappingKeys, BootstrappingParameters, Ciphertext, SecretKey
 
 SHARED = {"degree": 32, "ratio_bits": 10, "coefficients_to_slots": 2, "slots_to_coefficients": 1}
-OPTIONS = SHARED | {"hamming_weight": 4, "polynomial_degree": 15, "double_angles": 2, "security": 0}
+OPTIONS = SHARED | {"hamming_weight": 4, "polynomial_degree": 15, "double_angles": 2, "insecure": True}
 ARCSINE = OPTIONS | {
     "hamming_weight": 2,
     "ratio_bits": 8,
@@ -303,7 +303,7 @@ class TestParameters:
     @pytest.mark.parametrize("levels", [0, 1, 2, 3, 4, 5])
     def test_every_prime_is_there(self, scale_bits, levels):
         """Levels of every kind: runs of primes, level 0 inside of the highest, scales as they should be."""
-        chosen = BootstrappingParameters.for_levels(levels, degree=1024, scale_bits=scale_bits, security=0)
+        chosen = BootstrappingParameters.for_levels(levels, degree=1024, scale_bits=scale_bits, insecure=True)
         params = chosen.params
         assert chosen.levels_left == levels
         assert set(params.levels[0]) <= set(params.levels[-1])
@@ -318,7 +318,7 @@ class TestParameters:
     @pytest.mark.parametrize("slots", [2, 64, 512])
     @pytest.mark.parametrize("budget", [1, 2, 4, 9])
     def test_every_budget(self, slots, budget):
-        options = {"coefficients_to_slots": budget, "slots_to_coefficients": budget, "security": 0}
+        options = {"coefficients_to_slots": budget, "slots_to_coefficients": budget, "insecure": True}
         chosen = BootstrappingParameters.for_levels(2, degree=1024, slots=slots, **options)
         assert chosen.levels_left == 2
         assert len(chosen.coefficients_to_slots) == min(budget, slots.bit_length() - 1)
@@ -332,7 +332,7 @@ class TestParameters:
         with pytest.raises(ValueError, match="takes K = 16"):
             make(9, bound=12)
         with pytest.raises(ValueError, match="power of two up to 512"):
-            make(1, degree=1024, slots=1000, security=0)
+            make(1, degree=1024, slots=1000, insecure=True)
         with pytest.raises(ValueError, match="levels are 0 or more"):
             make(-1)
         with pytest.raises(ckks.SecurityError, match="limits are known for weight 32"):

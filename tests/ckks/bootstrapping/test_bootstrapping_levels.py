@@ -10,7 +10,7 @@ from fhejax.ckks import BootstrappingParameters
 def parameters() -> BootstrappingParameters:
     options = {"hamming_weight": 4, "double_angles": 1, "coefficients_to_slots": 1}
     return BootstrappingParameters.for_levels(
-        3, degree=64, slots=16, security=0, slots_to_coefficients=1, **options
+        3, degree=64, slots=16, insecure=True, slots_to_coefficients=1, **options
     )
 
 
