@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from fhejax.ckks import BootstrappingParameters, SecurityError
-from fhejax.ckks.parameters.requested_numbers import flag, whole_number
+from fhejax.ckks.parameters.requested_numbers import flag, shown, whole_number
 from fhejax.ckks.parameters.security import checked_level
 from fhejax.program.analyse import check_finite, sums_over_batch
 from fhejax.program.arguments import Encrypted, Plain, check_values, describe
@@ -107,7 +107,7 @@ def _wished_security(
             )
     elif not isinstance(bootstrapping, bool):
         raise ValueError(
-            f"compile was given bootstrapping={bootstrapping!r}; it is True, False, or "
+            f"compile was given bootstrapping={shown(bootstrapping)}; it is True, False, or "
             f"BootstrappingParameters."
         )
     elif insecure and log_degree is None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 _WITNESSES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
 
 
+@functools.lru_cache(maxsize=1 << 16)  # those near a size are asked for again with every level
 def is_prime(candidate: int) -> bool:
     """Deterministic Miller-Rabin, exact below 3.3e24 (Sorenson and Webster, 2015)."""
     if candidate < 2 or any(candidate % small == 0 for small in _WITNESSES):
@@ -40,12 +41,12 @@ def ntt_primes(bits: float, root_order: int, count: int, excluded: tuple[int, ..
         ValueError: when the ring has too few such primes.
     """
     target = 2.0**bits
-    ceiling = 2**30
+    ceiling, taken = 2**30, frozenset(excluded)
     near = range(round(target) // root_order, ceiling // root_order)
     below = range(round(target) // root_order - 1, max(2**12 // root_order, 0), -1)
     found: list[int] = []
     for candidate in _by_distance(near, below, root_order, target):
-        if candidate < ceiling and candidate not in excluded and is_prime(candidate):
+        if candidate < ceiling and candidate not in taken and is_prime(candidate):
             found.append(candidate)
             if len(found) == count:
                 return tuple(found)

@@ -29,8 +29,10 @@ from fhejax.ckks.bootstrapping.reduction_choice import check_reduction, choose_r
 from fhejax.ckks.bootstrapping.requests import check_bound, check_request
 from fhejax.ckks.keys.manifest import KeyBytes, KeyManifest
 from fhejax.ckks.parameters.level_table import (
+    LARGEST_LEVEL_BITS,
     PRIME_BITS,
     RATIONAL_BITS,
+    SMALLEST_LEVEL_BITS,
     LevelTable,
     chain,
     level_primes,
@@ -38,7 +40,7 @@ from fhejax.ckks.parameters.level_table import (
     split_bits,
 )
 from fhejax.ckks.parameters.parameters import Parameters, check_modulus_size, parameters_of_table
-from fhejax.ckks.parameters.requested_numbers import power_of_two
+from fhejax.ckks.parameters.requested_numbers import power_of_two, whole_number
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ring import Ring, modulus_bits
 
@@ -320,14 +322,16 @@ def _user_levels(
         base = max(scale_bits + 4, ratio_bits + _SMALLEST_MESSAGE_BITS) if base_bits is None else base_bits
         return chain(ring, [scale_bits] * depth, scale_bits, base)
     if base_bits is not None:
-        return rational_chain(ring, depth, int(scale_bits), base_bits)
+        base = whole_number("base_bits", base_bits, SMALLEST_LEVEL_BITS, LARGEST_LEVEL_BITS)
+        return rational_chain(ring, depth, int(scale_bits), base)
     lowest = -(-max(scale_bits + 5, ratio_bits + _SMALLEST_MESSAGE_BITS + 1) // 5) * 5
     tables = []
     for base in range(int(lowest), _LARGEST_BASE + 1, 5):
         try:
             tables.append(rational_chain(ring, depth, int(scale_bits), base))
-        except ValueError:
-            continue  # no primes of 25 and 30 bits make up every level above this base
+        except ValueError:  # no primes of 25 and 30 bits make up every level above this base
+            if base + 5 > _LARGEST_BASE and not tables:
+                raise
     return min(tables, key=lambda table: modulus_bits(table.moduli) - min(_idle_bits(table), PRIME_BITS * 2))
 
 

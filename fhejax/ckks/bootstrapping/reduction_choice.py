@@ -27,7 +27,7 @@ def check_reduction(
     ratio_bits: int,
     degree: int | None,
     double_angles: int | None,
-    arcsine_degree: int | None,
+    arcsine_degree: int | None = None,
 ) -> None:
     """Refuse what no modular reduction has.
 
@@ -49,6 +49,7 @@ def check_reduction(
         whole_number("double_angles", double_angles, 0, _LONGEST_REDUCTION)
     if arcsine_degree is not None:
         whole_number("arcsine_degree", arcsine_degree, 3, _HIGHEST_ARCSINE)
+        approximate_arcsine(arcsine_degree, ratio_bits)  # which refuses even degrees
 
 
 @functools.cache

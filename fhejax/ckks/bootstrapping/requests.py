@@ -6,11 +6,12 @@ from typing import Any
 from fhejax.ckks.bootstrapping.overflow_distribution import log2_failure_probability
 from fhejax.ckks.parameters.level_table import LARGEST_LEVEL_BITS, SMALLEST_LEVEL_BITS
 from fhejax.ckks.parameters.requested_numbers import flag, power_of_two, real_number, whole_number
-from fhejax.ckks.parameters.security import checked_level
+from fhejax.ckks.parameters.security import SecurityError, checked_level
 from fhejax.ckks.parameters.validity import LARGEST_DIGIT
 from fhejax.ring import Ring, check_ring
 
-LARGEST_WEIGHT = 512  # of a sparse secret: heavier ones overflow beyond any modular reduction
+_KNOWN_SECURITY = 128  # of sparse secrets
+LARGEST_WEIGHT = 256  # of a sparse secret: heavier ones overflow beyond any modular reduction
 _MOST_LEVELS = 255
 _LARGEST_SCALE_BITS = 60  # two primes
 _LARGEST_FAILURE_BITS = 1000
@@ -45,7 +46,11 @@ def check_request(
     power_of_two("slots", slots, 1, ring.slots)
     real_number("scale_bits", scale_bits, SMALLEST_LEVEL_BITS, _LARGEST_SCALE_BITS)
     real_number("failure_bits", failure_bits, 1, _LARGEST_FAILURE_BITS)
-    checked_level(security)
+    if checked_level(security) > _KNOWN_SECURITY and not insecure:
+        raise SecurityError(
+            f"{security}-bit security was asked for with bootstrapping, whose limits are known at "
+            f"{_KNOWN_SECURITY} bits: ask for these, for the sake of the sparse secret."
+        )
     flag("insecure", insecure)
     flag("minimum_keys", options["minimum_keys"])
     for name in ("coefficients_to_slots", "slots_to_coefficients"):

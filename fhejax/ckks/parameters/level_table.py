@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fhejax.ckks.parameters.requested_numbers import real_number, whole_number
+from fhejax.ckks.parameters.requested_numbers import real_number, shown, whole_number
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ring import Ring, modulus_bits, ntt_primes
 
@@ -107,7 +107,8 @@ def checked_sizes(level_bits: Sequence[float], scale_bits: float, base_bits: flo
         given = list(level_bits)
     except TypeError:
         raise ValueError(
-            f"level_bits={level_bits!r} was asked for; it is a list of sizes, one for each level: give one."
+            f"level_bits={shown(level_bits)} was asked for; it is a list of sizes, one for each level: give "
+            f"one."
         ) from None
     if len(given) >= MOST_PRIMES:
         raise ValueError(
@@ -189,6 +190,7 @@ def rational_chain(ring: Ring, depth: int, scale_bits: int, base_bits: int | Non
         primes.
     """
     whole_number("depth", depth, 0, MOST_PRIMES - 1)
+    real_number("scale_bits", scale_bits, 1, LARGEST_LEVEL_BITS)
     if scale_bits not in RATIONAL_BITS:
         raise ValueError(
             f"rational rescaling was asked for with a scale of {scale_bits} bits; it exists for "
@@ -197,6 +199,11 @@ def rational_chain(ring: Ring, depth: int, scale_bits: int, base_bits: int | Non
     scale_bits = int(scale_bits)
     counts = _prime_counts(depth, scale_bits, base_bits)
     most, fewest = (max(pair[i] for pair in counts) for i in (0, 1))
+    if most + fewest > MOST_PRIMES:
+        raise ValueError(
+            f"{depth} levels of {scale_bits} bits were asked for, which take {most + fewest} primes; "
+            f"parameters hold at most {MOST_PRIMES}: ask for fewer levels."
+        )
     share = 1 - _SPREAD_BITS / PRIME_BITS
     kept = (largest_prime(ring),)
     small = ntt_primes(25 * share, ring.root_order, fewest, kept)

@@ -10,6 +10,7 @@ from fractions import Fraction
 from fhejax.ckks.parameters.byte_format import pack_parameters
 from fhejax.ckks.parameters.deviations import fresh_deviation, rescale_deviation
 from fhejax.ckks.parameters.level_table import (
+    LARGEST_LEVEL_BITS,
     MOST_PRIMES,
     PRIME_BITS,
     RATIONAL_BITS,
@@ -35,6 +36,7 @@ _SPARE_BITS = 0.1  # below 2**30, so that a prime may be larger than its level a
 _DIGITS = (3, 4, 5, 6)  # of a key switch
 _LARGEST_PRECISION = 52  # of the numbers that are decoded
 _HOPELESS_BITS = 64, 1.25  # beyond the limit, and times it: no search for primes comes back from there
+_SMALLEST_BITS = 4  # beyond the order of the root: there are no primes much below
 _DENSE_BITS = 9  # beyond the order of the root: primes are then closer together than 3%
 
 
@@ -242,10 +244,11 @@ def _for_scale(ring: Ring, depth: int, bits: float, **options: int) -> Parameter
 def _attainable_bits(ring: Ring, bits: float) -> float:
     """The smallest scale of at least `bits` whose levels find primes close enough to it.
 
-    In a large ring, primes of a level that takes several are scarce unless they are large.
+    In a large ring there are no small primes, and those of a level that takes several are scarce unless they
+    are large.
     """
     if bits <= PRIME_BITS - _SPARE_BITS:
-        return bits
+        return max(bits, math.log2(ring.root_order) + _SMALLEST_BITS)
     dense = math.log2(ring.root_order) + _DENSE_BITS
     count = math.ceil(bits / (PRIME_BITS - _SPARE_BITS))
     return max(bits, count * min(dense, PRIME_BITS - _SPARE_BITS))
@@ -304,8 +307,8 @@ def make_rational_parameters(
     """
     check_ring(ring)
     depth = whole_number("depth", depth, 0, MOST_PRIMES - 1)
-    if scale_bits in RATIONAL_BITS:  # others are refused below
-        check_modulus_size(ring, 0.99 * scale_bits * depth, security, insecure)
+    scale_bits = real_number("scale_bits", scale_bits, 1, LARGEST_LEVEL_BITS)
+    check_modulus_size(ring, 0.99 * scale_bits * depth, security, insecure)
     table = rational_chain(ring, depth, scale_bits)
     return parameters_of_table(ring, table, key_switching, digit_size, security=security, insecure=insecure)
 

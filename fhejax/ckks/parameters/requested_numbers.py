@@ -1,7 +1,18 @@
 """Numbers that a caller asks for: refused by one sentence where they are of no use, before anything runs."""
 
-import math
 import numbers
+from typing import Any
+
+_SHOWN = 60  # letters
+
+
+def shown(value: Any) -> str:
+    """What a caller gave, in a few letters, whatever it is."""
+    try:
+        text = repr(value)
+    except ValueError:  # of an integer with thousands of digits
+        return f"{type(value).__name__} that is too long to print"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def whole_number(name: str, value: int, lowest: int, highest: int) -> int:
@@ -16,11 +27,8 @@ def whole_number(name: str, value: int, lowest: int, highest: int) -> int:
     Raises:
         ValueError: anything else.
     """
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not whole or not lowest <= value <= highest:
-        raise ValueError(
-            f"{name}={value!r} was asked for; {name} is a whole number from {lowest} to {highest}: give one."
-        )
+    if not _is_whole(value) or not lowest <= value <= highest:
+        raise _refusal(name, value, f"a whole number from {lowest} to {highest}")
     return int(value)
 
 
@@ -30,30 +38,32 @@ def real_number(name: str, value: float, lowest: float, highest: float) -> float
     Args and errors as `whole_number`; whole numbers are real ones, booleans are not.
     """
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not real or not math.isfinite(value) or not lowest <= value <= highest:
-        raise ValueError(
-            f"{name}={value!r} was asked for; {name} is a finite number from {lowest:g} to {highest:g}: give "
-            f"one."
-        )
+    if not real or not lowest <= value <= highest:  # as NaN is not
+        raise _refusal(name, value, f"a finite number from {lowest:g} to {highest:g}")
     return float(value)
 
 
 def power_of_two(name: str, value: int, lowest: int, highest: int) -> int:
     """A power of two in a range; args and errors as `whole_number`."""
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not whole or not lowest <= value <= highest or value & (value - 1):
-        raise ValueError(
-            f"{name}={value!r} was asked for; {name} is a power of two from {lowest} to {highest}: give one."
-        )
+    if not _is_whole(value) or not lowest <= value <= highest or value & (value - 1):
+        raise _refusal(name, value, f"a power of two from {lowest} to {highest}")
     return int(value)
 
 
 def flag(name: str, value: bool) -> bool:
-    """True or False and nothing that merely counts as such.
+    """True or False, and nothing that merely counts as such.
 
     Raises:
         ValueError: anything else.
     """
     if value is not True and value is not False:
-        raise ValueError(f"{name}={value!r} was given; it is True or False: give one of the two.")
+        raise ValueError(f"{name}={shown(value)} was given; it is True or False: give one of the two.")
     return value
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _refusal(name: str, value: Any, needed: str) -> ValueError:
+    return ValueError(f"{name}={shown(value)} was asked for; {name} is {needed}: give one.")

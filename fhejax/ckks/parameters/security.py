@@ -18,6 +18,8 @@ import operator
 from collections.abc import Iterable
 from types import MappingProxyType
 
+from fhejax.ckks.parameters.requested_numbers import shown
+
 _LIMITS = MappingProxyType(
     {
         128: MappingProxyType(
@@ -56,8 +58,8 @@ def checked_level(security: int) -> int:
     whole = isinstance(security, numbers.Integral) and not isinstance(security, bool)
     if not whole or security not in _LIMITS:
         raise SecurityError(
-            f"security={security!r} was asked for; limits are known for 128, 192 and 256 bits: ask for one "
-            f"of these, or pass insecure=True for parameters without security, which are for tests only."
+            f"security={shown(security)} was asked for; limits are known for 128, 192 and 256 bits: ask for "
+            f"one of these, or pass insecure=True for parameters without security, for tests only."
         )
     return int(security)
 

@@ -30,10 +30,14 @@ def check_parameters(params: Any) -> None:
 
 def _check_primes(params: Any) -> None:
     for name, primes in (("moduli", params.moduli), ("special", params.special)):
-        if type(primes) is not tuple or len(primes) > MOST_PRIMES or any(type(q) is not int for q in primes):
+        if type(primes) is not tuple or any(type(q) is not int for q in primes):
             raise ValueError(
-                f"parameters with {name}={primes!r} were asked for; {name} is a tuple of at most "
-                f"{MOST_PRIMES} integers: give the primes as Python's own."
+                f"parameters were asked for whose {name} are no tuple of integers; give Python's own numbers."
+            )
+        if len(primes) > MOST_PRIMES:
+            raise ValueError(
+                f"parameters with {len(primes)} primes as {name} were asked for, where {MOST_PRIMES} are the "
+                f"most; ask for fewer levels."
             )
     primes, order = params.moduli + params.special, params.ring.root_order
     if len(set(primes)) < len(primes):
@@ -49,20 +53,17 @@ def _check_primes(params: Any) -> None:
 def _check_levels(params: Any) -> None:
     """Levels are runs of primes, each of a larger product than the one below, and leave no prime out."""
     levels, count = params.levels, len(params.moduli)
-    if type(levels) is not tuple or not levels or len(levels) > MOST_PRIMES or not all(levels):
+    if type(levels) is not tuple or any(type(run) is not tuple for run in levels):
+        raise ValueError("parameters were asked for whose levels are no tuple of tuples of indices.")
+    if not levels or len(levels) > MOST_PRIMES or not all(levels):
         raise ValueError("parameters without a level, or with one without primes, were asked for.")
-    for level, indices in enumerate(levels):
-        if type(indices) is not tuple or any(type(i) is not int for i in indices):
-            raise ValueError(
-                f"level {level} has the primes {indices!r}; give indices as a tuple of integers."
-            )
-        if indices != tuple(range(indices[0], indices[-1] + 1)) or indices[0] < 0 or indices[-1] >= count:
-            raise ValueError(
-                f"level {level} has the primes {indices}, which are no run of indices among {count} moduli."
-            )
+    for level, run in enumerate(levels):
+        whole = all(type(i) is int for i in run)
+        if not whole or run != tuple(range(run[0], run[-1] + 1)) or run[0] < 0 or run[-1] >= count:
+            raise ValueError(f"the primes of level {level} are no run of indices among {count} moduli.")
     if set().union(*levels) != set(range(count)):
         raise ValueError("parameters with primes that are in use at no level were asked for.")
-    products = [math.prod(params.moduli[i] for i in indices) for indices in levels]
+    products = [math.prod(params.moduli[i] for i in run) for run in levels]
     if products != sorted(set(products)):
         raise ValueError("parameters with a level that is not larger than the one below were asked for.")
 
@@ -73,9 +74,10 @@ def _check_scales(params: Any) -> None:
     limit = modulus_bits(params.moduli + params.special)
     for scale in params.scales:
         if type(scale) is not Scale or not scale.is_normal() or not 0 <= scale.bits <= limit:
+            given = f"{scale.mantissa} * 2**{scale.exponent}" if type(scale) is Scale else repr(scale)
             raise ValueError(
-                f"parameters with a scale of {scale!r} and a modulus of 2**{limit:.0f} were asked for; a "
-                f"scale is from 1 to the modulus, as Scale.of makes it."
+                f"parameters with a scale of {given} and a modulus of 2**{limit:.0f} were asked for; a scale "
+                f"is from 1 to the modulus, as Scale.of makes it."
             )
 
 

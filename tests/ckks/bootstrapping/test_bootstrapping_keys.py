@@ -22,7 +22,7 @@ OPTIONS = {
     "ratio_bits": 8,
     "coefficients_to_slots": 1,
     "slots_to_coefficients": 1,
-    "security": 0,
+    "insecure": True,
 }
 
 

@@ -121,7 +121,7 @@ class TestSecurity:
 
     def test_a_larger_base_is_refused(self):
         params = secure()
-        large = dataclasses.replace(params, levels=((*range(4),), *params.levels[1:]))
+        large = dataclasses.replace(params, levels=params.levels[2:], scales=params.scales[2:])
         with pytest.raises(ckks.SecurityError, match="where at most 121 are secure"):
             check_sparse_security(large, 32)
 
@@ -136,7 +136,38 @@ class TestSecurity:
         with pytest.raises(ckks.SecurityError, match="limits are known"):
             check_sparse_security(ckks.preset("complex-n14-128bit-depth5-scale55"), 32)
         with pytest.raises(ckks.SecurityError, match="limits are known"):
-            check_sparse_security(dataclasses.replace(params, security=192), 32)
+            check_sparse_security(params, 32, 192)
+
+    def test_no_way_leads_around_the_check(self):
+        """Neither `dataclasses.replace`, nor another base, nor keys that are made directly."""
+        chosen = ckks.BootstrappingParameters.for_levels(9)
+        assert chosen.security == 128
+        for weight in (8, 64):
+            with pytest.raises(ckks.SecurityError, match="limits are known for weight 32"):
+                dataclasses.replace(chosen, hamming_weight=weight)
+        with pytest.raises(ValueError, match="hamming_weight=True"):
+            dataclasses.replace(chosen, hamming_weight=True)
+        low = chosen.params
+        large = dataclasses.replace(low, levels=low.levels[2:], scales=low.scales[2:])
+        with pytest.raises(ckks.SecurityError, match="where at most 121 are secure"):
+            dataclasses.replace(chosen, params=large)
+        with pytest.raises(ckks.SecurityError, match="limits are known at 128 bits"):
+            ckks.BootstrappingParameters.for_levels(1, security=192)
+        secret = ckks.SecretKey(np.zeros(2**16, np.int8), np.zeros(4, np.uint32), low)
+        with pytest.raises(ckks.SecurityError, match="limits are known for weight 32"):
+            encapsulation_keys(ckks.random_key(), secret, 8)
+
+    def test_a_sparse_secret_that_is_not_secure_takes_the_argument_and_is_named(self):
+        chosen = ckks.BootstrappingParameters.for_levels(9, hamming_weight=8, insecure=True)
+        assert chosen.params.security == 128
+        assert chosen.security == 0
+        assert "INSECURE sparse secret" in repr(chosen)
+        assert "INSECURE" not in repr(ckks.BootstrappingParameters.for_levels(9))
+
+    def test_the_special_prime_is_above_the_primes_of_level_0(self):
+        for options in ({}, {"scale_bits": 55}, {"scale_bits": 29}, {"base_bits": 90}):
+            params = encapsulation_parameters(ckks.BootstrappingParameters.for_levels(6, **options).params)
+            assert max(params.moduli) < params.special[0]
 
     def test_insecure_parameters_say_so_themselves(self, insecure_complex):
         check_sparse_security(insecure_complex.params, 3)

@@ -34,7 +34,7 @@ OPTIONS = {
     "double_angles": 1,
     "coefficients_to_slots": 2,
     "slots_to_coefficients": 1,
-    "security": 0,
+    "insecure": True,
 }
 
 

@@ -83,12 +83,19 @@ def test_what_is_given_has_to_leave_something():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((16, 0, 15, None, None), "weight is from 1 to 16"),
-        ((16, 17, 15, None, None), "weight is from 1 to 16"),
+        ((16, 0, 15, None, None), "hamming_weight=0 .* from 1 to 16"),
+        ((16, 17, 15, None, None), "hamming_weight=17 .* from 1 to 16"),
         ((64, 8, 2, None, None), "ratio_bits is from 3"),
         ((64, 8, 31, None, None), "to 30"),
-        ((64, 8, 15, -1, None), "both are 0 or more"),
-        ((64, 8, 15, None, -1), "both are 0 or more"),
+        ((64, 8, math.nan, None, None), "ratio_bits=nan"),
+        ((64, 8.0, 15, None, None), "hamming_weight=8.0"),
+        ((64, True, 15, None, None), "hamming_weight=True"),
+        ((1024, 1000, 15, None, None), "hamming_weight=1000 .* to 256"),
+        ((64, 8, 15, 10**6, None), "polynomial_degree=1000000"),
+        ((64, 8, 15, None, 10**6), "double_angles=1000000"),
+        ((64, 8, 15, None, None, 10**6 + 1), "arcsine_degree=1000001"),
+        ((64, 8, 15, -1, None), "polynomial_degree=-1 .* from 0 to 255"),
+        ((64, 8, 15, None, -1), "double_angles=-1 .* from 0 to 15"),
     ],
 )
 def test_what_no_reduction_has_is_refused(arguments, message):

@@ -94,15 +94,15 @@ def test_what_is_written_is_read(name):
 
 
 GOLDEN = {
-    "parameters": "35ac0f2fb4a6278787d1f81b972684d0",
-    "plaintext": "28d068f86ac50a4607f0496408716733",
-    "ciphertext": "8b3bd3117768c42e8fc743d03297a494",
-    "product": "42e4c5e70671d13d76843d0fe3b9d23a",
-    "seeded ciphertext": "50f40701dcd0cfc14498486ff8a06479",
-    "public key": "3c3347c524bbd5ea600d81f6b5920507",
-    "switching key": "62f8e6af16b12d2385ebbd1e5be34fc9",
-    "evaluation keys": "b9a61f8977281238600ea26d927f5fc5",
-    "expansion": "1082f810ed2b564d48128fa06a4b91a8",
+    "parameters": "321dcfd20c4d3dcf75d1b5b852ebcdce",
+    "plaintext": "0935771d5069790324965de57a7e9b64",
+    "ciphertext": "ee478b5173b2ecf084cc3eb85f89a532",
+    "product": "9637a1d0dc059efe9d588d246a12128c",
+    "seeded ciphertext": "c1a0fb8b8e3c54b61b15160faf96757f",
+    "public key": "20b9623af7f91fbbf2bd3ebdf9a92ce8",
+    "switching key": "d59e6deba29761f096edaa7560dcddb7",
+    "evaluation keys": "e545dedb5e403643e6639fe52080e568",
+    "expansion": "ce8bac4374598b6e540969391fdd04b4",
 }
 
 
@@ -635,7 +635,7 @@ def test_parameters_come_back_field_by_field(params):
 
 
 def test_insecure_parameters_are_not_read_by_accident():
-    with pytest.raises(FormatError, match=r"no security, being for tests only \(allow_insecure=True"):
+    with pytest.raises(FormatError, match=r"made with insecure=True \(allow_insecure=True would"):
         ckks.from_bytes(written("parameters"))
     with pytest.raises(FormatError, match="were expected"):
         read(written("parameters"), OTHERS)
@@ -654,34 +654,40 @@ def test_parameters_that_cannot_be_are_refused():
     scales = levels + 4 * len(params.levels)
     first, second = params.moduli[:2]
     cases = [
-        (altered(params, "<I", 0, 2048), "a ring or modulus that is refused.*128-bit security"),
-        (altered(params, "<I", 0, 4095), "a ring or modulus that is refused.*degree"),
-        (altered(params, "<I", 0, 0), "a ring or modulus that is refused"),
+        (altered(params, "<I", 0, 2048), "at most 53 are secure.*parameters were altered"),
+        (altered(params, "<I", 0, 4095), "a ring of degree 4095"),
+        (altered(params, "<I", 0, 0), "a ring of degree 0"),
         (altered(params, "<B", 4, 2), "does not add up"),
-        (altered(params, "<B", 5, 1), "does not add up"),
-        (altered(params, "<H", 6, 256), "a ring or modulus that is refused"),
-        (altered(params, "<H", 6, 64), "64-bit security, which is not known"),
-        (altered(params, "<H", 6, 0), "no security"),
-        (altered(params, "<H", 8, 0), "digits of 0 primes"),
+        (altered(params, "<B", 5, 2), "does not add up"),
+        (altered(params, "<B", 5, 1), "made with insecure=True"),
+        (altered(params, "<H", 6, 256), "name a security of 256 bits, and ring and modulus reach 128"),
+        (altered(params, "<H", 6, 64), "name a security of 64 bits, and ring and modulus reach 128"),
+        (altered(params, "<H", 6, 0), "name a security of 0 bits, and ring and modulus reach 128"),
+        (altered(params, "<H", 8, 0), "digit_size=0"),
+        (altered(params, "<H", 8, 513), "digit_size=513"),
+        (altered(params, "<H", 8, 2), "every digit is at most P"),
         (altered(params, "<H", 10, 600), "does not add up"),
         (altered(params, "<H", 10, len(params.moduli) + 1), "does not add up"),
         (altered(params, "<I", moduli, first - params.ring.root_order), "the modulus"),
-        (altered(params, "<I", moduli, 1), "a ring or modulus that is refused"),
+        (altered(params, "<I", moduli, 1), "the modulus 1 "),
         (altered(params, "<I", moduli, second), "a prime twice"),
-        (altered(params, "<I", moduli, 0), "a ring or modulus that is refused"),
-        (altered(params, "<HH", levels, 0, 0), "no level, or one without primes"),
-        (altered(params, "<HH", levels, 2, 1), "no level, or one without primes"),
+        (altered(params, "<I", moduli, 0), "the modulus 0 "),
+        (altered(params, "<HH", levels, 0, 0), "without a level, or with one without primes"),
+        (altered(params, "<HH", levels, 2, 1), "without a level, or with one without primes"),
         (altered(params, "<HH", levels, 0, 9), "a level beyond"),
         (altered(params, "<HH", levels, *params.limb_range(1)), "not larger than the one below"),
         (altered(params, "<i", scales + 24, 2**31 - 1), "a scale of"),
         (altered(params, "<i", scales + 24, -(2**31)), "a scale of"),
         (altered(params, "<Q", scales, 2), "a scale of"),
         (b"", "take 0 bytes"),
-        (bytes(16), "a ring or modulus that is refused"),
+        (bytes(16), "a ring of degree 0"),
     ]
     for data, reason in cases:
         with pytest.raises(FormatError, match=reason):
             decode_parameters(data)
+    insecure = altered(ckks.insecure_parameters(64, 1), "<B", 5, 0)  # whose mark was taken away
+    with pytest.raises(FormatError, match="128-bit security was asked for at ring degree 64"):
+        decode_parameters(insecure, allow_insecure=True)
     assert equal(decode_parameters(encode_parameters(params)), params)
 
 
