@@ -1,17 +1,15 @@
 """The CKKS scheme (Cheon, Kim, Kim and Song 2017) as pure functions over frozen pytrees."""
 
+import inspect
+
+from fhejax.ckks.arguments import check_arguments
 from fhejax.ckks.arithmetic import (
     add,
-    align,
-    drop_level,
-    match_scale,
     multiply,
-    multiply_integer,
     multiply_plain,
     multiply_scalar,
     negate,
     relinearise,
-    rescale,
     square,
     square_tensor,
     subtract,
@@ -28,6 +26,7 @@ from fhejax.ckks.bootstrapping.parameters import BootstrappingParameters
 from fhejax.ckks.bootstrapping.variants import bootstrap_iteratively, bootstrap_pair, bootstrap_real
 from fhejax.ckks.checked import checked, validate
 from fhejax.ckks.combinations import linear_combinations
+from fhejax.ckks.encodable import is_encodable
 from fhejax.ckks.encoding import decode, encode
 from fhejax.ckks.encryption import decrypt, encrypt, encrypt_seeded, expand
 from fhejax.ckks.files.bootstrapping_keys import load_bootstrapping_keys, save_bootstrapping_keys
@@ -41,6 +40,7 @@ from fhejax.ckks.keys.manifest import (
     generate_evaluation_keys,
     required_keys,
 )
+from fhejax.ckks.levels import align, drop_level, match_scale, rescale
 from fhejax.ckks.linear_transform.transform import LinearTransform, apply_linear_transform, linear_transform
 from fhejax.ckks.noise.estimates import NoiseEstimate, estimate
 from fhejax.ckks.parameters.parameters import (
@@ -52,12 +52,9 @@ from fhejax.ckks.parameters.parameters import (
 from fhejax.ckks.parameters.presets import PRESETS, preset
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.parameters.security import SecurityError
-from fhejax.ckks.polynomial.evaluation import (
-    evaluate_polynomial,
-    evaluate_with_derivative,
-    polynomial_depth,
-)
-from fhejax.ckks.precision import Precision, PrecisionWarning, precision
+from fhejax.ckks.polynomial.depth import polynomial_depth
+from fhejax.ckks.polynomial.evaluation import evaluate_polynomial, evaluate_with_derivative
+from fhejax.ckks.precision import OverflowWarning, Precision, PrecisionWarning, precision
 from fhejax.ckks.rotation import (
     conjugate,
     imaginary_part,
@@ -68,7 +65,7 @@ from fhejax.ckks.rotation import (
     rotate,
     rotate_hoisted,
 )
-from fhejax.ckks.scalars import add_scalar
+from fhejax.ckks.scalars import add_scalar, multiply_integer
 from fhejax.ckks.types import (
     Ciphertext,
     EvaluationKeys,
@@ -91,6 +88,7 @@ __all__ = [
     "KeyManifest",
     "LinearTransform",
     "NoiseEstimate",
+    "OverflowWarning",
     "Parameters",
     "Plaintext",
     "Precision",
@@ -130,6 +128,7 @@ __all__ = [
     "imaginary_part",
     "inner_sum",
     "insecure_parameters",
+    "is_encodable",
     "key_from_bytes",
     "linear_combinations",
     "linear_transform",
@@ -169,3 +168,12 @@ __all__ = [
     "to_bytes",
     "validate",
 ]
+
+# What comes in by a public name is compared with the signature; within the package nothing is checked twice.
+globals().update(
+    {
+        name: check_arguments(value)
+        for name, value in list(globals().items())
+        if name in __all__ and callable(value) and not inspect.isclass(value)
+    }
+)

@@ -4,7 +4,6 @@ Levels and scales are static. Where two operands differ the library aligns them;
 no level can absorb is an error that names both.
 """
 
-import dataclasses
 import functools
 import math
 from collections.abc import Callable
@@ -12,16 +11,25 @@ from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from fhejax.ckks.keys.generation import RELINEARISATION
 from fhejax.ckks.keys.matching import identity_under
 from fhejax.ckks.keys.recorder import note_key
 from fhejax.ckks.keys.switching import relinearise_and_divide
+from fhejax.ckks.levels import (
+    align,
+    check_evaluation_domain,
+    check_level_left,
+    divided_to,
+    drop_level,
+    plaintext_at,
+    rescale,
+)
 from fhejax.ckks.noise import estimates
 from fhejax.ckks.noise.estimates import NoiseEstimate
 from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
 from fhejax.ckks.parameters.scale import Scale
+from fhejax.ckks.scalars import encode_scalar, multiply_integer
 from fhejax.ckks.types import (
     Ciphertext,
     EvaluationKeys,
@@ -30,7 +38,8 @@ from fhejax.ckks.types import (
     check_same_parameters,
     common_key_id,
 )
-from fhejax.ring import Twiddles, divide_by_moduli, modular
+from fhejax.ckks.values import exact_number
+from fhejax.ring import Twiddles, modular
 from fhejax.ring.modular import constants
 from fhejax.ring.wide import wide
 
@@ -43,55 +52,15 @@ def _kernel(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
     return jax.jit(wide(function), static_argnames=("params", "level"))
 
 
-def drop_level(ciphertext: Ciphertext, level: int) -> Ciphertext:
-    """The same message at a lower level, the scale unchanged.
-
-    Exact where the lower level's primes are among the higher one's. In rational rescaling, where
-    they need not be, the message is multiplied by the integer nearest to the rescale's divisor and then
-    rescaled, which leaves the rounding of a rescale.
-
-    Raises:
-        ValueError: when `level` is above the ciphertext's.
-    """
-    if level > ciphertext.level:
+def _check_batches(operation: str, x: Ciphertext, y: Ciphertext | Plaintext) -> None:
+    """Refuse batches that do not broadcast, as NumPy does it, against each other."""
+    first, second = x.batch, y.data.shape[:-2] if isinstance(y, Plaintext) else y.batch
+    pairs = zip(reversed(first), reversed(second), strict=False)
+    if any(a != b and 1 not in (a, b) for a, b in pairs):
         raise ValueError(
-            f"a ciphertext at level {ciphertext.level} was to be raised to level {level}; only "
-            f"bootstrapping raises a level. Bring the other operand down instead."
+            f"{operation} of batches of shape {first} and {second} was asked for; their trailing axes must "
+            f"be equal or 1."
         )
-    if level == ciphertext.level:
-        return ciphertext
-    params = ciphertext.params
-    if not params.contains(ciphertext.level, level):
-        factor = round(params.rescale_factor(ciphertext.level, level))
-        return rescale(multiply_integer(ciphertext, factor), level).replace(
-            scale=ciphertext.scale * factor / params.rescale_factor(ciphertext.level, level)
-        )
-    if isinstance(ciphertext, NoiseEstimate):
-        return estimates.drop_level(ciphertext, level)
-    return ciphertext.replace(data=_limbs_at(ciphertext.data, params, ciphertext.level, level), level=level)
-
-
-def _limbs_at(data: jax.Array, params: Parameters, level: int, lower: int) -> jax.Array:
-    if level == lower:
-        return data
-    (first, _), (start, stop) = params.limb_range(level), params.limb_range(lower)
-    return data[..., start - first : stop - first, :]
-
-
-def _plain_at(plaintext: Plaintext, level: int) -> Plaintext:
-    """The plaintext modulo the primes of a lower level.
-
-    Raises:
-        ValueError: when it was encoded without some of these primes.
-    """
-    params = plaintext.params
-    if not params.contains(plaintext.level, level):
-        raise ValueError(
-            f"a plaintext encoded at level {plaintext.level} met a ciphertext at level {level}, which has "
-            f"other primes; encode it with level={level}."
-        )
-    data = _limbs_at(plaintext.data, params, plaintext.level, level)
-    return dataclasses.replace(plaintext, data=data, level=level)
 
 
 def negate(ciphertext: Ciphertext) -> Ciphertext:
@@ -123,9 +92,12 @@ def subtract(x: Ciphertext, y: Ciphertext | Plaintext) -> Ciphertext:
 def _combine(x: Ciphertext, y: Ciphertext | Plaintext, subtract: bool) -> Ciphertext:
     check_same_parameters(x, y)
     key_id = x.key_id if isinstance(y, Plaintext) else common_key_id(x, y)
+    _check_batches("a sum", x, y)
+    if not isinstance(x, NoiseEstimate) and x.domain != y.domain:
+        check_evaluation_domain("a sum", x, y)
     if isinstance(y, Plaintext):
         level = min(x.level, y.level)
-        x, y = drop_level(x, level), _plain_at(y, level)
+        x, y = drop_level(x, level), plaintext_at(y, level)
         y = _as_operand(x, y)
     else:
         x, y = align(x, y)
@@ -171,66 +143,22 @@ def _pad_components(data: jax.Array, count: int) -> jax.Array:
     return jnp.pad(data, [(0, 0)] * (data.ndim - 3) + [(0, missing), (0, 0), (0, 0)])
 
 
-def align(x: Ciphertext, y: Ciphertext) -> tuple[Ciphertext, Ciphertext]:
-    """Both at one level, and at one scale where a spare level lets the higher one be adjusted."""
-    if x.level < y.level:
-        second, first = align(y, x)
-        return first, second
-    if x.level > y.level and x.scale != y.scale:
-        x = match_scale(x, y.level, y.scale)
-    return drop_level(x, y.level), y
+def multiply_scalar(ciphertext: Ciphertext, value: float | Fraction) -> Ciphertext:
+    """x times a real number, rescaled to the level below, at that level's own scale.
 
-
-def match_scale(ciphertext: Ciphertext, level: int, scale: Scale) -> Ciphertext:
-    """Bring a ciphertext from a higher level to exactly `level` and `scale`.
-
-    Multiplies by the integer nearest to scale * q / current (q the primes dropped in the last step), then
-    rescales; the relative error of the scale is below 2**-20 for primes of 25 bits or more, and below
-    the noise.
-    """
-    above = drop_level(ciphertext, level + 1)
-    divisor = above.params.rescale_factor(level + 1, level)
-    factor = round(scale.fraction() * divisor / above.scale.fraction())
-    if factor < 1:
-        raise ValueError(
-            f"a ciphertext of scale {above.scale} was to be brought to scale {scale} in one level, "
-            f"which divides by at most 2**{math.log2(divisor):.1f}; rescale it first."
-        )
-    return rescale(multiply_integer(above, factor)).replace(scale=scale)
-
-
-def bring_down(ciphertext: Ciphertext, level: int) -> Ciphertext:
-    """The same values at a lower level; of that level's own scale, if they have the own scale of theirs.
+    The number is rounded to a multiple of 1 / w, w = q s' / s: q are the primes that the rescale drops, s and
+    s' the scales before and after it.
 
     Raises:
-        ValueError: a level above the ciphertext's.
+        TypeError: a number that is not real, or traced by JAX.
+        ValueError: a number that is not finite, does not fit the modulus, or rounds to zero without being it;
+            or no level left.
     """
-    scales = ciphertext.params.scales
-    if ciphertext.level > level and ciphertext.scale == scales[ciphertext.level] != scales[level]:
-        return match_scale(ciphertext, level, scales[level])
-    return drop_level(ciphertext, level)
-
-
-def multiply_integer(ciphertext: Ciphertext, factor: int) -> Ciphertext:
-    """x times an integer, level and scale unchanged (the value is multiplied)."""
-    if isinstance(ciphertext, NoiseEstimate):
-        return estimates.multiply_integer(ciphertext, factor)
-    residues = np.array([factor % q for q in ciphertext.moduli], np.uint32)
-    data = _multiply_integer(ciphertext.data, residues, ciphertext.params, ciphertext.level)
-    return ciphertext.replace(data=data)
-
-
-@_kernel
-def _multiply_integer(data: jax.Array, residues: jax.Array, params: Parameters, level: int) -> jax.Array:
-    return modular.multiply(data, residues[:, None], constants(params.level_moduli(level)))
-
-
-def multiply_scalar(ciphertext: Ciphertext, value: float) -> Ciphertext:
-    """x times a number, rescaled to the level below, at that level's own scale."""
-    _check_level(ciphertext, "multiply_scalar")
+    number = exact_number(value, "multiply_scalar")
+    check_level_left(ciphertext, "multiply_scalar")
     weight = _plain_scale(ciphertext)
-    scaled = multiply_integer(ciphertext, round(value * weight.fraction()))
-    return rescale(scaled.replace(scale=ciphertext.scale * weight))
+    factor = encode_scalar(number, weight, ciphertext.moduli, "multiply_scalar")
+    return rescale(multiply_integer(ciphertext, factor).replace(scale=ciphertext.scale * weight))
 
 
 def _plain_scale(ciphertext: Ciphertext) -> Scale:
@@ -239,19 +167,17 @@ def _plain_scale(ciphertext: Ciphertext) -> Scale:
     return params.scales[level - 1] * params.rescale_factor(level, level - 1) / ciphertext.scale
 
 
-def _check_level(ciphertext: Ciphertext, name: str) -> None:
-    if ciphertext.level == 0:
-        raise ValueError(
-            f"{name} needs one level and none is left: these parameters have depth "
-            f"{ciphertext.params.depth}, all spent. Make parameters of more depth."
-        )
-
-
 def multiply_plain(ciphertext: Ciphertext, plaintext: Plaintext) -> Ciphertext:
-    """x times an encoded vector, without rescaling: the scales multiply."""
+    """x times an encoded vector, without rescaling: the scales multiply.
+
+    Raises:
+        ValueError: other parameters, batches that do not broadcast, or operands in the coefficient domain.
+    """
     check_same_parameters(ciphertext, plaintext)
+    check_evaluation_domain("a product", ciphertext, plaintext)
+    _check_batches("a product", ciphertext, plaintext)
     level = min(ciphertext.level, plaintext.level)
-    x, plaintext = drop_level(ciphertext, level), _plain_at(plaintext, level)
+    x, plaintext = drop_level(ciphertext, level), plaintext_at(plaintext, level)
     if isinstance(x, NoiseEstimate):
         return estimates.multiply_plain(x, plaintext)
     data = _multiply_plain(x.data, plaintext.data, x.params, x.level)
@@ -267,10 +193,13 @@ def tensor(x: Ciphertext, y: Ciphertext) -> Ciphertext:
     """x y with three components, neither relinearised nor rescaled: the scales multiply.
 
     Raises:
-        ValueError: operands that already have three components.
+        ValueError: operands that already have three components, or are in the coefficient domain; other
+            parameters or keys, or batches that do not broadcast.
     """
     check_same_parameters(x, y)
     key_id = common_key_id(x, y)
+    check_evaluation_domain("a product", x, y)
+    _check_batches("a product", x, y)
     level = min(x.level, y.level)
     if x.components != 2 or y.components != 2:
         raise ValueError(
@@ -304,6 +233,7 @@ def square_tensor(x: Ciphertext) -> Ciphertext:
         )
     if isinstance(x, NoiseEstimate):
         return estimates.square_tensor(x)
+    check_evaluation_domain("a product", x)
     return x.replace(data=_square_tensor(x.data, x.params, x.level), scale=x.scale * x.scale)
 
 
@@ -329,7 +259,7 @@ def relinearise(
     """
     level = ciphertext.level
     target = level if target_level is None else target_level
-    if target > level:
+    if not 0 <= target <= level:
         raise ValueError(
             f"a relinearisation from level {level} to {target} was asked for; it only goes down."
         )
@@ -338,10 +268,11 @@ def relinearise(
     if isinstance(ciphertext, NoiseEstimate):
         note_key(keys, RELINEARISATION, level)
         return estimates.relinearise(keys, ciphertext, target_level=target)
+    check_evaluation_domain("a relinearisation", ciphertext)
     key = _relinearisation_key(keys, ciphertext)
     key_id = identity_under(keys, ciphertext, {RELINEARISATION: key})
     data = _relinearise(key, ciphertext.data, twiddles_of(ciphertext.params), level, target)
-    return _at_level(ciphertext.replace(key_id=key_id), data, target)
+    return divided_to(ciphertext.replace(key_id=key_id), data, target)
 
 
 def _relinearisation_key(keys: EvaluationKeys, ciphertext: Ciphertext) -> SwitchingKey:
@@ -362,47 +293,13 @@ def _relinearise(
     key: SwitchingKey, data: jax.Array, twiddles: Twiddles, level: int, target: int
 ) -> jax.Array:
     together = math.gcd(math.prod(data.shape[:-3]), _RELINEARISED_TOGETHER)
-    blocks = data.reshape(-1, together, *data.shape[-3:])
+    blocks = data.reshape(math.prod(data.shape[:-3]) // together, together, *data.shape[-3:])
 
     def one(block: jax.Array) -> jax.Array:
         return relinearise_and_divide(block, twiddles, key, level, target)
 
     result = one(blocks[0]) if blocks.shape[0] == 1 else jax.lax.map(one, blocks)
     return result.reshape(*data.shape[:-3], *result.shape[-3:])
-
-
-def _at_level(ciphertext: Ciphertext, data: jax.Array, target: int) -> Ciphertext:
-    """`data` after division by the primes between the two levels."""
-    params = ciphertext.params
-    scale = ciphertext.scale / params.rescale_factor(ciphertext.level, target)
-    return ciphertext.replace(data=data, level=target, scale=params.settle(target, scale))
-
-
-def rescale(ciphertext: Ciphertext, target_level: int | None = None) -> Ciphertext:
-    """Divide by the primes between the level and `target_level` (by default the next), rounding.
-
-    Adds a coefficient variance of (1 + M V_s) / 12.
-
-    Raises:
-        ValueError: at level 0, or a target that is not below.
-    """
-    _check_level(ciphertext, "rescale")
-    target = ciphertext.level - 1 if target_level is None else target_level
-    if not 0 <= target < ciphertext.level:
-        raise ValueError(
-            f"a rescale from level {ciphertext.level} to {target} was asked for; it only goes down."
-        )
-    if isinstance(ciphertext, NoiseEstimate):
-        return estimates.rescale(ciphertext, target)
-    params = ciphertext.params
-    data = _rescale(ciphertext.data, twiddles_of(params), params, ciphertext.level, target)
-    return _at_level(ciphertext, data, target)
-
-
-@functools.partial(jax.jit, static_argnames=("params", "level", "target"))
-@wide
-def _rescale(data: jax.Array, twiddles: Twiddles, params: Parameters, level: int, target: int) -> jax.Array:
-    return divide_by_moduli(data, twiddles, params.level_moduli(level), params.level_moduli(target))
 
 
 def multiply(keys: EvaluationKeys, x: Ciphertext, y: Ciphertext) -> Ciphertext:
@@ -412,11 +309,11 @@ def multiply(keys: EvaluationKeys, x: Ciphertext, y: Ciphertext) -> Ciphertext:
         ValueError: no level left, no relinearisation key, other parameters or keys.
     """
     x, y = align(x, y)
-    _check_level(x, "multiply")
+    check_level_left(x, "multiply")
     return relinearise(keys, tensor(x, y), target_level=x.level - 1)
 
 
 def square(keys: EvaluationKeys, x: Ciphertext) -> Ciphertext:
     """x^2, relinearised and rescaled: one level down, at that level's own scale."""
-    _check_level(x, "square")
+    check_level_left(x, "square")
     return relinearise(keys, square_tensor(x), target_level=x.level - 1)

@@ -7,13 +7,14 @@ from fhejax.ckks.noise import estimates
 from fhejax.ckks.noise.estimates import NoiseEstimate
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.types import Ciphertext, is_concrete
+from fhejax.ckks.values import as_numbers
 from fhejax.ring.matrix_product import modular_matrix_product
 
 
 def linear_combinations(
     weights: jax.Array,
     ciphertext: Ciphertext,
-    weight_scale: Scale,
+    weight_scale: Scale | float,
     bound: int,
     *,
     entries: jax.Array | None = None,
@@ -33,14 +34,17 @@ def linear_combinations(
     Returns:
         Ciphertext [group * out * position, poly, limb, N], not rescaled.
 
+    Inside of jit nobody looks at the weights and entries: that they keep to the bound, and name entries that
+    are there, is for the caller to see to.
+
     Raises:
-        ValueError: when called eagerly, a weight beyond `bound`.
+        TypeError: weights, entries or a bias of another dtype.
+        ValueError: shapes that do not fit each other and, when called eagerly, a weight beyond `bound` or an
+            entry that is not there.
     """
-    if is_concrete(weights) and (np.abs(np.asarray(weights, np.int64)) > bound).any():
-        raise ValueError(
-            f"linear_combinations was given weights up to {np.abs(weights).max()} with a bound of "
-            f"{bound}, which its exact sums rely on; raise the bound."
-        )
+    weight_scale = Scale.of(weight_scale)
+    _check_weights(weights, bound)
+    _check_shapes(weights, ciphertext, entries, bias)
     if isinstance(ciphertext, NoiseEstimate):
         options = {"entries": entries, "bias": bias, "square": square}
         return estimates.linear_combinations(weights, ciphertext, weight_scale, bound, **options)
@@ -49,3 +53,53 @@ def linear_combinations(
     )
     scale = ciphertext.scale * ciphertext.scale if square else ciphertext.scale
     return ciphertext.replace(data=data.reshape(-1, *data.shape[3:]), scale=scale * weight_scale)
+
+
+def _check_weights(weights: jax.Array, bound: int) -> None:
+    array = as_numbers(weights, "linear_combinations")
+    if array.dtype != np.int32 or array.ndim != 3:
+        raise TypeError(
+            f"linear_combinations was given weights of {array.dtype} {array.shape}; it takes int32 [group, "
+            f"out, k]: the integers nearest to weights * weight_scale."
+        )
+    if is_concrete(weights) and (np.abs(np.asarray(weights, np.int64)) > bound).any():
+        raise ValueError(
+            f"linear_combinations was given weights up to {np.abs(np.asarray(weights, np.int64)).max()} with "
+            f"a bound of {bound}, which its exact sums rely on; raise the bound."
+        )
+
+
+def _check_shapes(
+    weights: jax.Array, ciphertext: Ciphertext, entries: jax.Array | None, bias: jax.Array | None
+) -> None:
+    batch = ciphertext.batch
+    if len(batch) != 1 or not batch[0]:
+        raise ValueError(
+            f"linear_combinations was given ciphertexts of batch {batch}; it takes one batch axis, not empty."
+        )
+    if entries is not None and (entries.ndim != 3 or entries.dtype != np.int32):
+        raise TypeError(
+            f"linear_combinations was given entries of {entries.dtype} {entries.shape}; it takes int32 "
+            f"[group, k, position]."
+        )
+    groups, length, positions = (1, *batch, 1) if entries is None else entries.shape
+    if (weights.shape[0], weights.shape[2]) != (groups, length):
+        raise ValueError(
+            f"linear_combinations was given weights of shape {weights.shape} for {groups} groups of {length} "
+            f"terms; their first and last axes must be these."
+        )
+    if entries is not None and is_concrete(entries) and not _are_there(np.asarray(entries), batch[0]):
+        raise ValueError(
+            f"linear_combinations was given entries from {np.min(entries)} to {np.max(entries)} of a batch "
+            f"of {batch[0]}; an entry is 0 to {batch[0] - 1}, or -1 for none."
+        )
+    expected = (groups * weights.shape[1] * positions, len(ciphertext.moduli))
+    if bias is not None and (bias.dtype != np.uint32 or bias.shape != expected):
+        raise TypeError(
+            f"linear_combinations was given a bias of {bias.dtype} {bias.shape}; it takes the residues of a "
+            f"number for each result, uint32 {expected}."
+        )
+
+
+def _are_there(entries: np.ndarray, count: int) -> bool:
+    return not entries.size or (entries.min() >= -1 and entries.max() < count)

@@ -1,29 +1,25 @@
-"""Numbers in slots to polynomials and back, on the device, in float64.
-
-Slot j is the value at zeta^(5^j), zeta a primitive root of the ring's order. With M half that order,
-an element has ambient coefficients f_0 .. f_(M-1), and its values at zeta^(2t+1) are M times the inverse
-discrete Fourier transform of f_i zeta^i (Cheon, Kim, Kim and Song 2017). In the conjugate-invariant
-ring f_(2N-i) = -f_i and f_N = 0, and all values are real.
-"""
+"""Numbers in slots to polynomials modulo the primes of a level, and back, on the device."""
 
 import functools
 import math
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fhejax.ckks.canonical_embedding import coefficients_to_slots, slots_to_coefficients
+from fhejax.ckks.encodable import check_encodable, encoding_place, padded, slot_values
 from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
 from fhejax.ckks.parameters.scale import Scale
-from fhejax.ckks.types import Domain, Plaintext, is_concrete
-from fhejax.ring import Ring, Twiddles, inverse_ntt, ntt
+from fhejax.ckks.types import Domain, Plaintext
+from fhejax.ring import Twiddles, inverse_ntt, ntt
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants, multiply, reduce_signed
 from fhejax.ring.residues import residues_to_float
 from fhejax.ring.wide import wide
 
-_LARGEST_COEFFICIENT_BITS = 62
+_INTEGER_BITS = 62  # of a coefficient before it is shifted
+_LARGEST_SCALE_BITS = 1000  # within float64
 
 
 def encode(
@@ -31,160 +27,103 @@ def encode(
     values: jax.Array | np.ndarray,
     *,
     level: int | None = None,
-    scale: Scale | None = None,
+    scale: Scale | float | None = None,
 ) -> Plaintext:
     """Encode numbers into slots, one plaintext for each leading index.
 
+    Inside of jit or vmap nobody looks at values: whether they are finite, fit the modulus and do not all
+    round to zero is for the caller to see to, with `is_encodable`.
+
     Args:
         params: of the ciphertexts it will meet.
-        values: real or complex [..., at most `slots`]; missing slots are zero.
+        values: real or complex [..., at most `slots`], or nested lists; missing slots are zero.
         level: by default the highest.
         scale: by default the level's own.
 
     Returns:
         Plaintext [..., limb, N] in the evaluation domain. Rounding adds a variance of 1/12 to each
-        coefficient.
+        coefficient; numbers are float64, so that coefficients of more than 53 bits have a relative error
+        of 2**-53.
 
     Raises:
-        ValueError: too many values, complex values in a real ring, a value that is not finite or,
-            when called eagerly, values too large for the level's modulus at this scale.
+        TypeError: values that are no numbers, or masked.
+        ValueError: too many values, no axis, complex values in a real ring and, when called eagerly, a value
+            that is not finite, coefficients too large for the level's modulus at this scale, or values other
+            than zero of which no coefficient is left after rounding.
     """
-    level = params.depth if level is None else level
-    moduli = params.level_moduli(level)
-    scale = params.scales[level] if scale is None else scale
-    with jax.enable_x64(True):  # NumPy's 64-bit numbers would be cut to 32 bits outside
-        values = jnp.asarray(values)
-    _check_values(params, values)
-    _check_size(params, values, math.prod(moduli), scale)
-    padding = [(0, 0)] * (values.ndim - 1) + [(0, params.slots - values.shape[-1])]
-    shift = _shift(scale)
+    level, scale = encoding_place(params, level, scale)
+    values = slot_values(params, values, "encode")
+    check_encodable(params, values, level, scale)
+    return _encoded(params, values, level, scale)
+
+
+def encode_term(params: Parameters, values: jax.Array | np.ndarray, level: int, scale: Scale) -> Plaintext:
+    """`encode` of one of several terms of a sum: one that rounds to zero changes nothing that is right."""
+    values = slot_values(params, values, "encode")
+    check_encodable(params, values, level, scale, vanishing=True)
+    return _encoded(params, values, level, scale)
+
+
+def _encoded(params: Parameters, values: jax.Array | np.ndarray, level: int, scale: Scale) -> Plaintext:
+    bits = scale.mantissa.bit_length()
     with jax.enable_x64(True):
-        factor = jnp.asarray(float(scale / 2.0**shift))
-    data = _encode(jnp.pad(values, padding), factor, twiddles_of(params), params, level, shift)
+        significand = jnp.asarray(math.ldexp(scale.mantissa, -bits))
+    exponent = np.int32(bits + scale.exponent)
+    data = _encode(padded(params, values), significand, exponent, twiddles_of(params), params, level)
     return Plaintext(data, params, level, scale, "evaluation")
 
 
-def _check_values(params: Parameters, values: jax.Array) -> None:
-    if values.ndim == 0 or values.shape[-1] > params.slots:
-        raise ValueError(
-            f"encode was given shape {values.shape}; the last axis may hold at most {params.slots} "
-            f"values, the slots of these parameters."
-        )
-    if params.ring.conjugate_invariant and jnp.iscomplexobj(values):
-        raise ValueError(
-            "complex values were given to parameters of the conjugate-invariant ring, whose slots are "
-            "real; pass the real part, or make parameters with real=False."
-        )
-    if is_concrete(values) and not bool(np.isfinite(np.asarray(values)).all()):
-        raise ValueError("a NaN or infinite value was to be encoded; replace it before encoding.")
-
-
-def _check_size(params: Parameters, values: jax.Array, modulus: int, scale: Scale) -> None:
-    """Refuse, when called eagerly, values whose coefficients might not fit.
-
-    No coefficient is larger than the mean magnitude of the slots.
-    """
-    if not is_concrete(values) or not values.size:
-        return
-    mean = float(np.abs(np.asarray(values)).sum(-1, dtype=np.float64).max() / params.slots)
-    largest = min(modulus // 2, 2 ** (_LARGEST_COEFFICIENT_BITS + _shift(scale)))
-    if mean * scale.fraction() >= largest:
-        raise ValueError(
-            f"values of mean magnitude {mean:.3g} were to be encoded at scale {scale} with a modulus "
-            f"of 2**{math.log2(modulus):.1f}, which holds at most "
-            f"{float(largest / scale.fraction()):.3g}; divide them first, or encode at a smaller scale "
-            f"or a higher level."
-        )
-
-
-def _shift(scale: Scale) -> int:
-    """Bits of the scale that are multiplied in after rounding to 64-bit integers."""
-    return max(0, int(scale.bits) + 4 - _LARGEST_COEFFICIENT_BITS)
-
-
-@functools.partial(jax.jit, static_argnames=("params", "level", "shift"))
+@functools.partial(jax.jit, static_argnames=("params", "level"))
 @wide
 def _encode(
-    values: jax.Array, factor: jax.Array, twiddles: Twiddles, params: Parameters, level: int, shift: int
+    values: jax.Array,
+    significand: jax.Array,
+    exponent: jax.Array,
+    twiddles: Twiddles,
+    params: Parameters,
+    level: int,
 ) -> jax.Array:
-    """Rounded coefficients times factor and 2**shift: the scale is no constant of the executable.
+    """Coefficients times significand * 2**exponent, rounded: the scale is no constant of the executable."""
+    moduli = params.level_moduli(level)
+    powers = _powers_of_two(moduli)
+    coefficients = slots_to_coefficients(values, params.ring) * significand
+    rounded, shift = _rounded(coefficients, exponent, powers.shape[-1] - 1)
+    residues = reduce_signed(rounded[..., None, :], constants(moduli))
+    return ntt(_shifted_left(residues, shift, powers, moduli), twiddles, moduli)
 
-    They are held in memory before the residues are taken: computed again for each limb, the floating-point
+
+def _rounded(coefficients: jax.Array, exponent: jax.Array, largest_shift: int) -> tuple[jax.Array, jax.Array]:
+    """(int64 [..., N], shift int32 [..., 1]): coefficients * 2**exponent = integers * 2**shift, rounded.
+
+    A vector is shifted by as much as its largest coefficient is beyond 62 bits, of which float64 knows 53.
+    Both are held in memory before the residues are taken: computed again for each limb, the floating-point
     numbers may differ in the last bit between limbs, whose residues then belong to no integer.
     """
-    moduli = params.level_moduli(level)
-    scaled = jnp.round(_slots_to_coefficients(values, params.ring) * factor)
-    rounded = materialise(scaled.astype(jnp.int64))
-    residues = reduce_signed(rounded[..., None, :], constants(moduli))
-    if shift:
-        residues = _shift_left(residues, moduli, shift)
-    return ntt(residues, twiddles, moduli)
-
-
-def _shift_left(residues: jax.Array, moduli: tuple[int, ...], bits: int) -> jax.Array:
-    """residues * 2**bits, for scales beyond what a 64-bit coefficient holds."""
-    factor = np.array([pow(2, bits, q) for q in moduli], np.uint32)[:, None]
-    return multiply(residues, jnp.asarray(factor), constants(moduli))
+    _, bits = jnp.frexp(jnp.max(jnp.abs(coefficients), -1, keepdims=True))
+    shift = jnp.clip(bits.astype(jnp.int32) + exponent - np.int32(_INTEGER_BITS), 0, largest_shift)
+    integers = jnp.round(jnp.ldexp(coefficients, exponent - shift)).astype(jnp.int64)
+    return materialise((integers, shift))
 
 
 @functools.cache
-def _slot_positions(ring: Ring) -> tuple[np.ndarray, np.ndarray]:
-    """For each odd power 2t+1: the slot that holds it (or its conjugate), and whether conjugated."""
-    half = ring.root_order // 2
-    exponents = ring.slot_exponents()
-    source, conjugated = np.empty(half, np.int32), np.zeros(half, bool)
-    source[exponents // 2] = np.arange(ring.slots, dtype=np.int32)
-    mirrored = (ring.root_order - exponents) // 2
-    source[mirrored], conjugated[mirrored] = np.arange(ring.slots, dtype=np.int32), True
-    return source, conjugated
+def _powers_of_two(moduli: tuple[int, ...]) -> np.ndarray:
+    """2**shift modulo each prime, uint32 [limb, shift], for every shift of a coefficient that fits."""
+    shifts = range(max(1, math.prod(moduli).bit_length() - _INTEGER_BITS + 1))
+    return np.array([[pow(2, shift, q) for shift in shifts] for q in moduli], np.uint32)
 
 
-def _batched_wide(transform: Callable[[jax.Array], jax.Array]) -> Callable[[jax.Array], jax.Array]:
-    """`transform` of the last axis, under vmap too.
+def _shifted_left(
+    residues: jax.Array, shift: jax.Array, powers: np.ndarray, moduli: tuple[int, ...]
+) -> jax.Array:
+    """residues [..., limb, N] * 2**shift, at no cost where every shift is 0."""
+    if powers.shape[-1] == 1:
+        return residues
 
-    JAX batches a jitted function outside of the scope of `wide`, and would convert what a Fourier
-    transform is given to complex64 there.
-    """
-    function = jax.custom_batching.custom_vmap(transform)
+    def multiplied(residues: jax.Array) -> jax.Array:
+        factors = jnp.moveaxis(jnp.asarray(powers)[:, shift], 0, -2)
+        return multiply(residues, factors, constants(moduli))
 
-    @function.def_vmap
-    def batch(_size: int, _batched: list[bool], x: jax.Array) -> tuple[jax.Array, bool]:
-        with jax.enable_x64(True):
-            return function(x), True
-
-    return function
-
-
-_fft = _batched_wide(lambda x: jnp.fft.fft(x))
-_ifft = _batched_wide(lambda x: jnp.fft.ifft(x))
-
-
-def _root_powers(ring: Ring, sign: int) -> np.ndarray:
-    """zeta^(sign i) for 0 <= i < M, complex128."""
-    half = ring.root_order // 2
-    return np.exp(sign * 1j * np.pi * np.arange(half) / half)
-
-
-def _slots_to_coefficients(values: jax.Array, ring: Ring) -> jax.Array:
-    """float64 [..., N]: f_i = zeta^-i / M times the transform of the values at all odd powers."""
-    source, conjugated = _slot_positions(ring)
-    spread = jnp.take(values.astype(jnp.complex128), source, axis=-1)
-    spread = jnp.where(conjugated, jnp.conj(spread), spread)
-    half = ring.root_order // 2
-    transformed = _fft(spread)[..., : ring.degree]
-    return (transformed * (_root_powers(ring, -1)[: ring.degree] / half)).real
-
-
-def _coefficients_to_slots(coefficients: jax.Array, ring: Ring) -> jax.Array:
-    """The values in slots, float64 [..., N] if conjugate-invariant, else complex128 [..., N/2]."""
-    half = ring.root_order // 2
-    if ring.conjugate_invariant:
-        mirrored = -jnp.flip(coefficients[..., 1:], -1)
-        zero = jnp.zeros_like(coefficients[..., :1])
-        coefficients = jnp.concatenate([coefficients, zero, mirrored], -1)
-    values = _ifft(coefficients.astype(jnp.complex128) * _root_powers(ring, 1)) * half
-    slots = jnp.take(values, (ring.slot_exponents() // 2).astype(np.int32), axis=-1)
-    return slots.real if ring.conjugate_invariant else slots
+    return jax.lax.cond(jnp.any(shift > 0), multiplied, lambda unchanged: unchanged, residues)
 
 
 def decode(plaintext: Plaintext) -> jax.Array:
@@ -192,7 +131,15 @@ def decode(plaintext: Plaintext) -> jax.Array:
 
     Exact up to float64: residues are composed by mixed radix, so that a message much smaller than the
     modulus keeps all its bits.
+
+    Raises:
+        ValueError: a scale that float64 does not hold.
     """
+    if abs(plaintext.scale.bits) > _LARGEST_SCALE_BITS:
+        raise ValueError(
+            f"a plaintext of scale {plaintext.scale} was to be decoded, in float64, which holds scales up to "
+            f"2**{_LARGEST_SCALE_BITS}; rescale its ciphertext first."
+        )
     with jax.enable_x64(True):
         scale = jnp.asarray(float(plaintext.scale))
     return _decode(
@@ -213,4 +160,4 @@ def _decode(
     moduli = params.level_moduli(level)
     if domain == "evaluation":
         data = inverse_ntt(data, twiddles, moduli)
-    return _coefficients_to_slots(residues_to_float(data, moduli) / scale, params.ring)
+    return coefficients_to_slots(residues_to_float(data, moduli) / scale, params.ring)

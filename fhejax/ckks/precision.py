@@ -2,7 +2,11 @@
 
 import dataclasses
 import math
+import os
+import sys
 import warnings
+from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,12 +15,18 @@ from fhejax.ckks.encoding import decode
 from fhejax.ckks.noise.estimates import NoiseEstimate
 from fhejax.ckks.parameters.deviations import rescale_deviation
 from fhejax.ckks.types import Ciphertext, Plaintext, is_concrete
+from fhejax.ckks.values import as_numbers
 
+_LIBRARY = str(Path(__file__).parents[1]) + os.sep
 _DECODED_WRONGLY = 0.5  # of an integer: the error at which rounding no longer gives it back
 
 
 class PrecisionWarning(UserWarning):
     """A decryption of which the prediction says that noise has drowned the message."""
+
+
+class OverflowWarning(PrecisionWarning):
+    """A decryption of which the prediction says that the message has outgrown its modulus."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,19 +59,36 @@ def precision(found: Plaintext | jax.Array | np.ndarray, expected: jax.Array | n
             first slots. Real and imaginary parts of complex numbers count as two numbers.
 
     Raises:
+        TypeError: what is no array of numbers.
         ValueError: nothing to compare, more numbers expected than found, or one that is not finite.
     """
-    numbers = np.asarray(decode(found) if isinstance(found, Plaintext) else found)
-    wanted = np.asarray(expected)
+    numbers, wanted = _host(decode(found) if isinstance(found, Plaintext) else found), _host(expected)
     if not numbers.size or not wanted.size or wanted.ndim == 0 or wanted.shape[-1] > numbers.shape[-1]:
         raise ValueError(
             f"precision was given shape {numbers.shape} and expected values of shape {wanted.shape}; it "
             f"compares the last axis of both, which must not be empty, nor longer in what is expected."
         )
-    error = numbers[..., : wanted.shape[-1]] - wanted
-    if not np.isfinite(error).all():
+    numbers = numbers[..., : wanted.shape[-1]]
+    if not (np.isfinite(numbers).all() and np.isfinite(wanted).all()):
         raise ValueError("precision was given a NaN or infinite value; leave it out of the comparison.")
+    leading = zip(numbers.shape[-2::-1], wanted.shape[-2::-1], strict=False)
+    if any(a != b and 1 not in (a, b) for a, b in leading):
+        raise ValueError(
+            f"precision was given shape {numbers.shape} and expected values of shape {wanted.shape}; their "
+            f"leading axes must be equal or 1."
+        )
+    error = numbers - wanted
     return _precision_of(np.abs(np.stack([error.real, error.imag]) if np.iscomplexobj(error) else error))
+
+
+def _host(values: Any) -> np.ndarray:
+    """float64 or complex128, in which no difference overflows that should not."""
+    if not is_concrete(values):
+        raise ValueError(
+            "precision was asked for inside of a traced function; ask for it with what it returns."
+        )
+    array = np.asarray(as_numbers(values, "precision"))
+    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
 
 
 def _precision_of(error: np.ndarray) -> Precision:
@@ -70,10 +97,13 @@ def _precision_of(error: np.ndarray) -> Precision:
 
 
 def check_precision_left(ciphertext: Ciphertext, prediction: NoiseEstimate | None = None) -> None:
-    """Warn, when called eagerly, before a decryption that noise has drowned.
+    """Warn, when called eagerly, before a decryption of which nothing is right.
 
-    With a prediction: its deviation exceeds the root mean square of its values. Without: the
-    rounding of one rescale, at the ciphertext's scale, exceeds 1/2 in a slot.
+    With a prediction: its values have outgrown the modulus, here or before a rescale on the way; or its
+    deviation exceeds the root mean square of its values. Without: the rounding of one rescale, at the
+    ciphertext's scale, exceeds 1/2 in a slot.
+
+    Nothing is raised because of what a ciphertext holds, which would tell a server that watches.
 
     Raises:
         ValueError: a prediction for other parameters, another level or another scale.
@@ -81,12 +111,33 @@ def check_precision_left(ciphertext: Ciphertext, prediction: NoiseEstimate | Non
     if not is_concrete(ciphertext.data):
         return
     if prediction is None:
-        finding = _floor_above_half(ciphertext)
-    else:
-        _check_prediction(ciphertext, prediction)
-        finding = _noise_above_values(prediction)
-    if finding:
-        warnings.warn(finding, PrecisionWarning, stacklevel=3)  # where decrypt was called
+        _warn(_floor_above_half(ciphertext), PrecisionWarning)
+        return
+    _check_prediction(ciphertext, prediction)
+    _warn(_overflow(prediction), OverflowWarning)
+    _warn(_noise_above_values(prediction), PrecisionWarning)
+
+
+def _warn(finding: str | None, category: type[Warning]) -> None:
+    """At the line outside of this library that led here, if there is something to be said."""
+    if not finding:
+        return
+    level, frame = 1, sys._getframe()
+    while frame is not None and frame.f_code.co_filename.startswith(_LIBRARY):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(finding, category, stacklevel=level)
+
+
+def _overflow(prediction: NoiseEstimate) -> str | None:
+    found = prediction.overflow
+    if found is None:
+        return None
+    when = "before a rescale on the way" if prediction.divided_after else "at which it is decrypted"
+    return (
+        f"the message of this ciphertext is predicted to outgrow the modulus by {found.bits:.1f} bits at "
+        f"level {found.level}, {when}: it has wrapped around, and no number in it is right. Use smaller "
+        f"numbers or scales, decrypt at a higher level, or make parameters with larger base_bits."
+    )
 
 
 def _check_prediction(ciphertext: Ciphertext, prediction: NoiseEstimate) -> None:
@@ -112,10 +163,10 @@ def _noise_above_values(prediction: NoiseEstimate) -> str | None:
 
 
 def _floor_above_half(ciphertext: Ciphertext) -> str | None:
-    floor = rescale_deviation(ciphertext.params.ring) / float(ciphertext.scale)
-    if floor <= _DECODED_WRONGLY:
+    floor = math.log2(rescale_deviation(ciphertext.params.ring)) - ciphertext.scale.bits
+    if floor <= math.log2(_DECODED_WRONGLY):
         return None
     return (
         f"not even integers are left in this ciphertext if it was ever rescaled, which leaves noise of "
-        f"{floor:.2g} at its scale, {ciphertext.scale}; multiply at a larger scale, or pass prediction=."
+        f"2**{floor:.1f} at its scale, {ciphertext.scale}; multiply at a larger scale, or pass prediction=."
     )

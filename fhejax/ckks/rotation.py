@@ -18,6 +18,7 @@ from fhejax.ckks.keys.matching import identity_under
 from fhejax.ckks.keys.powers_of_two import signed_powers_of_two
 from fhejax.ckks.keys.recorder import note_key
 from fhejax.ckks.keys.switching import Decomposition
+from fhejax.ckks.levels import check_evaluation_domain
 from fhejax.ckks.noise import estimates
 from fhejax.ckks.noise.estimates import NoiseEstimate, predicted_by
 from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
@@ -100,9 +101,11 @@ def inner_sum(
         stride: the distance between summed slots.
 
     Raises:
-        ValueError: a count that is no power of two or does not fit, or a missing key.
+        ValueError: a count that is no power of two or does not fit, a stride below 1, or a missing key.
     """
     slots = ciphertext.params.slots
+    if stride < 1:
+        raise ValueError(f"a sum of slots at distance {stride} was asked for; the stride must be 1 or more.")
     count = slots // stride if count is None else count
     if count < 1 or count & count - 1 or count * stride > slots:
         raise ValueError(
@@ -123,6 +126,7 @@ def multiply_by_imaginary_unit(ciphertext: Ciphertext) -> Ciphertext:
         ValueError: in the conjugate-invariant ring, whose slots are real.
     """
     conjugation_exponent(ciphertext.params)
+    check_evaluation_domain("a product with i", ciphertext)
     return _multiply_by_imaginary_unit(ciphertext)
 
 
@@ -194,6 +198,7 @@ def rotation_key(keys: EvaluationKeys, ciphertext: Ciphertext, exponent: int) ->
             ciphertext with three components.
     """
     check_same_parameters(keys, ciphertext)
+    check_evaluation_domain("a rotation", ciphertext)
     if ciphertext.components != 2:
         raise ValueError(
             f"a rotation of a ciphertext with {ciphertext.components} components was asked for; it needs 2. "

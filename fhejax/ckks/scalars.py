@@ -14,27 +14,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fhejax.ckks.noise.estimates import NoiseEstimate, combine, multiply_integer, predicted_by
+from fhejax.ckks.noise import estimates
+from fhejax.ckks.noise.estimates import NoiseEstimate
 from fhejax.ckks.noise.propagation import Message, digest
+from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.types import Ciphertext, Domain, check_same_parameters, common_key_id
+from fhejax.ckks.values import exact_number
 from fhejax.ring import modular
 from fhejax.ring.modular import Moduli, constants
 from fhejax.ring.wide import wide
 
+_ONE = Scale.of(1)
 _SUM_LENGTH = 15  # products of residues below 2**30 that an unsigned 64-bit sum holds beside a residue
 
 
-def _estimated_sum(x: NoiseEstimate, value: float | Fraction) -> NoiseEstimate:
-    return _shifted(x, float(_exact(value)))
-
-
-def _shifted(x: NoiseEstimate, value: float) -> NoiseEstimate:
-    """Exact, and so without new noise."""
-    messages = (Message(m.values + value, digest("shift", value, m.identity), m.gains) for m in x.messages)
-    return dataclasses.replace(x, messages=tuple(messages))
-
-
-@predicted_by(_estimated_sum)
 def add_scalar(ciphertext: Ciphertext, value: float | Fraction) -> Ciphertext:
     """x + value in every slot, `value` rounded to a multiple of 1 / scale; level and scale stay.
 
@@ -43,24 +36,54 @@ def add_scalar(ciphertext: Ciphertext, value: float | Fraction) -> Ciphertext:
         value: a real number; a `Fraction` is rounded once.
 
     Raises:
-        TypeError: a number that is not real.
-        ValueError: a number that is not finite.
+        TypeError: a number that is not real, or traced by JAX.
+        ValueError: a number that is not finite, does not fit the modulus, or rounds to zero without being it.
     """
-    integer = round(_exact(value) * ciphertext.scale.fraction())
-    moduli = ciphertext.moduli
+    number = exact_number(value, "add_scalar")
+    encode_scalar(number, ciphertext.scale, ciphertext.moduli, "add_scalar")
+    return shift(ciphertext, number)
+
+
+def encode_scalar(number: Fraction, scale: Scale, moduli: tuple[int, ...], operation: str) -> int:
+    """number * scale, rounded.
+
+    Raises:
+        ValueError: an integer that does not fit the moduli, or zero for a number that is not.
+    """
+    integer, modulus = round(number * scale.fraction()), math.prod(moduli)
+    if 2 * abs(integer) >= modulus:
+        raise ValueError(
+            f"{operation} was given {_shown(number)}, at scale {scale} and a modulus of "
+            f"2**{math.log2(modulus):.1f}, which holds less than {_shown(modulus / scale.fraction() / 2)}; "
+            f"divide what it belongs to first, or use a smaller scale or a higher level."
+        )
+    if number and not integer:
+        raise ValueError(
+            f"{operation} was given {_shown(number)}, which rounds to zero at scale {scale}; leave it out, "
+            f"or use a larger scale: encode it at one, and use multiply_plain or add."
+        )
+    return integer
+
+
+def _shown(number: Fraction) -> str:
+    """Three digits, of numbers beyond float64 too."""
+    bits = math.log2(abs(number.numerator)) - math.log2(number.denominator) if number else 0.0
+    return f"{float(number):.3g}" if abs(bits) < 1000 else f"{'-' * (number < 0)}2**{bits:.1f}"
+
+
+def shift(ciphertext: Ciphertext, number: Fraction) -> Ciphertext:
+    """x + number in every slot, where a number that rounds to zero does no harm."""
+    if isinstance(ciphertext, NoiseEstimate):
+        return _shifted(ciphertext, float(number))
+    integer, moduli = round(number * ciphertext.scale.fraction()), ciphertext.moduli
     data = _add_constant(ciphertext.data, _residues([integer], moduli)[0], moduli, ciphertext.domain)
     return ciphertext.replace(data=data)
 
 
-def _exact(value: float | Fraction) -> Fraction:
-    if not isinstance(value, int | float | Fraction | np.integer | np.floating):
-        raise TypeError(
-            f"add_scalar was given {type(value).__name__}; it adds one real number to every slot. Encode a "
-            f"vector, or complex numbers, and use add."
-        )
-    if not math.isfinite(value):
-        raise ValueError(f"add_scalar was given {value}; a finite number is needed.")
-    return Fraction(value.item() if isinstance(value, np.generic) else value)
+def _shifted(x: NoiseEstimate, value: float) -> NoiseEstimate:
+    """Exact, and so without new noise."""
+    messages = (Message(m.values + value, digest("shift", value, m.identity), m.gains) for m in x.messages)
+    return dataclasses.replace(x, messages=tuple(messages))
 
 
 @functools.partial(jax.jit, static_argnames=("moduli", "domain"))
@@ -74,6 +97,25 @@ def _add_constant(data: jax.Array, residues: jax.Array, moduli: tuple[int, ...],
 def _residues(integers: Sequence[int], moduli: tuple[int, ...]) -> np.ndarray:
     """uint32 [integer, limb]."""
     return np.array([[i % q for q in moduli] for i in integers], np.uint32)
+
+
+def multiply_integer(ciphertext: Ciphertext, factor: int) -> Ciphertext:
+    """x times an integer, level and scale unchanged (the value is multiplied).
+
+    Raises:
+        ValueError: an integer of half the modulus or more.
+    """
+    encode_scalar(Fraction(factor), _ONE, ciphertext.moduli, "multiply_integer")
+    if isinstance(ciphertext, NoiseEstimate):
+        return estimates.multiply_integer(ciphertext, factor)
+    residues = _residues([factor], ciphertext.moduli)[0]
+    return ciphertext.replace(data=_multiply_integer(ciphertext.data, residues, ciphertext.moduli))
+
+
+@functools.partial(jax.jit, static_argnames="moduli")
+@wide
+def _multiply_integer(data: jax.Array, residues: jax.Array, moduli: tuple[int, ...]) -> jax.Array:
+    return modular.multiply(data, residues[:, None], constants(moduli))
 
 
 def weighted_sum(ciphertexts: Sequence[Ciphertext], weights: Sequence[int], constant: int = 0) -> Ciphertext:
@@ -96,8 +138,9 @@ def weighted_sum(ciphertexts: Sequence[Ciphertext], weights: Sequence[int], cons
     check_same_parameters(*ciphertexts)
     key_id = common_key_id(*ciphertexts)
     if isinstance(first, NoiseEstimate):
-        terms = [multiply_integer(x, weight) for x, weight in zip(ciphertexts, weights, strict=True)]
-        return _shifted(functools.reduce(combine, terms), float(constant / first.scale.fraction()))
+        pairs = zip(ciphertexts, weights, strict=True)
+        terms = [estimates.multiply_integer(x, weight) for x, weight in pairs]
+        return _shifted(functools.reduce(estimates.combine, terms), float(constant / first.scale.fraction()))
     residues = _residues([*weights, constant], first.moduli)
     data = _weighted_sum(tuple(x.data for x in ciphertexts), residues, first.moduli)
     return first.replace(data=data, key_id=key_id)

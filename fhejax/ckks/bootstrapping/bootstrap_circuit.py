@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import jax
 import jax.numpy as jnp
 
-from fhejax.ckks.arithmetic import add, bring_down, relinearise, subtract
+from fhejax.ckks.arithmetic import add, relinearise, subtract
 from fhejax.ckks.bootstrapping.encapsulation import decapsulate, encapsulate, encapsulation_keys
 from fhejax.ckks.bootstrapping.homomorphic_dft import (
     FourierFactor,
@@ -27,6 +27,7 @@ from fhejax.ckks.bootstrapping.modulus_raising import raise_modulus
 from fhejax.ckks.bootstrapping.parameters import BootstrappingParameters
 from fhejax.ckks.keys.generation import RELINEARISATION, check_cryptographic_key
 from fhejax.ckks.keys.manifest import KeyManifest, generate_evaluation_keys
+from fhejax.ckks.levels import bring_down
 from fhejax.ckks.noise.estimates import NoiseEstimate
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.rotation import conjugate, multiply_by_imaginary_unit, rotate

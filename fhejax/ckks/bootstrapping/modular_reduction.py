@@ -18,7 +18,8 @@ from fhejax.approx import Polynomial, minimax
 from fhejax.ckks.arithmetic import relinearise, square_tensor
 from fhejax.ckks.parameters.parameters import Parameters
 from fhejax.ckks.parameters.scale import Scale
-from fhejax.ckks.polynomial.evaluation import evaluate_undivided, polynomial_depth
+from fhejax.ckks.polynomial.depth import polynomial_depth
+from fhejax.ckks.polynomial.evaluation import evaluate_undivided
 from fhejax.ckks.scalars import weighted_sum
 from fhejax.ckks.types import Ciphertext, EvaluationKeys
 

@@ -1,6 +1,6 @@
 """Two real ciphertexts in one bootstrap, and one ciphertext in several for precision."""
 
-from fhejax.ckks.arithmetic import add, multiply_integer, subtract
+from fhejax.ckks.arithmetic import add, subtract
 from fhejax.ckks.bootstrapping.bootstrap_circuit import (
     BootstrappingKeys,
     at_input_level,
@@ -11,6 +11,7 @@ from fhejax.ckks.bootstrapping.bootstrap_circuit import (
     separated,
 )
 from fhejax.ckks.rotation import multiply_by_imaginary_unit
+from fhejax.ckks.scalars import multiply_integer
 from fhejax.ckks.types import Ciphertext
 
 

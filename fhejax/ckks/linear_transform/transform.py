@@ -16,12 +16,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fhejax.ckks.arithmetic import bring_down
-from fhejax.ckks.encoding import encode
+from fhejax.ckks.encodable import rounds_to_zero
+from fhejax.ckks.encoding import encode_term
 from fhejax.ckks.keys.generation import rotation_exponent
 from fhejax.ckks.keys.matching import identity_under
 from fhejax.ckks.keys.recorder import note_key
 from fhejax.ckks.keys.switching import divide_by_special, extended_moduli
+from fhejax.ckks.levels import bring_down
 from fhejax.ckks.linear_transform.double_hoisting import (
     decompose,
     divide_mask,
@@ -43,6 +44,7 @@ from fhejax.ckks.types import (
     is_concrete,
     static,
 )
+from fhejax.ckks.values import as_numbers
 from fhejax.ring import Twiddles, convert_basis, inverse_ntt, ntt, permutation
 from fhejax.ring.wide import wide
 
@@ -96,7 +98,7 @@ def linear_transform(
     diagonals: Mapping[int, np.ndarray | jax.Array] | np.ndarray | jax.Array,
     *,
     level: int | None = None,
-    scale: Scale | None = None,
+    scale: Scale | float | None = None,
     baby_steps: int | None = None,
     split: Mapping[int, tuple[int, int]] | None = None,
 ) -> LinearTransform:
@@ -115,15 +117,20 @@ def linear_transform(
         split: instead, the (giant, baby) of each distance modulo the slots, all modulo the slots.
 
     Raises:
-        ValueError: other sizes, nothing but zeros, numbers that are not finite or do not fit the level,
-            complex ones in the conjugate-invariant ring, no level for the rescale or no key switching.
+        TypeError: what is no array of numbers, and distances that are no integers.
+        ValueError: other sizes, nothing but zeros, or what rounds to zero; numbers that are not finite or do
+            not fit the level, complex ones in the conjugate-invariant ring, no level for the rescale, no key
+            switching, or a split that lacks a distance or leads elsewhere.
     """
     level = params.depth if level is None else level
-    scale = _default_scale(params, level) if scale is None else scale
+    params.level_moduli(level)
+    scale = _default_scale(params, level) if scale is None else Scale.of(scale)
     _check_request(params, baby_steps)
     found = _diagonals(params, diagonals)
     if split is None:
         split = split_distances(found, params.slots, rotation_costs(params, level), baby_steps)
+    _check_split(params, found, split)
+    _check_something_left(params, found.values(), scale)
     order = sorted(found, key=split.__getitem__)
     limbs = len(extended_moduli(params, level))
     rows = jnp.zeros((len(order), limbs, params.ring.degree), jnp.uint32)
@@ -139,7 +146,6 @@ def _default_scale(params: Parameters, level: int) -> Scale:
             "a linear transform at level 0 was asked for, which leaves no level to rescale to; give a "
             "higher level, or a scale of its own and apply it with rescale=False."
         )
-    params.level_moduli(level)
     return params.scales[level - 1] * params.rescale_factor(level, level - 1) / params.scales[level]
 
 
@@ -151,6 +157,26 @@ def _check_request(params: Parameters, baby_steps: int | None) -> None:
         )
     if baby_steps is not None and baby_steps < 1:
         raise ValueError(f"baby_steps={baby_steps} was given; it is 1 or more, or None for the cheapest.")
+
+
+def _check_split(params: Parameters, found: Iterable[int], split: Mapping[int, tuple[int, int]]) -> None:
+    wrong = [d for d in found if d not in split or (sum(split[d]) - d) % params.slots]
+    if wrong:
+        raise ValueError(
+            f"a split without distance {wrong[0]} modulo the slots, or with steps that do not add up to it, "
+            f"was given for a linear transform; give (giant, baby) of each distance, giant + baby = distance."
+        )
+
+
+def _check_something_left(params: Parameters, diagonals: Iterable[Array], scale: Scale) -> None:
+    """Refuse, when called eagerly, a matrix of which every diagonal rounds to zero: each alone may."""
+    for diagonal in diagonals:
+        if not is_concrete(diagonal) or not rounds_to_zero(params, diagonal, scale):
+            return
+    raise ValueError(
+        f"a linear transform was asked for whose diagonals all round to zero at scale {scale}; give a larger "
+        f"scale, or multiply the matrix and divide what is decrypted."
+    )
 
 
 def _diagonals(params: Parameters, given: Mapping[int, Array] | Array) -> dict[int, Array]:
@@ -174,6 +200,7 @@ def _diagonals(params: Parameters, given: Mapping[int, Array] | Array) -> dict[i
 def _as_diagonal(params: Parameters, distance: int, diagonal: Array) -> Array:
     if isinstance(distance, bool) or not isinstance(distance, int | np.integer):
         raise TypeError(f"a diagonal at distance {distance!r} was given; a distance is an integer.")
+    diagonal = as_numbers(diagonal, f"the diagonal at distance {distance}")
     diagonal = np.asarray(diagonal) if is_concrete(diagonal) else diagonal
     if diagonal.shape != (params.slots,):
         raise ValueError(
@@ -186,7 +213,7 @@ def _as_diagonal(params: Parameters, distance: int, diagonal: Array) -> Array:
 
 
 def _diagonals_of_matrix(params: Parameters, matrix: Array) -> Iterable[tuple[int, Array]]:
-    slots = params.slots
+    slots, matrix = params.slots, as_numbers(matrix, "a linear transform")
     if np.shape(matrix) != (slots, slots):
         raise ValueError(
             f"a matrix of shape {np.shape(matrix)} was given for a linear transform; it needs "
@@ -208,7 +235,7 @@ def _put(rows: jax.Array, row: jax.Array, number: Array) -> jax.Array:
 def _encode(params: Parameters, diagonal: Array, giant: int, level: int, scale: Scale) -> jax.Array:
     """One diagonal, rotated back by its giant step: uint32 [limb of Q_level then P, N]."""
     moved = (np if is_concrete(diagonal) else jnp).roll(diagonal, giant)
-    return _extend(encode(params, moved, level=level, scale=scale).data, twiddles_of(params), params, level)
+    return _extend(encode_term(params, moved, level, scale).data, twiddles_of(params), params, level)
 
 
 @functools.partial(jax.jit, static_argnames=("params", "level"))

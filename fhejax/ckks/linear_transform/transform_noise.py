@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from fhejax.ckks.keys.generation import rotation_exponent
-from fhejax.ckks.noise.estimates import NoiseEstimate, as_estimate
+from fhejax.ckks.noise.estimates import NoiseEstimate, as_estimate, divided
 from fhejax.ckks.noise.propagation import Message, permuted, product, weighted_sum, with_source
 from fhejax.ckks.parameters import deviations
 from fhejax.ckks.parameters.scale import Scale
@@ -32,14 +32,13 @@ def estimate_linear_transform(
     params, level = transform.params, transform.level
     rows = transform.diagonals[:, : len(params.level_moduli(level))]
     diagonals = as_estimate(Plaintext(rows, params, level, transform.scale, "evaluation")).messages
-    product_scale = x.scale * transform.scale
-    scale = params.settle(target, product_scale / params.rescale_factor(level, target))
-    rounding = deviations.slot_deviation(params.ring, deviations.division_variance(params.ring)) / float(
-        scale
-    )
-    summed = (_apply(message, diagonals, x.scale, transform, unit) for message in x.messages)
-    messages = tuple(with_source(message, rounding, "rescaling", target, scale) for message in summed)
-    return dataclasses.replace(x, messages=messages, level=target, scale=scale)
+    summed = tuple(_apply(message, diagonals, x.scale, transform, unit) for message in x.messages)
+    total = dataclasses.replace(x, messages=summed, scale=x.scale * transform.scale)
+    below = divided(total, target)
+    variance = deviations.division_variance(params.ring)
+    rounding = deviations.slot_deviation(params.ring, variance) / float(below.scale)
+    messages = tuple(with_source(m, rounding, "rescaling", target, below.scale) for m in summed)
+    return dataclasses.replace(below, messages=messages)
 
 
 def _apply(

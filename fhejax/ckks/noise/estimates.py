@@ -6,8 +6,8 @@ Troncoso-Pastoriza, "Accurate and composable noise estimates for CKKS" (2025), t
 independent and is 0.4 bits off for x^3; here both name the same sources.
 
 What it does not know: errors as large as the values (the product of two errors is taken for independent
-of everything else), values that outgrow the modulus, and rounding that is not uniform because what is
-rounded is nearly exact.
+of everything else), and rounding that is not uniform because what is rounded is nearly exact. Where values
+outgrow the modulus it says so (`overflow`), and predicts what would have been without.
 """
 
 import dataclasses
@@ -21,91 +21,16 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
+from fhejax.ckks.encodable import check_encodable, encoding_place, slot_values
 from fhejax.ckks.encoding import decode
+from fhejax.ckks.noise.noise_estimate import NoiseEstimate
 from fhejax.ckks.noise.propagation import Message, digest, permuted, product, weighted_sum, with_source
 from fhejax.ckks.parameters import deviations
 from fhejax.ckks.parameters.parameters import Parameters
 from fhejax.ckks.parameters.scale import Scale
-from fhejax.ckks.types import EvaluationKeys, Plaintext
+from fhejax.ckks.types import EvaluationKeys, Plaintext, is_concrete
 from fhejax.ring import inverse_ntt
 from fhejax.ring.residues import residues_to_float
-
-
-@dataclasses.dataclass(frozen=True, repr=False)
-class NoiseEstimate:
-    """The shadow of a batch of ciphertexts: the exact values in their slots, and their noise to come.
-
-    Every operation of `fhejax.ckks` takes one in place of a ciphertext (keys may then be None) and
-    returns one, so that a circuit run on estimates predicts its own noise.
-
-    messages: one for each ciphertext of the batch, flattened. components: 2, or 3 before relinearisation.
-    """
-
-    messages: tuple[Message, ...]
-    batch: tuple[int, ...]
-    params: Parameters
-    level: int
-    scale: Scale
-    components: int
-
-    @property
-    def values(self) -> np.ndarray:
-        """What the slots hold without noise: [*batch, slots], complex in the standard ring.
-
-        Encoded operands are taken as they were rounded, which is counted among the noise, too.
-        """
-        return self._stack([message.values for message in self.messages])
-
-    @property
-    def deviation(self) -> np.ndarray:
-        """Standard deviation of the error's real part in each slot: float64 [*batch, slots]."""
-        ring = self.params.ring
-        return self._stack([np.sqrt(message.real_variance(ring)) for message in self.messages])
-
-    @property
-    def precision_bits(self) -> float:
-        """-log2 of the root mean square error over all slots and parts: what `precision(...).mean` finds."""
-        return -_log2(math.sqrt(np.mean([message.variance() for message in self.messages])))
-
-    @property
-    def moduli(self) -> tuple[int, ...]:
-        """The primes of the level."""
-        return self.params.level_moduli(self.level)
-
-    @property
-    def key_id(self) -> np.ndarray:
-        """Of no secret: estimates go with each other, and are refused together with ciphertexts."""
-        return np.zeros(4, np.uint32)
-
-    @property
-    def shares(self) -> dict[str, float]:
-        """The share of the variance that each kind of operation is the source of, largest first."""
-        sums: dict[str, float] = {}
-        for message in self.messages:
-            for (source, _), gain in message.gains.items():
-                sums[source.operation] = sums.get(source.operation, 0.0) + float(np.sum(np.abs(gain) ** 2))
-        total = sum(sums.values()) or 1.0
-        return {name: sums[name] / total for name in sorted(sums, key=sums.__getitem__, reverse=True)}
-
-    def replace(self, **changes: Any) -> "NoiseEstimate":
-        """A copy with some fields changed. Another scale reads the same polynomial as other values."""
-        changed = dataclasses.replace(self, **changes)
-        if changed.scale == self.scale:
-            return changed
-        ratio = float(self.scale / changed.scale)
-        return multiply_exactly(changed, ratio)
-
-    def _stack(self, rows: Sequence[np.ndarray]) -> np.ndarray:
-        return np.stack(rows).reshape(*self.batch, -1)
-
-    def __repr__(self) -> str:
-        largest = next(iter(self.shares.items()), ("nothing", 1.0))
-        return (
-            f"NoiseEstimate of {math.prod(self.batch)} x {self.params.slots} values at level "
-            f"{self.level}/{self.params.depth}, scale {self.scale}: {self.precision_bits:.1f} bits after the "
-            f"point are right in the mean and {-_log2(self.deviation.max()):.1f} in the worst slot; "
-            f"{largest[1]:.0%} of the noise comes from {largest[0]}."
-        )
 
 
 def predicted_by(rule: Callable[..., NoiseEstimate]) -> Callable[[Callable], Callable]:
@@ -114,7 +39,7 @@ def predicted_by(rule: Callable[..., NoiseEstimate]) -> Callable[[Callable], Cal
     def decorate(operation: Callable) -> Callable:
         @functools.wraps(operation)
         def dispatched(*arguments: Any, **options: Any) -> Any:
-            predicting = any(isinstance(argument, NoiseEstimate) for argument in arguments)
+            predicting = any(isinstance(given, NoiseEstimate) for given in (*arguments, *options.values()))
             return (rule if predicting else operation)(*arguments, **options)
 
         return dispatched
@@ -127,7 +52,7 @@ def estimate(
     values: np.ndarray,
     *,
     level: int | None = None,
-    scale: Scale | None = None,
+    scale: Scale | float | None = None,
     encryption: Literal["secret", "public"] = "secret",
 ) -> NoiseEstimate:
     """The estimate of freshly encrypted `values`, real or complex [..., at most `slots`].
@@ -140,33 +65,30 @@ def estimate(
         encryption: under which kind of key.
 
     Raises:
-        ValueError: too many values, complex ones in a real ring, or an encryption that is neither.
+        TypeError: values that are no numbers, or masked.
+        ValueError: an encryption that is neither, values traced by JAX, or whatever `encode` refuses.
     """
     if encryption not in ("secret", "public"):
         raise ValueError(f"encryption={encryption!r} was given to estimate; it is 'secret' or 'public'.")
-    values, level = _slot_values(params, values), params.depth if level is None else level
-    scale = params.scales[level] if scale is None else scale
+    level, scale = encoding_place(params, level, scale)
+    values = _slot_values(params, values, level, scale)
     messages = tuple(Message(row, secrets.token_bytes(16), {}) for row in values.reshape(-1, params.slots))
     fresh = NoiseEstimate(messages, values.shape[:-1], params, level, scale, 2)
     variance = deviations.encryption_variance(params.ring, public=encryption == "public")
     return _with_source(fresh, variance, "encryption")
 
 
-def _slot_values(params: Parameters, values: np.ndarray) -> np.ndarray:
-    values = np.asarray(values)
-    if values.ndim == 0 or values.shape[-1] > params.slots:
+def _slot_values(params: Parameters, values: np.ndarray, level: int, scale: Scale) -> np.ndarray:
+    """float64 or complex128 [..., slots] that could be encoded."""
+    values = slot_values(params, values, "estimate")
+    if not is_concrete(values):
         raise ValueError(
-            f"estimate was given shape {values.shape}; the last axis may hold at most {params.slots} "
-            f"values, the slots of these parameters."
+            "estimate was given values traced by JAX; an estimate is made of numbers: call it outside of jit."
         )
-    real = params.ring.conjugate_invariant
-    if real and np.iscomplexobj(values):
-        raise ValueError(
-            "complex values were given to parameters of the conjugate-invariant ring, whose slots are "
-            "real; pass the real part, or make parameters with real=False."
-        )
+    check_encodable(params, values, level, scale)
     padding = [(0, 0)] * (values.ndim - 1) + [(0, params.slots - values.shape[-1])]
-    return np.pad(values, padding).astype(np.float64 if real else np.complex128)
+    kind = np.float64 if params.ring.conjugate_invariant else np.complex128
+    return np.pad(np.asarray(values), padding).astype(kind)
 
 
 def drop_level(x: NoiseEstimate, level: int) -> NoiseEstimate:
@@ -225,22 +147,26 @@ def relinearise(
     target = x.level if target_level is None else target_level
     if x.components == 2:
         return x if target == x.level else rescale(x, target)
-    divided = _divided(x, target)
-    shrunk = float(divided.scale / x.scale) ** 2
+    below = divided(x, target)
+    shrunk = float(below.scale / x.scale) ** 2
     variance = shrunk * _key_variance(x) + deviations.division_variance(x.params.ring)
-    return _with_source(dataclasses.replace(divided, components=2), variance, "relinearisation")
+    return _with_source(dataclasses.replace(below, components=2), variance, "relinearisation")
 
 
 def rescale(x: NoiseEstimate, target_level: int | None = None) -> NoiseEstimate:
     """Adds the rounding of every component."""
-    divided = _divided(x, x.level - 1 if target_level is None else target_level)
-    return _with_source(divided, deviations.division_variance(x.params.ring, x.components), "rescaling")
+    below = divided(x, x.level - 1 if target_level is None else target_level)
+    return _with_source(below, deviations.division_variance(x.params.ring, x.components), "rescaling")
 
 
-def _divided(x: NoiseEstimate, level: int) -> NoiseEstimate:
-    """Values and noise stay when the polynomial and its scale are divided by the same primes."""
-    scale = x.scale / x.params.rescale_factor(x.level, level)
-    return dataclasses.replace(x, level=level, scale=x.params.settle(level, scale))
+def divided(x: NoiseEstimate, level: int) -> NoiseEstimate:
+    """Values and noise stay when the polynomial and its scale are divided by the same primes.
+
+    Unless it has outgrown its modulus, which is noted: up to here sums could have brought it back.
+    """
+    scale = x.params.settle(level, x.scale / x.params.rescale_factor(x.level, level))
+    overflow = x.divided_after if level == x.level else x.overflow
+    return dataclasses.replace(x, level=level, scale=scale, divided_after=overflow)
 
 
 def _key_variance(x: NoiseEstimate) -> float:
@@ -357,13 +283,10 @@ def _pairwise(
     level = min(x.level, y.level)
     pairs = zip(_broadcast(x, batch), _broadcast(y, batch), strict=True)
     messages = tuple(rule(first, second) for first, second in pairs)
-    return dataclasses.replace(x, messages=messages, batch=batch, level=level)
+    overflow = x.divided_after or y.divided_after
+    return dataclasses.replace(x, messages=messages, batch=batch, level=level, divided_after=overflow)
 
 
 def _broadcast(x: NoiseEstimate, batch: tuple[int, ...]) -> Sequence[Message]:
     index = np.broadcast_to(np.arange(len(x.messages)).reshape(x.batch), batch)
     return [x.messages[i] for i in index.ravel()]
-
-
-def _log2(value: float) -> float:
-    return math.log2(value) if value else -math.inf

@@ -20,16 +20,16 @@ from jax.typing import ArrayLike
 from fhejax.approx import Polynomial
 from fhejax.ckks.arithmetic import (
     add,
-    drop_level,
     multiply_plain,
     relinearise,
-    rescale,
     square_tensor,
     tensor,
 )
-from fhejax.ckks.encoding import encode
+from fhejax.ckks.encoding import encode_term
+from fhejax.ckks.levels import drop_level, rescale
 from fhejax.ckks.parameters.parameters import Parameters
 from fhejax.ckks.parameters.scale import Scale
+from fhejax.ckks.polynomial.depth import choose_levels, lowering_factor, product_scale
 from fhejax.ckks.polynomial.product_plan import (
     BasisProduct,
     Node,
@@ -39,12 +39,10 @@ from fhejax.ckks.polynomial.product_plan import (
     plan_evaluation,
 )
 from fhejax.ckks.polynomial.series import Series, read_series
-from fhejax.ckks.scalars import add_scalar, weighted_sum
+from fhejax.ckks.scalars import shift, weighted_sum
 from fhejax.ckks.types import Ciphertext, EvaluationKeys, Plaintext
 
 _ONE = Scale.of(1)
-_TOLERATED_BITS = 1.5  # of scale above the level's own in the highest T_m: its factor loses as many
-_TOLERATED_LINEAR_BITS = 8.0  # the same where the input is only multiplied by plain numbers
 
 
 def evaluate_polynomial(
@@ -74,7 +72,8 @@ def evaluate_polynomial(
 
     Raises:
         ValueError: too few levels; no relinearisation key; no coefficients, or some that are not finite, of
-            a wrong number of slots, or traced by JAX; a result that does not fit the modulus.
+            a wrong number of slots, or traced by JAX; a result that does not fit the modulus, or rounds to
+            zero.
         TypeError: coefficients that are not real numbers.
     """
     return _evaluate_all(keys, ciphertext, [read_series(polynomial)], target_level, target_scale)[0]
@@ -116,30 +115,6 @@ def evaluate_with_derivative(
     both = [series, series.derivative()]
     value, slope = _evaluate_all(keys, ciphertext, both, target_level, target_scale)
     return value, slope
-
-
-def polynomial_depth(degree: int, *, bound: float = 1.0) -> int:
-    """Levels that `evaluate_polynomial` takes: ceil(log2(degree + 1)), and one more for large inputs.
-
-    Args:
-        degree: of the polynomial.
-        bound: half the interval's width, times the ciphertext's scale over its level's own. Up to 2 is
-            free: with y = 2 x / bound, the scaled 2 T_m(y / 2) have 2 T_2m = (2 T_m)^2 - 2, without a
-            factor. Beyond, the scale of T_m would grow like (bound / 2)^m, and nothing but a division
-            by primes brings it down. An input of a scale that is smaller by `bound` has none of this.
-
-    Raises:
-        ValueError: a negative degree, or a bound that is not positive and finite.
-    """
-    if degree < 0 or not 0 < bound < math.inf:
-        raise ValueError(
-            f"the depth of a polynomial of degree {degree} with a bound of {bound} was asked for; the degree "
-            f"is at least 0, and the bound positive and finite."
-        )
-    depth, bits = degree.bit_length(), math.log2(bound)
-    if depth < 2:
-        return depth + (depth == 1 and bits > _TOLERATED_LINEAR_BITS)
-    return depth + (2 ** (depth - 1) * (bits - 1) + 1 > _TOLERATED_BITS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,7 +181,7 @@ def _prepare(
     params, first = ciphertext.params, polynomials[0]
     supports = tuple(series.support for series in polynomials)
     plan = plan_evaluation(supports, depth_of_support(supports), first.chebyshev)
-    target, extra = _choose_levels(ciphertext, first, plan, target_level)
+    target, extra = choose_levels(ciphertext, first, plan, target_level)
     scale = params.scales[target] if target_scale is None else Scale.of(target_scale)
     for series in polynomials:
         _check_channels(series, ciphertext)
@@ -224,20 +199,15 @@ def _prepare(
 
 def _mapped(ciphertext: Ciphertext, series: Series) -> _Value:
     """(x - middle) / half_width: a constant, and another scale."""
-    centred = add_scalar(ciphertext, -series.middle) if series.middle else ciphertext
+    centred = shift(ciphertext, -series.middle) if series.middle else ciphertext
     return _Value.of(centred, Scale.of(series.half_width))
 
 
 def _lowered(x: _Value, params: Parameters) -> _Value:
     """x near the scale of the level below."""
     level = x.ciphertext.level
-    factor = _lowering_factor(params, level, x.scale)
+    factor = lowering_factor(params, level, x.scale)
     return _Value.of(rescale(weighted_sum([x.ciphertext], [factor]), level - 1), x.scale * factor)
-
-
-def _lowering_factor(params: Parameters, level: int, scale: Scale) -> int:
-    wished = params.scales[level - 1].fraction() * params.rescale_factor(level, level - 1)
-    return max(1, round(wished / scale.fraction()))
 
 
 def _add_product(circuit: _Circuit, product: BasisProduct) -> None:
@@ -253,7 +223,7 @@ def _undivided_product(circuit: _Circuit, product: BasisProduct, above: int) -> 
     x, y = circuit.at(product.first, above), circuit.at(product.second, above)
     square = product.first == product.second
     terms = [square_tensor(x.ciphertext) if square else tensor(x.ciphertext, y.ciphertext)]
-    factor, scale = _product_scale(circuit.params, above, x.scale, y.scale, circuit.chebyshev)
+    factor, scale = product_scale(circuit.params, above, x.scale, y.scale, circuit.chebyshev)
     weights, constant = [factor], 0
     if circuit.chebyshev and square:
         constant = -round(scale.fraction())
@@ -262,19 +232,6 @@ def _undivided_product(circuit: _Circuit, product: BasisProduct, above: int) -> 
         terms.append(difference.ciphertext)
         weights.append(-round((scale / difference.scale).fraction()))
     return scale, weighted_sum(terms, weights, constant)
-
-
-def _product_scale(
-    params: Parameters, above: int, first: Scale, second: Scale, chebyshev: bool
-) -> tuple[int, Scale]:
-    """(factor, scale) of a product before it is divided: factor T_i T_j of this scale stands for 2 T_i T_j.
-
-    The factor brings it closest to the lower level's own scale; in the monomial basis there is no 2.
-    """
-    product = first.fraction() * second.fraction() / (2 if chebyshev else 1)
-    wished = params.scales[above - 1].fraction() * params.rescale_factor(above, above - 1)
-    factor = max(1, round(wished / product))
-    return factor, Scale.of(product * factor)
 
 
 def _integer(value: float, scale: Scale) -> int:
@@ -338,70 +295,8 @@ def _encoded(params: Parameters, values: np.ndarray, level: int, scale: Scale) -
     """Encoded at `scale` and held at scale one: at a power of two, for which few encodings are compiled."""
     rounded = Scale.of(2.0 ** round(scale.bits))
     slots = np.broadcast_to(values, (*values.shape[:-1], params.slots))
-    plaintext = encode(params, slots * float(scale / rounded), level=level, scale=rounded)
+    plaintext = encode_term(params, slots * float(scale / rounded), level, rounded)
     return dataclasses.replace(plaintext, scale=_ONE)
-
-
-def _choose_levels(
-    ciphertext: Ciphertext, series: Series, plan: Plan, target_level: int | None
-) -> tuple[int, int]:
-    """(level of the result, levels spent before to bring the input's scale down).
-
-    Raises:
-        ValueError: when there are too few.
-    """
-    level, params = ciphertext.level, ciphertext.params
-    lowest = 0 if target_level is None else target_level
-    _check_depth(plan, level, lowest)
-    scale = ciphertext.scale * series.half_width
-    for extra in range(level - lowest - plan.depth + 1):
-        target = level - plan.depth - extra if target_level is None else target_level
-        if _excess_bits(params, scale, plan, target, extra, series.chebyshev) <= _tolerated(plan):
-            return target, extra
-    raise ValueError(
-        f"a polynomial of values up to {float(series.half_width):.4g} at scale {ciphertext.scale} was to be "
-        f"evaluated in {level - lowest} levels. It takes {plan.depth}, and here one more: values times scale "
-        f"are more than twice the level's own scale, {params.scales[level]}, and must be brought down first. "
-        f"Use parameters with one level more, or encode x, or end the product that it comes from, at a scale "
-        f"that is {float(series.half_width):.4g} times smaller."
-    )
-
-
-def _check_depth(plan: Plan, level: int, lowest: int) -> None:
-    left = level - lowest
-    if not 0 <= lowest <= level:
-        raise ValueError(
-            f"a polynomial of a ciphertext at level {level} was asked for at level {lowest}; the target is "
-            f"from 0 to {max(0, level - plan.depth)}."
-        )
-    if left < plan.depth:
-        raise ValueError(
-            f"a polynomial that takes {plan.depth} levels was to be evaluated on a ciphertext at level "
-            f"{level}, down to level {lowest}: {left} are left, in which degree {2**left - 1} would fit. "
-            f"Lower the degree, encrypt at a higher level, or make parameters of more depth."
-        )
-
-
-def _tolerated(plan: Plan) -> float:
-    return _TOLERATED_BITS if plan.basis else _TOLERATED_LINEAR_BITS
-
-
-def _excess_bits(
-    params: Parameters, scale: Scale, plan: Plan, target: int, extra: int, chebyshev: bool
-) -> float:
-    """How far the scale of the highest power of two in the basis would lie above its level's own."""
-    level = target + plan.depth + extra
-    if not plan.depth:
-        return 0.0
-    for _ in range(extra):
-        divisor = params.rescale_factor(level, level - 1)
-        scale = scale * _lowering_factor(params, level, scale) / divisor
-        level -= 1
-    for _ in range(depth_of_index(plan.largest)):
-        _, product = _product_scale(params, level, scale, scale, chebyshev)
-        scale = product / params.rescale_factor(level, level - 1)
-        level -= 1
-    return scale.bits - params.scales[level].bits
 
 
 def _check_channels(series: Series, ciphertext: Ciphertext) -> None:
@@ -423,6 +318,12 @@ def _check_size(series: Series, params: Parameters, level: int, scale: Scale) ->
             f"{scale}, where the modulus of 2**{math.log2(modulus):.1f} holds at most "
             f"{float(modulus / scale.fraction() / 2):.4g}; divide the polynomial, or give a smaller "
             f"target_scale or a higher target_level."
+        )
+    if 0 < Fraction(largest) * scale.fraction() * 2 <= 1:
+        raise ValueError(
+            f"a polynomial with values up to {largest:.4g} was to be evaluated at scale {scale}, where all "
+            f"of them round to zero; give a larger target_scale, or multiply the polynomial and divide what "
+            f"is decrypted."
         )
 
 

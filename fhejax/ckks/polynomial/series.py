@@ -10,6 +10,7 @@ from numpy.polynomial import chebyshev, polynomial
 from fhejax.approx import Polynomial
 from fhejax.ckks.polynomial.product_plan import Split
 from fhejax.ckks.types import is_concrete
+from fhejax.ckks.values import as_numbers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +70,7 @@ def read_series(given: Polynomial | ArrayLike) -> Series:
             "a polynomial whose coefficients are traced by JAX was to be evaluated; they become integers of "
             "the circuit, so close over the polynomial instead of passing it to the jitted function."
         )
-    coefficients = np.asarray(coefficients)
+    coefficients = np.asarray(as_numbers(coefficients, "a polynomial"))
     _check_coefficients(coefficients)
     coefficients = np.moveaxis(coefficients.astype(np.float64), -1, 0)
     if coefficients.size == len(coefficients):
@@ -86,12 +87,12 @@ def _check_coefficients(coefficients: np.ndarray) -> None:
             f"a polynomial with coefficients of shape {coefficients.shape} was to be evaluated; the last "
             f"axis holds one coefficient for each degree from 0, so at least one."
         )
-    if coefficients.dtype.kind not in "iuf":
+    if coefficients.dtype.kind in "cb":
         raise TypeError(
             f"a polynomial with coefficients of dtype {coefficients.dtype} was to be evaluated; it needs "
             f"real numbers."
         )
-    if not np.isfinite(coefficients).all():
+    if not np.isfinite(coefficients.astype(np.float64)).all():
         raise ValueError(
             "a polynomial with a coefficient that is NaN or infinite was to be evaluated; look at the fit "
             "that made it."

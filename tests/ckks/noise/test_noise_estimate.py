@@ -9,6 +9,7 @@ from benchmarks.noise import compare, encrypted, estimates, make_setting
 from benchmarks.noise_circuits import CIRCUITS, OPERATIONS
 from fhejax import ckks
 from fhejax.ckks import Scale
+from fhejax.ckks.keys.generation import rotation_exponent
 from fhejax.ckks.noise.estimates import as_estimate, permute
 from fhejax.ckks.noise.propagation import Message, product, weighted_sum, with_source
 from fhejax.ckks.parameters import deviations
@@ -110,7 +111,7 @@ def test_rotations_move_noise_to_other_slots_and_back():
     params = small()
     values = numbers(params)
     x = ckks.square(None, ckks.estimate(params, values))
-    steps = ckks.keys.rotation_exponent(params, 5), ckks.keys.rotation_exponent(params, -5)
+    steps = rotation_exponent(params, 5), rotation_exponent(params, -5)
     moved = permute(x, steps[0])
     np.testing.assert_array_equal(moved.values, np.roll(values**2, -5))
     np.testing.assert_array_equal(moved.deviation, np.roll(x.deviation, -5))

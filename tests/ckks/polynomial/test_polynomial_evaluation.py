@@ -16,11 +16,8 @@ from fhejax.approx import Polynomial
 from fhejax.ckks import Scale
 from fhejax.ckks.noise import estimates
 from fhejax.ckks.polynomial import evaluation
-from fhejax.ckks.polynomial.evaluation import (
-    evaluate_polynomial,
-    evaluate_with_derivative,
-    polynomial_depth,
-)
+from fhejax.ckks.polynomial.depth import polynomial_depth
+from fhejax.ckks.polynomial.evaluation import evaluate_polynomial, evaluate_with_derivative
 from fhejax.ckks.polynomial.product_plan import plan_evaluation
 
 DEPTH = 6

@@ -1,0 +1,271 @@
+"""The doors of the package: what a public function is given is compared with what its signature says.
+
+One mechanism in place of checks at the head of every function. An annotation that names a type of this
+library, an integer, a real number, a truth value, a scale, a path or a function is kept to; arrays of numbers
+are left to the functions, which know their shapes.
+"""
+
+import collections.abc
+import dataclasses
+import functools
+import inspect
+import operator
+import os
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from fhejax.ckks.keys.recorder import KeyRecorder
+from fhejax.ckks.noise.estimates import NoiseEstimate
+from fhejax.ckks.parameters.scale import Scale
+from fhejax.ckks.types import (
+    Ciphertext,
+    EvaluationKeys,
+    Plaintext,
+    SecretKey,
+    SeededCiphertext,
+    is_concrete,
+)
+from fhejax.ckks.values import exact_number
+
+_ITERABLES = (collections.abc.Iterable, collections.abc.Sequence, list)
+_UNCHECKED = (Any, object, np.ndarray, jax.Array, bytes)
+_PLAIN = {float: (float, int), Scale: (Scale,), bool: (bool,), int: (int,)}
+_WORDS = {
+    int: "an integer",
+    float: "a real number",
+    bool: "True or False",
+    Scale: "a Scale or a positive number",
+    os.PathLike: "a path",
+    str: "a str",
+    types.NoneType: "None",
+    collections.abc.Callable: "a function",
+}
+_ESTIMATED = "None stands for keys where estimates go through a circuit, and nowhere else"
+_REMEDIES = (
+    (
+        Plaintext,
+        Ciphertext,
+        "encrypt it first; a plaintext is the second argument of add, subtract and multiply_plain",
+    ),
+    (SeededCiphertext, Ciphertext, "expand it first: ckks.expand(seeded)"),
+    (Ciphertext, Plaintext, "decrypt it first; two ciphertexts are multiplied by multiply"),
+    (NoiseEstimate, Ciphertext, "an estimate cannot be decrypted; its values are estimate.values"),
+    (
+        SecretKey,
+        EvaluationKeys,
+        "a secret key stays with the client; make ckks.evaluation_keys(key, secret, ...)",
+    ),
+    (SecretKey, Ciphertext, "save_secret_key(path, secret) writes a secret key to a file of its own"),
+    (types.NoneType, EvaluationKeys, _ESTIMATED),
+)
+_NUMERIC = (int, float, complex, list, np.ndarray, np.generic, jax.Array)
+_NUMBERS = "encode and encrypt numbers first; add_scalar and multiply_scalar take one number for every slot"
+_TRACED = "It decides what is computed, so that JAX cannot trace it: close over it, or make it static"
+
+
+class _Unfit(Exception):
+    """A value that is none of the types that an annotation names."""
+
+
+def check_arguments(function: Callable) -> Callable:
+    """The function behind its door: arguments of other types are refused by a TypeError that says what to do.
+
+    Integers of NumPy become Python's, and numbers scales, where the signature says so. A `NoiseEstimate`
+    stands for a ciphertext, and None for keys beside it, in all functions but those that take a secret key.
+    """
+
+    @functools.wraps(function)
+    def door(*arguments: Any, **options: Any) -> Any:
+        signature = _signature(function)
+        if not signature.is_plainly_right(arguments, options):
+            arguments, options = signature.read(arguments, options)
+        return function(*arguments, **options)
+
+    door.__module__ = __package__
+    return door
+
+
+@dataclasses.dataclass(frozen=True)
+class _Parameter:
+    """types: what the annotation names. plain: those that need no second look, None for all there are."""
+
+    types: tuple[Any, ...]
+    plain: frozenset[type] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Signature:
+    name: str
+    parameters: Mapping[str, _Parameter]
+    positions: tuple[str, ...]
+    repeated: str | None
+    estimates: bool
+    call: str
+
+    def is_plainly_right(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> bool:
+        """At once, as nearly always: every argument is exactly of a type that is named."""
+        if len(arguments) > len(self.positions):
+            return False
+        pairs = [*zip(self.positions, arguments, strict=False), *options.items()]
+        plain = ((self.parameters[name].plain, value) for name, value in pairs if name in self.parameters)
+        return all(kinds is None or type(value) in kinds for kinds, value in plain)
+
+    def read(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments, converted, or a TypeError."""
+        more = max(0, len(arguments) - len(self.positions))
+        names = (*self.positions, *[self.repeated] * more)[: len(arguments)]
+        given = [*arguments, *options.values()]
+        estimated = self.estimates and any(isinstance(value, NoiseEstimate) for value in given)
+        if estimated and any(isinstance(value, Ciphertext | SeededCiphertext) for value in given):
+            raise TypeError(
+                f"{self.name} was given an estimate and a ciphertext; estimates go through a circuit by "
+                f"themselves: make one of each operand with ckks.estimate."
+            )
+        values = [self._read(name, value, estimated) for name, value in zip(names, arguments, strict=True)]
+        return values, {name: self._read(name, value, estimated) for name, value in options.items()}
+
+    def _read(self, name: str | None, value: Any, estimated: bool) -> Any:
+        parameter = self.parameters.get(name)
+        if parameter is None or parameter.plain is None:
+            return value
+        for kind in parameter.types:
+            try:
+                return _converted(value, kind, estimated)
+            except _Unfit:
+                continue
+        raise TypeError(
+            f"{self.name} was given {_described(value)} as {name}; it needs {_expected(parameter.types)}."
+            f"{_remedy(value, parameter.types)} Call it as {self.call}."
+        )
+
+
+@functools.cache
+def _signature(function: Callable) -> _Signature:
+    hints = typing.get_type_hints(function)
+    parameters = inspect.signature(function).parameters.values()
+    repeated = [p.name for p in parameters if p.kind is p.VAR_POSITIONAL]
+    positions = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    named = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    checked = {
+        p.name: _parameter(hints[p.name])
+        for p in parameters
+        if p.name in hints and p.kind is not p.VAR_KEYWORD
+    }
+    written = [*positions, *(f"*{name}" for name in repeated), *(f"{name}=" for name in named)]
+    holds_secret = any(SecretKey in parameter.types for parameter in checked.values())
+    return _Signature(
+        function.__name__,
+        checked,
+        tuple(positions),
+        next(iter(repeated), None),
+        not holds_secret,
+        f"{function.__name__}({', '.join(written)})",
+    )
+
+
+def _parameter(hint: Any) -> _Parameter:
+    union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    kinds = tuple(typing.get_args(hint)) if union else (hint,)
+    if any(kind in _UNCHECKED or typing.get_origin(kind) is typing.Literal for kind in kinds):
+        return _Parameter(kinds, None)
+    if Scale in kinds:
+        kinds = tuple(kind for kind in kinds if kind is not float)
+    plain = (t for kind in kinds if isinstance(kind, type) for t in _PLAIN.get(kind, (kind,)))
+    return _Parameter(kinds, frozenset(plain))
+
+
+def _converted(value: Any, kind: Any, estimated: bool) -> Any:
+    """The value as this type, or `_Unfit`."""
+    origin = typing.get_origin(kind)
+    if origin in _ITERABLES:
+        return _elements(value, typing.get_args(kind)[0], origin)
+    if origin is collections.abc.Callable:
+        return _if(callable(value), value)
+    if origin is not None:
+        return _if(isinstance(value, origin), value)
+    if kind in (int, bool, float, Scale):
+        return _number(value, kind)
+    stands_in = estimated and (
+        (kind is Ciphertext and isinstance(value, NoiseEstimate))
+        or (kind is EvaluationKeys and isinstance(value, KeyRecorder | None))
+    )
+    return _if(stands_in or isinstance(value, kind), value)
+
+
+def _if(fits: bool, value: Any) -> Any:
+    if not fits:
+        raise _Unfit
+    return value
+
+
+def _number(value: Any, kind: type) -> Any:
+    if kind is Scale and isinstance(value, Scale):
+        return value
+    truth = isinstance(value, bool | np.bool_)
+    if kind is bool or truth or not is_concrete(value):
+        return _if(kind is bool and truth, value)
+    try:
+        if kind is int:
+            return operator.index(value)
+        number = exact_number(value, "a number")
+    except TypeError:
+        raise _Unfit from None
+    except ValueError:  # not finite: said better by the function itself
+        return value if kind is float else Scale.of(float(value))
+    return value if kind is float else Scale.of(number)
+
+
+def _elements(values: Any, kind: Any, origin: type) -> Any:
+    """An iterable; of numbers as a tuple or list, each converted."""
+    try:
+        elements = iter(_if(not isinstance(values, str | bytes), values))
+    except TypeError:
+        raise _Unfit from None
+    if kind not in (int, float):
+        return values
+    return (list if origin is list else tuple)(_number(element, kind) for element in elements)
+
+
+def _described(value: Any) -> str:
+    """The type of a value, never what it holds."""
+    if value is None or isinstance(value, bool | int | float):
+        return f"{value!r}"[:40]
+    if not is_concrete(value):
+        return "a value traced by JAX"
+    if isinstance(value, np.ndarray | jax.Array):
+        return f"an array of {value.dtype} {value.shape}"
+    return f"the type {value.__name__}" if isinstance(value, type) else _with_article(type(value).__name__)
+
+
+def _with_article(name: str) -> str:
+    if name.endswith("s"):
+        return name
+    return f"{'an' if name[0] in 'AEIO' else 'a'} {name}"
+
+
+def _expected(kinds: tuple[Any, ...]) -> str:
+    *names, last = [_words(kind) for kind in kinds if not (kind is str and os.PathLike in kinds)]
+    return f"{', '.join(names)} or {last}" if names else last
+
+
+def _words(kind: Any) -> str:
+    origin = typing.get_origin(kind)
+    if origin in _ITERABLES:
+        element = typing.get_args(kind)[0]
+        return {int: "several integers", float: "several real numbers"}.get(element, "an iterable")
+    name = getattr(origin or kind, "__name__", str(kind))
+    return _WORDS.get(origin or kind, _with_article(name))
+
+
+def _remedy(value: Any, kinds: tuple[Any, ...]) -> str:
+    if not is_concrete(value) and any(kind in _PLAIN for kind in kinds):
+        return f" {_TRACED}."
+    found = [text for found, wanted, text in _REMEDIES if isinstance(value, found) and wanted in kinds]
+    if not found and (Ciphertext in kinds or Plaintext in kinds) and isinstance(value, _NUMERIC):
+        found = [_NUMBERS]
+    return "".join(f" {text[0].upper()}{text[1:]}." for text in found)
