@@ -30,15 +30,6 @@ from fhejax.ckks.types import (
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
-_CHECKED = (
-    BootstrappingKeys,
-    EvaluationKeys,
-    SwitchingKey,
-    PublicKey,
-    SeededCiphertext,
-    Ciphertext,
-    Plaintext,
-)
 
 
 def validate(*objects: Any) -> None:
@@ -53,24 +44,31 @@ def validate(*objects: Any) -> None:
             make, or a key in a set that belongs to another secret or was made for another use.
     """
     with jax.ensure_compile_time_eval():  # objects may be closed over by a function under jit
-        for leaf in jax.tree.leaves(objects, is_leaf=lambda node: isinstance(node, _CHECKED)):
-            _validate(leaf)
+        for leaf in jax.tree.leaves(objects, is_leaf=_is_validated):
+            validate_object(leaf)
 
 
 @functools.singledispatch
-def _validate(_: Any) -> None:
-    """Leave other objects alone."""
+def validate_object(_: Any) -> None:
+    """Refuse one object that was altered, as `validate`; a further type registers what it checks.
+
+    Objects of no registered type are left alone.
+    """
 
 
-@_validate.register
+def _is_validated(node: Any) -> bool:
+    return validate_object.dispatch(type(node)) is not validate_object.dispatch(object)
+
+
+@validate_object.register
 def _(keys: BootstrappingKeys) -> None:
     sparse = {TO_SPARSE: keys.dense_to_sparse, TO_DENSE: keys.sparse_to_dense}
     for use, key in sparse.items():
         if key is not None:
-            _validate(key)
+            validate_object(key)
             _check_use(key, keys.evaluation, use)
     if keys.evaluation is not None:
-        _validate(keys.evaluation)
+        validate_object(keys.evaluation)
 
 
 def _check_use(key: SwitchingKey, evaluation: EvaluationKeys | None, use: int) -> None:
@@ -83,39 +81,39 @@ def _check_use(key: SwitchingKey, evaluation: EvaluationKeys | None, use: int) -
         )
 
 
-@_validate.register
+@validate_object.register
 def _(keys: EvaluationKeys) -> None:
     relinearisation = {} if keys.relinearisation is None else {0: keys.relinearisation}
     used = {**relinearisation, **keys.rotations}
     for key in used.values():
-        _validate(key)
+        validate_object(key)
     if is_concrete(keys.key_id, *(key.key_id for key in used.values())):
         identity_under(keys, keys, used)
 
 
-@_validate.register
+@validate_object.register
 def _(key: SwitchingKey) -> None:
     check_shape(key)
     check_residues(key.data, key_moduli(key.params, key.level), "a switching key")
 
 
-@_validate.register
+@validate_object.register
 def _(key: PublicKey) -> None:
     check_residues(key.data, key.params.level_moduli(key.params.depth), "the public key")
 
 
-@_validate.register
+@validate_object.register
 def _(ciphertext: SeededCiphertext) -> None:
     moduli = ciphertext.params.level_moduli(ciphertext.level)
     check_residues(ciphertext.body, moduli, "the seeded ciphertext")
 
 
-@_validate.register
+@validate_object.register
 def _(ciphertext: Ciphertext) -> None:
     check_residues(ciphertext.data, ciphertext.moduli, "the ciphertext")
 
 
-@_validate.register
+@validate_object.register
 def _(plaintext: Plaintext) -> None:
     check_residues(plaintext.data, plaintext.params.level_moduli(plaintext.level), "the plaintext")
 

@@ -247,9 +247,9 @@ def check_opens(secret: Any, holder: Any) -> None:
     """
     if is_concrete(holder.key_id) and (np.asarray(holder.key_id) == MIXED).all(-1).any():
         raise ValueError(
-            f"a {type(holder).__name__} was to be decrypted that was computed, inside jax.jit, from "
+            f"what was to be decrypted, of type {type(holder).__name__}, was computed inside jax.jit from "
             f"ciphertexts or keys of different secrets, or with a key meant for another use; compute it "
-            f"again with what comes from one keygen. ckks.checked(function) names the operation."
+            f"again with what comes from one keygen: ckks.checked(function) names the operation."
         )
     common_key_id(secret, holder)
 

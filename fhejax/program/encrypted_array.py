@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 import jax
 
 from fhejax.ckks import Ciphertext, Parameters, Scale
+from fhejax.ckks.checked import validate_object
+from fhejax.ckks.types import check_residues
 
 if TYPE_CHECKING:
     Array = jax.Array
@@ -72,3 +74,8 @@ class EncryptedArray:
             f"N=2**{self.params.ring.degree.bit_length() - 1}, level={self.level}/{self.params.depth}, "
             f"scale={self.scale})"
         )
+
+
+@validate_object.register
+def _(array: EncryptedArray) -> None:
+    check_residues(array.data, array.params.level_moduli(array.level), "the encrypted array")

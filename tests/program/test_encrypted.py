@@ -1,5 +1,7 @@
 """Programs run on ciphertexts, against the function itself, on a ring too small to be secure."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -220,3 +222,20 @@ def test_real_security():
     x = data(4096, 8, low=0)
     found, expected = encrypted_result(program, x), np.asarray(function(x))
     assert relative_bits(found, expected) > max(9.5, program.plan.predicted_bits - 0.5)
+
+
+def test_a_jitted_program_that_is_checked_refuses_what_plain_jit_cannot():
+    program = fhejax.compile(lambda x: x * x, fhejax.Encrypted((4, 2)), insecure_log_degree=10)
+    secret, keys = program.keygen()
+    _, others = program.keygen()
+    values = np.full((4, 2), 0.5)
+    argument = program.encrypt(secret, values)
+    checked = fhejax.ckks.checked(jax.jit(program))
+    assert np.abs(program.decrypt(secret, checked(keys, argument)) - 0.25).max() < 1e-2
+    with pytest.raises(ValueError, match="of different secret keys"):
+        checked(others, argument)
+    with pytest.raises(ValueError, match="from ciphertexts or keys of different secrets"):
+        program.decrypt(secret, jax.jit(program)(others, argument))
+    altered = dataclasses.replace(argument, data=argument.data | np.uint32(2**31))
+    with pytest.raises(ValueError, match="the encrypted array holds a residue that is not below its prime"):
+        checked(keys, altered)
