@@ -281,7 +281,7 @@ def _rotate_decomposed(
 ) -> jax.Array:
     """The automorphism of (c_0 + k_0 / P, k_1 / P), k the decomposed c_1 times the key."""
     params, level = digits.params, digits.level
-    switched = key_switching.inner_product(digits, key)
+    switched = materialise(key_switching.inner_product(digits, key))
     divided = key_switching.divide_by_special(switched, params, level, level, twiddles)
     modulus = constants(params.level_moduli(level)).value
     total = modular.add(divided[..., 0, :, :], data[..., 0, :, :], modulus)
