@@ -1,8 +1,8 @@
 """The transform by radix-2 butterflies (Cooley and Tukey; Gentleman and Sande; Harvey 2014).
 
 Two phases with a transposition between them, 2 times faster on a CPU at N = 2^13 than running all stages in
-place. Both sides of it are held in memory: fused into a stage, which reads each of its values twice, it took a
-fifth of the whole time at N = 2^14. Values stay below 4q between stages.
+place. Both sides of it are held in memory: fused into a stage, which reads each of its values twice, it took
+a fifth of the whole time at N = 2^14. Values stay below 4q between stages.
 """
 
 import dataclasses
