@@ -231,10 +231,11 @@ def _apply(keys: EvaluationKeys, ciphertext: Ciphertext, exponent: int) -> Ciphe
     if isinstance(ciphertext, NoiseEstimate):
         note_key(keys, exponent, ciphertext.level)
         return estimates.apply_automorphism(ciphertext, exponent)
-    key = rotation_key(keys, ciphertext, exponent)
-    ciphertext = ciphertext.replace(key_id=identity_under(keys, ciphertext, {exponent: key}))
-    positions = permutation(ciphertext.params.ring, exponent)
-    return _rotated(key, ciphertext, decomposition(ciphertext), positions)
+    key, params = rotation_key(keys, ciphertext, exponent), ciphertext.params
+    key_id = identity_under(keys, ciphertext, {exponent: key})
+    positions = permutation(params.ring, exponent)
+    data = _rotate(key, ciphertext.data, positions, twiddles_of(params), ciphertext.level)
+    return ciphertext.replace(data=data, key_id=key_id)
 
 
 def decomposition(ciphertext: Ciphertext) -> Decomposition:
@@ -252,19 +253,29 @@ def _decompose(data: jax.Array, twiddles: Twiddles, params: Parameters, level: i
 def _rotated(
     key: SwitchingKey, ciphertext: Ciphertext, digits: Decomposition, positions: jax.Array
 ) -> Ciphertext:
-    body, twiddles = ciphertext.data[..., 0, :, :], twiddles_of(ciphertext.params)
-    return ciphertext.replace(data=_rotate(key, body, digits, positions, twiddles))
+    twiddles = twiddles_of(ciphertext.params)
+    return ciphertext.replace(data=_rotate_decomposed(key, ciphertext.data, digits, positions, twiddles))
+
+
+@functools.partial(jax.jit, static_argnames="level")
+@wide
+def _rotate(
+    key: SwitchingKey, data: jax.Array, positions: jax.Array, twiddles: Twiddles, level: int
+) -> jax.Array:
+    """One rotation in one kernel: what its parts share is neither returned nor waited for."""
+    digits = switching.decompose(data[..., 1, :, :], twiddles, key.params, level)
+    return _rotate_decomposed(key, data, digits, positions, twiddles)
 
 
 @jax.jit
 @wide
-def _rotate(
-    key: SwitchingKey, body: jax.Array, digits: Decomposition, positions: jax.Array, twiddles: Twiddles
+def _rotate_decomposed(
+    key: SwitchingKey, data: jax.Array, digits: Decomposition, positions: jax.Array, twiddles: Twiddles
 ) -> jax.Array:
     """The automorphism of (c_0 + k_0 / P, k_1 / P), k the decomposed c_1 times the key."""
     params, level = digits.params, digits.level
-    switched = switching.inner_product(digits, key)
+    switched = materialise(switching.inner_product(digits, key))
     divided = switching.divide_by_special(switched, params, level, level, twiddles)
     modulus = constants(params.level_moduli(level)).value
-    total = modular.add(divided[..., 0, :, :], body, modulus)
+    total = modular.add(divided[..., 0, :, :], data[..., 0, :, :], modulus)
     return permute(materialise(jnp.stack([total, divided[..., 1, :, :]], -3)), positions)

@@ -117,7 +117,7 @@ def _divide(x: jax.Array, ring: Twiddles, source: tuple[int, ...], target: tuple
     tail = inverse_ntt(take_limbs(x, source, dropped), ring, dropped)
     if added > 1:
         tail = _multiply_limbs(tail, dropped, [added % q for q in dropped])
-    remainder = ntt(convert_basis(tail, dropped, target), ring, target)
+    remainder = ntt(materialise(convert_basis(tail, dropped, target)), ring, target)
     inverses = [pow(divisor, -1, q) for q in target]
     if added == 1:
         difference = modular.subtract(take_limbs(x, source, target), remainder, constants(target).value)

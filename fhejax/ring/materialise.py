@@ -15,24 +15,28 @@ def materialise(tree: Tree) -> Tree:
 
     XLA fuses a cheap producer into a loop that broadcasts it, and then computes it once for each
     repetition: a basis conversion to 20 primes did its source's products 20 times, and took 8 times
-    as long. An optimization barrier is dropped before fusion on CPUs, while a conditional, whose
-    predicate holds always and is known only when run, stays: that the first number is not its type's
-    largest, which no residue is. It costs one copy.
+    as long. An optimization barrier is dropped before fusion on CPUs, while a loop, whose number of turns is
+    known only when run, stays: it would make everything zero for as long as the first number is its type's
+    largest, which no residue is. It turns not once and copies nothing.
     """
-    return jax.lax.platform_dependent(tree, cpu=_conditional, default=jax.lax.optimization_barrier)
+    if not jax.tree.leaves(tree)[0].size:
+        return tree
+    return jax.lax.platform_dependent(tree, cpu=_loop, default=jax.lax.optimization_barrier)
 
 
 @jax.custom_batching.custom_vmap
-def _conditional(tree: Tree) -> Tree:
+def _loop(tree: Tree) -> Tree:
     first = jax.tree.leaves(tree)[0].reshape(-1)[0]
     largest = first.dtype.type(jnp.iinfo(first.dtype).max)
-    zeros = lambda kept: jax.tree.map(jnp.zeros_like, kept)  # noqa: E731
-    return jax.lax.cond(first < largest, lambda kept: kept, zeros, tree)
+
+    def zero(state: tuple[jax.Array, Tree]) -> tuple[jax.Array, Tree]:
+        return jnp.zeros((), bool), jax.tree.map(jnp.zeros_like, state[1])
+
+    return jax.lax.while_loop(lambda state: state[0], zero, (first == largest, tree))[1]
 
 
-# Batched by default, the predicate would be one for each item, and a conditional become a selection of
-# both its branches, which XLA fuses again.
-@_conditional.def_vmap
+# Batched by default, the loop would have a condition for each item, and select from all that they ran.
+@_loop.def_vmap
 def _batched(axis_size: int, in_batched: list[Tree], tree: Tree) -> tuple[Tree, Tree]:
     # Batching may happen after the caller's 64-bit types were left.
-    return wide(_conditional)(tree), in_batched[0]
+    return wide(_loop)(tree), in_batched[0]
