@@ -30,7 +30,7 @@ from fhejax.ckks.types import (
 )
 from fhejax.ring import Twiddles, divide_by_moduli, modular
 from fhejax.ring.modular import constants
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 _RELINEARISED_TOGETHER = 4  # enough for two cores, and within their caches
 _ALIGNMENT_TOLERANCE = Fraction(1, 2**20)
@@ -38,7 +38,7 @@ _ALIGNMENT_TOLERANCE = Fraction(1, 2**20)
 
 def _kernel(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
     """Compiled once for each level and shape: residues alone go in, so that no scale makes another."""
-    return jax.jit(wide(function), static_argnames=("params", "level"))
+    return kernel(wide(function), static_argnames=("params", "level"))
 
 
 def drop_level(ciphertext: Ciphertext, level: int) -> Ciphertext:
@@ -152,7 +152,7 @@ def _check_scales(first: Scale, second: Scale) -> None:
         )
 
 
-@functools.partial(jax.jit, static_argnames=("params", "level", "subtract"))
+@functools.partial(kernel, static_argnames=("params", "level", "subtract"))
 @wide
 def _combine_aligned(
     first: jax.Array, second: jax.Array, params: Parameters, level: int, subtract: bool
@@ -353,7 +353,7 @@ def _relinearisation_key(keys: EvaluationKeys, ciphertext: Ciphertext) -> Switch
     return key
 
 
-@functools.partial(jax.jit, static_argnames=("level", "target"))
+@functools.partial(kernel, static_argnames=("level", "target"))
 @wide
 def _relinearise(
     key: SwitchingKey, data: jax.Array, twiddles: Twiddles, level: int, target: int
@@ -396,7 +396,7 @@ def rescale(ciphertext: Ciphertext, target_level: int | None = None) -> Cipherte
     return _at_level(ciphertext, data, target)
 
 
-@functools.partial(jax.jit, static_argnames=("params", "level", "target"))
+@functools.partial(kernel, static_argnames=("params", "level", "target"))
 @wide
 def _rescale(data: jax.Array, twiddles: Twiddles, params: Parameters, level: int, target: int) -> jax.Array:
     return divide_by_moduli(data, twiddles, params.level_moduli(level), params.level_moduli(target))

@@ -19,7 +19,7 @@ from fhejax.ckks.noise_propagation import Message, digest
 from fhejax.ckks.types import Ciphertext, Domain, check_same_key, check_same_parameters
 from fhejax.ring import modular
 from fhejax.ring.modular import Moduli, constants
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 _SUM_LENGTH = 15  # products of residues below 2**30 that an unsigned 64-bit sum holds beside a residue
 
@@ -63,7 +63,7 @@ def _exact(value: float | Fraction) -> Fraction:
     return Fraction(value.item() if isinstance(value, np.generic) else value)
 
 
-@functools.partial(jax.jit, static_argnames=("moduli", "domain"))
+@functools.partial(kernel, static_argnames=("moduli", "domain"))
 @wide
 def _add_constant(data: jax.Array, residues: jax.Array, moduli: tuple[int, ...], domain: Domain) -> jax.Array:
     q = constants(moduli).value
@@ -102,7 +102,7 @@ def weighted_sum(ciphertexts: Sequence[Ciphertext], weights: Sequence[int], cons
     return first.replace(data=_weighted_sum(tuple(x.data for x in ciphertexts), residues, first.moduli))
 
 
-@functools.partial(jax.jit, static_argnames="moduli")
+@functools.partial(kernel, static_argnames="moduli")
 @wide
 def _weighted_sum(data: tuple[jax.Array, ...], residues: jax.Array, moduli: tuple[int, ...]) -> jax.Array:
     """residues: uint32 [term, then the constant; limb]. Weights are no constants of the executable."""

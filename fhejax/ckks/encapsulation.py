@@ -25,7 +25,7 @@ from fhejax.ckks.types import Ciphertext, SecretKey, SwitchingKey, check_same_pa
 from fhejax.ring import Twiddles, modular, modulus_bits
 from fhejax.ring.modular import constants
 from fhejax.ring.samplers import ternary_fixed_weight
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 # (security, weight) -> (smallest degree, largest log2 of the modulus), hybrid attacks with meeting in the
 # middle counted: Bossuat et al. 2022.
@@ -94,7 +94,7 @@ def encapsulation_keys(
     return _encapsulation_keys(key, secret, twiddles_of(secret.params), hamming_weight)
 
 
-@functools.partial(jax.jit, static_argnames="hamming_weight")
+@functools.partial(kernel, static_argnames="hamming_weight")
 @wide
 def _encapsulation_keys(
     key: jax.Array, secret: SecretKey, twiddles: Twiddles, hamming_weight: int
@@ -151,7 +151,7 @@ def decapsulate(key: SwitchingKey | None, ciphertext: Ciphertext) -> Ciphertext:
     return ciphertext.replace(data=_switch(key, ciphertext.data, twiddles_of(key.params), ciphertext.level))
 
 
-@functools.partial(jax.jit, static_argnames="level")
+@functools.partial(kernel, static_argnames="level")
 @wide
 def _switch(key: SwitchingKey, data: jax.Array, twiddles: Twiddles, level: int) -> jax.Array:
     """(c_0 + k_0 / P, k_1 / P), k the decomposed c_1 times the key."""

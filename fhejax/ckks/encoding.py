@@ -21,7 +21,7 @@ from fhejax.ring import Ring, Twiddles, inverse_ntt, ntt
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants, multiply, reduce_signed
 from fhejax.ring.residues import residues_to_float
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 _LARGEST_COEFFICIENT_BITS = 62
 
@@ -102,7 +102,7 @@ def _shift(scale: Scale) -> int:
     return max(0, int(scale.bits) + 4 - _LARGEST_COEFFICIENT_BITS)
 
 
-@functools.partial(jax.jit, static_argnames=("params", "level", "shift"))
+@functools.partial(kernel, static_argnames=("params", "level", "shift"))
 @wide
 def _encode(
     values: jax.Array, factor: jax.Array, twiddles: Twiddles, params: Parameters, level: int, shift: int
@@ -205,7 +205,7 @@ def decode(plaintext: Plaintext) -> jax.Array:
     )
 
 
-@functools.partial(jax.jit, static_argnames=("params", "level", "domain"))
+@functools.partial(kernel, static_argnames=("params", "level", "domain"))
 @wide
 def _decode(
     data: jax.Array, scale: jax.Array, twiddles: Twiddles, params: Parameters, level: int, domain: Domain

@@ -27,7 +27,7 @@ from fhejax.ring import Twiddles, modular, ntt
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
 from fhejax.ring.samplers import centred_binomial, signed_to_residues, ternary
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 
 def encrypt(key: jax.Array, holder: SecretKey | PublicKey, plaintext: Plaintext) -> Ciphertext:
@@ -59,7 +59,7 @@ def encrypt_seeded(key: jax.Array, secret: SecretKey, plaintext: Plaintext) -> S
     return _encrypt_seeded(key, secret, plaintext, twiddles_of(secret.params))
 
 
-@jax.jit
+@kernel
 @wide
 def _encrypt_seeded(
     key: jax.Array, secret: SecretKey, plaintext: Plaintext, twiddles: Twiddles
@@ -77,7 +77,7 @@ def _encrypt_seeded(
     return SeededCiphertext(body, seed, secret.key_id, params, plaintext.level, plaintext.scale)
 
 
-@jax.jit
+@kernel
 @wide
 def expand(seeded: SeededCiphertext) -> Ciphertext:
     """Draw c_1 from its seed: what a server does once, at load."""
@@ -88,7 +88,7 @@ def expand(seeded: SeededCiphertext) -> Ciphertext:
     return Ciphertext(data, seeded.key_id, params, seeded.level, seeded.scale, "evaluation")
 
 
-@jax.jit
+@kernel
 @wide
 def _encrypt_publicly(
     key: jax.Array, public: PublicKey, plaintext: Plaintext, twiddles: Twiddles
@@ -135,7 +135,7 @@ def decrypt(
     return _decrypt(secret, ciphertext, twiddles_of(secret.params))
 
 
-@jax.jit
+@kernel
 @wide
 def _decrypt(secret: SecretKey, ciphertext: Ciphertext, twiddles: Twiddles) -> Plaintext:
     moduli = ciphertext.moduli

@@ -14,7 +14,7 @@ from fhejax.ring.chacha20 import CHACHA20
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
 from fhejax.ring.samplers import centred_binomial, signed_to_residues, ternary, uniform
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 
 def check_cryptographic_key(key: jax.Array) -> None:
@@ -39,7 +39,7 @@ def secret_key(key: jax.Array, params: Parameters) -> SecretKey:
     return _secret_key(key, params)
 
 
-@functools.partial(jax.jit, static_argnames="params")
+@functools.partial(kernel, static_argnames="params")
 def _secret_key(key: jax.Array, params: Parameters) -> SecretKey:
     secret, name = jax.random.split(key)
     return SecretKey(ternary(secret, (), params.ring.degree), jax.random.bits(name, (4,), jnp.uint32), params)
@@ -73,7 +73,7 @@ def public_key(key: jax.Array, secret: SecretKey) -> PublicKey:
     return _public_key(key, secret, twiddles_of(secret.params))
 
 
-@jax.jit
+@kernel
 @wide
 def _public_key(key: jax.Array, secret: SecretKey, twiddles: Twiddles) -> PublicKey:
     params, moduli = secret.params, secret.params.level_moduli(secret.params.depth)
@@ -154,7 +154,7 @@ def _rotation_positions(params: Parameters, exponent: int) -> tuple[jax.Array, .
     return (permutation(params.ring, inverse),)
 
 
-@functools.partial(jax.jit, static_argnames="level")
+@functools.partial(kernel, static_argnames="level")
 @wide
 def _squared_key(key: jax.Array, secret: SecretKey, twiddles: Twiddles, level: int) -> SwitchingKey:
     moduli = key_moduli(secret.params, level)
@@ -163,7 +163,7 @@ def _squared_key(key: jax.Array, secret: SecretKey, twiddles: Twiddles, level: i
     return make_switching_key(key, twiddles, secret.params, values, squared, level)
 
 
-@functools.partial(jax.jit, static_argnames="level")
+@functools.partial(kernel, static_argnames="level")
 @wide
 def _rotation_key(
     key: jax.Array, secret: SecretKey, twiddles: Twiddles, level: int, inverse: jax.Array

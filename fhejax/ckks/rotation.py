@@ -30,7 +30,7 @@ from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
 from fhejax.ring.ntt import evaluation_exponents
 from fhejax.ring.primes import root_of_unity
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 
 def rotate(keys: EvaluationKeys, ciphertext: Ciphertext, steps: int) -> Ciphertext:
@@ -124,7 +124,7 @@ def multiply_by_imaginary_unit(ciphertext: Ciphertext) -> Ciphertext:
 
 
 @predicted_by(noise_estimate.multiply_by_imaginary_unit)
-@jax.jit
+@kernel
 @wide
 def _multiply_by_imaginary_unit(ciphertext: Ciphertext) -> Ciphertext:
     ring, moduli = ciphertext.params.ring, ciphertext.moduli
@@ -249,7 +249,7 @@ def decomposition(ciphertext: Ciphertext) -> Decomposition:
     return _decompose(ciphertext.data, twiddles_of(params), params, ciphertext.level)
 
 
-@functools.partial(jax.jit, static_argnames=("params", "level"))
+@functools.partial(kernel, static_argnames=("params", "level"))
 @wide
 def _decompose(data: jax.Array, twiddles: Twiddles, params: Parameters, level: int) -> Decomposition:
     return key_switching.decompose(data[..., 1, :, :], twiddles, params, level)
@@ -262,7 +262,7 @@ def _rotated(
     return ciphertext.replace(data=_rotate(key, body, digits, positions, twiddles))
 
 
-@jax.jit
+@kernel
 @wide
 def _rotate(
     key: SwitchingKey, body: jax.Array, digits: Decomposition, positions: jax.Array, twiddles: Twiddles

@@ -22,7 +22,7 @@ from fhejax.ring.ntt_tree import (
 )
 from fhejax.ring.primes import root_of_unity
 from fhejax.ring.ring import Ring
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 
 @jax.tree_util.register_dataclass
@@ -68,7 +68,7 @@ def tables(ring: Ring, moduli: tuple[int, ...]) -> Tables:
         return jax.tree.map(jnp.asarray, host)
 
 
-@functools.partial(jax.jit, static_argnames="ring")
+@functools.partial(kernel, static_argnames="ring")
 @wide
 def forward(x: jax.Array, tables: Tables, ring: Ring) -> jax.Array:
     """Coefficients to values, as `ntt`."""
@@ -99,7 +99,7 @@ def _butterflies(
     return x.reshape(batch, limbs, n * inner)
 
 
-@functools.partial(jax.jit, static_argnames="ring")
+@functools.partial(kernel, static_argnames="ring")
 @wide
 def inverse(x: jax.Array, tables: Tables, ring: Ring) -> jax.Array:
     """Values to coefficients, as `inverse_ntt`."""
