@@ -168,7 +168,7 @@ def _batch(arguments: Any, axes: Any, *, interval: Interval) -> tuple[jax.Array,
     return evaluate(x, coefficients, interval), 0
 
 
-polynomial_p.def_impl(jax.jit(polynomial_p.bind, static_argnames="interval"))
+polynomial_p.def_impl(jax.jit(clenshaw, static_argnames="interval"))
 polynomial_p.def_abstract_eval(_abstract)
 ad.defjvp(polynomial_p, _jvp_x, _jvp_coefficients)
 ad.primitive_transposes[polynomial_p] = _transpose

@@ -41,7 +41,7 @@ from fhejax.ckks.types import (
 from fhejax.ckks.values import exact_number
 from fhejax.ring import Twiddles, modular
 from fhejax.ring.modular import constants
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 _RELINEARISED_TOGETHER = 4  # enough for two cores, and within their caches
 _ALIGNMENT_TOLERANCE = Fraction(1, 2**20)
@@ -49,7 +49,7 @@ _ALIGNMENT_TOLERANCE = Fraction(1, 2**20)
 
 def _kernel(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
     """Compiled once for each level and shape: residues alone go in, so that no scale makes another."""
-    return jax.jit(wide(function), static_argnames=("params", "level"))
+    return kernel(wide(function), static_argnames=("params", "level"))
 
 
 def _check_batches(operation: str, x: Ciphertext, y: Ciphertext | Plaintext) -> None:
@@ -127,7 +127,7 @@ def _check_scales(first: Scale, second: Scale) -> None:
         )
 
 
-@functools.partial(jax.jit, static_argnames=("params", "level", "subtract"))
+@functools.partial(kernel, static_argnames=("params", "level", "subtract"))
 @wide
 def _combine_aligned(
     first: jax.Array, second: jax.Array, params: Parameters, level: int, subtract: bool
@@ -287,7 +287,7 @@ def _relinearisation_key(keys: EvaluationKeys, ciphertext: Ciphertext) -> Switch
     return key
 
 
-@functools.partial(jax.jit, static_argnames=("level", "target"))
+@functools.partial(kernel, static_argnames=("level", "target"))
 @wide
 def _relinearise(
     key: SwitchingKey, data: jax.Array, twiddles: Twiddles, level: int, target: int

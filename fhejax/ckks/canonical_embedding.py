@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax.ring import Ring
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 
 @functools.cache
@@ -77,7 +77,7 @@ def coefficients_to_slots(coefficients: jax.Array, ring: Ring) -> jax.Array:
     return slots.real if ring.conjugate_invariant else slots
 
 
-@functools.partial(jax.jit, static_argnames="ring")
+@functools.partial(kernel, static_argnames="ring")
 @wide
 def largest_coefficients(values: jax.Array, ring: Ring) -> jax.Array:
     """The magnitude of the largest coefficient of each vector: [..., slots] to float64 [...], unrounded."""

@@ -17,7 +17,7 @@ from fhejax.ckks.parameters.parameters import Parameters
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.types import is_concrete
 from fhejax.ckks.values import as_numbers
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 _FLOAT_BITS = 1000  # powers of two within float64
 
@@ -173,7 +173,7 @@ def is_encodable(
         return _within(values, jnp.asarray(bounds), params)
 
 
-@functools.partial(jax.jit, static_argnames="params")
+@functools.partial(kernel, static_argnames="params")
 @wide
 def _within(values: jax.Array, bounds: jax.Array, params: Parameters) -> jax.Array:
     largest = largest_coefficients(values, params.ring)

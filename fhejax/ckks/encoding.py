@@ -16,7 +16,7 @@ from fhejax.ring import Twiddles, inverse_ntt, ntt
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants, multiply, reduce_signed
 from fhejax.ring.residues import residues_to_float
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 _INTEGER_BITS = 62  # of a coefficient before it is shifted
 _LARGEST_SCALE_BITS = 1000  # within float64
@@ -73,7 +73,7 @@ def _encoded(params: Parameters, values: jax.Array | np.ndarray, level: int, sca
     return Plaintext(data, params, level, scale, "evaluation")
 
 
-@functools.partial(jax.jit, static_argnames=("params", "level"))
+@functools.partial(kernel, static_argnames=("params", "level"))
 @wide
 def _encode(
     values: jax.Array,
@@ -152,7 +152,7 @@ def decode(plaintext: Plaintext) -> jax.Array:
     )
 
 
-@functools.partial(jax.jit, static_argnames=("params", "level", "domain"))
+@functools.partial(kernel, static_argnames=("params", "level", "domain"))
 @wide
 def _decode(
     data: jax.Array, scale: jax.Array, twiddles: Twiddles, params: Parameters, level: int, domain: Domain

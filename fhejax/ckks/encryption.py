@@ -29,7 +29,7 @@ from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
 from fhejax.ring.samplers import centred_binomial, signed_to_residues, ternary
 from fhejax.ring.streams import derive
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 
 def encrypt(key: jax.Array, holder: SecretKey | PublicKey, plaintext: Plaintext) -> Ciphertext:
@@ -66,7 +66,7 @@ def encrypt_seeded(key: jax.Array, secret: SecretKey, plaintext: Plaintext) -> S
     return _encrypt_seeded(key, secret, plaintext, twiddles_of(secret.params))
 
 
-@jax.jit
+@kernel
 @wide
 def _encrypt_seeded(
     key: jax.Array, secret: SecretKey, plaintext: Plaintext, twiddles: Twiddles
@@ -85,7 +85,7 @@ def _encrypt_seeded(
     return SeededCiphertext(body, seed, secret.key_id, params, plaintext.level, plaintext.scale)
 
 
-@jax.jit
+@kernel
 @wide
 def expand(seeded: SeededCiphertext) -> Ciphertext:
     """Draw c_1 from its seed: what a server does once, at load."""
@@ -96,7 +96,7 @@ def expand(seeded: SeededCiphertext) -> Ciphertext:
     return Ciphertext(data, seeded.key_id, params, seeded.level, seeded.scale, "evaluation")
 
 
-@jax.jit
+@kernel
 @wide
 def _encrypt_publicly(
     key: jax.Array, public: PublicKey, plaintext: Plaintext, twiddles: Twiddles
@@ -145,7 +145,7 @@ def decrypt(
     return _decrypt(secret, ciphertext, twiddles_of(secret.params))
 
 
-@jax.jit
+@kernel
 @wide
 def _decrypt(secret: SecretKey, ciphertext: Ciphertext, twiddles: Twiddles) -> Plaintext:
     moduli = ciphertext.moduli

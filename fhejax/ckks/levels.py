@@ -16,7 +16,7 @@ from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.scalars import multiply_integer
 from fhejax.ckks.types import Ciphertext, Plaintext
 from fhejax.ring import Twiddles, divide_by_moduli
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 
 def check_evaluation_domain(operation: str, *operands: Ciphertext | Plaintext | NoiseEstimate) -> None:
@@ -112,7 +112,7 @@ def rescale(ciphertext: Ciphertext, target_level: int | None = None) -> Cipherte
     return divided_to(ciphertext, data, target)
 
 
-@functools.partial(jax.jit, static_argnames=("params", "level", "target"))
+@functools.partial(kernel, static_argnames=("params", "level", "target"))
 @wide
 def _rescale(data: jax.Array, twiddles: Twiddles, params: Parameters, level: int, target: int) -> jax.Array:
     return divide_by_moduli(data, twiddles, params.level_moduli(level), params.level_moduli(target))

@@ -33,7 +33,7 @@ from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
 from fhejax.ring.ntt import evaluation_exponents
 from fhejax.ring.primes import root_of_unity
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 
 def rotate(keys: EvaluationKeys, ciphertext: Ciphertext, steps: int) -> Ciphertext:
@@ -131,7 +131,7 @@ def multiply_by_imaginary_unit(ciphertext: Ciphertext) -> Ciphertext:
 
 
 @predicted_by(estimates.multiply_by_imaginary_unit)
-@jax.jit
+@kernel
 @wide
 def _multiply_by_imaginary_unit(ciphertext: Ciphertext) -> Ciphertext:
     ring, moduli = ciphertext.params.ring, ciphertext.moduli
@@ -244,7 +244,7 @@ def decomposition(ciphertext: Ciphertext) -> Decomposition:
     return _decompose(ciphertext.data, twiddles_of(params), params, ciphertext.level)
 
 
-@functools.partial(jax.jit, static_argnames=("params", "level"))
+@functools.partial(kernel, static_argnames=("params", "level"))
 @wide
 def _decompose(data: jax.Array, twiddles: Twiddles, params: Parameters, level: int) -> Decomposition:
     return switching.decompose(data[..., 1, :, :], twiddles, params, level)
@@ -257,7 +257,7 @@ def _rotated(
     return ciphertext.replace(data=_rotate_decomposed(key, ciphertext.data, digits, positions, twiddles))
 
 
-@functools.partial(jax.jit, static_argnames="level")
+@functools.partial(kernel, static_argnames="level")
 @wide
 def _rotate(
     key: SwitchingKey, data: jax.Array, positions: jax.Array, twiddles: Twiddles, level: int
@@ -267,7 +267,7 @@ def _rotate(
     return _rotate_decomposed(key, data, digits, positions, twiddles)
 
 
-@jax.jit
+@kernel
 @wide
 def _rotate_decomposed(
     key: SwitchingKey, data: jax.Array, digits: Decomposition, positions: jax.Array, twiddles: Twiddles

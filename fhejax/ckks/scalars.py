@@ -22,7 +22,7 @@ from fhejax.ckks.types import Ciphertext, Domain, check_same_parameters, common_
 from fhejax.ckks.values import exact_number
 from fhejax.ring import modular
 from fhejax.ring.modular import Moduli, constants
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 _ONE = Scale.of(1)
 _SUM_LENGTH = 15  # products of residues below 2**30 that an unsigned 64-bit sum holds beside a residue
@@ -86,7 +86,7 @@ def _shifted(x: NoiseEstimate, value: float) -> NoiseEstimate:
     return dataclasses.replace(x, messages=tuple(messages))
 
 
-@functools.partial(jax.jit, static_argnames=("moduli", "domain"))
+@functools.partial(kernel, static_argnames=("moduli", "domain"))
 @wide
 def _add_constant(data: jax.Array, residues: jax.Array, moduli: tuple[int, ...], domain: Domain) -> jax.Array:
     q = constants(moduli).value
@@ -112,7 +112,7 @@ def multiply_integer(ciphertext: Ciphertext, factor: int) -> Ciphertext:
     return ciphertext.replace(data=_multiply_integer(ciphertext.data, residues, ciphertext.moduli))
 
 
-@functools.partial(jax.jit, static_argnames="moduli")
+@functools.partial(kernel, static_argnames="moduli")
 @wide
 def _multiply_integer(data: jax.Array, residues: jax.Array, moduli: tuple[int, ...]) -> jax.Array:
     return modular.multiply(data, residues[:, None], constants(moduli))
@@ -146,7 +146,7 @@ def weighted_sum(ciphertexts: Sequence[Ciphertext], weights: Sequence[int], cons
     return first.replace(data=data, key_id=key_id)
 
 
-@functools.partial(jax.jit, static_argnames="moduli")
+@functools.partial(kernel, static_argnames="moduli")
 @wide
 def _weighted_sum(data: tuple[jax.Array, ...], residues: jax.Array, moduli: tuple[int, ...]) -> jax.Array:
     """residues: uint32 [term, then the constant; limb]. Weights are no constants of the executable."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from fhejax import ckks
 from fhejax.ckks import Ciphertext, Scale, SecretKey
+from fhejax.ring.wide import kernel
 
 _TOGETHER = 64
 _FEW = 8
@@ -38,7 +39,7 @@ def encrypt_entries(
     return jnp.concatenate(data)[: len(entries)]
 
 
-@functools.partial(jax.jit, static_argnames=("level", "scale"))
+@functools.partial(kernel, static_argnames=("level", "scale"))
 def _encrypt(random: jax.Array, secret: SecretKey, values: jax.Array, level: int, scale: Scale) -> jax.Array:
     plaintext = ckks.encode(secret.params, values, level=level, scale=scale)
     return ckks.encrypt(random, secret, plaintext).data

@@ -18,7 +18,7 @@ from fhejax.ckks.types import is_concrete
 from fhejax.program.steps import Step
 from fhejax.ring import modular
 from fhejax.ring.modular import constants
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 Constants = Sequence[jax.Array]
 Keys = EvaluationKeys | BootstrappingKeys
@@ -138,7 +138,7 @@ def _in_groups(function: Callable[[Ciphertext], Ciphertext], ciphertext: Ciphert
     return results[0].replace(data=jnp.concatenate([r.data for r in results]))
 
 
-@functools.partial(jax.jit, static_argnames="size")
+@functools.partial(kernel, static_argnames="size")
 def _rows(data: jax.Array, start: int, size: int) -> jax.Array:
     return jax.lax.dynamic_slice_in_dim(data, start, size)
 
@@ -175,7 +175,7 @@ def _shift(call: _Call) -> Ciphertext:
     return _add_constants(call.sources[0], call.leaves[0])
 
 
-@jax.jit
+@kernel
 @wide
 def _add_constants(x: Ciphertext, residues: jax.Array) -> Ciphertext:
     """Add residues [entry, limb] of plain numbers: a constant polynomial has one value everywhere."""
@@ -198,7 +198,7 @@ def _inner_product(call: _Call) -> Ciphertext:
     return first.replace(data=data, scale=call.step.scale)
 
 
-@jax.jit
+@kernel
 @wide
 def _inner_products(x: Ciphertext, y: Ciphertext, pairs: jax.Array) -> jax.Array:
     """sum over k of x[pairs[0, o, k]] y[pairs[1, o, k]], three components: [o, 3, limb, N]; -1 is zero."""
@@ -275,7 +275,7 @@ def _scaled_terms(call: _Call) -> list[jax.Array]:
     return [jnp.pad(t, [(0, 0), (0, call.step.components - t.shape[1]), (0, 0), (0, 0)]) for t in terms]
 
 
-@jax.jit
+@kernel
 @wide
 def _scale_entries(x: Ciphertext, residues: jax.Array) -> jax.Array:
     """Each ciphertext times an integer given by its residues [entry, limb]."""
@@ -288,7 +288,7 @@ def _combine(call: _Call) -> Ciphertext:
     return call.sources[0].replace(data=data, scale=call.step.scale)
 
 
-@functools.partial(jax.jit, static_argnames="moduli")
+@functools.partial(kernel, static_argnames="moduli")
 @wide
 def _add_terms(terms: list[jax.Array], moduli: tuple[int, ...]) -> jax.Array:
     modulus = constants(moduli).value

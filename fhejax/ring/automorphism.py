@@ -9,7 +9,7 @@ import numpy as np
 from fhejax.ring import modular
 from fhejax.ring.ntt import evaluation_exponents
 from fhejax.ring.ring import Ring
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 
 def automorphism(x: jax.Array, ring: Ring, exponent: int) -> jax.Array:
@@ -20,7 +20,7 @@ def automorphism(x: jax.Array, ring: Ring, exponent: int) -> jax.Array:
     return permute(x, permutation(ring, exponent % ring.root_order))
 
 
-@jax.jit
+@kernel
 def permute(x: jax.Array, positions: jax.Array) -> jax.Array:
     """x[..., positions] for the positions that `permutation` gives, compiled once for all of them."""
     return jnp.take(x, positions, axis=-1, mode="clip")
@@ -49,7 +49,7 @@ def _permutation(ring: Ring, exponent: int) -> np.ndarray:
     return position[exponents * exponent % ring.root_order]
 
 
-@functools.partial(jax.jit, static_argnames=("ring", "exponent", "moduli"))
+@functools.partial(kernel, static_argnames=("ring", "exponent", "moduli"))
 @wide
 def coefficient_automorphism(x: jax.Array, ring: Ring, exponent: int, moduli: tuple[int, ...]) -> jax.Array:
     """X -> X^exponent on coefficients, uint32 [..., limb, N]: a permutation with signs."""

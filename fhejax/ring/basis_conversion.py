@@ -13,12 +13,12 @@ from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
 from fhejax.ring.ntt import Twiddles, inverse_ntt, ntt, twiddles
 from fhejax.ring.ring import Ring
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 _SUM_LENGTH = 16  # products of two residues below 2**30 that an unsigned 64-bit sum holds
 
 
-@functools.partial(jax.jit, static_argnames=("source", "target"))
+@functools.partial(kernel, static_argnames=("source", "target"))
 @wide
 def convert_basis(x: jax.Array, source: tuple[int, ...], target: tuple[int, ...]) -> jax.Array:
     """The centred representative of x modulo prod(source), reduced modulo each target prime.
@@ -79,7 +79,7 @@ def _multiply_limbs(x: jax.Array, moduli: tuple[int, ...], factors: list[int]) -
     )
 
 
-@functools.partial(jax.jit, static_argnames=("moduli", "factors"))
+@functools.partial(kernel, static_argnames=("moduli", "factors"))
 @wide
 def multiply_integers(x: jax.Array, moduli: tuple[int, ...], factors: tuple[int, ...]) -> jax.Array:
     """x times one integer a limb, given as residues; uint32 [..., limb, N], either domain."""
@@ -108,7 +108,7 @@ def divide_by_moduli(
     return _divide(x, found, source, target)
 
 
-@functools.partial(jax.jit, static_argnames=("source", "target"))
+@functools.partial(kernel, static_argnames=("source", "target"))
 @wide
 def _divide(x: jax.Array, ring: Twiddles, source: tuple[int, ...], target: tuple[int, ...]) -> jax.Array:
     dropped = tuple(q for q in source if q not in target)

@@ -27,6 +27,8 @@ import numpy as np
 from jax import lax
 from jax.extend.random import define_prng_impl
 
+from fhejax.ring.wide import kernel
+
 KEY_BYTES = 32
 KEY_WORDS = KEY_BYTES // 4
 BLOCK_WORDS = 16
@@ -104,7 +106,7 @@ def _chunked(key: jax.Array, nonce: jax.Array, words: int, largest: int) -> jax.
     return lax.map(chunk, lax.iota(np.uint32, chunks)).reshape(-1)[:words]
 
 
-@partial(jax.jit, static_argnames="words")
+@partial(kernel, static_argnames="words")
 def keystream(key: jax.Array, nonce: jax.Array, words: int) -> jax.Array:
     """The first `words` words of the stream of `key` (uint32[8]) and `nonce` (uint32[3]).
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from fhejax.ring import modular
 from fhejax.ring.modular import constants
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 _EXACT_BITS = 53  # integers of this many bits are exact in float64
 _DIGIT_BITS = 8
@@ -41,7 +41,7 @@ def product_method(platform: str | None = None) -> str:
     return "float64" if (platform or jax.default_backend()) == "cpu" else "int8"
 
 
-@functools.partial(jax.jit, static_argnames=("moduli", "bound", "square", "tile", "method"))
+@functools.partial(kernel, static_argnames=("moduli", "bound", "square", "tile", "method"))
 @wide
 def modular_matrix_product(
     weights: jax.Array,

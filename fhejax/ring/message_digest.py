@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 WORDS = 8  # of a digest
 _LANES = 4
@@ -40,7 +40,7 @@ def message_digest(key: jax.Array, message: jax.Array) -> jax.Array:
     return _digest(words[:-WORDS].reshape(2, -1), words[-WORDS:], message.reshape(-1, 2, pairs))
 
 
-@jax.jit
+@kernel
 @wide
 def _digest(row_keys: jax.Array, points: jax.Array, rows: jax.Array) -> jax.Array:
     lanes = jnp.stack([_sum_of_products(row_keys, rows, lane) for lane in range(_LANES)])

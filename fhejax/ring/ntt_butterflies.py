@@ -24,7 +24,7 @@ from fhejax.ring.ntt_tree import (
 )
 from fhejax.ring.primes import root_of_unity
 from fhejax.ring.ring import Ring
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 
 @jax.tree_util.register_dataclass
@@ -70,7 +70,7 @@ def tables(ring: Ring, moduli: tuple[int, ...]) -> Tables:
         return jax.tree.map(jnp.asarray, host)
 
 
-@functools.partial(jax.jit, static_argnames="ring")
+@functools.partial(kernel, static_argnames="ring")
 @wide
 def forward(x: jax.Array, tables: Tables, ring: Ring) -> jax.Array:
     """Coefficients to values, as `ntt`."""
@@ -106,7 +106,7 @@ def _transposed(x: jax.Array, rows: int, columns: int) -> jax.Array:
     return materialise(materialise(x.reshape(*x.shape[:2], rows, columns)).swapaxes(-1, -2))
 
 
-@functools.partial(jax.jit, static_argnames="ring")
+@functools.partial(kernel, static_argnames="ring")
 @wide
 def inverse(x: jax.Array, tables: Tables, ring: Ring) -> jax.Array:
     """Values to coefficients, as `inverse_ntt`."""

@@ -25,7 +25,7 @@ from fhejax.ring.ntt_tree import (
 )
 from fhejax.ring.primes import root_of_unity
 from fhejax.ring.ring import Ring
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 _LARGEST_RADIX_BITS = 4
 
@@ -105,7 +105,7 @@ def _pass(ring: Ring, table: np.ndarray, column: np.ndarray, depth: int, radix_b
     )
 
 
-@functools.partial(jax.jit, static_argnames="ring")
+@functools.partial(kernel, static_argnames="ring")
 @wide
 def forward(x: jax.Array, tables: Tables, ring: Ring) -> jax.Array:
     """Coefficients to values, as `ntt`."""
@@ -138,7 +138,7 @@ def _sums(x: jax.Array, matrix: jax.Array, moduli: Moduli) -> jax.Array:
     return modular.reduce_wide(total, moduli)
 
 
-@functools.partial(jax.jit, static_argnames="ring")
+@functools.partial(kernel, static_argnames="ring")
 @wide
 def inverse(x: jax.Array, tables: Tables, ring: Ring) -> jax.Array:
     """Values to coefficients, as `inverse_ntt`."""

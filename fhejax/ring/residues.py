@@ -9,10 +9,10 @@ import numpy as np
 
 from fhejax.ring import modular
 from fhejax.ring.modular import constants
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 
-@functools.partial(jax.jit, static_argnames="moduli")
+@functools.partial(kernel, static_argnames="moduli")
 @wide
 def residues_to_float(x: jax.Array, moduli: tuple[int, ...]) -> jax.Array:
     """The centred representative in float64: uint32 [..., limb, N] to float64 [..., N].

@@ -35,7 +35,7 @@ import numpy as np
 from jax import lax
 
 from fhejax.ring import modular
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 MODULUS_BOUND = 1 << 30
 UNIFORM_WORDS = 3
@@ -109,7 +109,7 @@ def _polynomial_keys(key: jax.Array, polynomials: int, moduli: jax.Array) -> jax
     return jax.vmap(fold_each, in_axes=(0, None))(keys, moduli).reshape(-1)
 
 
-@partial(jax.jit, static_argnames=("batch_shape", "degree"))
+@partial(kernel, static_argnames=("batch_shape", "degree"))
 @wide
 def _uniform(key: jax.Array, table: jax.Array, *, batch_shape: tuple[int, ...], degree: int) -> jax.Array:
     polynomials, limbs = math.prod(batch_shape), table.shape[0]
@@ -143,7 +143,7 @@ def uniform(key: jax.Array, moduli: tuple[int, ...], batch_shape: tuple[int, ...
     return _uniform(key, table, batch_shape=batch_shape, degree=degree)
 
 
-@partial(jax.jit, static_argnames="shape")
+@partial(kernel, static_argnames="shape")
 @wide
 def _ternary(key: jax.Array, *, shape: tuple[int, ...]) -> jax.Array:
     words = jax.random.bits(key, (TERNARY_WORDS, *shape), np.uint32)
@@ -161,7 +161,7 @@ def ternary(key: jax.Array, batch_shape: tuple[int, ...], degree: int) -> jax.Ar
     return _ternary(key, shape=(*batch_shape, degree))
 
 
-@partial(jax.jit, static_argnames=("shape", "hamming_weight"))
+@partial(kernel, static_argnames=("shape", "hamming_weight"))
 def _ternary_fixed_weight(key: jax.Array, *, shape: tuple[int, ...], hamming_weight: int) -> jax.Array:
     *order, signs = jax.random.bits(key, (UNIFORM_WORDS + 1, *shape), np.uint32)
     positions = lax.broadcasted_iota(np.int32, shape, len(shape) - 1)
@@ -190,7 +190,7 @@ def ternary_fixed_weight(
     return _ternary_fixed_weight(key, shape=(*batch_shape, degree), hamming_weight=hamming_weight)
 
 
-@partial(jax.jit, static_argnames="shape")
+@partial(kernel, static_argnames="shape")
 def _centred_binomial(key: jax.Array, *, shape: tuple[int, ...]) -> jax.Array:
     plus, shared, minus = jax.random.bits(key, (3, *shape), np.uint16)
     low = shared & np.uint16(31)
@@ -212,7 +212,7 @@ def centred_binomial(key: jax.Array, batch_shape: tuple[int, ...], degree: int) 
     return _centred_binomial(key, shape=(*batch_shape, degree))
 
 
-@jax.jit
+@kernel
 @wide
 def _signed_to_residues(values: jax.Array, table: jax.Array) -> jax.Array:
     magnitudes = jnp.abs(values.astype(np.int32)).astype(np.uint32)

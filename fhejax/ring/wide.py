@@ -1,8 +1,8 @@
-"""64-bit arithmetic inside a kernel, whatever the user's `jax_enable_x64` says."""
+"""Kernels that do the same under every setting of the user's: always compiled, always with 64-bit types."""
 
 import functools
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 
@@ -10,8 +10,32 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
+def kernel(function: Callable[Arguments, Result], **options: Any) -> Callable[Arguments, Result]:
+    """`jax.jit`, which `jax_disable_jit` does not switch off.
+
+    That setting is for looking into one's own functions. Run by single operations a kernel would take
+    minutes and gigabytes, for XLA compiles each operation anew for each shape, and its loops would be
+    Python's: 20 rounds of ChaCha20 for every few polynomials.
+
+    Args:
+        function: pure; of arrays, but for what `options` call static.
+        **options: as of `jax.jit`.
+    """
+    compiled = jax.jit(function, **options)
+
+    @functools.wraps(function)
+    def call(*arguments: Arguments.args, **keywords: Arguments.kwargs) -> Result:
+        if not jax.config.jax_disable_jit:
+            return compiled(*arguments, **keywords)
+        with jax.disable_jit(False):
+            return compiled(*arguments, **keywords)
+
+    call.lower = compiled.lower
+    return call
+
+
 def wide(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Let `function` use 64-bit types while it is traced; write `@jax.jit` above it.
+    """Let `function` use 64-bit types while it is traced; write `@kernel` above it.
 
     The scope opens inside the traced function, so that a later call from outside finds the same
     compiled code: opened around the jit instead, JAX would retrace with 32-bit types and truncate

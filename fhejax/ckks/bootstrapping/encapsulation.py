@@ -37,7 +37,7 @@ from fhejax.ring import Twiddles, modular, modulus_bits
 from fhejax.ring.modular import constants
 from fhejax.ring.samplers import ternary_fixed_weight
 from fhejax.ring.streams import derive
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 # weight -> (security, smallest degree, largest log2 of the modulus), hybrid attacks with meeting in the
 # middle counted: Bossuat et al. 2022.
@@ -130,7 +130,7 @@ def encapsulation_keys(
     return _encapsulation_keys(key, secret, tuple(map(twiddles_of, places)), hamming_weight)
 
 
-@functools.partial(jax.jit, static_argnames="hamming_weight")
+@functools.partial(kernel, static_argnames="hamming_weight")
 @wide
 def _encapsulation_keys(
     key: jax.Array, secret: SecretKey, twiddles: tuple[Twiddles, Twiddles], hamming_weight: int
@@ -202,7 +202,7 @@ def _identity(key: SwitchingKey, ciphertext: Ciphertext, use: int) -> jax.Array:
     return matched_identity(ciphertext.key_id, switching_identity(key.key_id, use), sentence)
 
 
-@functools.partial(jax.jit, static_argnames="level")
+@functools.partial(kernel, static_argnames="level")
 @wide
 def _switch(key: SwitchingKey, data: jax.Array, twiddles: Twiddles, level: int) -> jax.Array:
     """(c_0 + k_0 / P, k_1 / P), k the decomposed c_1 times the key."""

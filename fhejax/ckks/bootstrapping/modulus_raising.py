@@ -20,7 +20,7 @@ from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.types import Ciphertext
 from fhejax.ring import Ring, Twiddles, convert_basis, inverse_ntt, ntt, take_limbs
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 
 def raise_modulus(ciphertext: Ciphertext, *, hamming_weight: int, level: int | None = None) -> Ciphertext:
@@ -55,7 +55,7 @@ def raise_modulus(ciphertext: Ciphertext, *, hamming_weight: int, level: int | N
     )
 
 
-@functools.partial(jax.jit, static_argnames=("params", "level"))
+@functools.partial(kernel, static_argnames=("params", "level"))
 @wide
 def _raise(data: jax.Array, twiddles: Twiddles, params: Parameters, level: int) -> jax.Array:
     base, moduli = params.level_moduli(0), params.level_moduli(level)

@@ -16,7 +16,7 @@ from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
 from fhejax.ring.samplers import centred_binomial, signed_to_residues, ternary, uniform
 from fhejax.ring.streams import derive
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 RELINEARISATION = 0  # among exponents of automorphisms, which are odd
 
@@ -56,7 +56,7 @@ def secret_key(key: jax.Array, params: Parameters) -> SecretKey:
     return _secret_key(key, params)
 
 
-@functools.partial(jax.jit, static_argnames="params")
+@functools.partial(kernel, static_argnames="params")
 def _secret_key(key: jax.Array, params: Parameters) -> SecretKey:
     secret, name = jax.random.split(derive(key, purpose("secret key", params)))
     return SecretKey(ternary(secret, (), params.ring.degree), jax.random.bits(name, (4,), jnp.uint32), params)
@@ -90,7 +90,7 @@ def public_key(key: jax.Array, secret: SecretKey) -> PublicKey:
     return _public_key(key, secret, twiddles_of(secret.params))
 
 
-@jax.jit
+@kernel
 @wide
 def _public_key(key: jax.Array, secret: SecretKey, twiddles: Twiddles) -> PublicKey:
     params, moduli = secret.params, secret.params.level_moduli(secret.params.depth)
@@ -179,7 +179,7 @@ def _rotation_positions(params: Parameters, exponent: int) -> jax.Array:
     return permutation(params.ring, pow(exponent, -1, params.ring.root_order))
 
 
-@functools.partial(jax.jit, static_argnames="level")
+@functools.partial(kernel, static_argnames="level")
 @wide
 def _squared_key(
     key: jax.Array, secret: SecretKey, twiddles: Twiddles, identity: jax.Array, level: int
@@ -190,7 +190,7 @@ def _squared_key(
     return make_switching_key(key, twiddles, secret.params, values, squared, identity, level)
 
 
-@functools.partial(jax.jit, static_argnames="level")
+@functools.partial(kernel, static_argnames="level")
 @wide
 def _rotation_key(
     key: jax.Array,

@@ -19,12 +19,12 @@ from fhejax.ckks.types import SwitchingKey
 from fhejax.ring import Twiddles, modular, multiply_integers, permute
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 _SUM_LENGTH = 15  # products of residues below 2**30 that an unsigned 64-bit sum holds beside a residue
 
 
-@functools.partial(jax.jit, static_argnames=("params", "level"))
+@functools.partial(kernel, static_argnames=("params", "level"))
 @wide
 def lift(data: jax.Array, params: Parameters, level: int) -> jax.Array:
     """P times a ciphertext, uint32 [..., 2, limb of Q_level, N], as a pair: 0 modulo the primes of P."""
@@ -39,7 +39,7 @@ def decompose(x: jax.Array, params: Parameters, level: int) -> Decomposition:
     return _decompose(x, twiddles_of(params), params, level)
 
 
-_decompose = functools.partial(jax.jit, static_argnames=("params", "level"))(wide(switching.decompose))
+_decompose = functools.partial(kernel, static_argnames=("params", "level"))(wide(switching.decompose))
 
 
 def divide_mask(pair: jax.Array, params: Parameters, level: int) -> jax.Array:
@@ -47,13 +47,13 @@ def divide_mask(pair: jax.Array, params: Parameters, level: int) -> jax.Array:
     return _divide_mask(pair, twiddles_of(params), params, level)
 
 
-@functools.partial(jax.jit, static_argnames=("params", "level"))
+@functools.partial(kernel, static_argnames=("params", "level"))
 @wide
 def _divide_mask(pair: jax.Array, twiddles: Twiddles, params: Parameters, level: int) -> jax.Array:
     return divide_by_special(pair[..., 1, :, :], params, level, level, twiddles)
 
 
-@jax.jit
+@kernel
 @wide
 def rotate_pair(
     key: SwitchingKey,
@@ -78,7 +78,7 @@ def rotate_pair(
     return rotated if total is None else modular.add(total, rotated, modulus)
 
 
-@functools.partial(jax.jit, static_argnames=("params", "level"))
+@functools.partial(kernel, static_argnames=("params", "level"))
 @wide
 def weighted_sum(
     pairs: tuple[jax.Array, ...], weights: jax.Array, start: jax.Array, params: Parameters, level: int

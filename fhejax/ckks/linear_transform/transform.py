@@ -46,7 +46,7 @@ from fhejax.ckks.types import (
 )
 from fhejax.ckks.values import as_numbers
 from fhejax.ring import Twiddles, convert_basis, inverse_ntt, ntt, permutation
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 
 @jax.tree_util.register_dataclass
@@ -227,7 +227,7 @@ def _diagonals_of_matrix(params: Parameters, matrix: Array) -> Iterable[tuple[in
     return ((int(d), matrix[rows, (rows + d) % slots]) for d in np.unique((column - row) % slots))
 
 
-@functools.partial(jax.jit, donate_argnums=0)
+@functools.partial(kernel, donate_argnums=0)
 def _put(rows: jax.Array, row: jax.Array, number: Array) -> jax.Array:
     return jax.lax.dynamic_update_index_in_dim(rows, row, number, 0)
 
@@ -238,7 +238,7 @@ def _encode(params: Parameters, diagonal: Array, giant: int, level: int, scale: 
     return _extend(encode_term(params, moved, level, scale).data, twiddles_of(params), params, level)
 
 
-@functools.partial(jax.jit, static_argnames=("params", "level"))
+@functools.partial(kernel, static_argnames=("params", "level"))
 @wide
 def _extend(data: jax.Array, twiddles: Twiddles, params: Parameters, level: int) -> jax.Array:
     """Values modulo the primes of the level, and those of the same small polynomial modulo P's."""
