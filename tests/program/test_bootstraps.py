@@ -207,3 +207,13 @@ def test_parameters_without_a_level_between_bootstraps_are_refused():
     none = BootstrappingParameters.for_levels(0, **options)
     with pytest.raises(fhe.TooDeepError, match="no places for bootstraps"):
         fhe.compile(deep, described, insecure_log_degree=6, bootstrapping=none)
+
+
+def test_insecure_parameters_take_the_argument_and_are_named():
+    described = fhe.Encrypted((SLOTS, 3), range=(-1, 1))
+    with pytest.raises(fhe.ckks.SecurityError, match="reach 0 bits"):
+        fhe.compile(deep, described, bootstrapping=parameters())
+    found = fhe.compile(deep, described, bootstrapping=parameters(), insecure=True)
+    assert found.plan.security == 0
+    assert "security      INSECURE, for tests only" in found.report()
+    assert found.plan.params == program().plan.params

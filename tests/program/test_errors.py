@@ -286,3 +286,45 @@ def test_a_secret_key_is_not_shown(network):
     _, secret, *_ = network
     assert "hidden" in repr(secret)
     assert secret.params.ring.degree.bit_length() - 1 == LOG_DEGREE
+
+
+def test_a_level_of_security_is_one_of_the_table():
+    """Whatever else is asked for: nothing that counts as false, as 1 or as 128 will do."""
+    for security in (0, -1, 100, 128.0, 128.5, True, False, None, "128"):
+        for options in ({}, {"insecure_log_degree": LOG_DEGREE}):
+            with pytest.raises(ckks.SecurityError, match=r"security=.* known for 128, 192 and 256"):
+                fhejax.compile(squared, rows(), security=security, **options)
+
+
+def test_insecure_rings_have_a_degree():
+    for log_degree in (0, 3, 18, -1, 6.0, True, "6"):
+        with pytest.raises(ValueError, match=r"insecure_log_degree=.* is a whole number from 4 to 17"):
+            fhejax.compile(squared, rows(), insecure_log_degree=log_degree)
+
+
+def test_insecure_is_true_or_false_and_permits_given_parameters_alone():
+    for insecure in (0, 1, None, "yes"):
+        with pytest.raises(ValueError, match=r"insecure=.* True or False"):
+            fhejax.compile(squared, rows(), insecure=insecure)
+    for bootstrapping in (True, False):
+        with pytest.raises(ValueError, match="pass them as bootstrapping=, or a small ring"):
+            fhejax.compile(squared, rows(), insecure=True, bootstrapping=bootstrapping)
+    for wrong in (1, None, ckks.insecure_parameters(64, 1)):
+        with pytest.raises(ValueError, match="it is True, False, or BootstrappingParameters"):
+            fhejax.compile(squared, rows(), bootstrapping=wrong)
+
+
+def test_given_parameters_reach_the_security_that_is_asked_for():
+    options = {"degree": 64, "slots": 16, "hamming_weight": 4, "double_angles": 1}
+    small = ckks.BootstrappingParameters.for_levels(1, insecure=True, **options)
+    for security in (128, 192, 256):
+        with pytest.raises(ckks.SecurityError, match=f"{security}-bit security .* reach 0 bits.*INSECURE"):
+            fhejax.compile(squared, rows(), security=security, bootstrapping=small)
+    secure = ckks.BootstrappingParameters.for_levels(0)
+    for security in (192, 256):
+        with pytest.raises(ckks.SecurityError, match=f"{security}-bit security .* reach 128 bits"):
+            fhejax.compile(squared, rows(), security=security, bootstrapping=secure)
+    sparse = ckks.BootstrappingParameters.for_levels(0, hamming_weight=8, insecure=True)
+    assert sparse.params.security == 192
+    with pytest.raises(ckks.SecurityError, match=r"128-bit security .* reach 0 bits"):
+        fhejax.compile(squared, rows(), bootstrapping=sparse)
