@@ -12,6 +12,7 @@ from fractions import Fraction
 import jax
 import jax.numpy as jnp
 
+from fhejax.ckks.encoding.values import exact_number
 from fhejax.ckks.keys.recorder import RELINEARISATION, note_key
 from fhejax.ckks.keys.switching import relinearise_and_divide
 from fhejax.ckks.levels import (
@@ -36,7 +37,6 @@ from fhejax.ckks.types import (
     check_same_key,
     check_same_parameters,
 )
-from fhejax.ckks.values import exact_number
 from fhejax.ring import Twiddles, modular
 from fhejax.ring.modular import constants
 from fhejax.ring.wide import wide

@@ -109,7 +109,7 @@ def _encapsulation_keys(
     small = encapsulation_parameters(params)
     first, second, third = jax.random.split(key, 3)
     drawn = ternary_fixed_weight(first, (), params.ring.degree, hamming_weight)
-    sparse = dataclasses.replace(secret, coefficients=drawn)
+    sparse = secret.replace(coefficients=drawn)
     keys = []
     for random, where, target, source in ((second, small, sparse, secret), (third, params, secret, sparse)):
         moduli = key_moduli(where, where.depth)
