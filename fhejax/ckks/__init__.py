@@ -26,8 +26,8 @@ from fhejax.ckks.bootstrapping.parameters import BootstrappingParameters
 from fhejax.ckks.bootstrapping.variants import bootstrap_iteratively, bootstrap_pair, bootstrap_real
 from fhejax.ckks.checked import checked, validate
 from fhejax.ckks.combinations import linear_combinations
-from fhejax.ckks.encodable import is_encodable
-from fhejax.ckks.encoding import decode, encode
+from fhejax.ckks.encoding.encodable import is_encodable
+from fhejax.ckks.encoding.vector_encoding import decode, encode
 from fhejax.ckks.encryption import decrypt, encrypt, encrypt_seeded, expand
 from fhejax.ckks.files.bootstrapping_keys import load_bootstrapping_keys, save_bootstrapping_keys
 from fhejax.ckks.files.container import FormatError

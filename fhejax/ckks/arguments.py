@@ -14,11 +14,13 @@ import os
 import types
 import typing
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import Any
 
 import jax
 import numpy as np
 
+from fhejax.ckks.encoding.values import exact_number
 from fhejax.ckks.keys.recorder import KeyRecorder
 from fhejax.ckks.noise.estimates import NoiseEstimate
 from fhejax.ckks.parameters.scale import Scale
@@ -30,7 +32,6 @@ from fhejax.ckks.types import (
     SeededCiphertext,
     is_concrete,
 )
-from fhejax.ckks.values import exact_number
 
 _ITERABLES = (collections.abc.Iterable, collections.abc.Sequence, list)
 _UNCHECKED = (Any, object, np.ndarray, jax.Array, bytes)
@@ -60,9 +61,9 @@ _REMEDIES = (
         EvaluationKeys,
         "a secret key stays with the client; make ckks.evaluation_keys(key, secret, ...)",
     ),
-    (SecretKey, Ciphertext, "save_secret_key(path, secret) writes a secret key to a file of its own"),
     (types.NoneType, EvaluationKeys, _ESTIMATED),
 )
+_MOST_TYPES = 4  # beyond, a function tells them apart itself
 _NUMERIC = (int, float, complex, list, np.ndarray, np.generic, jax.Array)
 _NUMBERS = "encode and encrypt numbers first; add_scalar and multiply_scalar take one number for every slot"
 _TRACED = "It decides what is computed, so that JAX cannot trace it: close over it, or make it static"
@@ -92,9 +93,9 @@ def check_arguments(function: Callable) -> Callable:
 
 @dataclasses.dataclass(frozen=True)
 class _Parameter:
-    """types: what the annotation names. plain: those that need no second look, None for all there are."""
+    """kinds: what the annotation names. plain: those that need no second look, None for all there are."""
 
-    types: tuple[Any, ...]
+    kinds: tuple[Any, ...]
     plain: frozenset[type] | None
 
 
@@ -133,14 +134,14 @@ class _Signature:
         parameter = self.parameters.get(name)
         if parameter is None or parameter.plain is None:
             return value
-        for kind in parameter.types:
+        for kind in parameter.kinds:
             try:
                 return _converted(value, kind, estimated)
             except _Unfit:
                 continue
         raise TypeError(
-            f"{self.name} was given {_described(value)} as {name}; it needs {_expected(parameter.types)}."
-            f"{_remedy(value, parameter.types)} Call it as {self.call}."
+            f"{self.name} was given {_described(value)} as {name}; it needs {_expected(parameter.kinds)}."
+            f"{_remedy(value, parameter.kinds)} Call it as {self.call}."
         )
 
 
@@ -157,7 +158,7 @@ def _signature(function: Callable) -> _Signature:
         if p.name in hints and p.kind is not p.VAR_KEYWORD
     }
     written = [*positions, *(f"*{name}" for name in repeated), *(f"{name}=" for name in named)]
-    holds_secret = any(SecretKey in parameter.types for parameter in checked.values())
+    holds_secret = any(SecretKey in parameter.kinds for parameter in checked.values())
     return _Signature(
         function.__name__,
         checked,
@@ -171,7 +172,8 @@ def _signature(function: Callable) -> _Signature:
 def _parameter(hint: Any) -> _Parameter:
     union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     kinds = tuple(typing.get_args(hint)) if union else (hint,)
-    if any(kind in _UNCHECKED or typing.get_origin(kind) is typing.Literal for kind in kinds):
+    free = (kind in _UNCHECKED or typing.get_origin(kind) is typing.Literal for kind in kinds)
+    if len(kinds) > _MOST_TYPES or any(free):
         return _Parameter(kinds, None)
     if Scale in kinds:
         kinds = tuple(kind for kind in kinds if kind is not float)
@@ -215,9 +217,15 @@ def _number(value: Any, kind: type) -> Any:
         number = exact_number(value, "a number")
     except TypeError:
         raise _Unfit from None
-    except ValueError:  # not finite: said better by the function itself
-        return value if kind is float else Scale.of(float(value))
-    return value if kind is float else Scale.of(number)
+    except ValueError:  # not finite, of which the function itself says more
+        return float(value) if kind is float else Scale.of(float(value))
+    if kind is Scale:
+        return Scale.of(number)
+    return value if isinstance(value, int | float | Fraction) else _python_number(number)
+
+
+def _python_number(number: Fraction) -> int | float:
+    return int(number) if number.denominator == 1 else float(number)
 
 
 def _elements(values: Any, kind: Any, origin: type) -> Any:

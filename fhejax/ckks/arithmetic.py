@@ -12,6 +12,7 @@ from fractions import Fraction
 import jax
 import jax.numpy as jnp
 
+from fhejax.ckks.encoding.values import exact_number
 from fhejax.ckks.keys.generation import RELINEARISATION
 from fhejax.ckks.keys.matching import identity_under
 from fhejax.ckks.keys.recorder import note_key
@@ -38,7 +39,6 @@ from fhejax.ckks.types import (
     check_same_parameters,
     common_key_id,
 )
-from fhejax.ckks.values import exact_number
 from fhejax.ring import Twiddles, modular
 from fhejax.ring.modular import constants
 from fhejax.ring.wide import kernel, wide

@@ -3,12 +3,14 @@
 import jax
 import numpy as np
 
+from fhejax.ckks.encoding.values import as_numbers
 from fhejax.ckks.noise import estimates
 from fhejax.ckks.noise.estimates import NoiseEstimate
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.types import Ciphertext, is_concrete
-from fhejax.ckks.values import as_numbers
 from fhejax.ring.matrix_product import modular_matrix_product
+
+_NAME = "linear_combinations"
 
 
 def linear_combinations(
@@ -43,6 +45,7 @@ def linear_combinations(
             entry that is not there.
     """
     weight_scale = Scale.of(weight_scale)
+    entries, bias = (array if array is None else as_numbers(array, _NAME) for array in (entries, bias))
     _check_weights(weights, bound)
     _check_shapes(weights, ciphertext, entries, bias)
     if isinstance(ciphertext, NoiseEstimate):
@@ -56,7 +59,7 @@ def linear_combinations(
 
 
 def _check_weights(weights: jax.Array, bound: int) -> None:
-    array = as_numbers(weights, "linear_combinations")
+    array = as_numbers(weights, _NAME)
     if array.dtype != np.int32 or array.ndim != 3:
         raise TypeError(
             f"linear_combinations was given weights of {array.dtype} {array.shape}; it takes int32 [group, "

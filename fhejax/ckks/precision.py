@@ -2,22 +2,18 @@
 
 import dataclasses
 import math
-import os
-import sys
-import warnings
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from fhejax.ckks.encoding import decode
+from fhejax.ckks.encoding.values import as_numbers
+from fhejax.ckks.encoding.vector_encoding import decode
 from fhejax.ckks.noise.estimates import NoiseEstimate
+from fhejax.ckks.notices import warn_caller
 from fhejax.ckks.parameters.deviations import rescale_deviation
 from fhejax.ckks.types import Ciphertext, Plaintext, is_concrete
-from fhejax.ckks.values import as_numbers
 
-_LIBRARY = str(Path(__file__).parents[1]) + os.sep
 _DECODED_WRONGLY = 0.5  # of an integer: the error at which rounding no longer gives it back
 
 
@@ -111,21 +107,11 @@ def check_precision_left(ciphertext: Ciphertext, prediction: NoiseEstimate | Non
     if not is_concrete(ciphertext.data):
         return
     if prediction is None:
-        _warn(_floor_above_half(ciphertext), PrecisionWarning)
+        warn_caller(_floor_above_half(ciphertext), PrecisionWarning)
         return
     _check_prediction(ciphertext, prediction)
-    _warn(_overflow(prediction), OverflowWarning)
-    _warn(_noise_above_values(prediction), PrecisionWarning)
-
-
-def _warn(finding: str | None, category: type[Warning]) -> None:
-    """At the line outside of this library that led here, if there is something to be said."""
-    if not finding:
-        return
-    level, frame = 1, sys._getframe()
-    while frame is not None and frame.f_code.co_filename.startswith(_LIBRARY):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(finding, category, stacklevel=level)
+    warn_caller(_overflow(prediction), OverflowWarning)
+    warn_caller(_noise_above_values(prediction), PrecisionWarning)
 
 
 def _overflow(prediction: NoiseEstimate) -> str | None:

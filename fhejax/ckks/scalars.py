@@ -14,12 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fhejax.ckks.encoding.values import exact_number
 from fhejax.ckks.noise import estimates
 from fhejax.ckks.noise.estimates import NoiseEstimate
 from fhejax.ckks.noise.propagation import Message, digest
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.types import Ciphertext, Domain, check_same_parameters, common_key_id
-from fhejax.ckks.values import exact_number
 from fhejax.ring import modular
 from fhejax.ring.modular import Moduli, constants
 from fhejax.ring.wide import kernel, wide

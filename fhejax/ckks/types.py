@@ -117,22 +117,57 @@ class SeededCiphertext:
         )
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True, repr=False)
+@jax.tree_util.register_pytree_with_keys_class
 class SecretKey:
-    """A uniform ternary secret: coefficients int8 [N]. It prints no data and cannot be pickled."""
+    """A uniform ternary secret: coefficients int8 [N]. It prints no data and is copied nowhere by accident.
 
+    Immutable, and a pytree of `coefficients` and `key_id`, but no dataclass and without a `__dict__`: what
+    turns objects into dictionaries (`dataclasses.asdict`, `vars`), copies or pickles finds nothing to write
+    out.
+    """
+
+    __slots__ = ("__weakref__", "coefficients", "key_id", "params")
     coefficients: Array
     key_id: Array
-    params: Parameters = static()
+    params: Parameters
+
+    def __init__(self, coefficients: Array, key_id: Array, params: Parameters) -> None:
+        object.__setattr__(self, "coefficients", coefficients)
+        object.__setattr__(self, "key_id", key_id)
+        object.__setattr__(self, "params", params)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise dataclasses.FrozenInstanceError(
+            f"{name} of a SecretKey was to be set; it is immutable: make another with "
+            f"secret.replace({name}=...)."
+        )
+
+    def __delattr__(self, name: str) -> None:
+        raise dataclasses.FrozenInstanceError(f"{name} of a SecretKey was to be deleted; it is immutable.")
+
+    def replace(self, **changes: Any) -> "SecretKey":
+        """Another key with some of `coefficients`, `key_id` and `params` changed."""
+        kept = {"coefficients": self.coefficients, "key_id": self.key_id, "params": self.params}
+        return SecretKey(**{**kept, **changes})
+
+    def tree_flatten_with_keys(self) -> tuple[tuple[tuple[Any, Array], ...], Parameters]:
+        """Coefficients and key id as leaves; the parameters are part of the structure."""
+        names = ("coefficients", "key_id")
+        return tuple((jax.tree_util.GetAttrKey(n), getattr(self, n)) for n in names), self.params
+
+    @classmethod
+    def tree_unflatten(cls, params: Parameters, leaves: tuple[Array, Array]) -> "SecretKey":
+        """From what `tree_flatten_with_keys` gave, or placeholders of JAX in its place."""
+        return cls(*leaves, params)
 
     def __repr__(self) -> str:
         return f"SecretKey(N={self.params.ring.degree}, coefficients hidden)"
 
     def __reduce__(self) -> Any:
         raise TypeError(
-            "a SecretKey was about to be pickled or copied deeply, which would write the secret out in "
-            "the clear; keep it in memory, or store `secret.coefficients` yourself in a protected place."
+            "a SecretKey was about to be pickled or copied, which would write the secret out in the clear; "
+            "keep it in memory, or write it to a file that only its owner may read with "
+            "ckks.save_secret_key(path, secret)."
         )
 
 
@@ -274,7 +309,8 @@ def check_residues(data: Array, moduli: tuple[int, ...], what: str) -> None:
             f"{what} holds {data.dtype} with {data.shape[-2]} limbs; it needs uint32 with "
             f"{len(moduli)} limbs. It was altered, or belongs to other parameters: make it again."
         )
-    highest = np.asarray(jnp.max(data, axis=tuple(a for a in range(data.ndim) if a != data.ndim - 2)))
+    others = tuple(a for a in range(data.ndim) if a != data.ndim - 2)
+    highest = np.asarray(jnp.max(data, axis=others, initial=0))
     if (highest >= np.array(moduli, np.uint32)).any():
         raise ValueError(
             f"{what} holds a residue that is not below its prime, so it was altered or damaged on the "

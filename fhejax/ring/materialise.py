@@ -19,7 +19,7 @@ def materialise(tree: Tree) -> Tree:
     known only when run, stays: it would make everything zero for as long as the first number is its type's
     largest, which no residue is. It turns not once and copies nothing.
     """
-    if not jax.tree.leaves(tree)[0].size:
+    if not all(leaf.size for leaf in jax.tree.leaves(tree)):
         return tree
     return jax.lax.platform_dependent(tree, cpu=_loop, default=jax.lax.optimization_barrier)
 

@@ -70,10 +70,10 @@ def _checked_moduli(moduli: tuple[int, ...]) -> tuple[int, ...]:
 
 def _checked_shape(batch_shape: tuple[int, ...], degree: int) -> tuple[tuple[int, ...], int]:
     shape = tuple(operator.index(size) for size in (*batch_shape, degree))
-    if min(shape) < 1 or math.prod(shape[:-1]) > 1 << 32:
+    if min(shape) < 0 or shape[-1] < 1 or math.prod(shape[:-1]) > 1 << 32:
         raise ValueError(
             f"Random polynomials were asked for with batch shape {shape[:-1]} and degree "
-            f"{shape[-1]}; sizes of at least 1 and at most 2^32 polynomials are needed: correct "
+            f"{shape[-1]}; a degree of at least 1 and from 0 to 2^32 polynomials are needed: correct "
             "the shape or draw in several calls with different keys."
         )
     return shape[:-1], shape[-1]

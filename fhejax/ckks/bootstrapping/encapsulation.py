@@ -140,7 +140,7 @@ def _encapsulation_keys(
     first, second, third = jax.random.split(key, 3)
     stream = derive(first, purpose(f"sparse secret of weight {hamming_weight}", params), secret.key_id)
     drawn = ternary_fixed_weight(stream, (), params.ring.degree, hamming_weight)
-    sparse = dataclasses.replace(secret, coefficients=drawn)
+    sparse = secret.replace(coefficients=drawn)
     keys = []
     tasks = ((second, small, sparse, secret, TO_SPARSE), (third, params, secret, sparse, TO_DENSE))
     for (random, where, target, source, use), tables in zip(tasks, twiddles, strict=True):

@@ -20,6 +20,7 @@ from fhejax.ckks.bootstrapping.bootstrap_circuit import (
 )
 from fhejax.ckks.bootstrapping.encapsulation import TO_DENSE, TO_SPARSE, encapsulation_parameters
 from fhejax.ckks.bootstrapping.parameters import BootstrappingParameters
+from fhejax.ckks.files.atomic_file import replaced
 from fhejax.ckks.files.container import HEADER, FormatError, Header, Kind, Source, read_payload, unpack_header
 from fhejax.ckks.files.object_format import Part, build_object, key_id, pack_object, words
 from fhejax.ckks.files.serialisation import (
@@ -28,7 +29,6 @@ from fhejax.ckks.files.serialisation import (
     opened,
     pack_members,
     read_members,
-    replaced,
     write_set,
 )
 from fhejax.ckks.identity import switching_identity

@@ -12,12 +12,14 @@ BLAKE2b-256 of all of it. The file is not encrypted: who can read it can decrypt
 """
 
 import os
+import stat
 import struct
 from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 
+from fhejax.ckks.files.atomic_file import replaced
 from fhejax.ckks.files.container import (
     CHECKSUM_BYTES,
     MAGIC,
@@ -30,7 +32,7 @@ from fhejax.ckks.files.container import (
 )
 from fhejax.ckks.files.object_format import words
 from fhejax.ckks.files.parameter_format import LARGEST_BYTES, decode_parameters, encode_parameters
-from fhejax.ckks.files.serialisation import replaced
+from fhejax.ckks.notices import warn_caller
 from fhejax.ckks.types import SecretKey
 
 _HEADER = struct.Struct("<8sHHI16s")
@@ -58,6 +60,8 @@ def save_secret_key(path: str | os.PathLike, secret: SecretKey) -> None:
 def load_secret_key(path: str | os.PathLike) -> SecretKey:
     """Read what `save_secret_key` wrote; the parameters are `secret.params`.
 
+    A warning says so where others than its owner may read or write the file.
+
     Raises:
         FormatError: a file of another kind, or damaged. OSError.
     """
@@ -68,6 +72,7 @@ def load_secret_key(path: str | os.PathLike) -> SecretKey:
         if magic != SECRET_MAGIC or version != VERSION or zero or length > LARGEST_BYTES:
             kind = "an object that load reads" if magic == MAGIC else "something else, or of another version"
             raise FormatError(f"the file is no secret key of version {VERSION}: it is {kind}.")
+        warn_caller(_shared(path, os.fstat(stream.fileno()).st_mode), UserWarning)
         encoded = source.read(length)
         params = decode_parameters(encoded, allow_insecure=True)
         degree = params.ring.degree
@@ -79,6 +84,17 @@ def load_secret_key(path: str | os.PathLike) -> SecretKey:
     _check(coefficients, degree)
     key_id = np.frombuffer(identity, "<u4")
     return SecretKey(jnp.array(coefficients, jnp.int8), jnp.array(key_id, jnp.uint32), params)
+
+
+def _shared(path: str | os.PathLike, mode: int) -> str | None:
+    """What is to be said of a file that is not its owner's alone; Windows has other permissions."""
+    if os.name != "posix" or not mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return None
+    return (
+        f"the secret key in {os.fspath(path)} is open to others than its owner: its mode is "
+        f"{mode & 0o777:04o}, and 0600 is needed. Run chmod 600 on it, and make another key if somebody may "
+        f"have read it."
+    )
 
 
 def _check(coefficients: np.ndarray, degree: int) -> None:

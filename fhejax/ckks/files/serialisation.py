@@ -9,13 +9,13 @@ import contextlib
 import dataclasses
 import io
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import jax
 
+from fhejax.ckks.files.atomic_file import replaced
 from fhejax.ckks.files.container import (
     CHECKSUM_BYTES,
     HEADER,
@@ -136,34 +136,6 @@ def opened(path: str | os.PathLike) -> Iterator[Source]:
     """The bytes of a file."""
     with Path(path).open("rb") as stream:
         yield Source(stream, os.fstat(stream.fileno()).st_size)
-
-
-@contextlib.contextmanager
-def replaced(path: Path, mode: int) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `path` once it is on the disk, and vanishes after an error."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _synchronise_folder(path.parent)
-
-
-def _synchronise_folder(folder: Path) -> None:
-    """Make the new name durable too, where the system can open folders."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _write(stream: BinaryIO, obj: Serialisable) -> None:

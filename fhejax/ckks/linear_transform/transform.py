@@ -16,8 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fhejax.ckks.encodable import rounds_to_zero
-from fhejax.ckks.encoding import encode_term
+from fhejax.ckks.encoding.encodable import rounds_to_zero
+from fhejax.ckks.encoding.values import as_numbers
+from fhejax.ckks.encoding.vector_encoding import encode_term
 from fhejax.ckks.keys.generation import rotation_exponent
 from fhejax.ckks.keys.matching import identity_under
 from fhejax.ckks.keys.recorder import note_key
@@ -44,7 +45,6 @@ from fhejax.ckks.types import (
     is_concrete,
     static,
 )
-from fhejax.ckks.values import as_numbers
 from fhejax.ring import Twiddles, convert_basis, inverse_ntt, ntt, permutation
 from fhejax.ring.wide import kernel, wide
 

@@ -21,8 +21,8 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from fhejax.ckks.encodable import check_encodable, encoding_place, slot_values
-from fhejax.ckks.encoding import decode
+from fhejax.ckks.encoding.encodable import check_encodable, encoding_place, slot_values
+from fhejax.ckks.encoding.vector_encoding import decode
 from fhejax.ckks.noise.noise_estimate import NoiseEstimate
 from fhejax.ckks.noise.propagation import Message, digest, permuted, product, weighted_sum, with_source
 from fhejax.ckks.parameters import deviations
@@ -68,7 +68,7 @@ def estimate(
         TypeError: values that are no numbers, or masked.
         ValueError: an encryption that is neither, values traced by JAX, or whatever `encode` refuses.
     """
-    if encryption not in ("secret", "public"):
+    if not isinstance(encryption, str) or encryption not in ("secret", "public"):
         raise ValueError(f"encryption={encryption!r} was given to estimate; it is 'secret' or 'public'.")
     level, scale = encoding_place(params, level, scale)
     values = _slot_values(params, values, level, scale)
@@ -85,6 +85,8 @@ def _slot_values(params: Parameters, values: np.ndarray, level: int, scale: Scal
         raise ValueError(
             "estimate was given values traced by JAX; an estimate is made of numbers: call it outside of jit."
         )
+    if 0 in values.shape[:-1]:
+        raise ValueError(f"estimate was given shape {values.shape}, an empty batch; it needs a vector.")
     check_encodable(params, values, level, scale)
     padding = [(0, 0)] * (values.ndim - 1) + [(0, params.slots - values.shape[-1])]
     kind = np.float64 if params.ring.conjugate_invariant else np.complex128

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from fhejax.ckks.canonical_embedding import largest_coefficients
+from fhejax.ckks.encoding.canonical_embedding import largest_coefficients
 from fhejax.ckks.noise.propagation import Message, weighted_sum
 from fhejax.ckks.parameters import deviations
 from fhejax.ckks.parameters.parameters import Parameters

@@ -25,7 +25,7 @@ from fhejax.ckks.arithmetic import (
     square_tensor,
     tensor,
 )
-from fhejax.ckks.encoding import encode_term
+from fhejax.ckks.encoding.vector_encoding import encode_term
 from fhejax.ckks.levels import drop_level, rescale
 from fhejax.ckks.parameters.parameters import Parameters
 from fhejax.ckks.parameters.scale import Scale

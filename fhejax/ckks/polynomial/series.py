@@ -8,9 +8,9 @@ from jax.typing import ArrayLike
 from numpy.polynomial import chebyshev, polynomial
 
 from fhejax.approx import Polynomial
+from fhejax.ckks.encoding.values import as_numbers
 from fhejax.ckks.polynomial.product_plan import Split
 from fhejax.ckks.types import is_concrete
-from fhejax.ckks.values import as_numbers
 
 
 @dataclasses.dataclass(frozen=True)

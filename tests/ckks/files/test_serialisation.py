@@ -574,9 +574,9 @@ def test_a_secret_key_has_a_file_of_its_own(tmp_path):
     ckks.save(tmp_path / "public", objects()["public key"])
     with pytest.raises(FormatError, match="it is an object that load reads"):
         ckks.load_secret_key(tmp_path / "public")
-    with pytest.raises(TypeError, match="save_secret_key was given PublicKey"):
+    with pytest.raises(TypeError, match="save_secret_key was given a PublicKey as secret"):
         ckks.save_secret_key(path, objects()["public key"])
-    wrong = dataclasses.replace(secret, coefficients=secret.coefficients * 2)
+    wrong = secret.replace(coefficients=secret.coefficients * 2)
     with pytest.raises(ValueError, match="not -1, 0 and 1"):
         ckks.save_secret_key(path, wrong)
     assert equal(ckks.load_secret_key(path), secret)

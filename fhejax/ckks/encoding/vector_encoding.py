@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fhejax.ckks.canonical_embedding import coefficients_to_slots, slots_to_coefficients
-from fhejax.ckks.encodable import check_encodable, encoding_place, padded, slot_values
+from fhejax.ckks.encoding.canonical_embedding import coefficients_to_slots, slots_to_coefficients
+from fhejax.ckks.encoding.encodable import check_encodable, encoding_place, padded, slot_values
 from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.types import Domain, Plaintext

@@ -66,6 +66,15 @@ def _described(values: Any, array: np.ndarray | jax.Array) -> str:
     return f"an array of {array.dtype}"
 
 
+def _from_array(value: Any) -> Any:
+    """The Python number that a concrete array without axes holds; anything else as it is."""
+    if not isinstance(value, np.ndarray | np.generic | jax.Array) or np.ndim(value) or not is_concrete(value):
+        return value
+    if value.dtype.kind == "c" or not _is_numeric(value.dtype):
+        return value
+    return value.item() if value.dtype.itemsize <= _LARGEST_ITEM["f"] else float(value)
+
+
 def exact_number(value: Any, operation: str) -> Fraction:
     """One real number, exactly.
 
@@ -73,8 +82,7 @@ def exact_number(value: Any, operation: str) -> Fraction:
         TypeError: a number that is not real, or is traced by JAX, and whatever is no number.
         ValueError: a number that is not finite.
     """
-    if isinstance(value, np.ndarray | np.generic | jax.Array) and np.ndim(value) == 0 and is_concrete(value):
-        value = value.item() if value.dtype.itemsize <= _LARGEST_ITEM["f"] else float(value)
+    value = _from_array(value)
     if not isinstance(value, int | float | Fraction):
         given = type(value).__name__ if is_concrete(value) else "a number traced by JAX"
         raise TypeError(

@@ -12,11 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fhejax.ckks.canonical_embedding import largest_coefficients
+from fhejax.ckks.encoding.canonical_embedding import largest_coefficients
+from fhejax.ckks.encoding.values import as_numbers
 from fhejax.ckks.parameters.parameters import Parameters
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.types import is_concrete
-from fhejax.ckks.values import as_numbers
 from fhejax.ring.wide import kernel, wide
 
 _FLOAT_BITS = 1000  # powers of two within float64
