@@ -56,11 +56,10 @@ def encode(
         values = jnp.asarray(values)
     _check_values(params, values)
     _check_size(params, values, math.prod(moduli), scale)
-    padding = [(0, 0)] * (values.ndim - 1) + [(0, params.slots - values.shape[-1])]
-    shift = _shift(scale)
-    with jax.enable_x64(True):
-        factor = jnp.asarray(float(scale / 2.0**shift))
-    data = _encode(jnp.pad(values, padding), factor, twiddles_of(params), params, level, shift)
+    missing = params.slots - values.shape[-1]
+    if missing:
+        values = jnp.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)])
+    data = _encode(values, _factor(scale), twiddles_of(params), params, level, _shift(scale))
     return Plaintext(data, params, level, scale, "evaluation")
 
 
@@ -100,6 +99,13 @@ def _check_size(params: Parameters, values: jax.Array, modulus: int, scale: Scal
 def _shift(scale: Scale) -> int:
     """Bits of the scale that are multiplied in after rounding to 64-bit integers."""
     return max(0, int(scale.bits) + 4 - _LARGEST_COEFFICIENT_BITS)
+
+
+@functools.cache
+def _factor(scale: Scale) -> jax.Array:
+    """The rest of the scale, a float64 on the default device, made once: that takes long."""
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+        return jnp.asarray(float(scale / 2.0 ** _shift(scale)))
 
 
 @functools.partial(jax.jit, static_argnames=("params", "level", "shift"))
