@@ -65,12 +65,17 @@ def encode_term(params: Parameters, values: jax.Array | np.ndarray, level: int, 
 
 
 def _encoded(params: Parameters, values: jax.Array | np.ndarray, level: int, scale: Scale) -> Plaintext:
-    bits = scale.mantissa.bit_length()
-    with jax.enable_x64(True):
-        significand = jnp.asarray(math.ldexp(scale.mantissa, -bits))
-    exponent = np.int32(bits + scale.exponent)
-    data = _encode(padded(params, values), significand, exponent, twiddles_of(params), params, level)
+    exponent = np.int32(scale.mantissa.bit_length() + scale.exponent)
+    values = padded(params, values)
+    data = _encode(values, _significand(scale), exponent, twiddles_of(params), params, level)
     return Plaintext(data, params, level, scale, "evaluation")
+
+
+@functools.lru_cache(maxsize=1024)
+def _significand(scale: Scale) -> jax.Array:
+    """The scale over the next power of two, float64 on the default device: made once, for that takes long."""
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+        return jnp.asarray(math.ldexp(scale.mantissa, -scale.mantissa.bit_length()))
 
 
 @functools.partial(kernel, static_argnames=("params", "level"))
@@ -101,7 +106,8 @@ def _rounded(coefficients: jax.Array, exponent: jax.Array, largest_shift: int) -
     """
     _, bits = jnp.frexp(jnp.max(jnp.abs(coefficients), -1, keepdims=True))
     shift = jnp.clip(bits.astype(jnp.int32) + exponent - np.int32(_INTEGER_BITS), 0, largest_shift)
-    integers = jnp.round(jnp.ldexp(coefficients, exponent - shift)).astype(jnp.int64)
+    power = jnp.ldexp(jnp.ones((), jnp.float64), exponent - shift)  # exact, and one for each vector
+    integers = jnp.round(coefficients * power).astype(jnp.int64)
     return materialise((integers, shift))
 
 
