@@ -139,8 +139,8 @@ def _encapsulation_keys(
     tasks = ((second, small, sparse, secret), (third, params, secret, sparse))
     for (random, where, target, source), tables in zip(tasks, twiddles, strict=True):
         moduli = key_moduli(where, where.depth)
-        values = (evaluate_secret(s, tables, moduli) for s in (target, source))
-        keys.append(make_switching_key(random, tables, where, *values, where.depth))
+        under, of = (evaluate_secret(s, tables, moduli) for s in (target, source))
+        keys.append(make_switching_key(random, tables, where, under, of, where.depth))
     return keys[0], keys[1]
 
 
