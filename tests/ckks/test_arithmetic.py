@@ -275,7 +275,7 @@ def test_jit_and_vmap_give_the_same_bits(insecure_real):
 def test_at_secure_parameters(secure):
     """128-bit security: fresh, sum, product and square, each as noisy as predicted."""
     params = secure.params
-    assert params.security == 128
+    assert params.security >= 128
     x, y = secure.numbers(2, seed=1), secure.numbers(2, seed=2)
     first, second = secure.encrypt(x), secure.encrypt(y)
     check_noise(secure, ckks.add(first, second), x + y, np.sqrt(2) * fresh(secure), 0.1)

@@ -145,9 +145,9 @@ def _encapsulation_keys(
     tasks = ((second, small, sparse, secret, TO_SPARSE), (third, params, secret, sparse, TO_DENSE))
     for (random, where, target, source, use), tables in zip(tasks, twiddles, strict=True):
         moduli = key_moduli(where, where.depth)
-        values = (evaluate_secret(s, tables, moduli) for s in (target, source))
+        under, of = (evaluate_secret(s, tables, moduli) for s in (target, source))
         identity = switching_identity(secret.key_id, use)
-        keys.append(make_switching_key(random, tables, where, *values, identity, where.depth))
+        keys.append(make_switching_key(random, tables, where, under, of, identity, where.depth))
     return keys[0], keys[1]
 
 

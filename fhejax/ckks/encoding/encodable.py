@@ -58,7 +58,8 @@ def padded(params: Parameters, values: np.ndarray | jax.Array) -> jax.Array:
     """All slots of `slot_values` on the device, those that are missing zero, with all their bits."""
     with jax.enable_x64(True):  # NumPy's 64-bit numbers would be cut to 32 bits outside
         values = jnp.asarray(values)
-        return jnp.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, params.slots - values.shape[-1])])
+        missing = params.slots - values.shape[-1]
+        return jnp.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)]) if missing else values
 
 
 def check_encodable(

@@ -15,14 +15,19 @@ scale (mantissa of 24 bytes and signed exponent).
 import itertools
 import struct
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
+
+from fhejax.ckks.parameters.scale import Scale
+
+if TYPE_CHECKING:
+    from fhejax.ckks.parameters.parameters import Parameters
 
 MANTISSA_BYTES = 24
 FIELDS = struct.Struct("<IBBHHHHH")
 SCALE = struct.Struct(f"<{MANTISSA_BYTES}si")
 
 
-def pack_parameters(params: Any) -> bytes:
+def pack_parameters(params: "Parameters") -> bytes:
     """The bytes of `Parameters`, whose numbers are known to fit."""
     ring, moduli, special, levels = params.ring, params.moduli, params.special, params.levels
     flags = (ring.conjugate_invariant, params.insecure)
@@ -38,5 +43,5 @@ def pack_parameters(params: Any) -> bytes:
     )
 
 
-def _scales(scales: Sequence[Any]) -> list[bytes]:
+def _scales(scales: Sequence[Scale]) -> list[bytes]:
     return [SCALE.pack(s.mantissa.to_bytes(MANTISSA_BYTES, "little"), s.exponent) for s in scales]

@@ -171,7 +171,7 @@ def moved_primes(
     return dropped, tuple(moduli[i] for i in below if i not in above)
 
 
-def rational_chain(ring: Ring, depth: int, scale_bits: int, base_bits: int | None = None) -> LevelTable:
+def rational_chain(ring: Ring, depth: int, scale_bits: float, base_bits: int | None = None) -> LevelTable:
     """Levels of `scale_bits` = 35, 40 or 45 bits from primes of 30 and 25 bits.
 
     A level has m primes of 30 bits and t of 25, 30 m + 25 t = base + level * scale_bits, for which t

@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 from fhejax.ckks.parameters.byte_format import pack_parameters
 from fhejax.ckks.parameters.deviations import fresh_deviation, rescale_deviation
@@ -232,7 +233,7 @@ def _noise_bits(ring: Ring) -> float:
     return math.log2(math.hypot(rescale_deviation(ring), fresh_deviation(ring)))
 
 
-def _for_scale(ring: Ring, depth: int, bits: float, **options: int) -> Parameters:
+def _for_scale(ring: Ring, depth: int, bits: float, **options: Any) -> Parameters:
     """Levels of at least `bits`: one prime, rational rescaling, or two primes, whichever is smallest."""
     fitting = [b for b in RATIONAL_BITS if PRIME_BITS - _SPARE_BITS < bits <= 0.99 * b]
     if fitting:
@@ -294,7 +295,7 @@ def make_parameters(
 def make_rational_parameters(
     ring: Ring,
     depth: int,
-    scale_bits: int,
+    scale_bits: float,
     *,
     key_switching: bool = True,
     digit_size: int | None = None,
@@ -307,7 +308,7 @@ def make_rational_parameters(
     """
     check_ring(ring)
     depth = whole_number("depth", depth, 0, MOST_PRIMES - 1)
-    scale_bits = real_number("scale_bits", scale_bits, 1, LARGEST_LEVEL_BITS)
+    real_number("scale_bits", scale_bits, 1, LARGEST_LEVEL_BITS)
     check_modulus_size(ring, 0.99 * scale_bits * depth, security, insecure)
     table = rational_chain(ring, depth, scale_bits)
     return parameters_of_table(ring, table, key_switching, digit_size, security=security, insecure=insecure)
@@ -342,17 +343,20 @@ def parameters_of_table(
     flag("key_switching", key_switching)
     if digit_size is not None:
         digit_size = whole_number("digit_size", digit_size, 1, LARGEST_DIGIT)
+
+    def of_digits(size: int) -> Parameters:
+        special = special_primes(ring, table.moduli, size) if key_switching else ()
+        if not insecure:
+            check_security(ring.degree, table.moduli + special, security)
+        return Parameters(ring, table.moduli, special, table.levels, table.scales, size, insecure)
+
     sizes = _digit_sizes(len(table.moduli)) if digit_size is None else (digit_size,)
-    for size in sizes:  # more digits make slower keys, but half the ring
+    for size in sizes[:-1]:
         try:
-            special = special_primes(ring, table.moduli, size) if key_switching else ()
-            if not insecure:
-                check_security(ring.degree, table.moduli + special, security)
-            break
-        except ValueError:
-            if size == sizes[-1]:
-                raise
-    return Parameters(ring, table.moduli, special, table.levels, table.scales, size, insecure)
+            return of_digits(size)
+        except ValueError:  # more digits make slower keys, but half the ring
+            continue
+    return of_digits(sizes[-1])
 
 
 def _digit_sizes(count: int) -> tuple[int, ...]:
@@ -367,7 +371,7 @@ def insecure_parameters(
     *,
     real: bool = True,
     rational: bool = False,
-    **options: object,
+    **options: Any,
 ) -> Parameters:
     """Parameters of a ring too small to be secure, for tests only; every report says so.
 

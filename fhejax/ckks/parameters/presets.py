@@ -58,13 +58,13 @@ class Preset:
 
     def parameters(self) -> Parameters:
         """The parameters, checked for security as all are."""
-        ring, options = Ring(2**self.log_degree, self.real), {"digit_size": self.digit_size}
+        ring, size = Ring(2**self.log_degree, self.real), self.digit_size
         if self.scale_bits in RATIONAL_BITS:
             return make_rational_parameters(
-                ring, self.depth, self.scale_bits, security=self.security, **options
+                ring, self.depth, self.scale_bits, digit_size=size, security=self.security
             )
         bits = float(self.scale_bits)
-        return make_parameters(ring, [bits] * self.depth, bits, security=self.security, **options)
+        return make_parameters(ring, [bits] * self.depth, bits, digit_size=size, security=self.security)
 
 
 def _presets() -> Iterator[Preset]:

@@ -1,7 +1,7 @@
 """What all parameters are checked for, by whatever way they are made: that they can be, and are secure."""
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fhejax.ckks.parameters.level_table import MOST_PRIMES, PRIME_BITS
 from fhejax.ckks.parameters.requested_numbers import flag, whole_number
@@ -9,10 +9,13 @@ from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.parameters.security import check_security
 from fhejax.ring import check_ring, is_prime, modulus_bits
 
+if TYPE_CHECKING:
+    from fhejax.ckks.parameters.parameters import Parameters
+
 LARGEST_DIGIT = MOST_PRIMES  # primes
 
 
-def check_parameters(params: Any) -> None:
+def check_parameters(params: "Parameters") -> None:
     """Refuse `Parameters` that cannot be, whose special modulus is below a digit, or that are not secure.
 
     Raises:
@@ -28,7 +31,7 @@ def check_parameters(params: Any) -> None:
         check_security(params.ring.degree, params.moduli + params.special)
 
 
-def _check_primes(params: Any) -> None:
+def _check_primes(params: "Parameters") -> None:
     for name, primes in (("moduli", params.moduli), ("special", params.special)):
         if type(primes) is not tuple or any(type(q) is not int for q in primes):
             raise ValueError(
@@ -50,7 +53,7 @@ def _check_primes(params: Any) -> None:
         )
 
 
-def _check_levels(params: Any) -> None:
+def _check_levels(params: "Parameters") -> None:
     """Levels are runs of primes, each of a larger product than the one below, and leave no prime out."""
     levels, count = params.levels, len(params.moduli)
     if type(levels) is not tuple or any(type(run) is not tuple for run in levels):
@@ -68,7 +71,7 @@ def _check_levels(params: Any) -> None:
         raise ValueError("parameters with a level that is not larger than the one below were asked for.")
 
 
-def _check_scales(params: Any) -> None:
+def _check_scales(params: "Parameters") -> None:
     if type(params.scales) is not tuple or len(params.scales) != len(params.levels):
         raise ValueError("parameters were asked for whose scales are not one for each level.")
     limit = modulus_bits(params.moduli + params.special)
@@ -81,7 +84,7 @@ def _check_scales(params: Any) -> None:
             )
 
 
-def _check_special_modulus(params: Any) -> None:
+def _check_special_modulus(params: "Parameters") -> None:
     """Above P, each bit of a digit would cost every rotation and product a bit of precision."""
     if not params.special:
         return
