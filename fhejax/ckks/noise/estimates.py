@@ -86,9 +86,7 @@ def _slot_values(params: Parameters, values: np.ndarray, level: int, scale: Scal
             "estimate was given values traced by JAX; an estimate is made of numbers: call it outside of jit."
         )
     if 0 in values.shape[:-1]:
-        raise ValueError(
-            f"estimate was given shape {values.shape}, an empty batch; it needs a vector."
-        )
+        raise ValueError(f"estimate was given shape {values.shape}, an empty batch; it needs a vector.")
     check_encodable(params, values, level, scale)
     padding = [(0, 0)] * (values.ndim - 1) + [(0, params.slots - values.shape[-1])]
     kind = np.float64 if params.ring.conjugate_invariant else np.complex128
