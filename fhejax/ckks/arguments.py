@@ -253,7 +253,7 @@ def _described(value: Any) -> str:
 def _with_article(name: str) -> str:
     if name.endswith("s"):
         return name
-    return f"{'an' if name[0] in 'AEIO' else 'a'} {name}"
+    return f"{'an' if name[0] in 'AEIOaeio' else 'a'} {name}"
 
 
 def _expected(kinds: tuple[Any, ...]) -> str:

@@ -582,6 +582,21 @@ def test_a_secret_key_has_a_file_of_its_own(tmp_path):
     assert equal(ckks.load_secret_key(path), secret)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_secret_key_that_others_may_read_is_loaded_with_a_warning(tmp_path):
+    secret, path = ckks.secret_key(key(1), PARAMS), tmp_path / "secret"
+    ckks.save_secret_key(path, secret)
+    for mode in (0o640, 0o604, 0o660, 0o644, 0o620, 0o602):
+        path.chmod(mode)
+        message = rf"open to others than its owner: its mode is {mode:04o}, and 0600 is needed. Run chmod 600"
+        with pytest.warns(UserWarning, match=message) as found:
+            assert equal(ckks.load_secret_key(path), secret)
+        assert found[0].filename == __file__
+    for mode in (0o600, 0o400, 0o700):
+        path.chmod(mode)
+        assert equal(ckks.load_secret_key(path), secret)
+
+
 def test_damaged_secret_keys_are_refused(tmp_path):
     path = tmp_path / "secret"
     ckks.save_secret_key(path, ckks.secret_key(key(1), PARAMS))
