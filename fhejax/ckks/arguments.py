@@ -109,7 +109,7 @@ class _Signature:
     call: str
 
     def is_plainly_right(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> bool:
-        """At once, as nearly always: every argument is exactly of a type that is named."""
+        """Whether every argument is exactly of a type that is named, as nearly always."""
         if len(arguments) > len(self.positions):
             return False
         pairs = [*zip(self.positions, arguments, strict=False), *options.items()]

@@ -157,7 +157,7 @@ class SecretKey:
 
     @classmethod
     def tree_unflatten(cls, params: Parameters, leaves: tuple[Array, Array]) -> "SecretKey":
-        """From what `tree_flatten_with_keys` gave, or placeholders of JAX in its place."""
+        """The object from what `tree_flatten_with_keys` gave, or placeholders of JAX in its place."""
         return cls(*leaves, params)
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""From ReLU to polynomials, one activation after the other: SmartPAF (arXiv 2404.03216, MLSys 2024).
+"""The way from ReLU to polynomials, one activation after the other: SmartPAF (arXiv 2404.03216, 2024).
 
 Its other parts are `tune_coefficients`, and the scalings "dynamic" in training and static after
 `fold_activations`.

@@ -1,4 +1,4 @@
-"""From an ordinary JAX function to a program on encrypted data."""
+"""The compiler: from an ordinary JAX function to a program on encrypted data."""
 
 from fhejax.program.arguments import Encrypted, Plain
 from fhejax.program.compiler import compile

@@ -48,7 +48,7 @@ def check_finite(graph: Graph) -> None:
 
 
 def consumers(graph: Graph) -> tuple[tuple[int, ...], ...]:
-    """For each node the nodes that read it, and -1 where a result does."""
+    """The nodes that read each node, and -1 where a result does."""
     readers: list[list[int]] = [[] for _ in graph.nodes]
     for number, node in enumerate(graph.nodes):
         for source in dict.fromkeys(sources(node)):

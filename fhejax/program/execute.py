@@ -40,7 +40,7 @@ class _Call:
 
     @property
     def evaluation(self) -> EvaluationKeys | None:
-        """Those for products and rotations."""
+        """The keys for products and rotations."""
         return evaluation_of(self.keys)
 
 

@@ -111,7 +111,7 @@ def _typical_prime(bits: float, drop: int) -> float:
 
 
 def switch_deviation(params: Parameters, level: int) -> float:
-    """Of a key switch at a level of these parameters, in a slot times the scale."""
+    """The deviation that a key switch adds at a level of these parameters, in a slot times the scale."""
     moduli = params.level_moduli(level)
     digits = [math.prod(moduli[start:stop]) for start, stop in digit_ranges(params, level)]
     variance = key_switch_variance(params.ring, digits, math.prod(params.special))
@@ -187,7 +187,7 @@ class Lowering:
         return modulus_bits(params.level_moduli(level)) - modulus_bits(params.level_moduli(0))
 
     def _switch_deviation(self, base_bits: float, total: int, drops: int) -> float:
-        """Of a key switch after `drops` of `total` divisions, in a slot times the scale."""
+        """The deviation of a key switch after `drops` of `total` divisions, in a slot times the scale."""
         if self.settings.bootstrapping is not None:
             parameters = self.settings.bootstrapping
             return switch_deviation(parameters.params, max(0, parameters.output_level - drops))
@@ -294,7 +294,7 @@ class Lowering:
         return max(0, math.floor(spare / self.settings.prime_bits))
 
     def _topped_up(self, number: int, register: Register, floor: float) -> Register:
-        """With bootstraps: times a power of two, such that a division leaves nearly the levels' own scale.
+        """The scale times a power of two such that a division leaves nearly the levels' own: with bootstraps.
 
         What is missing is squared with every product.
         """

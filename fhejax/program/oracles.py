@@ -141,7 +141,7 @@ def _slot_sum(values: Values, slots: Slots | None) -> Values:
 
 
 def window_sums(values: Values, length: int) -> Values:
-    """For each column the sum of itself and the next length - 1, cyclically."""
+    """The sum of each column and the next length - 1, cyclically."""
     doubled = np.concatenate([values, values[:, : length - 1]], 1)
     totals = np.cumsum(np.pad(doubled, ((0, 0), (1, 0))), 1)
     return totals[:, length:] - totals[:, :-length]

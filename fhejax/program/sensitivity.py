@@ -39,7 +39,7 @@ _Parts = Iterator[tuple[int, Values]]
 def noise_gains(
     graph: Graph, values: Sequence[Values], view: Tensor, slots: Slots | None = None
 ) -> np.ndarray:
-    """For each node the error of a result, for noise of deviation one in all of the node's values.
+    """The error of a result for noise of deviation one in all values of a node, for each node.
 
     Args:
         graph: as evaluated.
@@ -59,7 +59,7 @@ def noise_gains(
 
 
 def _variance(gradient: Values, slots: Slots | None, shared: bool) -> float:
-    """Of a result with this gradient over values that have noise of deviation one in every slot."""
+    """The variance of a result with this gradient over values with noise of deviation one in every slot."""
     total = np.vdot(gradient, gradient)
     if slots is None and not shared:
         return float(total)

@@ -55,7 +55,7 @@ class BootstrappingCircuit:
 
     @property
     def nbytes(self) -> int:
-        """Of the matrices in memory."""
+        """The bytes of the matrices in memory."""
         factors = (*self.slots_to_coefficients, *self.coefficients_to_slots)
         return sum(factor.transform.diagonals.nbytes for factor in factors)
 
@@ -335,7 +335,7 @@ def _real_and_imaginary(keys: EvaluationKeys | None, x: Ciphertext) -> tuple[Cip
 
 
 def _stack(parts: Sequence[Ciphertext]) -> Ciphertext:
-    """On a new leading axis, so that one pass reduces all."""
+    """The parts stacked on a new leading axis, so that one pass reduces all."""
     first = parts[0]
     if isinstance(first, NoiseEstimate):
         messages = tuple(message for part in parts for message in part.messages)

@@ -47,7 +47,7 @@ TO_SPARSE, TO_DENSE = -1, -2  # what the two keys are for, beside exponents of a
 
 @functools.lru_cache(maxsize=64)
 def encapsulation_parameters(params: Parameters) -> Parameters:
-    """Those of the key that the sparse secret is used in: the primes of level 0, and a special one.
+    """The parameters of the key in which the sparse secret is used: the primes of level 0, and a special one.
 
     That one is the largest of the ring, which Q never has: no digit of one prime is above it.
     """

@@ -63,7 +63,7 @@ def split_walks(distances: Sequence[int]) -> tuple[int, int, dict[int, tuple[int
 
 
 def _baby_count(count: int) -> int:
-    """Such that baby and giant steps are the fewest: all of them are key switches of one cost.
+    """The number of baby steps with which there are the fewest steps: all are key switches of one cost.
 
     Of several such, the fewest baby steps: theirs is noise beside the ciphertext, that of giant steps is
     beside its product with the matrix. And all baby steps are in memory at once.

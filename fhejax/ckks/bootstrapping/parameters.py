@@ -129,7 +129,7 @@ class BootstrappingParameters:
 
     @property
     def message_scale(self) -> Scale:
-        """At level 0, before the modulus is raised."""
+        """The scale of the message at level 0, before the modulus is raised."""
         return Scale.of(math.prod(self.params.level_moduli(0))) / 2**self.ratio_bits
 
     @functools.cached_property
@@ -154,7 +154,7 @@ class BootstrappingParameters:
 
     @property
     def key_bytes(self) -> KeyBytes:
-        """Of all keys, those of the sparse secret included up to a few kilobytes."""
+        """The bytes of all keys, those of the sparse secret included up to a few kilobytes."""
         wire, memory = self.manifest.bytes(self.params)
         whole = self.params.switching_key_bytes()
         return KeyBytes(wire + whole, memory + 2 * whole)
@@ -168,7 +168,7 @@ class BootstrappingParameters:
 
     @functools.cached_property
     def predicted_seconds(self) -> float:
-        """Of one bootstrap on two CPU cores, warm: within a factor of two from N = 2^12 to 2^16."""
+        """The seconds of a bootstrap on two CPU cores, warm: within a factor of two from N = 2^12 to 2^16."""
         return predicted_seconds(self)
 
     @staticmethod
@@ -336,7 +336,7 @@ def _user_levels(
 
 
 def _idle_bits(table: LevelTable) -> float:
-    """Of the primes that lower levels have and the highest one has not, as happens in rational rescaling."""
+    """The bits of primes that lower levels have and the highest one has not, as in rational rescaling."""
     return modulus_bits(table.moduli) - modulus_bits(tuple(table.moduli[i] for i in table.levels[-1]))
 
 

@@ -13,7 +13,7 @@ _MINIMUM_KEYS = 1.2  # steps that are not hoisted
 
 
 def predicted_seconds(parameters: Any) -> float:
-    """Of one bootstrap on two CPU cores, warm: within a factor of two from N = 2^12 to 2^16.
+    """The seconds of a bootstrap on two CPU cores, warm: within a factor of two from N = 2^12 to 2^16.
 
     Args:
         parameters: `BootstrappingParameters`.

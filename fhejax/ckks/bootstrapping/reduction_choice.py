@@ -137,7 +137,7 @@ def _error(
 
 
 def _error_without_cosine(arcsine: Polynomial | None, ratio_bits: float) -> float:
-    """Of a message of 1 at most: that of the sine, or of its arcsine."""
+    """The error of the sine, or of its arcsine, on a message of 1 at most."""
     if arcsine is None:
         return (math.tau / 2**ratio_bits) ** 2 / 6
     angles = math.tau / 2**ratio_bits * np.linspace(0, 1, 65)

@@ -28,7 +28,7 @@ def bootstrap_pair(keys: BootstrappingKeys, x: Ciphertext, y: Ciphertext) -> tup
 
 
 def bootstrap_real(keys: BootstrappingKeys, ciphertext: Ciphertext) -> Ciphertext:
-    """Of real numbers: as `bootstrap`, but for what noise put into the imaginary parts, which is left out.
+    """A bootstrap of real numbers: as `bootstrap`, without what noise put into the imaginary parts.
 
     Args, levels and errors as `bootstrap`.
     """

@@ -19,7 +19,7 @@ from fhejax.ring.wide import kernel, wide
 
 @functools.cache
 def _slot_positions(ring: Ring) -> tuple[np.ndarray, np.ndarray]:
-    """For each odd power 2t+1: the slot that holds it (or its conjugate), and whether conjugated."""
+    """The slot that holds each odd power 2t+1 or its conjugate, and whether it is conjugated."""
     half = ring.root_order // 2
     exponents = ring.slot_exponents()
     source, conjugated = np.empty(half, np.int32), np.zeros(half, bool)

@@ -100,7 +100,7 @@ def check_encodable(
 
 
 def _mean_magnitudes(params: Parameters, values: np.ndarray) -> np.ndarray:
-    """Of all slots, float64 [...]: those that are missing are zero."""
+    """The mean magnitude over all slots, float64 [...]: those that are missing are zero."""
     wide_values = values.astype(np.complex128 if values.dtype.kind == "c" else np.float64)
     return np.abs(wide_values).sum(-1) / params.slots
 

@@ -200,7 +200,7 @@ def _rotation_key(
     level: int,
     inverse: jax.Array,
 ) -> SwitchingKey:
-    """From s to s(X^(1/e)), so that applying X -> X^e afterwards brings the result back under s.
+    """The key from s to s(X^(1/e)), so that applying X -> X^e afterwards brings the result back under s.
 
     That order lets hoisted rotations share one decomposition and permute two components only.
     """

@@ -67,7 +67,7 @@ class KeyManifest:
 
     @staticmethod
     def of(levels: Mapping[Use, int]) -> "KeyManifest":
-        """From the level of each key, by slot distance, "relinearise" or "conjugate"."""
+        """The manifest of the level of each key, by slot distance, "relinearise" or "conjugate"."""
         rotations = tuple(use for use in levels if isinstance(use, int))
         levels = {use: level for use, level in levels.items() if use != 0}
         return KeyManifest("relinearise" in levels, rotations, "conjugate" in levels, levels)
@@ -144,7 +144,7 @@ class KeyManifest:
 
 
 def _listed(uses: Sequence[Use]) -> str:
-    """Such as: relinearisation, rotations by 1, 2, conjugation."""
+    """The uses in words, such as: relinearisation, rotations by 1, 2, conjugation."""
     steps = ", ".join(str(use) for use in uses if isinstance(use, int))
     names = ["relinearisation"] * ("relinearise" in uses) + [f"rotations by {steps}"] * bool(steps)
     return ", ".join(names + ["conjugation"] * ("conjugate" in uses)) or "nothing"

@@ -18,7 +18,7 @@ class _EveryExponent:
 
 @dataclasses.dataclass(frozen=True)
 class KeyRecorder:
-    """In place of `EvaluationKeys`, for circuits run on noise estimates: notes what is asked for.
+    """A stand-in for `EvaluationKeys` in circuits run on noise estimates, which notes what is asked for.
 
     levels: exponent of the automorphism (0 for relinearisation) -> the highest level it was needed at.
     """

@@ -25,7 +25,7 @@ class Costs:
 
 
 def rotation_costs(params: Parameters, level: int) -> Costs:
-    """From the operations on each coefficient, as measured on a CPU with 512-bit vectors."""
+    """The costs of rotations, from operations on a coefficient as measured on a CPU with 512-bit vectors."""
     sizes = [stop - start for start, stop in digit_ranges(params, level)]
     limbs, special = len(params.level_moduli(level)), len(params.special)
     extended = limbs + special
@@ -81,7 +81,7 @@ class _Grid:
 def split_distances(
     distances: Collection[int], slots: int, costs: Costs, baby_steps: int | None = None
 ) -> dict[int, tuple[int, int]]:
-    """For each distance modulo the slots: (giant, baby), both modulo the slots, at the least cost.
+    """The (giant, baby) step of each distance, all modulo the slots, at the least cost.
 
     Distances that are all multiples of a stride, or all as far from one, take steps of that stride.
 

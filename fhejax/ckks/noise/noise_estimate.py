@@ -18,7 +18,7 @@ _FAR_OUT = 6.0  # standard deviations, which none of 2**17 coefficients of noise
 
 
 class Overflow(NamedTuple):
-    """By how many bits a coefficient outgrew half the modulus of a level."""
+    """The bits by which a coefficient outgrew half the modulus of a level."""
 
     level: int
     bits: float
@@ -89,7 +89,7 @@ class NoiseEstimate:
         return Overflow(self.level, -room) if room < 0 else None
 
     def _surely_fits(self) -> bool:
-        """By the mean magnitude of the slots, above which no coefficient is: without a transform.
+        """Whether the mean magnitude of the slots, above which no coefficient is, fits: without a transform.
 
         Noise, which takes long to add up, is left the other half: as large as that it has drowned the
         message.

@@ -43,11 +43,11 @@ class Message:
     gains: Mapping[tuple[Source, int], np.ndarray]
 
     def variance(self) -> np.ndarray:
-        """Of the error, float64 [slots]: the mean of the real and the imaginary part's, if it is complex."""
+        """The error's variance, float64 [slots]: the mean of real and imaginary part's, if it is complex."""
         return sum((np.abs(gain) ** 2 for gain in self.gains.values()), np.zeros(len(self.values)))
 
     def real_variance(self, ring: Ring) -> np.ndarray:
-        """Of the error's real part, float64 [slots]: a source and its conjugate share theirs."""
+        """The variance of the error's real part, float64 [slots]: a source and its conjugate share theirs."""
         total = self.variance()
         for (source, exponent), gain in self.gains.items():
             conjugate = self.gains.get((source, -exponent % ring.root_order))
@@ -84,13 +84,13 @@ def weighted_sum(terms: Iterable[tuple[complex | np.ndarray, Message]], slots: i
 
 
 def _add_gains(gains: dict, weight: complex | np.ndarray, message: Message) -> None:
-    """To a dictionary that is being made."""
+    """Add gains to a dictionary that is being made."""
     for key, gain in message.gains.items():
         gains[key] = gains[key] + weight * gain if key in gains else weight * gain
 
 
 def _limited(gains: dict) -> dict:
-    """At most as many sources as `_GAINS_KEPT` allows: beyond, the smaller half becomes one of its own.
+    """The sources, at most as many as `_GAINS_KEPT` allows: beyond, the smaller half becomes one of its own.
 
     Nothing shares that one: a sum in which the merged sources would meet is predicted as if they did not.
     """
@@ -149,7 +149,7 @@ def _composed(ring: Ring, first: int, second: int) -> int:
 
 @functools.cache
 def _slot_permutation(ring: Ring, exponent: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each slot: which slot it is read from, and whether it is conjugated on the way."""
+    """The slot from which each slot is read, and whether it is conjugated on the way."""
     if exponent % 2 == 0:
         raise ValueError(f"X -> X^{exponent} is no automorphism; the exponent must be odd.")
     exponents = ring.slot_exponents()

@@ -21,7 +21,7 @@ def slot_deviation(ring: Ring, coefficient_variance: float) -> float:
 
 
 def encryption_variance(ring: Ring, public: bool = False) -> float:
-    """Of a coefficient, after encoding and encryption under the secret key, or a public one.
+    """The variance of a coefficient, after encoding and encryption under the secret key, or a public one.
 
     The public key's error e is multiplied by a ternary u, and a second one by s: e u + e_0 + e_1 s.
     """
@@ -30,7 +30,7 @@ def encryption_variance(ring: Ring, public: bool = False) -> float:
 
 
 def division_variance(ring: Ring, components: int = 2) -> float:
-    """Of a coefficient, from rounding every component after a division: r_0 + r_1 s (+ r_2 s^2).
+    """The variance of a coefficient from rounding every component after a division: r_0 + r_1 s (+ r_2 s^2).
 
     The values of s are normal, of variance M V_s: the fourth moment, which s^2 brings in, is 3 times the
     square of that for the real values of the conjugate-invariant ring, and 2 times for complex ones.
@@ -41,7 +41,7 @@ def division_variance(ring: Ring, components: int = 2) -> float:
 
 
 def key_switch_variance(ring: Ring, digits: Iterable[int], special: int) -> float:
-    """Of a coefficient, from the errors of a key: sum of d_j e_j / P, without the rounding of ModDown.
+    """The variance of a coefficient from a key's errors: sum of d_j e_j / P, without the rounding of ModDown.
 
     Args:
         ring: degree and kind.

@@ -224,7 +224,7 @@ class Parameters:
 
 
 def twiddles_of(params: Parameters) -> Twiddles:
-    """Those of all primes of Q and P: an argument of every kernel that has a transform in it."""
+    """The twiddles of all primes of Q and P: an argument of every kernel that has a transform in it."""
     return twiddles(params.ring, params.moduli + params.special)
 
 

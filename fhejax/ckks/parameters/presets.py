@@ -52,7 +52,7 @@ class Preset:
 
     @property
     def name(self) -> str:
-        """Such as real-n14-128bit-depth5-scale40."""
+        """The name, such as real-n14-128bit-depth5-scale40."""
         kind = "real" if self.real else "complex"
         return f"{kind}-n{self.log_degree}-{self.security}bit-depth{self.depth}-scale{self.scale_bits}"
 

@@ -126,7 +126,7 @@ class _Value:
 
     @classmethod
     def of(cls, ciphertext: Ciphertext, scale: Scale = _ONE) -> "_Value":
-        """Of the scale that the ciphertext names, times `scale`."""
+        """The operand whose scale is the one that the ciphertext names, times `scale`."""
         return cls(ciphertext.replace(scale=_ONE), ciphertext.scale * scale)
 
 

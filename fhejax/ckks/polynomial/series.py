@@ -33,7 +33,7 @@ class Series:
         return sum(1 << k for k, row in enumerate(self.coefficients) if row.any())
 
     def derivative(self) -> "Series":
-        """By x itself."""
+        """The derivative by x itself."""
         differentiate = chebyshev.chebder if self.chebyshev else polynomial.polyder
         slopes = differentiate(self.coefficients) / float(self.half_width)
         return dataclasses.replace(self, coefficients=slopes)
