@@ -209,7 +209,8 @@ class BootstrappingParameters:
     def __repr__(self) -> str:
         wire, memory = self.key_bytes
         mean, worst = self.reduction_precision_bits
-        secret = "" if self.security else "INSECURE sparse secret, for tests only, "
+        known = f"{self.security}-bit" if self.security else "INSECURE"
+        secret = "" if self.security == self.params.security else f"{known} with its sparse secret, "
         after = "" if self.arcsine_degree is None else f", an arcsine of degree {self.arcsine_degree}"
         return (
             f"BootstrappingParameters({self.params!r}: {secret}{self.levels_left} levels left of "

@@ -161,8 +161,13 @@ class TestSecurity:
         chosen = ckks.BootstrappingParameters.for_levels(9, hamming_weight=8, insecure=True)
         assert chosen.params.security == 128
         assert chosen.security == 0
-        assert "INSECURE sparse secret" in repr(chosen)
+        assert "INSECURE with its sparse secret" in repr(chosen)
         assert "INSECURE" not in repr(ckks.BootstrappingParameters.for_levels(9))
+
+    def test_the_level_is_that_of_the_weaker_secret(self):
+        chosen = ckks.BootstrappingParameters.for_levels(0)
+        assert (chosen.params.security, chosen.security) == (192, 128)
+        assert "128-bit with its sparse secret" in repr(chosen)
 
     def test_the_special_prime_is_above_the_primes_of_level_0(self):
         for options in ({}, {"scale_bits": 55}, {"scale_bits": 29}, {"base_bits": 90}):
