@@ -1,5 +1,7 @@
 """Arithmetic: the right numbers, with as much noise as predicted and no less, on every path."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -367,3 +369,117 @@ def test_weights_beyond_their_bound_are_refused(insecure_real):
     weights = jnp.array([[[5, -6]]], jnp.int32)
     with pytest.raises(ValueError, match="weights up to 6 with a bound of 5"):
         ckks.linear_combinations(weights, x, Scale.of(1), 5)
+
+
+def test_levels_that_do_not_exist(insecure_real):
+    """A negative level would be read as one from the top."""
+    for x in (insecure_real.encrypt(np.zeros(4)), ckks.estimate(insecure_real.params, np.zeros(4))):
+        for level in (-1, -5, 5):
+            with pytest.raises(
+                ValueError, match=f"level {level} was asked for; these parameters have levels"
+            ):
+                ckks.drop_level(x, level)
+        for level in (-1, 4, 5):
+            with pytest.raises(
+                ValueError, match=f"to level {level} and another scale; match_scale takes at least"
+            ):
+                ckks.match_scale(x, level, x.scale)
+        with pytest.raises(ValueError, match="only bootstrapping raises a level"):
+            ckks.drop_level(ckks.drop_level(x, 2), 3)
+        with pytest.raises(ValueError, match=r"from level 4 to -1 was asked for"):
+            ckks.relinearise(insecure_real.keys, x, target_level=-1)
+        with pytest.raises(ValueError, match="which holds less than"):
+            ckks.match_scale(x, 3, Scale.of(2**300))
+
+
+def test_domains_are_not_mixed(insecure_complex):
+    """Residues are numbers in either domain: the result would be another polynomial."""
+    keys = ckks.evaluation_keys(
+        ckks.random_key(), insecure_complex.secret, relinearise=True, rotations=(1,), conjugate=True
+    )
+    x = insecure_complex.encrypt(insecure_complex.numbers())
+    y = x.replace(domain="coefficient")
+    plaintext = ckks.encode(x.params, insecure_complex.numbers())
+    calls = [
+        lambda: ckks.add(x, y),
+        lambda: ckks.subtract(y, plaintext),
+        lambda: ckks.tensor(x, y),
+        lambda: ckks.multiply(keys, y, y),
+        lambda: ckks.square(keys, y),
+        lambda: ckks.multiply_plain(y, plaintext),
+        lambda: ckks.rescale(y),
+        lambda: ckks.multiply_scalar(y, 2.0),
+        lambda: ckks.rotate(keys, y, 1),
+        lambda: ckks.rotate_hoisted(keys, y, [1]),
+        lambda: ckks.conjugate(keys, y),
+        lambda: ckks.multiply_by_imaginary_unit(y),
+        lambda: ckks.relinearise(keys, ckks.tensor(x, x).replace(domain="coefficient")),
+    ]
+    for call in calls:
+        with pytest.raises(
+            ValueError, match="in the coefficient domain was asked for; it works in the evaluation"
+        ):
+            call()
+    assert ckks.add(y, y).domain == "coefficient"
+
+
+def test_batches_that_do_not_broadcast_are_refused(insecure_real):
+    batches = {
+        shape: insecure_real.encrypt(np.zeros((*shape, 4))) for shape in ((), (2,), (3,), (2, 1), (2, 3))
+    }
+    plain = {shape: ckks.encode(insecure_real.params, np.zeros((*shape, 4))) for shape in batches}
+    for first, x in batches.items():
+        for second, y in batches.items():
+            try:
+                expected = np.broadcast_shapes(first, second)
+            except ValueError:
+                for operation in (ckks.add, ckks.subtract, ckks.tensor):
+                    with pytest.raises(
+                        ValueError, match=rf"batches of shape {re.escape(f'{first} and {second}')}"
+                    ):
+                        operation(x, y)
+                with pytest.raises(ValueError, match="their trailing axes must be equal or 1"):
+                    ckks.multiply_plain(x, plain[second])
+                with pytest.raises(ValueError, match="their trailing axes must be equal or 1"):
+                    ckks.add(x, plain[second])
+            else:
+                assert ckks.add(x, y).batch == ckks.tensor(x, y).batch == expected
+                assert ckks.multiply_plain(x, plain[second]).batch == expected
+
+
+def test_combinations_of_what_does_not_fit_are_refused(insecure_real):
+    x = insecure_real.encrypt(np.zeros((2, 4)))
+    weights = np.ones((1, 3, 2), np.int32)
+    entries = np.zeros((1, 2, 1), np.int32)
+    bias = np.zeros((3, len(x.moduli)), np.uint32)
+    cases = [
+        (weights.astype(np.float32), x, {}, TypeError, "weights of float32"),
+        (weights[0], x, {}, TypeError, r"weights of int32 \(3, 2\)"),
+        ("weights", x, {}, TypeError, "given str"),
+        (weights[..., :1], x, {}, ValueError, "for 1 groups of 2 terms"),
+        (weights, x.replace(data=x.data[0]), {}, ValueError, r"ciphertexts of batch \(\)"),
+        (weights, x.replace(data=x.data[:0]), {}, ValueError, r"ciphertexts of batch \(0,\)"),
+        (weights, x, {"entries": entries + 2}, ValueError, "entries from 2 to 2 of a batch of 2"),
+        (weights, x, {"entries": entries - 2}, ValueError, "an entry is 0 to 1, or -1 for none"),
+        (weights, x, {"entries": entries[0]}, TypeError, r"entries of int32 \(2, 1\)"),
+        (weights, x, {"entries": entries.astype(float)}, TypeError, "entries of float64"),
+        (weights, x, {"bias": bias[:1]}, TypeError, r"a bias of uint32 \(1, 5\)"),
+        (weights, x, {"bias": bias.astype(np.int32)}, TypeError, "the residues of a number for each result"),
+    ]
+    for given, ciphertext, options, kind, message in cases:
+        with pytest.raises(kind, match=message):
+            ckks.linear_combinations(given, ciphertext, 1.0, 1, **options)
+    found = ckks.linear_combinations(weights, x, 2, 1, entries=entries, bias=bias)
+    assert found.scale == x.scale * 2
+
+
+def test_sums_of_slots_that_make_no_sense_are_refused(insecure_real):
+    x = insecure_real.encrypt(np.zeros(4))
+    for stride in (0, -1):
+        with pytest.raises(
+            ValueError, match=f"at distance {stride} was asked for; the stride must be 1 or more"
+        ):
+            ckks.inner_sum(insecure_real.keys, x, stride=stride)
+    for count in (0, -2, 3, 512):
+        with pytest.raises(ValueError, match="must be a power of two"):
+            ckks.inner_sum(insecure_real.keys, x, count)

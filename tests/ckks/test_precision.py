@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fhejax import ckks
-from fhejax.ckks import Precision, PrecisionWarning, Scale
+from fhejax.ckks import OverflowWarning, Precision, PrecisionWarning, Scale
 from fhejax.ckks.noise.estimates import as_estimate
 
 
@@ -51,11 +51,32 @@ def test_plaintexts_batches_and_fewer_numbers_than_slots(insecure_real):
         (np.zeros(0), np.zeros(0), "must not be empty"),
         (np.zeros(4), 0.0, "compares the last axis"),
         (np.zeros(4), np.array([np.nan, 0, 0, 0]), "NaN or infinite"),
+        (np.full(4, np.inf), np.full(4, np.inf), "NaN or infinite"),
+        (np.full(4, -np.inf), np.zeros(4), "NaN or infinite"),
+        (np.zeros((2, 4)), np.zeros((3, 4)), "their leading axes must be equal or 1"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(found, expected, message):
     with pytest.raises(ValueError, match=message):
         ckks.precision(found, expected)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [None, "text", [None], np.full(4, "a"), np.ma.masked_array([1.0, 2.0], mask=[True, False]), object()],
+)
+def test_what_is_no_array_of_numbers_is_refused(wrong):
+    for arguments in ((wrong, np.zeros(2)), (np.zeros(2), wrong)):
+        with pytest.raises(TypeError, match="precision was given"):
+            ckks.precision(*arguments)
+
+
+def test_precision_of_narrow_numbers_and_under_jit():
+    """float16 would overflow: 60000 + 60000; and unsigned integers wrap around."""
+    assert ckks.precision(np.float16([6e4]), np.float16([-6e4])).mean == -np.log2(float(np.float16(6e4)) * 2)
+    assert ckks.precision(np.uint8([1]), np.uint8([2])).mean == 0
+    with pytest.raises(ValueError, match="inside of a traced function"):
+        jax.jit(lambda x: ckks.precision(x, np.zeros(4)) and x)(np.zeros(4, np.float32))
 
 
 def drowned(scheme, values: np.ndarray):
@@ -102,3 +123,39 @@ def test_a_prediction_of_something_else_is_refused(insecure_real):
     ):
         with pytest.raises(ValueError, match=r"run the same circuit on ckks\.estimate"):
             ckks.decrypt(insecure_real.secret, ciphertext, prediction=other)
+
+
+def test_a_warning_says_that_the_message_has_outgrown_the_modulus(insecure_real):
+    """160,000 at level 0, where numbers below 8 fit."""
+    params, keys = insecure_real.params, insecure_real.keys
+
+    def fourth_power(keys, x):
+        return ckks.square(keys, ckks.square(keys, x))
+
+    ciphertext = fourth_power(keys, insecure_real.encrypt(np.full(params.slots, 20.0)))
+    prediction = fourth_power(None, ckks.estimate(params, np.full(params.slots, 20.0)))
+    assert (
+        ckks.precision(ckks.decrypt(insecure_real.secret, ciphertext, prediction=prediction), [160000]).mean
+        > -8
+    )
+    lowest, predicted = (ckks.drop_level(x, 0) for x in (ciphertext, prediction))
+    message = r"outgrow the modulus by 14\.3 bits at level 0, at which it is decrypted: .* at a higher level"
+    with pytest.warns(OverflowWarning, match=message) as found:
+        decrypted = ckks.decrypt(insecure_real.secret, lowest, prediction=predicted)
+    assert found[0].filename == __file__
+    assert abs(np.asarray(ckks.decode(decrypted))).max() < 8.1
+    assert issubclass(OverflowWarning, PrecisionWarning)
+
+
+def test_what_outgrew_the_modulus_before_a_rescale_stays_wrong(insecure_real):
+    """10^4 times 10^4 does not fit level 1 before the rescale; times zero, it would fit level 0."""
+    params, values = insecure_real.params, np.full(256, 1e4)
+
+    def circuit(keys, x):
+        product = ckks.square_tensor(ckks.drop_level(x, 1))
+        return ckks.multiply_integer(ckks.relinearise(keys, product, target_level=0), 0)
+
+    ciphertext = circuit(insecure_real.keys, insecure_real.encrypt(values))
+    prediction = circuit(None, ckks.estimate(params, values))
+    with pytest.warns(OverflowWarning, match=r"by \d+\.\d bits at level 1, before a rescale on the way"):
+        ckks.decrypt(insecure_real.secret, ciphertext, prediction=prediction)

@@ -1,5 +1,6 @@
 """Constants and integer weights on ciphertexts: exact, on two and three components."""
 
+import math
 from fractions import Fraction
 
 import jax
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from fhejax import ckks
+from fhejax.ckks import Scale
 from fhejax.ckks.noise import estimates
 from fhejax.ckks.scalars import add_scalar, weighted_sum
 from fhejax.ring import inverse_ntt
@@ -98,8 +100,77 @@ def test_what_is_refused(insecure_real):
         with pytest.raises(ValueError, match="a finite number is needed"):
             add_scalar(ciphertext, value)
     for value in (1j, "1", np.zeros(3), None):
-        with pytest.raises(TypeError, match="one real number to every slot"):
+        with pytest.raises(TypeError, match="one real number, the same for every slot"):
             add_scalar(ciphertext, value)
+    for value in ("1", None, np.zeros(3), 1j, np.complex64(1), [1.0]):
+        with pytest.raises(TypeError, match="it needs a real number"):
+            ckks.multiply_scalar(ciphertext, value)
+    for value in (float("nan"), np.float32(np.inf)):
+        with pytest.raises(ValueError, match=r"multiply_scalar was given (nan|inf); a finite number"):
+            ckks.multiply_scalar(ciphertext, value)
     lower = ckks.drop_level(ciphertext, 2)
     with pytest.raises(ValueError, match=r"level 4 and scale .* level 2 and scale"):
         weighted_sum([ciphertext, lower], [1, 1])
+
+
+def largest(ciphertext, weight: float) -> float:
+    """The number whose product with `weight` is half the modulus."""
+    return math.prod(ciphertext.moduli) / 2 / weight
+
+
+@pytest.mark.parametrize("level", [0, 1, 4])
+def test_a_constant_that_does_not_fit_is_refused(insecure_real, level):
+    for x in (
+        insecure_real.encrypt(np.zeros(4), level=level),
+        ckks.estimate(insecure_real.params, np.zeros(4), level=level),
+    ):
+        limit = largest(x, float(x.scale))
+        for sign in (1, -1):
+            assert add_scalar(x, sign * limit * 0.999).level == level
+            with pytest.raises(
+                ValueError, match=r"add_scalar was given .*, which holds less than .* higher level"
+            ):
+                add_scalar(x, sign * limit * 1.001)
+        for value in (1e40, Fraction(10**400), -(10**400)):
+            with pytest.raises(ValueError, match=r"add_scalar was given (1e\+40|-?2\*\*1328)"):
+                add_scalar(x, value)
+
+
+def test_a_factor_that_does_not_fit_is_refused(insecure_real):
+    """The product with a message of one unit would do so."""
+    for x in (insecure_real.encrypt(np.zeros(4)), ckks.estimate(insecure_real.params, np.zeros(4))):
+        limit = largest(x, float(x.scale))
+        for sign in (1, -1):
+            assert ckks.multiply_scalar(x, sign * limit * 0.99).level == 3
+            assert ckks.multiply_integer(x, sign * (math.prod(x.moduli) // 2)).level == 4
+            with pytest.raises(ValueError, match=r"multiply_scalar was given .*, which holds less than"):
+                ckks.multiply_scalar(x, sign * limit * 1.01)
+            with pytest.raises(ValueError, match=r"multiply_integer was given .*, which holds less than"):
+                ckks.multiply_integer(x, sign * (math.prod(x.moduli) // 2 + 1))
+
+
+def test_numbers_that_round_to_zero_are_refused(insecure_real):
+    for x in (insecure_real.encrypt(np.zeros(4)), ckks.estimate(insecure_real.params, np.zeros(4))):
+        half = 0.5 / float(x.scale)
+        for sign in (1, -1):
+            for operation in (add_scalar, ckks.multiply_scalar):
+                assert operation(x, sign * half * 1.01).params == x.params
+                message = f"{operation.__name__} was given .*, which rounds to zero at scale .*larger scale"
+                for value in (sign * half * 0.99, sign * 1e-300, Fraction(sign, 10**400)):
+                    with pytest.raises(ValueError, match=message):
+                        operation(x, value)
+        for zero in (0, 0.0, -0.0, Fraction(0)):
+            assert add_scalar(x, zero).level == 4
+            assert ckks.multiply_scalar(x, zero).level == 3
+
+
+def test_a_factor_is_rounded_once(insecure_real):
+    """A Fraction keeps more bits than a float at a large weight."""
+    x = insecure_real.encrypt(1e4 * insecure_real.numbers(), scale=Scale.of(2.0**-6))
+    exact, rounded = (ckks.multiply_scalar(x, value) for value in (Fraction(1, 3), 1 / 3))
+    weight = exact.scale * x.params.rescale_factor(4, 3) / x.scale
+    factors = [round(Fraction(value) * weight.fraction()) for value in (Fraction(1, 3), 1 / 3)]
+    assert factors[0] != factors[1]
+    for result, factor in zip((exact, rounded), factors, strict=True):
+        expected = ckks.rescale(ckks.multiply_integer(x, factor).replace(scale=x.scale * weight))
+        assert (result.data == expected.data).all()

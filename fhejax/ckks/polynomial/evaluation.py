@@ -164,6 +164,7 @@ def _evaluate_all(
 ) -> list[Ciphertext]:
     """Polynomials of one basis and interval, all at one level and scale."""
     circuit, plan, target, scale = _prepare(keys, ciphertext, polynomials, target_level, target_scale)
+    _check_something_left(polynomials, scale)
     return [
         _evaluate_node(circuit, root, series, target, scale).replace(scale=scale)
         for root, series in zip(plan.roots, polynomials, strict=True)
@@ -311,7 +312,7 @@ def _check_channels(series: Series, ciphertext: Ciphertext) -> None:
 
 def _check_size(series: Series, params: Parameters, level: int, scale: Scale) -> None:
     modulus = math.prod(params.level_moduli(level))
-    largest = series.largest_value()
+    largest = series.largest_value
     if Fraction(largest) * scale.fraction() * 2 >= modulus:
         raise ValueError(
             f"a polynomial with values up to {largest:.4g} was to be evaluated at level {level} and scale "
@@ -319,6 +320,11 @@ def _check_size(series: Series, params: Parameters, level: int, scale: Scale) ->
             f"{float(modulus / scale.fraction() / 2):.4g}; divide the polynomial, or give a smaller "
             f"target_scale or a higher target_level."
         )
+
+
+def _check_something_left(polynomials: Sequence[Series], scale: Scale) -> None:
+    """Refuse polynomials other than zero that all round to zero."""
+    largest = max(series.largest_value for series in polynomials)
     if 0 < Fraction(largest) * scale.fraction() * 2 <= 1:
         raise ValueError(
             f"a polynomial with values up to {largest:.4g} was to be evaluated at scale {scale}, where all "

@@ -1,6 +1,7 @@
 """The plain side of a homomorphic polynomial: its coefficients, checked, and how they divide."""
 
 import dataclasses
+import functools
 from fractions import Fraction
 
 import numpy as np
@@ -38,6 +39,7 @@ class Series:
         slopes = differentiate(self.coefficients) / float(self.half_width)
         return dataclasses.replace(self, coefficients=slopes)
 
+    @functools.cached_property
     def largest_value(self) -> float:
         """Largest magnitude on a grid of the interval: at most 8% below the true one."""
         degree = len(self.coefficients) - 1

@@ -42,5 +42,6 @@ def test_a_ciphertext_goes_there_too():
 @pytest.mark.parametrize("target", [-1, 100])
 def test_other_levels_are_refused(target):
     blank = ckks.BootstrappingKeys(ckks.bootstrapping_circuit(parameters()))
+    x = ckks.estimate(parameters().params, np.zeros(4))
     with pytest.raises(ValueError, match="can be reached"):
-        ckks.bootstrap(blank, None, target_level=target)
+        ckks.bootstrap(blank, x, target_level=target)

@@ -274,15 +274,39 @@ def test_what_it_refuses_to_make():
         ({0: ones}, {"level": 9}, "levels 0 to 2"),
         ({0: ones}, {"baby_steps": 0}, "it is 1 or more"),
         ({0: ones * 1e40}, {}, "encode at a smaller scale"),
+        ({0: ones * 1e-12, 1: ones * -1e-12}, {}, "all round to zero at scale"),
+        ({0: ones, 1: ones}, {"split": {0: (0, 0)}}, "a split without distance 1"),
+        ({3: ones}, {"split": {3: (1, 1)}}, "giant \\+ baby = distance"),
     ]
     for given, options, message in cases:
         with pytest.raises(ValueError, match=message):
             linear_transform(params, given, **options)
     with pytest.raises(TypeError, match="a distance is an integer"):
         linear_transform(params, {0.5: ones})
+    masked = np.ma.masked_array(ones, mask=ones > 0)
+    for wrong in (
+        None,
+        "identity",
+        {0: None},
+        {0: ones.astype(object)},
+        {0: masked},
+        [["1"]],
+        3 * [[1.0], []],
+    ):
+        with pytest.raises(TypeError, match=r"(diagonal at distance 0|linear transform) was given"):
+            linear_transform(params, wrong)
     plain = ckks.insecure_parameters(DEGREE, DEPTH, key_switching=False)
     with pytest.raises(ValueError, match="made without key switching"):
         linear_transform(plain, {0: ones})
+
+
+def test_a_diagonal_that_rounds_to_zero_among_others_adds_nothing():
+    """As the rounding errors of a Fourier transform's matrix do."""
+    scheme = setting()
+    ones = np.ones(scheme.params.slots)
+    tiny, without = (linear_transform(scheme.params, d) for d in ({0: ones, 1: 1e-12 * ones}, {0: ones}))
+    assert not np.asarray(tiny.diagonals[1]).any()
+    assert (tiny.diagonals[0] == without.diagonals[0]).all()
 
 
 def test_what_it_refuses_to_apply():

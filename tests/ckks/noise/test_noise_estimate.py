@@ -1,7 +1,9 @@
 """Predicted noise against measured, two-sided, for operations and whole circuits; and what it rests on."""
 
 import functools
+import math
 
+import jax
 import numpy as np
 import pytest
 
@@ -13,7 +15,8 @@ from fhejax.ckks.keys.generation import rotation_exponent
 from fhejax.ckks.noise.estimates import as_estimate, permute
 from fhejax.ckks.noise.propagation import Message, product, weighted_sum, with_source
 from fhejax.ckks.parameters import deviations
-from fhejax.ring import Ring
+from fhejax.ring import Ring, inverse_ntt
+from fhejax.ring.residues import residues_to_float
 
 LOG_DEGREE = 12
 WITHIN_BITS = 0.15  # seeds are fixed: the promise is 0.25, and 2**12 slots of x^8 leave 0.1 of spread
@@ -223,7 +226,7 @@ def test_what_estimates_refuse():
         ckks.estimate(params, np.zeros(4, complex))
     with pytest.raises(ValueError, match="it is 'secret' or 'public'"):
         ckks.estimate(params, np.zeros(4), encryption="none")
-    with pytest.raises(ValueError, match="NoiseEstimate and Ciphertext of different secret keys"):
+    with pytest.raises(TypeError, match="an estimate and a ciphertext; estimates go through a circuit by"):
         ckks.add(x, *encrypted("x^8", CIRCUITS["x^8"], scheme))
     with pytest.raises(ValueError, match="only bootstrapping raises a level"):
         ckks.drop_level(ckks.drop_level(x, 1), 2)
@@ -231,3 +234,98 @@ def test_what_estimates_refuse():
         ckks.square(None, ckks.drop_level(x, 0))
     with pytest.raises(ValueError, match="no level is left to align"):
         ckks.add(x, x.replace(scale=x.scale * 2))
+
+
+@pytest.mark.parametrize("real", [True, False])
+def test_head_room_is_that_of_the_largest_coefficient(real):
+    """Of constants that is the number itself, and of random signs much less."""
+    params = ckks.insecure_parameters(64, 2, real=real)
+    limit = math.prod(params.level_moduli(1)) / 2 / float(params.scales[1])
+    for bits in (-20, -3, -0.01):
+        x = ckks.estimate(params, np.full(params.slots, limit * 2.0**bits), level=1)
+        assert x.head_room_bits == pytest.approx(-bits, abs=0.001)
+        assert x.overflow is None
+    signs = np.random.default_rng(0).choice([-1, 1], params.slots)
+    x = ckks.estimate(params, 1.5 * limit * signs, level=1)
+    coefficients = exact_largest(ckks.encode(params, signs, level=1))
+    assert x.head_room_bits == pytest.approx(-math.log2(1.5 * coefficients), abs=0.001)
+    assert x.overflow is None
+
+
+def exact_largest(plaintext: ckks.Plaintext) -> float:
+    moduli = plaintext.params.level_moduli(plaintext.level)
+    coefficients = residues_to_float(inverse_ntt(plaintext.data, plaintext.params.ring, moduli), moduli)
+    return float(np.abs(coefficients).max() / float(plaintext.scale))
+
+
+def test_head_room_counts_noise():
+    """Six deviations of the coefficients' noise, where the message is zero."""
+    params = ckks.insecure_parameters(64, 1)
+    x = ckks.estimate(params, np.zeros(4))
+    noise = 6 * math.sqrt(deviations.encryption_variance(params.ring))
+    assert x.head_room_bits == pytest.approx(math.log2(math.prod(params.moduli) / 2 / noise))
+    assert ckks.estimate(params, np.zeros(4)).replace(messages=()).head_room_bits == math.inf
+
+
+def test_an_overflow_is_known_where_it_happens():
+    params = ckks.insecure_parameters(64, 3)
+    x = ckks.square(None, ckks.square(None, ckks.estimate(params, np.full(64, 20.0))))
+    assert x.overflow is None
+    low = ckks.drop_level(x, 0)
+    excess = math.log2(160000 * float(low.scale) / (params.moduli[0] / 2))
+    assert low.overflow == (0, pytest.approx(excess, abs=0.01))
+    assert low.head_room_bits == pytest.approx(-excess, abs=0.01)
+    assert "BUT the values outgrew the modulus of level 0 by 14.3 bits." in repr(low)
+    assert "outgrew" not in repr(x)
+
+
+def test_an_overflow_that_a_subtraction_takes_back_does_no_harm():
+    """Sums wrap around and back; what is divided in between does not."""
+    params = ckks.insecure_parameters(64, 3)
+    x = ckks.drop_level(ckks.estimate(params, np.full(64, 1e8)), 1)
+    assert x.overflow is None
+    multiple = ckks.multiply_integer(x, 2**20)
+    assert multiple.overflow is not None
+    difference = ckks.subtract(multiple, ckks.multiply_integer(x, 2**20 - 1))
+    assert difference.overflow is None
+    rescaled = ckks.rescale(multiple)
+    assert rescaled.divided_after.level == 1
+    for later in (
+        ckks.subtract(rescaled, rescaled),
+        ckks.add(ckks.estimate(params, np.zeros(64), level=0).replace(scale=rescaled.scale), rescaled),
+        ckks.negate(rescaled),
+        rescaled.replace(scale=rescaled.scale * 2),
+    ):
+        assert later.overflow == rescaled.divided_after
+
+
+def test_an_overflow_inside_of_a_linear_transform_is_known():
+    params = ckks.insecure_parameters(64, 3)
+    transform = ckks.linear_transform(params, {0: np.full(64, 2.0**20)}, level=1)
+    values = np.full(64, 2.0**20)
+    x = ckks.drop_level(ckks.estimate(params, values), 1)
+    result = ckks.apply_linear_transform(None, x, transform)
+    assert result.overflow.level == 1
+    small = ckks.apply_linear_transform(None, ckks.estimate(params, values * 2.0**-41, level=1), transform)
+    assert small.overflow is None
+
+
+def test_what_could_not_be_encoded_is_not_estimated():
+    params = small()
+    slots = params.slots
+    for values, message in (
+        (np.full(slots, np.nan), "NaN or infinite"),
+        (np.full(slots, 1e30), "which holds at most"),
+        (np.full(slots, 1e-30), "round to zero"),
+        (np.float64(1.0), r"np\.full\(params\.slots, number\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ckks.estimate(params, values)
+    for level in (-1, params.depth + 1):
+        with pytest.raises(ValueError, match=f"level {level} was asked for"):
+            ckks.estimate(params, np.zeros(4), level=level)
+    with pytest.raises(ValueError, match="made of numbers: call it outside of jit"):
+        jax.jit(lambda x: ckks.estimate(params, x).level)(np.zeros(4, np.float32))
+    with pytest.raises(ValueError, match="'secret' or 'public'"):
+        ckks.estimate(params, np.zeros(4), encryption=np.zeros(2))
+    assert ckks.estimate(params, np.zeros(4), scale=2.0**20).scale == Scale.of(2**20)

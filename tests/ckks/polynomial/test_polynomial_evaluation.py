@@ -292,9 +292,18 @@ def test_coefficients_that_are_refused(fine):
         "holds at most 8; divide the polynomial": (ValueError, np.array([9.0, 0.5])),
         "values up to 40 ": (ValueError, Polynomial.from_chebyshev([0.0, 40.0], (-1, 1))),
     }
+    refused |= {
+        "all of them round to zero; give a larger target_scale": (ValueError, np.array([0.0, 1e-18])),
+        "given str": (TypeError, "x + 1"),
+        "given NoneType": (TypeError, None),
+        "array of object": (TypeError, [1.0, None]),
+        "dtype bool": (TypeError, [True, False]),
+        "masked entries": (TypeError, np.ma.masked_array([1.0, 2.0], mask=[True, False])),
+    }
     for message, (kind, values) in refused.items():
         with pytest.raises(kind, match=message):
             evaluate_polynomial(fine.keys, ciphertext, values, target_level=0)
+    assert evaluate_polynomial(fine.keys, ciphertext, [0.0, 0.0]).level == DEPTH
     broken = Polynomial(np.array([np.inf, 1.0]), (-1.0, 1.0))
     with pytest.raises(ValueError, match="look at the fit"):
         evaluate_polynomial(fine.keys, ciphertext, broken)
