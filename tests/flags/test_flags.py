@@ -18,7 +18,6 @@ STRICT = {"JAX_NUMPY_DTYPE_PROMOTION": "strict", "JAX_NUMPY_RANK_PROMOTION": "ra
 FINITE = {"JAX_DEBUG_NANS": "1", "JAX_DEBUG_INFS": "1"}
 SETTINGS = {
     "64-bit types": {"JAX_ENABLE_X64": "1"},
-    "no jit": {"JAX_DISABLE_JIT": "1"},
     "strict, 64-bit types refused": STRICT | {"JAX_EXPLICIT_X64_DTYPES": "error"},
     "no jit, finite": {"JAX_DISABLE_JIT": "1"} | FINITE,
     "all at once": {"JAX_ENABLE_X64": "1", "JAX_DISABLE_JIT": "1"} | FINITE | STRICT,
@@ -55,8 +54,9 @@ def test_jobs_are_right_under(name, tmp_path):
 
 
 PACKAGES = [ROOT / "fhejax" / name for name in ("ring", "ckks", "program")]
-# Where `kernel` is defined, and where a whole program is compiled, which is run step by step without jit.
-COMPILED = {"wide.py", "blocks.py"}
+# Where `kernel` is defined, where a whole program is compiled, which is run step by step without jit, and
+# where a user's function is.
+COMPILED = {"wide.py", "blocks.py", "checked.py"}
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda folder: folder.name)
