@@ -83,9 +83,18 @@ def solve(problem: Problem, ends: Any, parameters: Any) -> Optimum:
     return fit(arguments)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
 def _in_double(function: Callable[..., Any], problem: Problem, arguments: Any) -> Any:
-    """function(problem, *arguments) in float64, its result in the dtype of the arguments."""
+    """function(problem, *arguments) in float64, its result in the dtype of the arguments.
+
+    Compiled whatever `jax_disable_jit` says: step by step it would take minutes, and `jax_debug_nans` would
+    refuse the NaN that stands for no answer in branches that are not taken.
+    """
+    with jax.disable_jit(False):
+        return _compiled(function, problem, arguments)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _compiled(function: Callable[..., Any], problem: Problem, arguments: Any) -> Any:
     dtype = jax.tree.leaves(arguments)[0].dtype
     with jax.enable_x64(True):
         raised = jax.tree.map(lambda leaf: lax.convert_element_type(leaf, jnp.float64), arguments)

@@ -104,11 +104,12 @@ def collect(blocks: Sequence[Ciphertext], key_id: jax.Array, samples: int, outpu
     """One result's blocks with the view through which they are read."""
     first, view = blocks[0], output.value
     kept = blocks[:1] if view.batch_axis is None else blocks
-    described = AffineView(
-        jnp.asarray(view.entries.astype(np.int32)),
-        jnp.asarray(view.multiplier.astype(np.float32)),
-        jnp.asarray(view.offset.astype(np.float32)),
-    )
+    with jax.enable_x64(True):  # in 32 bits a multiplier of 1e40 or 1e-50 would be infinite or zero
+        described = AffineView(
+            jnp.asarray(view.entries.astype(np.int32)),
+            jnp.asarray(view.multiplier.astype(np.float64)),
+            jnp.asarray(view.offset.astype(np.float64)),
+        )
     return EncryptedArray(
         jnp.stack([block.data for block in kept]),
         key_id,

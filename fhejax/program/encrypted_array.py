@@ -24,7 +24,7 @@ def _static() -> Any:
 class AffineView:
     """How a result reads its ciphertexts: multiplier * ciphertext[entries] + offset.
 
-    Three arrays of the result's shape without its batch axis, int32 and float32; an entry of -1 reads
+    Three arrays of the result's shape without its batch axis, int32 and float64; an entry of -1 reads
     zero. Nothing in it is secret: it follows from the program and its plain arguments.
     """
 

@@ -57,6 +57,16 @@ def test_circuits(name):
     assert relative_bits(found, expected) > max(9.0, program.plan.predicted_bits - 1)
 
 
+@pytest.mark.parametrize("factor", [1e40, 1e-50])
+def test_results_of_64_bits_may_be_larger_and_smaller_than_numbers_of_32(factor):
+    with jax.enable_x64(True):
+        program = compiled(lambda x: x * factor, fhejax.Encrypted((SAMPLES, 4), dtype=jnp.float64))
+        x = data(SAMPLES, 4).astype(np.float64)
+        found = encrypted_result(program, x)
+    assert found.dtype == np.float64
+    assert relative_bits(found / factor, x) > 9
+
+
 @pytest.fixture(scope="module")
 def network():
     program = compiled(linear_square_linear, rows())
