@@ -23,7 +23,8 @@ from benchmarks.ckks import Inputs, make_inputs, make_keys, parameters
 from benchmarks.machine import describe_machine, write_result
 from benchmarks.peers.serving import SETTINGS, STEPS
 from fhejax import ckks
-from fhejax.ckks import key_switching, rotation
+from fhejax.ckks import rotation
+from fhejax.ckks.keys import switching
 from fhejax.ckks.parameters import Parameters, twiddles_of
 from fhejax.ring import permutation, permute
 from fhejax.ring.wide import wide
@@ -80,12 +81,12 @@ def part_calls(keys: ckks.EvaluationKeys, given: Inputs, params: Parameters) -> 
     level, x, twiddles = params.depth, given.x, twiddles_of(params)
     exponent = rotation.rotation_exponent(params, STEPS[0])
     key, positions = keys.rotations[exponent], permutation(params.ring, exponent)
-    inner_product = jax.jit(wide(lambda digits, key: key_switching.inner_product(digits, key)))
+    inner_product = jax.jit(wide(lambda digits, key: switching.inner_product(digits, key)))
     digits = rotation.decomposition(x)
     switched = inner_product(digits, key)
 
     def division(target: int) -> Call:
-        kernel = jax.jit(wide(lambda s, t: key_switching.divide_by_special(s, params, level, target, t)))
+        kernel = jax.jit(wide(lambda s, t: switching.divide_by_special(s, params, level, target, t)))
         return lambda: kernel(switched, twiddles)
 
     return {
