@@ -4,7 +4,7 @@
     python -m benchmarks.presets --names real-n17-128bit-depth77-scale35
 
 A preset whose special modulus were too small would lose its precision in the first rotation. Each preset has
-a process of its own, so that memory is that of the largest: 4 GiB at N = 2^16, 12 GiB at 2^17.
+a process of its own, so that memory is that of the largest.
 """
 
 import concurrent.futures

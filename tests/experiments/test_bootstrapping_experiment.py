@@ -185,13 +185,13 @@ def test_other_bits_of_the_stages_are_refused(chosen, circuit, secret_and_keys, 
     [
         ({"insecure_log_degree": 20}, "from 5 to 14"),
         ({"log_slots": -1}, "0 or more"),
-        ({"log_slots": 16}, "power of two up to 32768"),
+        ({"log_slots": 16}, "power of two from 1 to 32768"),
         ({"chain": -1}, "0 or more, and 1 or more"),
         ({"repeats": 0}, "0 or more, and 1 or more"),
         ({"chain": 2, "levels": 0}, "leaves no level"),
         ({"levels": 30}, "at most 1746 are secure"),
         ({"log_degree": 15}, "at most 868 are secure"),
-        ({"levels": -1}, "levels are 0 or more"),
+        ({"levels": -1}, "levels=-1 was asked for"),
     ],
 )
 def test_what_cannot_be_run_is_refused_at_once(wrong, message):
