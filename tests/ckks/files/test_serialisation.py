@@ -96,12 +96,12 @@ def test_what_is_written_is_read(name):
 GOLDEN = {
     "parameters": "321dcfd20c4d3dcf75d1b5b852ebcdce",
     "plaintext": "0935771d5069790324965de57a7e9b64",
-    "ciphertext": "ee478b5173b2ecf084cc3eb85f89a532",
-    "product": "9637a1d0dc059efe9d588d246a12128c",
-    "seeded ciphertext": "c1a0fb8b8e3c54b61b15160faf96757f",
-    "public key": "20b9623af7f91fbbf2bd3ebdf9a92ce8",
-    "switching key": "d59e6deba29761f096edaa7560dcddb7",
-    "evaluation keys": "e545dedb5e403643e6639fe52080e568",
+    "ciphertext": "16193aa8f8c1ba7e7cbbb7484c672bb0",
+    "product": "cac8e2234998b436c623e244263532b8",
+    "seeded ciphertext": "bb6be3651e06ae1f040ab06c47ace8cc",
+    "public key": "b556571c813b74e37d960899d1d1f3ac",
+    "switching key": "d6b6b92d65f4fa75245e3dbccf068852",
+    "evaluation keys": "b0451282d057f16c45b30ea8e19c8ddb",
     "expansion": "ce8bac4374598b6e540969391fdd04b4",
 }
 
