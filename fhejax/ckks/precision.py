@@ -59,7 +59,8 @@ def precision(found: Plaintext | jax.Array | np.ndarray, expected: jax.Array | n
         ValueError: nothing to compare, more numbers expected than found, or one that is not finite.
     """
     numbers, wanted = _host(decode(found) if isinstance(found, Plaintext) else found), _host(expected)
-    if not numbers.size or not wanted.size or wanted.ndim == 0 or wanted.shape[-1] > numbers.shape[-1]:
+    empty = 0 in (numbers.size, wanted.size, numbers.ndim, wanted.ndim)
+    if empty or wanted.shape[-1] > numbers.shape[-1]:
         raise ValueError(
             f"precision was given shape {numbers.shape} and expected values of shape {wanted.shape}; it "
             f"compares the last axis of both, which must not be empty, nor longer in what is expected."

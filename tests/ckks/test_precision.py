@@ -50,6 +50,7 @@ def test_plaintexts_batches_and_fewer_numbers_than_slots(insecure_real):
         (np.zeros(4), np.zeros(5), "nor longer in what is expected"),
         (np.zeros(0), np.zeros(0), "must not be empty"),
         (np.zeros(4), 0.0, "compares the last axis"),
+        (0.0, np.zeros(4), "compares the last axis"),
         (np.zeros(4), np.array([np.nan, 0, 0, 0]), "NaN or infinite"),
         (np.full(4, np.inf), np.full(4, np.inf), "NaN or infinite"),
         (np.full(4, -np.inf), np.zeros(4), "NaN or infinite"),

@@ -70,7 +70,7 @@ def _from_array(value: Any) -> Any:
     """The Python number that a concrete array without axes holds; anything else as it is."""
     if not isinstance(value, np.ndarray | np.generic | jax.Array) or np.ndim(value) or not is_concrete(value):
         return value
-    if value.dtype.kind == "c" or not _is_numeric(value.dtype):
+    if not _is_numeric(value.dtype) or value.dtype.kind == "c":
         return value
     return value.item() if value.dtype.itemsize <= _LARGEST_ITEM["f"] else float(value)
 

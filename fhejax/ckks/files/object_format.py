@@ -103,6 +103,10 @@ def pack_arrays(
 
 def _host(array: jax.Array) -> np.ndarray:
     """The array as little-endian words of 32 bits in this machine's memory."""
+    if not isinstance(array, np.ndarray | jax.Array):
+        raise TypeError(
+            f"{type(array).__name__} was to be written as residues or an id, which are uint32 arrays."
+        )
     if not is_concrete(array):
         raise ValueError("an object was to be written inside of a traced function; write what it returns.")
     if array.dtype != jnp.uint32:

@@ -203,13 +203,23 @@ def pack_members(
         ValueError: exponents that do not ascend, or keys of other parameters.
     """
     last = -1
-    for exponent, key in keys:
+    for pair in keys:
+        exponent, key = _exponent_and_key(pair)
         _check_member(key, header, params, exponent, last)
         fields = {"key_id": header.key_id, "level": key.level, "automorphism": exponent}
         contents = pack_arrays(Kind.EVALUATION_KEY, params, key.body, key.seed, **fields)
         last = exponent
-        del key  # before the next one is made
+        del key, pair  # before the next one is made
         yield contents
+
+
+def _exponent_and_key(pair: tuple[int, SwitchingKey]) -> tuple[int, SwitchingKey]:
+    if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[0], int):
+        raise TypeError(
+            f"{type(pair).__name__} was to be written among evaluation keys; they are pairs of an exponent "
+            f"and a SwitchingKey, from generate_evaluation_keys."
+        )
+    return pair[0], pair[1]
 
 
 def _check_member(key: SwitchingKey, keys: Header, params: Parameters, exponent: int, last: int) -> None:

@@ -316,6 +316,8 @@ def test_what_is_no_array_of_numbers_is_refused(insecure_real, values, message):
 def test_random_keys_are_no_numbers(insecure_real):
     with pytest.raises(TypeError, match="it takes real or complex numbers"):
         ckks.encode(insecure_real.params, jax.random.split(ckks.random_key(), 4))
+    with pytest.raises(TypeError, match=r"an array of key<.*> \(\) as scale; it needs a Scale or"):
+        ckks.encode(insecure_real.params, np.zeros(4), scale=ckks.random_key())
 
 
 def test_an_array_without_a_masked_entry_is_taken(insecure_real):

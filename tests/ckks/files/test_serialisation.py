@@ -552,6 +552,12 @@ def test_keys_out_of_place_are_not_written(tmp_path):
     ):
         with pytest.raises(ValueError, match=reason):
             ckks.save_evaluation_keys(tmp_path / "keys", PARAMS, keys.key_id, iter(pairs))
+    for wrong in ([5, 25], np.ones(3), np.ones((2, 3)), [(5, one, 1)], [("5", one)], keys.rotations):
+        with pytest.raises(TypeError, match="pairs of an exponent and a SwitchingKey, from generate"):
+            ckks.save_evaluation_keys(tmp_path / "keys", PARAMS, keys.key_id, wrong)
+    for wrong in (None, "id", keys):
+        with pytest.raises(TypeError, match="was to be written as residues or an id"):
+            ckks.save_evaluation_keys(tmp_path / "keys", PARAMS, wrong, [])
     assert not list(tmp_path.iterdir())
 
 
