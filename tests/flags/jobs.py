@@ -128,7 +128,7 @@ def bootstrapped() -> Results:
         double_angles=1,
         coefficients_to_slots=1,
         slots_to_coefficients=1,
-        security=0,
+        insecure=True,
     )
     params, circuit = parameters.params, ckks.bootstrapping_circuit(parameters)
     secret = ckks.secret_key(fixed_key(4), params)
