@@ -8,6 +8,7 @@ resampling the rounds, and for each degree the geometric mean over the operation
 counts.
 """
 
+import contextlib
 import dataclasses
 import json
 import subprocess
@@ -85,6 +86,12 @@ class Checkout:
             raise RuntimeError("a checkout's process ended instead of answering; its error is printed above.")
         return json.loads(line)
 
+    def end(self) -> None:
+        """Stop the process and close its pipes."""
+        self.process.kill()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.communicate()
+
 
 def _pipes(process: subprocess.Popen) -> tuple[IO[str], IO[str]]:
     assert process.stdin is not None
@@ -140,7 +147,7 @@ def main(arguments: Arguments) -> dict[str, Any]:
         results[degree] = compare(degree, sides, arguments)
         print_result(degree, results[degree])
     for side in sides:
-        side.process.kill()
+        side.end()
     if arguments.save:
         write_result("pairs", {"ratios": {str(degree): result for degree, result in results.items()}})
     return results

@@ -22,3 +22,4 @@ def test_a_folder_that_is_no_checkout_is_said_to_have_ended(tmp_path):
     assert isinstance(checkout, Checkout)
     with pytest.raises((RuntimeError, BrokenPipeError)):
         checkout.ask(degree=13)
+    checkout.end()
