@@ -101,7 +101,7 @@ def _butterflies(x: jax.Array, stages: tuple[Pair, ...], q: Array, n: int, inner
 
 
 def _transposed(x: jax.Array, rows: int, columns: int) -> jax.Array:
-    """The transpose [batch, limb, columns, rows] of [batch, limb, rows * columns], copied in blocks, unfused."""
+    """The transpose [batch, limb, columns, rows], copied in blocks and fused with nothing."""
     return materialise(materialise(x.reshape(*x.shape[:2], rows, columns)).swapaxes(-1, -2))
 
 
