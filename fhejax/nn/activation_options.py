@@ -1,4 +1,4 @@
-"""What a polynomial activation may be asked for: methods of fitting, scalings, coefficients, noise."""
+"""The options of a polynomial activation: methods of fitting, scalings, coefficients, noise."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -42,7 +42,7 @@ def check_activation_degree(degree: Any) -> int:
 
 
 def check_scaling(scaling: Any) -> Scaling:
-    """One of the three scalings. Errors: ValueError, with their list."""
+    """The scaling, which is one of the three. Errors: ValueError, with their list."""
     if scaling not in get_args(Scaling):
         raise ValueError(
             f"There is no scaling {scaling!r} of an activation's range; the scalings are "
@@ -52,7 +52,7 @@ def check_scaling(scaling: Any) -> Scaling:
 
 
 def fitted(
-    method: str | Fit, function: Function, degree: int, interval: tuple[float, float]
+    method: str | Fit, function: Function | None, degree: int, interval: tuple[float, float]
 ) -> approx.Polynomial:
     """The polynomial of a method. Errors: ValueError for an unknown name, TypeError for no polynomial."""
     if not callable(method) and method not in METHODS:

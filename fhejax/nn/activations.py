@@ -35,7 +35,7 @@ class FixedCoefficients(nnx.Variable):
 
 
 class Coefficients(nnx.Param):
-    """What shapes an activation: coefficients and range, which may be trained apart from the weights."""
+    """Parameters that shape an activation, coefficients and range, which may be trained on their own."""
 
 
 class RunningMaximum(nnx.BatchStat):
@@ -196,7 +196,7 @@ class PolynomialActivation(Activation):
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Where inputs are to lie at inference, two floats. TypeError if the range is traced."""
+        """The interval for inputs at inference, two floats. TypeError if the range is traced."""
         scale = self.range_scale()
         if is_traced(scale):
             raise TypeError(
@@ -208,7 +208,7 @@ class PolynomialActivation(Activation):
 
     @property
     def polynomial(self) -> approx.Polynomial:
-        """What it computes at inference, with float64 NumPy coefficients on its `interval`."""
+        """The polynomial of inference, with float64 NumPy coefficients on its `interval`."""
         interval = self.interval
         factor = float(self.range_scale()) if self._homogeneous else 1.0
         return approx.Polynomial.from_chebyshev(
@@ -217,7 +217,7 @@ class PolynomialActivation(Activation):
 
     @property
     def certificate(self) -> approx.Certificate | tuple[approx.Certificate, ...] | None:
-        """How far the coefficients of now are from `function` on the interval; None without function.
+        """The distance of the present polynomial from `function` on the interval; None without function.
 
         One certificate, or one for each of the `features`.
         """
@@ -254,6 +254,7 @@ class PolynomialActivation(Activation):
     def _with_noise(self, value: jax.Array, coefficients: jax.Array) -> jax.Array:
         if self.noise is None or self.use_running_average:
             return value
+        assert self.stream is not None  # `noise_stream` gives one wherever there is noise
         deviation = noise_deviation(self.noise, coefficients).astype(value.dtype)
         if deviation.ndim:
             deviation = jnp.broadcast_to(

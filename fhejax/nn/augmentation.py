@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 @dataclass(frozen=True)
 class Distortion:
-    """How far images may move: uniform in plus or minus each of these.
+    """The range in which images may move: uniform in plus or minus each of these.
 
     Attributes:
         shift: translation in pixels, each axis.

@@ -19,7 +19,7 @@ AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 
 
 class Identity(nnx.Module):
-    """What a folded layer leaves in its place."""
+    """The layer that a folded one leaves in its place."""
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Return `x`."""
@@ -84,6 +84,7 @@ def _first_normalisation(layers: tuple[Layer, ...]) -> int | None:
 def _fold_at(network: AnyNetwork, index: int) -> AnyNetwork:
     layers = (None, *network.layers(), None)
     before, norm, after = layers[index : index + 3]
+    assert isinstance(norm, nnx.BatchNorm)  # `index` is that of a normalisation
     if isinstance(before, Affine):
         return replace_modules(network, {id(before): fold_into_previous(before, norm), id(norm): Identity()})
     if isinstance(after, Affine):

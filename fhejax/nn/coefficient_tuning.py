@@ -16,7 +16,7 @@ Network = TypeVar("Network", bound=nnx.Module)
 
 
 def profile(network: nnx.Module, x: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return what goes into each of `activation_layers(network)` at inference for a batch `x`.
+    """Return the inputs of each of `activation_layers(network)` at inference for a batch `x`.
 
     NumPy arrays `(values, channels)`. Errors: ValueError where one holds a value that is not finite.
     """

@@ -3,8 +3,10 @@
 import gzip
 import math
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,11 +39,11 @@ def load_digits() -> Dataset:
     from sklearn.model_selection import train_test_split
 
     bunch = load_bunch()
+    assert not isinstance(bunch, tuple)  # which it is only for return_X_y=True
     images = (bunch.images / 16.0).astype(np.float32)[..., None]
     labels = bunch.target.astype(np.int32)
-    train_images, test_images, train_labels, test_labels = train_test_split(
-        images, labels, test_size=500, stratify=labels, random_state=0
-    )
+    parts = train_test_split(images, labels, test_size=500, stratify=labels, random_state=0)
+    train_images, test_images, train_labels, test_labels = map(np.asarray, parts)
     return Dataset(train_images, train_labels, test_images, test_labels)
 
 
@@ -131,7 +133,8 @@ def _read_bytes(path: Path) -> bytes:
 
 def _mnist_from_tensorflow_datasets() -> Dataset:
     try:
-        import tensorflow_datasets as tfds
+        # Optional, and in few environments: only the extra `data` installs it.
+        import tensorflow_datasets as tfds  # pyright: ignore[reportMissingImports]
 
         builder = tfds.builder("mnist", file_format="array_record")
         builder.download_and_prepare()
@@ -145,7 +148,7 @@ def _mnist_from_tensorflow_datasets() -> Dataset:
         ) from error
 
 
-def _stacked(source: object) -> tuple[np.ndarray, np.ndarray]:
+def _stacked(source: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
     examples = [source[index] for index in range(len(source))]
     images = np.stack([example["image"] for example in examples])
     return images, np.asarray([example["label"] for example in examples])

@@ -61,7 +61,7 @@ class HermiteActivation(Activation):
         self.shift = nnx.Param(jnp.zeros(self.features, jnp.float32))
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Apply to `(batch, ..., features)`; the same shape and dtype, floating.
+        """Apply the activation to `(batch, ..., features)`; the same shape and dtype, floating.
 
         Errors: ValueError for another number of channels.
         """
@@ -74,7 +74,8 @@ class HermiteActivation(Activation):
         self._observe(x)
         basis = jnp.concatenate(_orthonormal_hermite(x, self.degree), axis=-1)
         normal = jnp.split(self.normalisation(basis), self.degree, axis=-1)
-        value = sum(coefficient * term for coefficient, term in zip(self.expansion, normal, strict=True))
+        terms = (coefficient * term for coefficient, term in zip(self.expansion, normal, strict=True))
+        value = jnp.asarray(sum(terms))  # an array already, but `sum` of nothing would be the integer 0
         leading = tuple(range(x.ndim - 1))
         scale = jnp.expand_dims(self.scale[...], leading).astype(x.dtype)
         shift = jnp.expand_dims(self.shift[...], leading).astype(x.dtype)
@@ -82,11 +83,11 @@ class HermiteActivation(Activation):
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Where inputs are to lie."""
+        """The interval for inputs, two floats."""
         return self.unscaled_interval
 
     def range_scale(self) -> jax.Array:
-        """1: the interval is not scaled."""
+        """The factor 1: the interval is not scaled."""
         return jnp.ones((), jnp.float32)
 
     def folded(self) -> PolynomialActivation:
@@ -111,7 +112,7 @@ class HermiteActivation(Activation):
 
 
 def _orthonormal_hermite(x: jax.Array, degree: int) -> list[jax.Array]:
-    """h_1(x) .. h_degree(x), by sqrt(n + 1) h_(n+1) = x h_n - sqrt(n) h_(n-1)."""
+    """The polynomials h_1(x) .. h_degree(x), by sqrt(n + 1) h_(n+1) = x h_n - sqrt(n) h_(n-1)."""
     before, basis = jnp.ones_like(x), [x]
     for n in range(1, degree):
         after = (x * basis[-1] - math.sqrt(n) * before) / math.sqrt(n + 1)
@@ -121,7 +122,7 @@ def _orthonormal_hermite(x: jax.Array, degree: int) -> list[jax.Array]:
 
 
 def _hermite_to_monomials(degree: int) -> np.ndarray:
-    """Matrix (degree + 1, degree + 1) whose row n holds the powers of x in h_n."""
+    """The matrix (degree + 1, degree + 1) whose row n holds the powers of x in h_n."""
     rows = []
     for n in range(degree + 1):
         powers: Any = hermite_e.herme2poly(np.eye(degree + 1)[n])[: n + 1]

@@ -85,7 +85,7 @@ class HCNN(Network):
 
 
 class MLP(Network):
-    """484-128-10 with one square on the central 22x22 pixels; 63,232 multiply-adds.
+    """A dense network 484-128-10 with one square on the central 22x22 pixels; 63,232 multiply-adds.
 
     The network of the HomomorphicEncryption.org `ml-inference` benchmark's fastest entries.
     """

@@ -5,14 +5,16 @@ Its other parts are `tune_coefficients`, and the scalings "dynamic" in training 
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+from jax.typing import ArrayLike
 
 from fhejax.approx.checks import check_count
 from fhejax.nn.activations import Activation, Coefficients, ExactActivation
@@ -53,11 +55,20 @@ def alternate(
     period = _check_period(period)
     coefficients = optax.adam(1e-4) if coefficients is None else coefficients
     weights = optax.adam(1e-5) if weights is None else weights
-    groups = {
-        "coefficients": optax.conditionally_mask(coefficients, lambda step: (step // period) % 2 == 0),
-        "weights": optax.conditionally_mask(weights, lambda step: (step // period) % 2 == 1),
+    groups: dict[Hashable, optax.GradientTransformation] = {
+        "coefficients": optax.conditionally_mask(coefficients, _turn(period, 0)),
+        "weights": optax.conditionally_mask(weights, _turn(period, 1)),
     }
     return optax.multi_transform(groups, parameter_groups)
+
+
+def _turn(period: int, group: int) -> Callable[..., jax.Array]:
+    """The function of a step that says if it is the turn of group 0 or 1, `period` steps each."""
+
+    def is_due(step: ArrayLike) -> jax.Array:
+        return (jnp.asarray(step) // period) % 2 == group
+
+    return is_due
 
 
 def parameter_groups(parameters: Any) -> Any:

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from fhejax.nn.activation_options import Function
@@ -44,9 +45,12 @@ def fold_activations(network: AnyModule) -> AnyModule:
     Raises:
         ValueError: for an activation with a coefficient that is not finite.
     """
-    foldable = PolynomialActivation | HermiteActivation
-    found = (layer for layer in activation_layers(network) if isinstance(layer, foldable))
-    return replace_modules(network, {id(layer): layer.folded() for layer in found})
+    folded = {
+        id(layer): layer.folded()
+        for layer in activation_layers(network)
+        if isinstance(layer, PolynomialActivation | HermiteActivation)
+    }
+    return replace_modules(network, folded)
 
 
 def exact_twin(network: AnyModule, function: Function = "relu") -> AnyModule:
@@ -60,7 +64,7 @@ def exact_twin(network: AnyModule, function: Function = "relu") -> AnyModule:
     )
 
 
-def preactivations(network: nnx.Module, x: jax.Array) -> tuple[Any, tuple[jax.Array, ...]]:
+def preactivations(network: nnx.Module, x: jax.Array | np.ndarray) -> tuple[Any, tuple[jax.Array, ...]]:
     """Return `network(x)`, and what went into each of `activation_layers(network)`: `(values, channels)`.
 
     One pass. Pure under jit and grad but for what the network itself updates, its running statistics.
@@ -85,7 +89,12 @@ def _walk(node: Any) -> Iterator[Activation]:
     if isinstance(node, Activation):
         yield node
     elif layers is not None:
-        for layer in layers() if callable(layers) else layers:
+        for layer in _listed(layers):
             yield from _walk(layer)
     elif isinstance(node, nnx.Module):
         yield from (child for _, child in nnx.iter_modules(node) if isinstance(child, Activation))
+
+
+def _listed(layers: Any) -> Any:
+    """The layers, which a module gives by a method or holds as a sequence."""
+    return layers() if callable(layers) else layers

@@ -22,6 +22,8 @@ Model = TypeVar("Model", bound=nnx.Module)
 Predict = Callable[[jax.Array], jax.Array]
 Augment = Callable[[jax.Array, jax.Array], jax.Array]
 Batch = tuple[jax.Array, jax.Array]
+Images = jax.Array | np.ndarray  # of a batch: on the host until a compiled step takes it
+Labels = jax.Array | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch gave: mean loss and accuracy of the training steps."""
+    """The results of one epoch: mean loss and accuracy of the training steps."""
 
     index: int
     loss: float
@@ -75,7 +77,7 @@ class Epoch:
 )
 @dataclass(frozen=True)
 class TrainingState:
-    """Everything a step changes; `averaged` is the pair (parameters, other)."""
+    """The state that a step changes; `averaged` is the pair (parameters, other)."""
 
     parameters: Any
     other: Any
@@ -84,7 +86,7 @@ class TrainingState:
     step: jax.Array
 
 
-Step = Callable[[TrainingState, jax.Array, jax.Array], tuple[TrainingState, jax.Array]]
+Step = Callable[[TrainingState, Images, Labels], tuple[TrainingState, jax.Array]]
 
 
 def train(
@@ -208,9 +210,7 @@ def _with_augmentation(step: Step, augment: Augment | None, seed: int) -> Step:
     augment = jax.jit(augment)
     key = jax.random.key(seed)
 
-    def augmented(
-        state: TrainingState, images: jax.Array, labels: jax.Array
-    ) -> tuple[TrainingState, jax.Array]:
+    def augmented(state: TrainingState, images: Images, labels: Labels) -> tuple[TrainingState, jax.Array]:
         return step(state, augment(jax.random.fold_in(key, state.step), images), labels)
 
     return augmented
@@ -244,7 +244,7 @@ def _advance(
 def _average(new: Any, old: Any, share: jax.Array) -> Any:
     """The moving average of what is floating; of the rest, such as random keys, what is new."""
 
-    def average(newer: jax.Array, older: jax.Array) -> jax.Array:
+    def average(newer: jax.Array, older: jax.Array) -> optax.Params:
         if not jnp.issubdtype(newer.dtype, jnp.floating):
             return newer
         return optax.incremental_update(newer, older, share)
@@ -252,7 +252,7 @@ def _average(new: Any, old: Any, share: jax.Array) -> Any:
     return jax.tree.map(average, new, old)
 
 
-def _outputs(model: Model, images: jax.Array, config: TrainingConfig) -> tuple[jax.Array, jax.Array]:
+def _outputs(model: nnx.Module, images: jax.Array, config: TrainingConfig) -> tuple[jax.Array, jax.Array]:
     if config.range_weight == 0:
         return model(images), jnp.float32(0)
     return outputs_and_penalty(model, images, config.range_margin)

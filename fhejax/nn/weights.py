@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Hashable
 from pathlib import Path
 from typing import TypeVar
 
@@ -51,7 +52,7 @@ def load_weights(model: Model, path: str | Path) -> Model:
     return nnx.merge(definition, randomness, nnx.from_flat_state(values))
 
 
-def _name(keys: tuple[str | int, ...]) -> str:
+def _name(keys: tuple[Hashable, ...]) -> str:
     return ".".join(map(str, keys))
 
 

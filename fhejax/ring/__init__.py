@@ -1,4 +1,4 @@
-"""Z_Q[X]/(X^N + 1) and its conjugate-invariant subring in residue number system, in 32-bit words."""
+"""The ring Z_Q[X]/(X^N + 1) and its conjugate-invariant subring: residue number system, 32-bit words."""
 
 from fhejax.ring.automorphism import automorphism, coefficient_automorphism, permutation, permute
 from fhejax.ring.basis_conversion import convert_basis, divide_by_moduli, multiply_integers, take_limbs

@@ -13,7 +13,7 @@ from fhejax.ring.wide import kernel, wide
 
 
 def automorphism(x: jax.Array, ring: Ring, exponent: int) -> jax.Array:
-    """X -> X^exponent on values in evaluation order, uint32 [..., limb, N]: a permutation.
+    """The map X -> X^exponent on values in evaluation order, uint32 [..., limb, N]: a permutation.
 
     `exponent` is odd; 5**k rotates slots by k to the left.
     """
@@ -22,13 +22,13 @@ def automorphism(x: jax.Array, ring: Ring, exponent: int) -> jax.Array:
 
 @kernel
 def permute(x: jax.Array, positions: jax.Array) -> jax.Array:
-    """x[..., positions] for the positions that `permutation` gives, compiled once for all of them."""
+    """The values x[..., positions] for the positions that `permutation` gives, compiled once for all."""
     return jnp.take(x, positions, axis=-1, mode="clip")
 
 
 @functools.cache
 def permutation(ring: Ring, exponent: int) -> jax.Array:
-    """int32 [N] on the default device: where each value of the image of X -> X^exponent comes from."""
+    """The positions that the values of the image of X -> X^exponent come from: int32 [N], default device."""
     with jax.ensure_compile_time_eval():
         return jnp.asarray(_permutation(ring, exponent % ring.root_order))
 
@@ -39,7 +39,7 @@ def _check_exponent(exponent: int) -> None:
 
 
 def _permutation(ring: Ring, exponent: int) -> np.ndarray:
-    """Position of psi^(e k) for each position of psi^e; e and -e agree if conjugate-invariant."""
+    """The position of psi^(e k) for each position of psi^e; e and -e agree if conjugate-invariant."""
     _check_exponent(exponent)
     exponents = evaluation_exponents(ring)
     position = np.full(ring.root_order, -1, np.int32)
@@ -52,7 +52,7 @@ def _permutation(ring: Ring, exponent: int) -> np.ndarray:
 @functools.partial(kernel, static_argnames=("ring", "exponent", "moduli"))
 @wide
 def coefficient_automorphism(x: jax.Array, ring: Ring, exponent: int, moduli: tuple[int, ...]) -> jax.Array:
-    """X -> X^exponent on coefficients, uint32 [..., limb, N]: a permutation with signs."""
+    """The map X -> X^exponent on coefficients, uint32 [..., limb, N]: a permutation with signs."""
     source, negative = _signed_permutation(ring, exponent % ring.root_order)
     moved = jnp.take(x, source, axis=-1)
     return jnp.where(negative, modular.negate(moved, modular.constants(moduli).value), moved)
@@ -60,7 +60,7 @@ def coefficient_automorphism(x: jax.Array, ring: Ring, exponent: int, moduli: tu
 
 @functools.cache
 def _signed_permutation(ring: Ring, exponent: int) -> tuple[np.ndarray, np.ndarray]:
-    """(source, negative), each [N]: X^i goes to plus or minus X^j in the ring's basis."""
+    """The arrays (source, negative), each [N]: X^i goes to plus or minus X^j in the ring's basis."""
     _check_exponent(exponent)
     degree, half = ring.degree, ring.root_order // 2
     power = np.arange(degree, dtype=np.int64) * exponent % ring.root_order

@@ -43,7 +43,7 @@ def convert_basis(x: jax.Array, source: tuple[int, ...], target: tuple[int, ...]
 
 
 def _overflow(scaled: jax.Array, source: tuple[int, ...]) -> jax.Array:
-    """uint32 [..., 1, N]: how often Q fits the sum of y_i Q/q_i, rounded.
+    """The number of times that Q fits the sum of y_i Q/q_i, rounded: uint32 [..., 1, N].
 
     Terms are added one by one: XLA on a CPU does not vectorise a sum over the limb axis.
     """
@@ -52,26 +52,26 @@ def _overflow(scaled: jax.Array, source: tuple[int, ...]) -> jax.Array:
 
 
 def _punctured_inverses(source: tuple[int, ...]) -> list[int]:
-    """(Q/q_i)^-1 mod q_i for each source prime."""
+    """The inverses (Q/q_i)^-1 mod q_i for each source prime."""
     product = math.prod(source)
     return [pow(product // q, -1, q) for q in source]
 
 
 def _punctured(source: tuple[int, ...], target: tuple[int, ...]) -> np.ndarray:
-    """Q/q_i mod p_j, uint64 [source limb, target limb, 1]."""
+    """The residues of Q/q_i mod p_j, uint64 [source limb, target limb, 1]."""
     product = math.prod(source)
     rows = [[product // q % p for p in target] for q in source]
     return np.array(rows, np.uint64)[:, :, None]
 
 
 def _negated_product(source: tuple[int, ...], target: tuple[int, ...]) -> np.ndarray:
-    """-Q mod p_j, uint64 [target limb, 1]."""
+    """The residues of -Q mod p_j, uint64 [target limb, 1]."""
     product = math.prod(source)
     return np.array([-product % p for p in target], np.uint64)[:, None]
 
 
 def _multiply_limbs(x: jax.Array, moduli: tuple[int, ...], factors: list[int]) -> jax.Array:
-    """x times one constant a limb."""
+    """The product of x and one constant a limb."""
     value = np.array(factors, np.uint32)[:, None]
     quotients = [modular.quotient(f, q) for f, q in zip(factors, moduli, strict=True)]
     return modular.multiply_constant(
@@ -82,7 +82,7 @@ def _multiply_limbs(x: jax.Array, moduli: tuple[int, ...], factors: list[int]) -
 @functools.partial(kernel, static_argnames=("moduli", "factors"))
 @wide
 def multiply_integers(x: jax.Array, moduli: tuple[int, ...], factors: tuple[int, ...]) -> jax.Array:
-    """x times one integer a limb, given as residues; uint32 [..., limb, N], either domain."""
+    """The product of x and one integer a limb, given as residues; uint32 [..., limb, N], either domain."""
     return _multiply_limbs(x, moduli, list(factors))
 
 
@@ -143,7 +143,7 @@ def take_limbs(x: jax.Array, source: tuple[int, ...], wanted: tuple[int, ...]) -
 
 
 def _spread_limbs(x: jax.Array, source: tuple[int, ...], target: tuple[int, ...]) -> jax.Array:
-    """Limbs of `source`, one run within `target`, and zeros for the other primes of `target`."""
+    """The limbs of `source`, one run within `target`, and zeros for the other primes of `target`."""
     before = target.index(source[0]) if source else 0
     after = len(target) - before - len(source)
     return jnp.pad(x, [(0, 0)] * (x.ndim - 2) + [(before, after), (0, 0)])

@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 from jax.extend.random import define_prng_impl
 
 from fhejax.ring.wide import kernel
@@ -49,7 +50,7 @@ def _rotate_left(words: jax.Array, count: int) -> jax.Array:
 
 
 def _quarter_round(a: jax.Array, b: jax.Array, c: jax.Array, d: jax.Array) -> Rows:
-    """RFC 8439, section 2.1, on whole rows: four quarter rounds at once."""
+    """The quarter round of RFC 8439, section 2.1, on whole rows: four of them at once."""
     a = a + b
     d = _rotate_left(d ^ a, 16)
     c = c + d
@@ -73,7 +74,8 @@ def _round(_: int, rows: Rows) -> Rows:
     involution, and twenty equal rounds are ten double rounds of the RFC. XLA's CPU backend fuses
     one output at a time and so repeats shared work in each: the shorter the loop body, the less.
     """
-    return tuple(_exchange(row, r) for r, row in enumerate(_quarter_round(*rows)))
+    a, b, c, d = _quarter_round(*rows)
+    return _exchange(a, 0), _exchange(b, 1), _exchange(c, 2), _exchange(d, 3)
 
 
 def _initial_rows(key: jax.Array, counters: jax.Array, nonce: jax.Array) -> Rows:
@@ -147,7 +149,7 @@ def _split(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     return keystream(key, _nonce(SPLIT_DOMAIN, 0), words).reshape(*shape, KEY_WORDS)
 
 
-def _fold_in(key: jax.Array, data: jax.Array) -> jax.Array:
+def _fold_in(key: jax.Array, data: int | jax.Array) -> jax.Array:
     return keystream(key, _nonce(FOLD_DOMAIN, data), KEY_WORDS)
 
 
@@ -199,7 +201,7 @@ def random_key() -> jax.Array:
         RuntimeError: while JAX traces a function (jit, lax.map, lax.scan, pmap ...), where the key would
             become a constant of the compiled code, the same in every run.
     """
-    if isinstance(jnp.zeros((), np.uint32), jax.core.Tracer):
+    if isinstance(jnp.zeros((), np.uint32), Tracer):
         raise RuntimeError(
             "random_key() was called while JAX traces a function, as inside jax.jit, lax.map or lax.scan; "
             "the key would become a constant of the compiled code and repeat in each of its runs: draw keys "

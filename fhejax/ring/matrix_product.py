@@ -22,7 +22,7 @@ _DIGIT_BITS = 8
 
 
 def weight_digits(bound: int, length: int, method: str) -> tuple[int, int]:
-    """(digits, bits a digit) into which weights |w| <= bound are cut for exact sums of `length`.
+    """The pair (digits, bits a digit) into which weights |w| <= bound are cut for exact sums of `length`.
 
     float64: residues below 2**30 times digits of at most b bits, summed `length` times, stay
     below 2**52. int8: balanced base-256 digits on both sides, summed in int32.
@@ -55,7 +55,7 @@ def modular_matrix_product(
     tile: int = 128,
     method: str | None = None,
 ) -> jax.Array:
-    """sum over k of weights[g, o, k] * x[entries[g, k, p]] mod q, exactly, in either domain.
+    """The sum over k of weights[g, o, k] * x[entries[g, k, p]] mod q, exactly, in either domain.
 
     Args:
         weights: integers, int32 [group, out, k], |w| <= bound.
@@ -108,13 +108,13 @@ def modular_matrix_product(
 
 
 def _tile(tile: int, degree: int, rows: int) -> int:
-    """Coefficients at once: a divisor of N for which all gathered rows stay within 2**23 numbers."""
+    """The coefficients done at once: a divisor of N for which all gathered rows stay within 2**23 numbers."""
     room = max(16, 2**23 // rows)
     return math.gcd(min(tile, 2 ** (room.bit_length() - 1)), degree)
 
 
 def _gather(rows: jax.Array, entries: jax.Array | None) -> jax.Array:
-    """Rows named by `entries`, zero where an entry is -1."""
+    """The rows named by `entries`, zero where an entry is -1."""
     if entries is None:
         return rows
     padded = jnp.concatenate([rows, jnp.zeros_like(rows[:1])])
@@ -132,7 +132,7 @@ def _balanced_digits(values: jax.Array, count: int, bits: int) -> list[jax.Array
 
 
 def _horner(parts: list[jax.Array], bits: int, moduli: modular.Moduli) -> jax.Array:
-    """sum of parts[d] * 2**(bits d) mod q for residues `parts`, low first."""
+    """The sum of parts[d] * 2**(bits d) mod q for residues `parts`, low first."""
     result = parts[-1]
     for part in reversed(parts[:-1]):
         shifted = modular.reduce_wide(result.astype(jnp.uint64) << np.uint64(bits), moduli)
@@ -163,7 +163,7 @@ def _float_operand(x: jax.Array, moduli: modular.Moduli, square: bool) -> list[j
 
 
 def _contract(weights: jax.Array, operand: jax.Array, dtype: Any) -> jax.Array:
-    """sum over k of weights[g, o, k] operand[g, k, p, n]: [g, o, p, n].
+    """The sum over k of weights[g, o, k] operand[g, k, p, n]: [g, o, p, n].
 
     Not einsum, whose recorded result type jax.vmap would read outside the 64-bit scope.
     """
@@ -174,7 +174,7 @@ def _contract(weights: jax.Array, operand: jax.Array, dtype: Any) -> jax.Array:
 def _float_product(
     weights: jax.Array, operands: list[jax.Array], moduli: modular.Moduli, bound: int
 ) -> jax.Array:
-    """Digits of the weights against residues in float64."""
+    """The product of digits of the weights and residues in float64."""
     count, bits = weight_digits(bound, weights.shape[-1], "float64")
     parts = [
         _float_remainder(_contract(digit.astype(jnp.float64), operands[0], None), moduli.value)
@@ -183,8 +183,8 @@ def _float_product(
     return _horner(parts, bits, moduli)
 
 
-def _float_remainder(x: jax.Array, q: jax.Array) -> jax.Array:
-    """x mod q in [0, q) as uint32, for integers |x| < 2**53.
+def _float_remainder(x: jax.Array, q: modular.Array) -> jax.Array:
+    """The residue x mod q in [0, q) as uint32, for integers |x| < 2**53.
 
     The floored quotient is off by one at most, and quotient times q stays below 2**53, hence exact.
     Branch-free: a select here halves the speed on a CPU.
@@ -203,7 +203,7 @@ def _digit_operands(x: jax.Array, moduli: modular.Moduli, square: bool) -> list[
 def _digit_product(
     weights: jax.Array, operands: list[jax.Array], moduli: modular.Moduli, bound: int
 ) -> jax.Array:
-    """Balanced base-256 digits of both sides, int8 products summed in int32 (exact below 2**17 terms)."""
+    """The product by base-256 digits of both sides, int8, summed in int32 (exact below 2**17 terms)."""
     count, bits = weight_digits(bound, weights.shape[-1], "int8")
     parts = []
     for weight in _balanced_digits(weights, count, bits):

@@ -51,7 +51,7 @@ def _digest(row_keys: jax.Array, points: jax.Array, rows: jax.Array) -> jax.Arra
 
 
 def _sum_of_products(row_keys: jax.Array, rows: jax.Array, lane: int) -> jax.Array:
-    """NH of uint32 [row, 2, pair] with the lane's keys: uint64 [row]."""
+    """The sums of NH of uint32 [row, 2, pair] with the lane's keys: uint64 [row]."""
     first, second = (
         (rows[:, i] + row_keys[i, lane : lane + rows.shape[-1]]).astype(jnp.uint64) for i in (0, 1)
     )
@@ -59,13 +59,13 @@ def _sum_of_products(row_keys: jax.Array, rows: jax.Array, lane: int) -> jax.Arr
 
 
 def _polynomial(pieces: jax.Array, points: jax.Array) -> jax.Array:
-    """sum_i pieces_i x^i modulo 2^31 - 1 at each point x: uint64 [point]."""
+    """The value of sum_i pieces_i x^i modulo 2^31 - 1 at each point x: uint64 [point]."""
     powers = _powers(points, pieces.size)
     return _reduced(_folded(powers * pieces).sum(-1))
 
 
 def _powers(points: jax.Array, count: int) -> jax.Array:
-    """x^0 .. x^(count - 1), doubled until there are enough: uint64 [point] to [point, count]."""
+    """The powers x^0 .. x^(count - 1), doubled until there are enough: uint64 [point] to [point, count]."""
     powers, step = jnp.ones((points.size, 1), jnp.uint64), points[:, None]
     while powers.shape[1] < count:
         powers = jnp.concatenate([powers, _reduced(powers * step)], 1)

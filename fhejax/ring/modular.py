@@ -12,6 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+# Constants made on the host are NumPy's until a kernel is traced with them.
+Array = jax.Array | np.ndarray
+Pair = tuple[Array, Array]  # constants and their Shoup quotients
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
@@ -22,12 +26,12 @@ class Moduli:
     shift: b, uint64. wide_power: 2**32 mod q with its Shoup quotient, and the quotient of 1.
     """
 
-    value: jax.Array
-    barrett: jax.Array
-    shift: jax.Array
-    wide_power: jax.Array
-    wide_power_quotient: jax.Array
-    one_quotient: jax.Array
+    value: Array
+    barrett: Array
+    shift: Array
+    wide_power: Array
+    wide_power_quotient: Array
+    one_quotient: Array
 
 
 @functools.cache
@@ -54,47 +58,45 @@ def quotient(constant: int, modulus: int) -> int:
     return (constant << 32) // modulus
 
 
-def fold(x: jax.Array, modulus: jax.Array) -> jax.Array:
-    """x - modulus where x >= modulus, else x: halves a bound with one unsigned minimum."""
+def fold(x: Array, modulus: Array) -> jax.Array:
+    """The number x - modulus where x >= modulus, else x: halves a bound with one unsigned minimum."""
     return jnp.minimum(x, x - modulus)
 
 
-def add(x: jax.Array, y: jax.Array, modulus: jax.Array) -> jax.Array:
-    """x + y mod q for x, y < q."""
+def add(x: jax.Array, y: jax.Array, modulus: Array) -> jax.Array:
+    """The sum x + y mod q for x, y < q."""
     return fold(x + y, modulus)
 
 
-def subtract(x: jax.Array, y: jax.Array, modulus: jax.Array) -> jax.Array:
-    """x - y mod q for x, y < q."""
+def subtract(x: jax.Array, y: jax.Array, modulus: Array) -> jax.Array:
+    """The difference x - y mod q for x, y < q."""
     return fold(x + (modulus - y), modulus)
 
 
-def negate(x: jax.Array, modulus: jax.Array) -> jax.Array:
-    """-x mod q for x < q."""
+def negate(x: jax.Array, modulus: Array) -> jax.Array:
+    """The negative -x mod q for x < q."""
     return fold(modulus - x, modulus)
 
 
-def _widen(x: jax.Array) -> jax.Array:
+def _widen(x: Array | np.uint32) -> jax.Array:
     return jnp.asarray(x).astype(jnp.uint64)
 
 
 def multiply_lazily(
-    x: jax.Array, constant: jax.Array, constant_quotient: jax.Array, modulus: jax.Array
+    x: jax.Array, constant: Array | np.uint32, constant_quotient: Array, modulus: Array
 ) -> jax.Array:
-    """x * constant mod q in [0, 2q), for any 32-bit x (Shoup; Harvey 2014, algorithm 2)."""
+    """The product x * constant mod q in [0, 2q), for any 32-bit x (Shoup; Harvey 2014, algorithm 2)."""
     estimate = (_widen(x) * _widen(constant_quotient) >> np.uint64(32)).astype(jnp.uint32)
     return x * constant - estimate * modulus
 
 
-def multiply_constant(
-    x: jax.Array, constant: jax.Array, constant_quotient: jax.Array, modulus: jax.Array
-) -> jax.Array:
-    """x * constant mod q in [0, q), for any 32-bit x."""
+def multiply_constant(x: jax.Array, constant: Array, constant_quotient: Array, modulus: Array) -> jax.Array:
+    """The product x * constant mod q in [0, q), for any 32-bit x."""
     return fold(multiply_lazily(x, constant, constant_quotient, modulus), modulus)
 
 
-def multiply(x: jax.Array, y: jax.Array, moduli: Moduli) -> jax.Array:
-    """x * y mod q for x, y < q."""
+def multiply(x: jax.Array, y: Array, moduli: Moduli) -> jax.Array:
+    """The product x * y mod q for x, y < q."""
     return reduce_product(_widen(x) * _widen(y), moduli)
 
 
@@ -106,7 +108,7 @@ def square_pair(first: jax.Array, second: jax.Array, moduli: Moduli) -> list[jax
 
 
 def reduce_product(product: jax.Array, moduli: Moduli) -> jax.Array:
-    """A uint64 below 4**b (b as in `Moduli`) mod q, uint32 in [0, q) (Barrett 1986).
+    """The residue of a uint64 below 4**b (b as in `Moduli`) mod q, uint32 in [0, q) (Barrett 1986).
 
     The estimate floor(floor(t / 2**(b-1)) * mu / 2**(b+1)) is at most 2 below t / q.
     """
@@ -117,7 +119,7 @@ def reduce_product(product: jax.Array, moduli: Moduli) -> jax.Array:
 
 
 def reduce_wide(total: jax.Array, moduli: Moduli) -> jax.Array:
-    """Any uint64 mod q, uint32 in [0, q): high * (2**32 mod q) + low, both halves by Shoup."""
+    """The residue of any uint64 mod q, uint32 in [0, q): high * (2**32 mod q) + low, both halves by Shoup."""
     q = moduli.value
     high = (total >> np.uint64(32)).astype(jnp.uint32)
     low = total.astype(jnp.uint32)
@@ -128,6 +130,6 @@ def reduce_wide(total: jax.Array, moduli: Moduli) -> jax.Array:
 
 
 def reduce_signed(values: jax.Array, moduli: Moduli) -> jax.Array:
-    """An int64 array broadcast against [limb, 1], |values| < 2**63, mod q in [0, q)."""
+    """The residues of an int64 array broadcast against [limb, 1], |values| < 2**63, mod q in [0, q)."""
     magnitude = reduce_wide(jnp.abs(values).astype(jnp.uint64), moduli)
     return jnp.where(values < 0, negate(magnitude, moduli.value), magnitude)

@@ -79,7 +79,7 @@ def _twiddles(ring: Ring, moduli: tuple[int, ...], method: str) -> Twiddles:
 def ntt(
     x: jax.Array, ring: Ring | Twiddles, moduli: tuple[int, ...], *, method: str | None = None
 ) -> jax.Array:
-    """Coefficients to values: uint32 [..., limb, N] below q, both ways, in evaluation order.
+    """The transform of coefficients to values: uint32 [..., limb, N] below q, both ways, in evaluation order.
 
     Args:
         x: coefficients.
@@ -97,7 +97,7 @@ def ntt(
 def inverse_ntt(
     x: jax.Array, ring: Ring | Twiddles, moduli: tuple[int, ...], *, method: str | None = None
 ) -> jax.Array:
-    """Values in evaluation order to coefficients: uint32 [..., limb, N] below q, both ways.
+    """The transform of values in evaluation order to coefficients: uint32 [..., limb, N] below q, both ways.
 
     Arguments and errors as `ntt`.
     """

@@ -14,6 +14,7 @@ import numpy as np
 
 from fhejax.ring import modular
 from fhejax.ring.materialise import materialise
+from fhejax.ring.modular import Array, Pair
 from fhejax.ring.ntt_tree import (
     add_mirrored,
     factor_exponents,
@@ -36,11 +37,11 @@ class Tables:
     coefficients of the conjugate-invariant ring), [limb, N]-broadcastable. mirror: psi^N.
     """
 
-    forward: tuple[tuple[jax.Array, jax.Array], ...]
-    inverse: tuple[tuple[jax.Array, jax.Array], ...]
-    scale: tuple[jax.Array, jax.Array]
-    mirror: tuple[jax.Array, jax.Array]
-    modulus: jax.Array
+    forward: tuple[Pair, ...]
+    inverse: tuple[Pair, ...]
+    scale: Pair
+    mirror: Pair
+    modulus: Array
 
 
 def _stage_exponents(ring: Ring) -> list[np.ndarray]:
@@ -73,7 +74,7 @@ def tables(ring: Ring, moduli: tuple[int, ...]) -> Tables:
 @functools.partial(kernel, static_argnames="ring")
 @wide
 def forward(x: jax.Array, tables: Tables, ring: Ring) -> jax.Array:
-    """Coefficients to values, as `ntt`."""
+    """The transform of coefficients to values, as `ntt`."""
     rows, columns = matrix_shape(ring)
     modulus = tables.modulus
     shape, x = x.shape, x.reshape(-1, *x.shape[-2:])
@@ -86,10 +87,8 @@ def forward(x: jax.Array, tables: Tables, ring: Ring) -> jax.Array:
     return modular.fold(modular.fold(x, modulus << 1), modulus).reshape(shape)
 
 
-def _butterflies(
-    x: jax.Array, stages: tuple[tuple[jax.Array, jax.Array], ...], q: jax.Array, n: int, inner: int
-) -> jax.Array:
-    """Cooley-Tukey: f = f_0 + f_1 X^t becomes f_0 + w f_1 and f_0 - w f_1. Below 4q throughout."""
+def _butterflies(x: jax.Array, stages: tuple[Pair, ...], q: Array, n: int, inner: int) -> jax.Array:
+    """Cooley and Tukey's stages: f_0 + f_1 X^t becomes f_0 + w f_1 and f_0 - w f_1. Below 4q throughout."""
     batch, limbs = x.shape[:2]
     q = q[:, :, None, None]
     for root, quotient in stages:
@@ -102,14 +101,14 @@ def _butterflies(
 
 
 def _transposed(x: jax.Array, rows: int, columns: int) -> jax.Array:
-    """[batch, limb, rows * columns] as [batch, limb, columns, rows], copied in blocks, fused with nothing."""
+    """The transpose [batch, limb, columns, rows], copied in blocks and fused with nothing."""
     return materialise(materialise(x.reshape(*x.shape[:2], rows, columns)).swapaxes(-1, -2))
 
 
 @functools.partial(kernel, static_argnames="ring")
 @wide
 def inverse(x: jax.Array, tables: Tables, ring: Ring) -> jax.Array:
-    """Values to coefficients, as `inverse_ntt`."""
+    """The transform of values to coefficients, as `inverse_ntt`."""
     rows, columns = matrix_shape(ring)
     modulus = tables.modulus
     shape, x = x.shape, x.reshape(-1, *x.shape[-2:])
@@ -122,10 +121,8 @@ def inverse(x: jax.Array, tables: Tables, ring: Ring) -> jax.Array:
     return modular.multiply_constant(x, *tables.scale, modulus).reshape(shape)
 
 
-def _inverse_butterflies(
-    x: jax.Array, stages: tuple[tuple[jax.Array, jax.Array], ...], q: jax.Array, n: int, inner: int
-) -> jax.Array:
-    """Gentleman-Sande: (u, v) becomes u + v and (u - v) / w. Below 2q throughout."""
+def _inverse_butterflies(x: jax.Array, stages: tuple[Pair, ...], q: Array, n: int, inner: int) -> jax.Array:
+    """Gentleman and Sande's stages: (u, v) becomes u + v and (u - v) / w. Below 2q throughout."""
     batch, limbs = x.shape[:2]
     q = q[:, :, None, None]
     for root, quotient in stages:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax.ring import modular
-from fhejax.ring.modular import Moduli, constants
+from fhejax.ring.modular import Array, Moduli, Pair, constants
 from fhejax.ring.ntt_tree import (
     add_mirrored,
     factor_exponents,
@@ -29,8 +29,6 @@ from fhejax.ring.wide import kernel, wide
 
 _LARGEST_RADIX_BITS = 4
 
-Pair = tuple[jax.Array, jax.Array]
-
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +39,8 @@ class Pass:
     its inverse with Shoup quotients, uint32 [limb, node, R, 1, inner or 1].
     """
 
-    matrix: jax.Array
-    inverse: jax.Array
+    matrix: Array
+    inverse: Array
     twiddles: Pair
     inverse_twiddles: Pair
 
@@ -60,7 +58,7 @@ class Tables:
 
 
 def _radices(bits: int) -> list[int]:
-    """Nearly equal radix bits, at most 4 each, that add up to `bits`."""
+    """The radix bits, nearly equal and at most 4 each, that add up to `bits`."""
     count = -(-bits // _LARGEST_RADIX_BITS)
     return [bits // count + (i < bits % count) for i in range(count)]
 
@@ -80,7 +78,8 @@ def tables(ring: Ring, moduli: tuple[int, ...]) -> Tables:
             depth += radix
         phases.append(tuple(passes))
     host = Tables(
-        *phases,
+        phases[0],
+        phases[1],
         with_quotients(scale, column),
         with_quotients(table[:, [ring.degree]], column),
         jax.tree.map(lambda a: a[:, :, None, None, None], constants(moduli)),
@@ -108,7 +107,7 @@ def _pass(ring: Ring, table: np.ndarray, column: np.ndarray, depth: int, radix_b
 @functools.partial(kernel, static_argnames="ring")
 @wide
 def forward(x: jax.Array, tables: Tables, ring: Ring) -> jax.Array:
-    """Coefficients to values, as `ntt`."""
+    """The transform of coefficients to values, as `ntt`."""
     rows, columns = matrix_shape(ring)
     shape, x = x.shape, x.reshape(-1, *x.shape[-2:])
     modulus = tables.moduli.value[:, 0, :, 0, 0]
@@ -129,8 +128,8 @@ def _forward_pass(x: jax.Array, step: Pass, moduli: Moduli, size: int, inner: in
     return jax.lax.optimization_barrier(_sums(x, step.matrix, moduli))
 
 
-def _sums(x: jax.Array, matrix: jax.Array, moduli: Moduli) -> jax.Array:
-    """sum over j of matrix[limb, s, j] x[batch, limb, node, j, m, inner], reduced, for every s."""
+def _sums(x: jax.Array, matrix: Array, moduli: Moduli) -> jax.Array:
+    """The sum over j of matrix[limb, s, j] x[batch, limb, node, j, m, inner], reduced, for every s."""
     total = jnp.zeros((), jnp.uint64)
     for j in range(matrix.shape[-1]):
         weights = matrix[:, None, :, j, None, None].astype(jnp.uint64)
@@ -141,7 +140,7 @@ def _sums(x: jax.Array, matrix: jax.Array, moduli: Moduli) -> jax.Array:
 @functools.partial(kernel, static_argnames="ring")
 @wide
 def inverse(x: jax.Array, tables: Tables, ring: Ring) -> jax.Array:
-    """Values to coefficients, as `inverse_ntt`."""
+    """The transform of values to coefficients, as `inverse_ntt`."""
     rows, columns = matrix_shape(ring)
     shape, x = x.shape, x.reshape(-1, *x.shape[-2:])
     modulus = tables.moduli.value[:, 0, :, 0, 0]

@@ -1,4 +1,4 @@
-"""What every method of the number-theoretic transform shares: its tree of factors, order and constants.
+"""The common part of all methods of the number-theoretic transform: tree of factors, order and constants.
 
 Standard ring: evaluation at the odd powers of a 2N-th root psi, that is, modulo X^N = psi^N = -1.
 Conjugate-invariant ring: with psi of order 4N, an element f of Z[X]/(X^2N + 1) is fixed by X -> 1/X,
@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax.ring import modular
+from fhejax.ring.modular import Array
 from fhejax.ring.ring import Ring
 
 
@@ -37,13 +38,13 @@ def factor_exponents(ring: Ring) -> list[np.ndarray]:
 
 @functools.cache
 def evaluation_exponents(ring: Ring) -> np.ndarray:
-    """int64 [N]: position k of a transformed polynomial holds its value at psi to this power."""
+    """The powers of psi, int64 [N], at which the positions of a transformed polynomial hold its values."""
     rows, columns = matrix_shape(ring)
     return np.ascontiguousarray(factor_exponents(ring)[-1].reshape(rows, columns).T).reshape(-1)
 
 
 def powers(root: int, order: int, modulus: int) -> np.ndarray:
-    """uint64 [order]: root**k mod modulus by doubling."""
+    """The powers root**k mod modulus, uint64 [order], by doubling."""
     powers = np.ones(1, np.uint64)
     while len(powers) < order:
         step = np.uint64(pow(root, len(powers), modulus))
@@ -52,13 +53,13 @@ def powers(root: int, order: int, modulus: int) -> np.ndarray:
 
 
 def with_quotients(values: np.ndarray, moduli: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(values, Shoup quotients), uint32, for values [limb, ...] and moduli [limb]."""
+    """The pair (values, Shoup quotients), uint32, for values [limb, ...] and moduli [limb]."""
     column = moduli.reshape(-1, *[1] * (values.ndim - 1))
     return values.astype(np.uint32), ((values << np.uint64(32)) // column).astype(np.uint32)
 
 
 def inverse_scale(ring: Ring, modulus: int) -> np.ndarray:
-    """1/N, or for the conjugate-invariant ring 1/N for a_0 and 1/(2N) for the rest: [N] or [1]."""
+    """The factor 1/N, or for the conjugate-invariant ring 1/N for a_0 and 1/(2N) for the rest: [N] or [1]."""
     if not ring.conjugate_invariant:
         return np.array([pow(ring.degree, -1, modulus)], np.uint64)
     scale = np.full(ring.degree, pow(2 * ring.degree, -1, modulus), np.uint64)
@@ -66,8 +67,8 @@ def inverse_scale(ring: Ring, modulus: int) -> np.ndarray:
     return scale
 
 
-def add_mirrored(x: jax.Array, unit: jax.Array, quotient: jax.Array, q: jax.Array, sign: int) -> jax.Array:
-    """x_j + sign * i * x_(N-j) for j > 0, x_0 as it is; i = psi^N. x below q, result below 2q."""
+def add_mirrored(x: jax.Array, unit: Array, quotient: Array, q: Array, sign: int) -> jax.Array:
+    """The sum x_j + sign * i * x_(N-j) for j > 0, x_0 as it is; i = psi^N. x below q, result below 2q."""
     mirrored = modular.multiply_constant(jnp.flip(x[..., 1:], -1), unit, quotient, q)
     if sign < 0:
         mirrored = modular.negate(mirrored, q)

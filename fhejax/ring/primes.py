@@ -61,11 +61,10 @@ def _by_distance(above: range, below: range, step: int, target: float) -> Iterat
     up, down = iter(above), iter(below)
     high, low = next(up, None), next(down, None)
     while high is not None or low is not None:
-        take_high = low is None or (high is not None and high * step + 1 - target <= target - low * step - 1)
-        if take_high:
+        if high is not None and (low is None or high * step + 1 - target <= target - low * step - 1):
             yield high * step + 1
             high = next(up, None)
-        else:
+        elif low is not None:
             yield low * step + 1
             low = next(down, None)
 
@@ -90,5 +89,5 @@ def root_of_unity(prime: int, order: int) -> int:
 
 
 def modulus_bits(moduli: tuple[int, ...]) -> float:
-    """log2 of the product of `moduli`."""
+    """The binary logarithm of the product of `moduli`."""
     return math.log2(math.prod(moduli)) if moduli else 0.0

@@ -1,4 +1,4 @@
-"""Residues to signed numbers: mixed-radix composition."""
+"""Composition of signed numbers from residues, in a mixed radix."""
 
 import functools
 import math
@@ -41,7 +41,7 @@ def _centred(residue: jax.Array, modulus: jax.Array) -> jax.Array:
 
 
 def _inverses(moduli: tuple[int, ...]) -> np.ndarray:
-    """1/q_i mod q_j for j > i, uint32 [i, j, 1]; zero elsewhere, where no digit is left."""
+    """The inverses 1/q_i mod q_j for j > i, uint32 [i, j, 1]; zero elsewhere, where no digit is left."""
     rows = [[pow(q, -1, p) if j > i else 0 for j, p in enumerate(moduli)] for i, q in enumerate(moduli)]
     return np.array(rows, np.uint32)[:, :, None]
 

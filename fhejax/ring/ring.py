@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Ring:
-    """Z[X]/(X^N + 1), or the real subring of Z[X]/(X^2N + 1) fixed by X -> 1/X, of degree N.
+    """The ring Z[X]/(X^N + 1), or the real subring of Z[X]/(X^2N + 1) fixed by X -> 1/X, of degree N.
 
     An element of the conjugate-invariant ring is a_0 + sum of a_i (X^i + X^-i) for 0 < i < N; its
     N coefficients are the a_i (Kim and Song, "Approximate homomorphic encryption over the
@@ -19,7 +19,7 @@ class Ring:
 
     @property
     def root_order(self) -> int:
-        """Order of the root of unity that a prime must have: 2N, or 4N if conjugate-invariant."""
+        """The order of the root of unity that a prime must have: 2N, or 4N if conjugate-invariant."""
         return self.degree * (4 if self.conjugate_invariant else 2)
 
     @property
@@ -33,7 +33,7 @@ class Ring:
         return self.root_order // 2
 
     def slot_exponents(self) -> np.ndarray:
-        """int64 [slots]: slot j holds the value at the root to the power 5**j."""
+        """The exponents, int64 [slots]: slot j holds the value at the root to the power 5**j."""
         powers = np.ones(self.slots, np.int64)
         for j in range(1, self.slots):
             powers[j] = powers[j - 1] * 5 % self.root_order

@@ -35,6 +35,7 @@ import numpy as np
 from jax import lax
 
 from fhejax.ring import modular
+from fhejax.ring.modular import Array
 from fhejax.ring.wide import kernel, wide
 
 MODULUS_BOUND = 1 << 30
@@ -80,7 +81,7 @@ def _checked_shape(batch_shape: tuple[int, ...], degree: int) -> tuple[tuple[int
 
 
 def _reduction_table(moduli: tuple[int, ...], words: int) -> np.ndarray:
-    """uint32[limb, 1 + 2 words]: q, then 2^(32 j) mod q and its Shoup quotient for each word j."""
+    """The table uint32[limb, 1 + 2 words]: q, then 2^(32 j) mod q and its Shoup quotient for each word j."""
     powers = [[pow(2, 32 * j, q) for j in range(words)] for q in moduli]
     rows = [
         [q, *(entry for power in row for entry in (power, modular.quotient(power, q)))]
@@ -89,7 +90,7 @@ def _reduction_table(moduli: tuple[int, ...], words: int) -> np.ndarray:
     return np.array(rows, dtype=np.uint32)
 
 
-def _residues(words: jax.Array, row: jax.Array) -> jax.Array:
+def _residues(words: jax.Array, row: Array) -> jax.Array:
     """The sum of 2^(32 j) words[j] modulo q, for uint32 words[j, ...] and q's row of the table.
 
     Each product is below 2q, so a folded sum and one more stay below 4q < 2^32.
@@ -102,7 +103,7 @@ def _residues(words: jax.Array, row: jax.Array) -> jax.Array:
     return modular.fold(total, modulus)
 
 
-def _polynomial_keys(key: jax.Array, polynomials: int, moduli: jax.Array) -> jax.Array:
+def _polynomial_keys(key: jax.Array, polynomials: int, moduli: Array) -> jax.Array:
     """The key of each polynomial and modulus, [polynomials * limb]."""
     fold_each = jax.vmap(jax.random.fold_in, in_axes=(None, 0))
     keys = fold_each(key, lax.iota(np.uint32, polynomials))
@@ -111,7 +112,7 @@ def _polynomial_keys(key: jax.Array, polynomials: int, moduli: jax.Array) -> jax
 
 @partial(kernel, static_argnames=("batch_shape", "degree"))
 @wide
-def _uniform(key: jax.Array, table: jax.Array, *, batch_shape: tuple[int, ...], degree: int) -> jax.Array:
+def _uniform(key: jax.Array, table: Array, *, batch_shape: tuple[int, ...], degree: int) -> jax.Array:
     polynomials, limbs = math.prod(batch_shape), table.shape[0]
     # As words: JAX's key-reuse checker takes keys for used up when a mapped loop reorders them.
     keys = jax.random.key_data(_polynomial_keys(key, polynomials, table[:, 0]))
@@ -214,10 +215,10 @@ def centred_binomial(key: jax.Array, batch_shape: tuple[int, ...], degree: int) 
 
 @kernel
 @wide
-def _signed_to_residues(values: jax.Array, table: jax.Array) -> jax.Array:
+def _signed_to_residues(values: jax.Array, table: Array) -> jax.Array:
     magnitudes = jnp.abs(values.astype(np.int32)).astype(np.uint32)
 
-    def limb(row: jax.Array) -> jax.Array:
+    def limb(row: Array) -> jax.Array:
         residues = _residues(magnitudes[None], row)
         return jnp.where(values < 0, modular.negate(residues, row[0]), residues)
 

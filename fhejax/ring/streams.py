@@ -63,7 +63,7 @@ def _absorb(key: jax.Array, chunk: jax.Array) -> tuple[jax.Array, None]:
 
 
 def _cascade(key: jax.Array, words: jax.Array) -> jax.Array:
-    """All words absorbed, three at a time: uint32 [8] and [3 chunks] to uint32 [8]."""
+    """The key after all words are absorbed, three at a time: uint32 [8] and [3 chunks] to uint32 [8]."""
     return lax.scan(_absorb, key, words.reshape(-1, _CHUNK))[0]
 
 

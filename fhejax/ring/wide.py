@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 
 
 def kernel(function: Callable[Arguments, Result], **options: Any) -> Callable[Arguments, Result]:
-    """`jax.jit`, which `jax_disable_jit` does not switch off.
+    """The `jax.jit` that `jax_disable_jit` does not switch off.
 
     That setting is for looking into one's own functions. Run by single operations a kernel would take
     minutes and gigabytes, for XLA compiles each operation anew for each shape, and its loops would be
@@ -19,18 +19,20 @@ def kernel(function: Callable[Arguments, Result], **options: Any) -> Callable[Ar
 
     Args:
         function: pure; of arrays, but for what `options` call static.
-        **options: as of `jax.jit`.
+        **options: those of `jax.jit`.
     """
     compiled = jax.jit(function, **options)
 
     @functools.wraps(function)
     def call(*arguments: Arguments.args, **keywords: Arguments.kwargs) -> Result:
-        if not jax.config.jax_disable_jit:
+        # JAX gives its configuration these attributes at run time.
+        if not jax.config.jax_disable_jit:  # pyright: ignore[reportAttributeAccessIssue]
             return compiled(*arguments, **keywords)
         with jax.disable_jit(False):
             return compiled(*arguments, **keywords)
 
-    call.lower = compiled.lower
+    # The type of a wrapped function has none of the attributes that a function may be given.
+    call.lower = compiled.lower  # pyright: ignore[reportAttributeAccessIssue]
     return call
 
 
