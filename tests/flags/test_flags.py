@@ -17,9 +17,8 @@ ROOT = SCRIPT.parents[2]
 STRICT = {"JAX_NUMPY_DTYPE_PROMOTION": "strict", "JAX_NUMPY_RANK_PROMOTION": "raise"}
 FINITE = {"JAX_DEBUG_NANS": "1", "JAX_DEBUG_INFS": "1"}
 SETTINGS = {
-    "64-bit types": {"JAX_ENABLE_X64": "1"},
-    "strict, 64-bit types refused": STRICT | {"JAX_EXPLICIT_X64_DTYPES": "error"},
-    "no jit, finite": {"JAX_DISABLE_JIT": "1"} | FINITE,
+    "64-bit types, finite": {"JAX_ENABLE_X64": "1"} | FINITE,
+    "no jit, 64-bit types refused": {"JAX_DISABLE_JIT": "1", "JAX_EXPLICIT_X64_DTYPES": "error"},
     "all at once": {"JAX_ENABLE_X64": "1", "JAX_DISABLE_JIT": "1"} | FINITE | STRICT,
 }
 
