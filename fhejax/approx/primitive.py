@@ -168,7 +168,13 @@ def _batch(arguments: Any, axes: Any, *, interval: Interval) -> tuple[jax.Array,
     return evaluate(x, coefficients, interval), 0
 
 
-polynomial_p.def_impl(jax.jit(clenshaw, static_argnames="interval"))
+def _implementation(x: jax.Array, coefficients: jax.Array, *, interval: Interval) -> jax.Array:
+    """The value itself, and not the primitive again, which would never end where jit is disabled."""
+    check_operands(x, coefficients)
+    return clenshaw(x, coefficients, interval=interval)
+
+
+polynomial_p.def_impl(jax.jit(_implementation, static_argnames="interval"))
 polynomial_p.def_abstract_eval(_abstract)
 ad.defjvp(polynomial_p, _jvp_x, _jvp_coefficients)
 ad.primitive_transposes[polynomial_p] = _transpose

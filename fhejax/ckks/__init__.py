@@ -170,12 +170,12 @@ __all__ = [
 ]
 
 # What comes in by a public name is compared with the signature; within the package nothing is checked twice.
-# What makes parameters says itself what each of its numbers has to be.
-_CHECK_THEMSELVES = ("make_parameters", "make_rational_parameters", "insecure_parameters")
+# What makes parameters says itself what each of its numbers has to be, and `validate` takes anything.
+OWN_CHECKS = ("make_parameters", "make_rational_parameters", "insecure_parameters", "validate")
 globals().update(
     {
         name: check_arguments(value)
         for name, value in list(globals().items())
-        if name in __all__ and inspect.isfunction(value) and name not in _CHECK_THEMSELVES
+        if name in __all__ and callable(value) and not inspect.isclass(value) and name not in OWN_CHECKS
     }
 )
