@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.polynomial.chebyshev import chebval, chebvander
 
-from fhejax.approx.alternation import local_maxima, peaks, select
+from fhejax.approx.alternation import peaks, select
 from fhejax.approx.linear import linear_minimax
+from fhejax.approx.magnify import candidates, refined
 from fhejax.approx.target import Target
 
 GRID_DENSITY = 24
@@ -17,13 +18,14 @@ CONVERGED = 1e-11
 RISE = 1e-9
 STALLED = 4
 ASTRAY = 1 + 5e-7
-NEARLY_LARGEST = 0.9
+# How closely extrema are found follows how near the largest error is to the level.
+FAR, CLOSE = 2.0, 1.01
+FEW_ROUNDS, MOST_ROUNDS = 2, 14
 ROUNDS = 12
 NOISE = 256
 LARGEST_ON_GRID = 256
 COARSENING = 2
 ON_GRID = 1e-8
-ZOOM = np.linspace(0.0, 1.0, 9)
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def remez(target: Target, extra: np.ndarray | None = None) -> Solution:
     extrema found between, which ends after a few rounds at any degree. The ratio of the result is its
     proof: no polynomial of the degree has an error below error / ratio (de la Vallee-Poussin).
 
-    ``extra`` are further points of the target's pieces to look at, where a coarse grid missed an error.
+    ``extra`` are further points of [-1, 1] to look at, where the grid missed an error.
     """
     grid = _grid(target, np.empty(0) if extra is None else extra)
     if not np.any(grid.residual):
@@ -113,8 +115,8 @@ def _near_largest(
     """Points of all errors near the level or above, and the largest error."""
     points = np.union1d(grid.points, others)
     errors = _errors(target, coefficients, points)
-    tops = _candidates(errors, level)
-    extrema, errors = _refined(target, grid, coefficients, points[tops], errors[tops])
+    tops = candidates(errors, level)
+    extrema, errors = _refined(target, grid, coefficients, points[tops], errors[tops], MOST_ROUNDS)
     return extrema, float(np.max(np.abs(errors)))
 
 
@@ -151,7 +153,9 @@ def _grid(target: Target, extra: np.ndarray) -> _Grid:
         # Odd functions vanish at 0, which is no point of an alternation.
         spread = spread[spread > 0] if target.orders[0] == 1 else spread
         points.append(spread)
-    joined = np.unique(np.concatenate([*points, extra])) if len(extra) else np.concatenate(points)
+    joined = np.concatenate(points)
+    if len(extra):
+        joined = np.union1d(joined, np.abs(extra) if target.pieces[0][0] >= 0 else extra)
     weight = target.weight(joined)
     # Without weight there is no error; the rest has to carry the alternation.
     joined, weight = joined[weight > 0], weight[weight > 0]
@@ -210,20 +214,15 @@ def _alternation(
     order = np.argsort(points, kind="stable")
     points, errors = points[order], errors[order]
     tops = peaks(errors)
-    if np.max(np.abs(errors)) > 2 * abs(level):
+    excess = np.max(np.abs(errors)) / abs(level) if level else np.inf
+    if excess > FAR:
         return points[tops], errors[tops]
     # A smaller maximum of a run may rise above its largest one between the points.
-    tops = np.union1d(tops, _candidates(errors, abs(level)))
-    points, errors = _refined(target, grid, coefficients, points[tops], errors[tops])
+    tops = np.union1d(tops, candidates(errors, abs(level)))
+    rounds = MOST_ROUNDS if excess < CLOSE else FEW_ROUNDS
+    points, errors = _refined(target, grid, coefficients, points[tops], errors[tops], rounds)
     tops = peaks(errors)
     return points[tops], errors[tops]
-
-
-def _candidates(errors: np.ndarray, largest: float) -> np.ndarray:
-    """Indices beside which an error may be larger than all: local maxima, and both sides of jumps."""
-    jumps = np.flatnonzero(np.abs(np.diff(errors)) > largest / 2)
-    candidates = np.union1d(local_maxima(np.abs(errors)), np.concatenate([jumps, jumps + 1]))
-    return candidates[np.abs(errors[candidates]) >= NEARLY_LARGEST * largest]
 
 
 def _brackets(target: Target, grid: _Grid, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -238,22 +237,13 @@ def _brackets(target: Target, grid: _Grid, points: np.ndarray) -> tuple[np.ndarr
 
 
 def _refined(
-    target: Target, grid: _Grid, coefficients: np.ndarray, points: np.ndarray, errors: np.ndarray
+    target: Target,
+    grid: _Grid,
+    coefficients: np.ndarray,
+    points: np.ndarray,
+    errors: np.ndarray,
+    rounds: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Move each peak to the largest error between its neighbours, an eighth of the bracket in each round."""
+    """Move each peak to the largest error between its neighbours."""
     low, high = _brackets(target, grid, points)
-    signs = np.where(errors >= 0, 1.0, -1.0)
-    sizes, rows = np.abs(errors), np.arange(len(points))
-    for rounds in range(14):
-        trial = low[:, None] + (high - low)[:, None] * ZOOM
-        found = signs[:, None] * _errors(target, coefficients, trial.ravel()).reshape(trial.shape)
-        peak = np.argmax(found, axis=1)
-        better = found[rows, peak] > sizes
-        gain = np.max(np.where(better, found[rows, peak] - sizes, 0.0))
-        points = np.where(better, trial[rows, peak], points)
-        sizes = np.where(better, found[rows, peak], sizes)
-        step = (high - low) / (len(ZOOM) - 1)
-        low, high = np.maximum(low, points - step), np.minimum(high, points + step)
-        if rounds >= 5 and gain <= 1e-13 * np.max(sizes):
-            break
-    return points, signs * sizes
+    return refined(lambda at: _errors(target, coefficients, at), points, errors, low, high, rounds)

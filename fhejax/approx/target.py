@@ -47,12 +47,17 @@ def target(
     degree: int,
     intervals: tuple[tuple[float, float], ...],
     weight: str | Function | None = None,
+    *,
+    smooth: bool = True,
 ) -> Target:
-    """Prepare a function for a fit of this degree on one interval or several, in increasing order."""
+    """Prepare a function for a fit of this degree on one interval or several, in increasing order.
+
+    Its Chebyshev series is tried first, unless it is known not to be ``smooth``.
+    """
     hull = (intervals[0][0], intervals[-1][1])
     pieces = tuple(tuple(float(t) for t in to_unit(np.asarray(piece), hull)) for piece in intervals)
     weigh = _weight(weight, hull)
-    series = _series_on_hull(function, intervals)
+    series = _series_on_hull(function, intervals) if smooth else None
     if series is None:
         residual, base, parity, resolution = _from_values(function, degree, hull, pieces)
     else:
