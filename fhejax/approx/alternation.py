@@ -14,9 +14,19 @@ def peaks(errors: np.ndarray) -> np.ndarray:
     return candidates[np.unique(run[candidates], return_index=True)[1]]
 
 
+def local_maxima(sizes: np.ndarray) -> np.ndarray:
+    """Indices of the entries larger than the one before and no smaller than the one after."""
+    padded = np.concatenate([[-np.inf], sizes, [-np.inf]])
+    return np.flatnonzero((sizes > padded[:-2]) & (sizes >= padded[2:]))
+
+
 def select(errors: np.ndarray, count: int) -> np.ndarray:
-    """Indices of ``count`` peaks out of more, signs still alternating and the largest still there."""
-    chosen = np.arange(len(errors))
+    """Indices of ``count`` peaks out of more, signs still alternating and the largest still there.
+
+    The smallest of them is as large as it can be, which keeps the level of an exchange rising however
+    many peaks there are.
+    """
+    chosen = _largest_alternation(errors, count)
     while len(chosen) > count:
         sizes = np.abs(errors[chosen])
         if len(chosen) == count + 1:
@@ -26,6 +36,20 @@ def select(errors: np.ndarray, count: int) -> np.ndarray:
             drop = int(np.argmin(np.maximum(sizes, np.roll(sizes, -1))))
             chosen = np.delete(chosen, [drop, (drop + 1) % len(chosen)])
     return chosen
+
+
+def _largest_alternation(errors: np.ndarray, count: int) -> np.ndarray:
+    """The peaks of each run of one sign among the fewest largest errors that have ``count`` runs."""
+    if len(errors) <= count + 1:
+        return np.arange(len(errors))
+    order = np.argsort(-np.abs(errors), kind="stable")
+    low, high = count, len(errors)
+    while low < high:
+        middle = (low + high) // 2
+        enough = len(peaks(errors[np.sort(order[:middle])])) >= count
+        low, high = (low, middle) if enough else (middle + 1, high)
+    kept = np.sort(order[:low])
+    return kept[peaks(errors[kept])]
 
 
 def alternation_ratio(errors: np.ndarray, count: int) -> float:

@@ -16,8 +16,9 @@ import jax
 class Certificate:
     """Proof and price of an approximation.
 
-    ``error``: the largest weighted error on the intervals of the fit; that of slopes counts in ``c1``.
-    ``ratio``: that error over the
+    ``error``: the largest weighted error on the intervals of the fit, measured at 12,000 points or more and
+    between them where these do not resolve it: exceeded by less than 0.5% where nothing happens within
+    less than 1/8,192 of an interval. That of slopes counts in ``c1``. ``ratio``: that error over the
     smallest one of degree + 2 points of alternating sign. No polynomial of the degree has an error
     below error / ratio (de la Vallee-Poussin, 1919), so that 1 means best; infinite where the error
     does not alternate often enough, and for composites. ``growth``: largest magnitude between and

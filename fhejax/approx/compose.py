@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.polynomial.chebyshev import chebvander
 
-from fhejax.approx.checks import check_degree, check_intervals, check_positive
+from fhejax.approx.boundedness import check_function
+from fhejax.approx.checks import check_degree, check_intervals, check_positive, is_zero, shown
 from fhejax.approx.composite import Composite
 from fhejax.approx.functions import Function, name_of, values
 from fhejax.approx.linear import minimax_on_grid
@@ -18,6 +19,9 @@ GOLDEN = (5**0.5 - 1) / 2
 SEARCHES = 12
 BEYOND_WEIGHT = 1 / 16
 LARGEST_GRID = 1 << 16
+LARGEST_DEGREE = 127
+MOST_STAGES = 8
+SMALLEST_GAP = 1e-9
 
 
 def composite(
@@ -39,25 +43,32 @@ def composite(
     composite keeps its shape, at the price of that much error; beyond it grows without bound. Errors:
     ValueError for other functions, even degrees, or an interval without 0 inside.
     """
-    degrees = tuple(_odd(degree) for degree in degrees)
-    if not degrees:
-        raise ValueError(
-            "A composite needs at least one degree, but none was given; pass for example (7, 7)."
-        )
-    intervals = check_intervals(interval)
-    margin = check_positive(margin, "margin") if margin != 0 else 0.0
-    if function in ("sign", "step"):
+    degrees, intervals = _check_degrees(degrees), check_intervals(interval)
+    margin = 0.0 if is_zero(margin) else check_positive(margin, "margin")
+    if isinstance(function, str) and function in ("sign", "step"):
         return _signs(function, degrees, intervals, gap, margin)
     return _kinked(function, degrees, intervals, gap, margin)
 
 
-def _odd(degree: Any) -> int:
-    degree = check_degree(degree)
-    if degree % 2 == 0:
-        raise ValueError(
-            f"The stages of a composite are odd polynomials, but a degree of {degree} was given."
+def _check_degrees(degrees: Any) -> tuple[int, ...]:
+    if isinstance(degrees, str) or np.ndim(degrees) != 1:
+        raise TypeError(
+            f"The degrees of a composite are a sequence of odd integers, but {shown(degrees)} was given; "
+            "pass for example (7, 7)."
         )
-    return degree
+    checked = tuple(check_degree(degree, LARGEST_DEGREE) for degree in degrees)
+    if not 0 < len(checked) <= MOST_STAGES:
+        raise ValueError(
+            f"A composite needs one to {MOST_STAGES} degrees, but {len(checked)} were given; pass for "
+            "example (7, 7)."
+        )
+    even = [degree for degree in checked if degree % 2 == 0]
+    if even:
+        raise ValueError(
+            f"The stages of a composite are odd polynomials, but a degree of {even[0]} was given; pass for "
+            f"example {even[0] + 1}."
+        )
+    return checked
 
 
 def _signs(
@@ -71,9 +82,7 @@ def _signs(
             f"The {function} function jumps at 0, so that no polynomial is near it on all of {intervals[0]}; "
             "give the gap around 0 that is left out, or two intervals on either side."
         )
-    gap = check_positive(gap, "gap")
-    if gap >= bound:
-        raise ValueError(f"The gap of {gap} around 0 leaves nothing of an interval that ends at {bound}.")
+    gap = _check_gap(gap, bound)
     stages, _ = sign_stages(degrees, gap, (1 + margin) * bound)
     if function == "step":
         last = stages[-1].coefficients / 2
@@ -81,6 +90,16 @@ def _signs(
         stages = (*stages[:-1], Polynomial(last, stages[-1].interval))
     pieces = ((-bound, -gap), (gap, bound))
     return certified(Composite(stages, fitted=(-bound, bound)), function, pieces)
+
+
+def _check_gap(gap: Any, bound: float) -> float:
+    gap = check_positive(gap, "gap")
+    if not SMALLEST_GAP * bound <= gap < bound:
+        raise ValueError(
+            f"The gap around 0 is at least {SMALLEST_GAP:g} of the interval's larger end {bound:g} and "
+            f"smaller than that, but {gap:g} was given; pass for example {bound / 100:g}."
+        )
+    return gap
 
 
 def _kinked(
@@ -97,7 +116,7 @@ def _kinked(
         exponent = _search(lambda e: _absolute(degrees, 2.0**e, margin).error, _expected_gap(degrees))
         fitted = _absolute(degrees, 2.0**exponent, margin)
     else:
-        fitted = _absolute(degrees, check_positive(gap, "gap") / bound, margin)
+        fitted = _absolute(degrees, _check_gap(gap, bound) / bound, margin)
     first, *others = fitted.stages
     first = Polynomial(first.coefficients, (bound * first.interval[0], bound * first.interval[1]))
     slope, offset = kink * fitted.slope, kink * bound * fitted.offset
@@ -114,6 +133,7 @@ def _straight_parts(function: str | Function, interval: tuple[float, float]) -> 
             f"A composite for {name_of(function)} needs an interval around its kink at 0, but {interval} "
             "was given; use minimax where the function is smooth."
         )
+    check_function(function, (interval,))
     left, right = np.linspace(interval[0], 0, 65), np.linspace(0, interval[1], 65)
     before, after = values(function, left), values(function, right)
     falling, rising = (before[0] - before[-1]) / interval[0], (after[-1] - after[0]) / interval[1]

@@ -10,6 +10,7 @@ import jax
 from jax.typing import ArrayLike
 
 from fhejax.approx.certificate import Certificate
+from fhejax.approx.checks import check_array
 
 
 @functools.partial(
@@ -37,7 +38,7 @@ class Composite:
 
     def __call__(self, x: ArrayLike) -> jax.Array:
         """Evaluate at every entry of x; the result has x's shape and dtype, as for ``Polynomial``."""
-        return self.apply(jax.numpy.asarray(x), lambda stage, at: stage(at))
+        return self.apply(check_array(x, "argument of a composite"), lambda stage, at: stage(at))
 
     def apply(self, x: Any, evaluate: Callable[[Any, Any], Any]) -> Any:
         """The value at x, where ``evaluate`` applies a stage to an array."""

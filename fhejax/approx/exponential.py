@@ -10,6 +10,8 @@ from fhejax.approx.composite import Composite
 from fhejax.approx.measure import certified
 from fhejax.approx.minimax import minimax
 
+MOST_SQUARINGS = 32
+
 
 def exponential(interval: tuple[float, float], degree: int, squarings: int) -> Composite:
     """exp(x) on an interval by one polynomial of this degree and repeated squaring.
@@ -19,7 +21,7 @@ def exponential(interval: tuple[float, float], degree: int, squarings: int) -> C
     of p. Errors: as ``minimax``.
     """
     interval = check_interval(interval)
-    power = 2.0 ** check_count(squarings, "number of squarings")
+    power = 2.0 ** check_count(squarings, "number of squarings", MOST_SQUARINGS)
     root = functools.partial(_exp_of_multiple, factor=1 / power)
     weight = functools.partial(_exp_of_multiple, factor=1 - 1 / power)
     seed = minimax(root, degree, interval, weight=weight)

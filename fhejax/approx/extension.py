@@ -6,7 +6,8 @@ import numpy as np
 from numpy.polynomial.chebyshev import chebvander
 
 from fhejax.approx.basis import from_unit
-from fhejax.approx.checks import check_count, check_degree, check_interval
+from fhejax.approx.boundedness import check_function
+from fhejax.approx.checks import check_count, check_degree, check_flag, check_interval, check_positive
 from fhejax.approx.composite import Composite
 from fhejax.approx.functions import Function, values
 from fhejax.approx.linear import minimax_on_grid
@@ -14,6 +15,8 @@ from fhejax.approx.measure import certified, on_host
 from fhejax.approx.polynomial import Polynomial
 
 POINTS = 6000
+LARGEST_DEGREE = 127
+MOST_STAGES = 8
 
 
 def extend(
@@ -35,12 +38,14 @@ def extend(
     slope(v) x + offset(v), for those that grow like x, as SiLU and GELU. Errors: ValueError for a
     factor outside of (1, 2.59), beyond which a fold passes 0; as ``minimax`` otherwise.
     """
-    degree, interval = check_degree(degree), check_interval(interval)
-    stages = check_count(stages, "number of stages")
+    degree, interval = check_degree(degree, LARGEST_DEGREE), check_interval(interval)
+    stages = check_count(stages, "number of stages", MOST_STAGES)
+    factor = check_positive(factor, "factor of a fold")
     # Without a fold x v and v are polynomials of one variable, and a gate adds nothing.
-    gated = gated and stages > 0
+    gated = check_flag(gated, "choice of a gated last stage") and stages > 0
     if not 1 < factor < 2.59:
         raise ValueError(f"A fold widens by a factor between 1 and 2.59, but {factor} was given; 2 is usual.")
+    check_function(function, (interval,))
     folds = _folds(interval, stages, factor)
     angles = np.linspace(0, np.pi, max(POINTS, 64 * degree * 2**stages))
     points = np.unique(np.concatenate([from_unit(np.cos(angles), interval), np.linspace(*interval, POINTS)]))

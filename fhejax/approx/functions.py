@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fhejax.approx.checks import is_traced
+from fhejax.approx.checks import is_traced, shown
 
 Function = Callable[[Any], Any]
 
@@ -66,13 +66,13 @@ def resolve(function: str | Function) -> Function:
     if not isinstance(function, str):
         raise TypeError(
             "A function to approximate is a JAX function or a name, but "
-            f"{function!r} of type {type(function).__name__} was given."
+            f"{shown(function)} of type {type(function).__name__} was given; pass for example jax.nn.silu."
         )
     if function not in FUNCTIONS:
         near = difflib.get_close_matches(function, FUNCTIONS, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ValueError(
-            f"There is no function named {function!r}; {hint}The names are "
+            f"There is no function named {shown(function)}; {hint}The names are "
             f"{', '.join(sorted(FUNCTIONS))}; any other function is passed as a callable."
         )
     return FUNCTIONS[function]
@@ -100,9 +100,9 @@ def values(function: str | Function, points: np.ndarray) -> np.ndarray:
         )
     result = np.broadcast_to(result, points.shape).astype(np.float64)
     if not np.all(np.isfinite(result)):
-        where = points[~np.isfinite(result)][0]
+        where = points[~np.isfinite(result)].flat[0]
         raise ValueError(
-            f"The function {name} is not finite at {where:g}, which lies in the interval; choose an"
+            f"The function {name} is not finite at {where:.9g}, which lies in the interval; choose an"
             " interval on which it is bounded."
         )
     return result
@@ -120,14 +120,14 @@ def bound(function: Any, parameters: Sequence[Any]) -> Any:
     return fixed
 
 
-def slopes(function: str | Function, points: np.ndarray) -> np.ndarray:
-    """Derivative of the function at float64 points; errors as ``values``."""
+def derivative_of(function: str | Function) -> Function:
+    """The function's derivative, by JAX."""
 
     def slope(x: jax.Array) -> jax.Array:
         return jax.jvp(lambda at: resolve(function)(at) + 0 * at, (x,), (jnp.ones_like(x),))[1]
 
     slope.__name__ = f"derivative of {name_of(function)}"
-    return values(slope, points)
+    return slope
 
 
 def name_of(function: str | Function) -> str:
@@ -147,9 +147,15 @@ def _apply(function: Function, name: str, points: np.ndarray) -> np.ndarray:
         if is_traced(result):
             raise TypeError("its result is traced")
         return np.asarray(result)
-    except (TypeError, ValueError) as error:
+    except Exception as error:
+        # Whatever a user's function raises: the sentence says whose fault it is.
         raise TypeError(
             f"The function {name} could not be applied to a float64 array of {points.size} points "
-            f"({type(error).__name__}: {error}); pass an elementwise JAX function that does not "
+            f"({type(error).__name__}: {first_line(error)}); pass an elementwise JAX function that does not "
             "depend on traced values; ``minimax`` and ``c1`` take those."
         ) from error
+
+
+def first_line(error: Exception) -> str:
+    """What messages say of an exception's own message."""
+    return (str(error).splitlines() or [""])[0].rstrip(".")

@@ -1,13 +1,15 @@
 """Projection on Hermite polynomials: least squares under a normal density."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
-from numpy.polynomial import hermite_e
+from numpy.polynomial.chebyshev import chebinterpolate
 
-from fhejax.approx.basis import monomials_to_chebyshev
-from fhejax.approx.checks import check_degree, check_interval, check_positive
-from fhejax.approx.functions import Function, values
+from fhejax.approx.basis import from_unit
+from fhejax.approx.boundedness import check_function
+from fhejax.approx.checks import check_degree, check_interval, check_positive, check_real
+from fhejax.approx.functions import Function, name_of, values
 from fhejax.approx.measure import certified
 from fhejax.approx.polynomial import Polynomial
 
@@ -26,11 +28,14 @@ def hermite_coefficients(
     has to be finite within 13 deviations of the mean.
     """
     degree, deviation = check_degree(degree), check_positive(deviation, "deviation")
+    mean = check_real(mean, "mean")
     z = np.linspace(-REACH, REACH, POINTS + 1)
+    check_function(
+        function, (check_interval((mean + deviation * z[0], mean + deviation * z[-1])),), bounded=False
+    )
     density = np.exp(-(z**2) / 2) * (z[1] - z[0]) / math.sqrt(2 * math.pi)
     samples = values(function, mean + deviation * z) * density
-    norms = _norms(degree + 1)
-    return (hermite_e.hermevander(z, degree) / norms).T @ samples
+    return np.array([polynomial @ samples for polynomial in _orthonormal(z, degree)])
 
 
 def hermite(
@@ -47,18 +52,29 @@ def hermite(
     ``hermite_coefficients``.
     """
     interval = check_interval(interval)
+    check_function(function, (interval,))
     expansion = hermite_coefficients(function, degree, mean=mean, deviation=deviation)
-    norms = _norms(len(expansion))
-    powers = hermite_e.herme2poly(expansion / norms)
-    shifted = np.zeros(1)
-    for power in powers[::-1]:
-        shifted = np.polynomial.polynomial.polymul(shifted, [-mean / deviation, 1 / deviation])
-        shifted = np.polynomial.polynomial.polyadd(shifted, [power])
-    monomials = np.pad(shifted, (0, max(0, degree + 1 - len(shifted))))[: degree + 1]
-    coefficients = monomials_to_chebyshev(degree, interval) @ monomials
+
+    def at_unit(nodes: np.ndarray) -> np.ndarray:
+        z = (from_unit(nodes, interval) - mean) / deviation
+        terms = zip(expansion, _orthonormal(z, len(expansion) - 1), strict=True)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return sum(coefficient * polynomial for coefficient, polynomial in terms)
+
+    # Interpolation of a polynomial of this degree gives itself, without powers of x, which cancel.
+    coefficients = chebinterpolate(at_unit, len(expansion) - 1)
+    if not np.all(np.isfinite(coefficients)):
+        raise ValueError(
+            f"The Hermite expansion of {name_of(function)} to degree {degree} overflows on {interval}, "
+            f"which reaches far beyond the deviation {deviation:g} about {mean:g}; narrow the interval or "
+            "lower the degree."
+        )
     return certified(Polynomial.from_chebyshev(coefficients, interval), function)
 
 
-def _norms(count: int) -> np.ndarray:
-    """sqrt(n!), of which NumPy has no integers beyond n = 20."""
-    return np.sqrt([float(math.factorial(n)) for n in range(count)])
+def _orthonormal(z: np.ndarray, degree: int) -> Iterator[np.ndarray]:
+    """h_0 .. h_degree at z: sqrt(n + 1) h_{n+1} = z h_n - sqrt(n) h_{n-1}, whose terms do not overflow."""
+    before, current = np.zeros_like(z), np.ones_like(z)
+    for n in range(degree + 1):
+        yield current
+        before, current = current, (z * current - math.sqrt(n) * before) / math.sqrt(n + 1)

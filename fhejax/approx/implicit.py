@@ -9,19 +9,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax.approx.certificate import Certificate
-from fhejax.approx.checks import check_interval, check_intervals, is_traced
+from fhejax.approx.checks import check_degree, check_interval, check_intervals, is_traced
 from fhejax.approx.composite import Composite
 from fhejax.approx.functions import Function, name_of, resolve
 from fhejax.approx.polynomial import Polynomial, depth_of_degree
 from fhejax.approx.traced import Optimum, Problem, solve
 
 UNIT = (-1.0, 1.0)
+LARGEST_DEGREE = 127
 BEYOND = np.linspace(1.0, 1.05, 17)
 
 
 def is_needed(function: Any, interval: Any, parameters: Sequence[Any], weight: Any = None) -> bool:
     """Whether the ends, a parameter, or a value that one of the functions closes over is traced."""
-    if any(is_traced(leaf) for leaf in jax.tree.leaves((interval, tuple(parameters)))):
+    if any(is_traced(leaf) for leaf in [*_leaves(interval), *jax.tree.leaves(tuple(parameters))]):
         return True
     return any(callable(f) and _closes_over_traced(f, parameters) for f in (function, weight))
 
@@ -35,6 +36,7 @@ def fit(
     slope_weight: float | None = None,
 ) -> Any:
     """The polynomial of a traced problem, on its static interval, or after the map of traced ends."""
+    degree = check_degree(degree, LARGEST_DEGREE)
     ends, static = _ends(interval)
     functions, closed = _without_closure((function, weight), parameters)
     problem = Problem(functions[0], degree, functions[1], slope_weight)
@@ -49,9 +51,14 @@ def fit(
     return Composite((Polynomial(affine, UNIT), polynomial), certificate=polynomial.certificate)
 
 
+def _leaves(interval: Any) -> list[Any]:
+    # What is no sequence is refused by name when the interval is checked.
+    return jax.tree.leaves(interval) if isinstance(interval, tuple | list) else [interval]
+
+
 def _ends(interval: Any) -> tuple[Any, Any]:
     """Ends as nested pairs for the solver, and the checked intervals if they are known."""
-    if not any(is_traced(leaf) for leaf in jax.tree.leaves(interval)):
+    if not any(is_traced(leaf) for leaf in _leaves(interval)):
         static = check_intervals(interval)
         return static, static
     pieces = tuple(interval)

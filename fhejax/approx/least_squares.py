@@ -1,12 +1,15 @@
 """Least-squares fits: uniform, weighted, or under the density of observed values."""
 
+from typing import Any
+
 import numpy as np
 from jax.typing import ArrayLike
 from numpy.polynomial.chebyshev import chebvander
 
 from fhejax.approx.basis import derivative_matrix, from_unit, to_unit, without_rounding_noise
-from fhejax.approx.checks import check_degree, check_interval, check_positive
-from fhejax.approx.functions import Function, slopes, values
+from fhejax.approx.boundedness import check_function
+from fhejax.approx.checks import check_degree, check_interval, check_positive, is_traced, is_zero, shown
+from fhejax.approx.functions import Function, derivative_of, values
 from fhejax.approx.measure import certified
 from fhejax.approx.polynomial import Polynomial
 
@@ -35,6 +38,10 @@ def least_squares(
     samples that are not finite or outside of the interval, or fewer distinct ones than coefficients.
     """
     degree, interval = check_degree(degree), check_interval(interval)
+    slope_weight = 0.0 if is_zero(slope_weight) else check_positive(slope_weight, "weight of the slope")
+    check_function(function, (interval,))
+    if slope_weight > 0 and samples is None:
+        check_function(derivative_of(function), (interval,))
     rows, right = weighted_rows(function, degree, interval, weight, samples, slope_weight)
     solution = np.linalg.lstsq(rows, right, rcond=None)[0]
     return certified(Polynomial.from_chebyshev(without_rounding_noise(solution), interval), function)
@@ -49,7 +56,6 @@ def weighted_rows(
     slope_weight: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows (points, degree + 1) and right side for which |rows c - right|^2 is the mean square error."""
-    slope_weight = check_positive(slope_weight, "weight of the slope") if slope_weight != 0 else 0.0
     if samples is None:
         nodes, masses = fejer(max(QUADRATURE_POINTS, 8 * (degree + 1)))
         points, masses = from_unit(nodes, interval), masses / 2
@@ -64,7 +70,7 @@ def weighted_rows(
         return rows, right
     roots = np.sqrt(slope_weight) * roots
     slope_basis = chebvander(nodes, max(degree - 1, 0)) @ derivative_matrix(degree, interval)
-    steep = roots * slopes(function, points)
+    steep = roots * values(derivative_of(function), points)
     return np.concatenate([rows, roots[:, None] * slope_basis]), np.concatenate([right, steep])
 
 
@@ -83,7 +89,7 @@ def fejer(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _check_samples(samples: ArrayLike, degree: int, interval: tuple[float, float]) -> np.ndarray:
-    points = np.asarray(samples, dtype=np.float64).ravel()
+    points = _as_floats(samples)
     if not np.all(np.isfinite(points)):
         raise ValueError(
             f"Samples are finite numbers inside of the interval, but {np.sum(~np.isfinite(points))} of "
@@ -102,10 +108,23 @@ def _check_samples(samples: ArrayLike, degree: int, interval: tuple[float, float
     return points
 
 
+def _as_floats(samples: Any) -> np.ndarray:
+    try:
+        array = np.asarray(samples)
+    except (TypeError, ValueError, OverflowError):
+        array = np.asarray(None)
+    if is_traced(samples) or array.dtype.kind not in "iuf":
+        raise TypeError(
+            f"Samples are an array of real numbers known before tracing, but {shown(samples)} of type "
+            f"{type(samples).__name__} was given; pass the observed inputs of the function."
+        )
+    return array.astype(np.float64).ravel()
+
+
 def _check_weight(weights: np.ndarray) -> np.ndarray:
     if np.min(weights) < 0 or np.max(weights) == 0:
         raise ValueError(
             "A weight is nonnegative and somewhere positive, but the one given takes values from "
-            f"{np.min(weights):g} to {np.max(weights):g} on the interval."
+            f"{np.min(weights):g} to {np.max(weights):g} on the interval; pass one that is positive there."
         )
     return weights

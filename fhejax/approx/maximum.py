@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from fhejax.approx.certificate import Certificate
-from fhejax.approx.checks import check_interval
+from fhejax.approx.checks import check_axis, check_interval, check_real_array
 from fhejax.approx.compose import composite
 
 
@@ -27,12 +27,20 @@ class Maximum:
 
     def __call__(self, x: ArrayLike, y: ArrayLike) -> jax.Array:
         """The larger of x and y, elementwise; both of one shape and floating dtype."""
-        x, y = jnp.asarray(x), jnp.asarray(y)
+        x, y = check_real_array(x, "first number"), check_real_array(y, "second number")
+        if x.shape != y.shape or x.dtype != y.dtype or not jnp.issubdtype(x.dtype, jnp.floating):
+            raise ValueError(
+                "A maximum is of two arrays of one shape and floating dtype, but those given have shapes "
+                f"{x.shape} and {y.shape} and dtypes {x.dtype} and {y.dtype}; broadcast or convert them."
+            )
         return (x + y + self.absolute(x - y)) / 2
 
     def reduce(self, x: ArrayLike, axis: int = -1) -> jax.Array:
         """The largest entry along an axis, by rounds of pairs: ceil(log2 n) times the depth and error."""
-        x = jnp.moveaxis(jnp.asarray(x), axis, 0)
+        x = check_real_array(x, "argument of a maximum")
+        x = jnp.moveaxis(x, check_axis(axis, x), 0)
+        if x.shape[0] == 0:
+            raise ValueError("A maximum is over one entry or more, but the axis given is empty; fill it.")
         while x.shape[0] > 1:
             half = x.shape[0] // 2
             larger = self(x[:half], x[half : 2 * half])

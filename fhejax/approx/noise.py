@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from fhejax.approx.checks import check_degree, check_interval
-from fhejax.approx.functions import Function
+from fhejax.approx.boundedness import check_function
+from fhejax.approx.checks import check_degree, check_interval, shown
+from fhejax.approx.functions import Function, first_line
 from fhejax.approx.least_squares import weighted_rows
 from fhejax.approx.measure import certified
 from fhejax.approx.polynomial import Polynomial
@@ -36,6 +37,12 @@ def noise_aware(
     scalar or Newton's method does not converge.
     """
     degree, interval = check_degree(degree), check_interval(interval)
+    if not callable(variance):
+        raise TypeError(
+            f"The variance of the noise is a function of the coefficients, but {shown(variance)} of type "
+            f"{type(variance).__name__} was given; pass a JAX function."
+        )
+    check_function(function, (interval,))
     rows, right = weighted_rows(function, degree, interval, weight, samples)
     coefficients = np.linalg.lstsq(rows, right, rcond=None)[0]
     for _ in range(NEWTON_STEPS):
@@ -55,10 +62,22 @@ def noise_aware(
 def _derivatives(variance: Callable[[jax.Array], jax.Array], coefficients: np.ndarray) -> tuple[Any, Any]:
     with jax.ensure_compile_time_eval(), jax.enable_x64(True):
         point = jnp.asarray(coefficients)
-        value = jnp.asarray(variance(point))
-        if value.shape != () or not np.isfinite(float(value)):
-            raise ValueError(
-                "The variance of the noise is a finite scalar for each polynomial, but the function given "
-                f"returned {value} for {len(coefficients)} coefficients."
-            )
-        return np.array(jax.grad(variance)(point)), np.array(jax.hessian(variance)(point))
+        try:
+            value = np.asarray(variance(point))
+            # Gradients of what is no scalar would be refused by JAX.
+            gradient, curvature = np.empty(0), np.empty(0)
+            if value.shape == ():
+                gradient, curvature = jax.grad(variance)(point), jax.hessian(variance)(point)
+        except Exception as error:
+            # Whatever a user's function raises: the sentence says whose fault it is.
+            raise TypeError(
+                f"The variance of the noise could not be differentiated twice at {len(coefficients)} float64 "
+                f"coefficients ({type(error).__name__}: {first_line(error)}); pass a JAX function of them "
+                "that returns a scalar."
+            ) from error
+    if value.shape != () or not np.isfinite(value):
+        raise ValueError(
+            "The variance of the noise is a finite scalar for each polynomial, but the function given "
+            f"returned {shown(value)} for {len(coefficients)} coefficients; look at what it computes."
+        )
+    return np.array(gradient), np.array(curvature)

@@ -11,7 +11,14 @@ from jax.typing import ArrayLike
 
 from fhejax.approx.basis import chebyshev_to_monomials, monomials_to_chebyshev
 from fhejax.approx.certificate import Certificate
-from fhejax.approx.checks import check_degree, check_interval, coefficients_on_host, is_traced
+from fhejax.approx.checks import (
+    check_array,
+    check_degree,
+    check_interval,
+    coefficients_on_host,
+    is_traced,
+    shown,
+)
 from fhejax.approx.primitive import check_operands, differentiate, evaluate
 
 
@@ -21,7 +28,7 @@ def depth_of_degree(degree: int) -> int:
     Depth L evaluates every degree up to 2^L - 1. Errors: TypeError or ValueError unless the degree
     is an integer of at least 0.
     """
-    return check_degree(degree).bit_length()
+    return check_degree(degree, largest=None).bit_length()
 
 
 def multiplications_of_degree(degree: int) -> int:
@@ -30,7 +37,7 @@ def multiplications_of_degree(degree: int) -> int:
     Baby steps T_2 .. T_k for a power of two k, giant steps T_2k, T_4k .., and one product for each
     giant step's use (Paterson and Stockmeyer, SIAM J. Comput. 2, 1973); the best k.
     """
-    degree = check_degree(degree)
+    degree = check_degree(degree, largest=None)
     if degree < 2:
         return degree
     steps = [1 << exponent for exponent in range(1, degree.bit_length())]
@@ -94,7 +101,7 @@ class Polynomial:
         computed in themselves, half precision in float32, integers become floats. Errors: TypeError
         unless x is real; ValueError if the channels do not fit the shape of x.
         """
-        x = jnp.asarray(x)
+        x = check_array(x, "argument of a polynomial")
         dtype = _floating_dtype(x.dtype)
         working = dtype if jnp.finfo(dtype).bits >= 32 else jnp.dtype(jnp.float32)
         coefficients = jnp.asarray(self.coefficients, dtype=working)
@@ -188,11 +195,12 @@ def _check_coefficients(coefficients: Any) -> Any:
 def _as_numpy(coefficients: Any) -> np.ndarray:
     try:
         array = np.asarray(coefficients)
-    except ValueError:
+    except (TypeError, ValueError, OverflowError):
         array = np.asarray(None)
     if array.dtype.kind not in "iuf":
         raise TypeError(
             "The coefficients of a polynomial are an array of real numbers, but "
-            f"{type(coefficients).__name__} {coefficients!r} was given."
+            f"{shown(coefficients)} of type {type(coefficients).__name__} was given; pass for example "
+            "[0.0, 1.0]."
         )
     return array.astype(np.float64)

@@ -10,11 +10,12 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from fhejax.approx.certificate import Certificate
-from fhejax.approx.checks import check_count, check_intervals
+from fhejax.approx.checks import check_array, check_count, check_intervals, shown
 from fhejax.approx.measure import certified
 from fhejax.approx.minimax import minimax
 
 METHODS = ("goldschmidt", "newton")
+MOST_ITERATIONS = 16
 
 
 @functools.partial(
@@ -38,7 +39,7 @@ class Reciprocal:
 
     def __call__(self, x: ArrayLike) -> jax.Array:
         """Evaluate at every entry of x; the result has x's shape and dtype, as for ``Polynomial``."""
-        return self.apply(jnp.asarray(x), lambda stage, at: stage(at))
+        return self.apply(check_array(x, "argument of a reciprocal"), lambda stage, at: stage(at))
 
     def apply(self, x: Any, evaluate: Callable[[Any, Any], Any]) -> Any:
         """The value at x, where ``evaluate`` applies the seed to an array."""
@@ -81,10 +82,10 @@ def reciprocal(interval: Any, degree: int, iterations: int, *, method: str = "go
     interval, the seed does not converge, or the method is unknown; as ``minimax`` otherwise.
     """
     intervals = check_intervals(interval)
-    iterations = check_count(iterations, "number of iterations")
+    iterations = check_count(iterations, "number of iterations", MOST_ITERATIONS)
     check_method(method)
     if any(start <= 0 <= stop for start, stop in intervals):
-        raise ValueError(f"1/x is not finite at 0, which lies in {interval}; leave out a gap around it.")
+        raise ValueError(f"The function 1/x is not finite at 0, which lies in {interval}; leave out a gap.")
     seed = minimax(jnp.reciprocal, degree, intervals, weight=jnp.abs)
     if iterations and seed.certificate.error >= 1:
         raise ValueError(
@@ -96,5 +97,7 @@ def reciprocal(interval: Any, degree: int, iterations: int, *, method: str = "go
 
 def check_method(method: str) -> None:
     """ValueError unless the iteration is known."""
-    if method not in METHODS:
-        raise ValueError(f"The iterations are {' and '.join(METHODS)}, but {method!r} was given.")
+    if not isinstance(method, str) or method not in METHODS:
+        raise ValueError(
+            f"The iterations are {' and '.join(METHODS)}, but {shown(method)} was given; pass one of these."
+        )

@@ -3,30 +3,38 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.polynomial.chebyshev import chebvander
+from numpy.polynomial.chebyshev import chebval, chebvander
 
 from fhejax.approx.alternation import peaks, select
 from fhejax.approx.linear import linear_minimax
+from fhejax.approx.magnify import candidates, refined
 from fhejax.approx.target import Target
 
 GRID_DENSITY = 24
+SERIES_DENSITY = 4
 SMALLEST_GRID = 512
 EXCHANGES = 80
 CONVERGED = 1e-11
+RISE = 1e-9
 STALLED = 4
 ASTRAY = 1 + 5e-7
+# How closely extrema are found follows how near the largest error is to the level.
+FAR, CLOSE = 2.0, 1.01
+FEW_ROUNDS, MOST_ROUNDS = 2, 14
 ROUNDS = 12
-ZOOM = np.linspace(0.0, 1.0, 9)
+NOISE = 256
+LARGEST_ON_GRID = 256
+COARSENING = 2
+ON_GRID = 1e-8
 
 
 @dataclass(frozen=True)
 class Solution:
-    """Coefficients (degree + 1,), the error, max|e| / min|e| over the alternation, and its points."""
+    """Coefficients (degree + 1,), the error, and that over the level below which there is none."""
 
     coefficients: np.ndarray
     error: float
     ratio: float
-    reference: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -37,58 +45,88 @@ class _Grid:
     weight: np.ndarray
 
 
-def remez(target: Target) -> Solution:
+def remez(target: Target, extra: np.ndarray | None = None) -> Solution:
     """The best weighted approximation of a target, by the exchange of all extrema at once.
 
     E. Remez, 1934; Cheney, Introduction to Approximation Theory, 1966, chapter 3. On a reference of
     one point more than there are coefficients plus the error, the levelled error grows with each
     exchange, because the point of largest error is always taken in and signs always alternate.
     It stops when the largest error is within 1e-11 of the levelled one, or rounding errors stop it;
-    the best iterate is returned. Where the function oscillates more often than the reference, this can
-    go astray; then points are exchanged one by one, on the grid and the extrema found between. The
-    ratio of the result is its proof: no polynomial of the degree has an error below error / ratio (de
-    la Vallee-Poussin).
+    the best iterate is returned. Where the error has far more extrema than the reference, most of them
+    equal, the exchange can stall above the optimum; then ``linear_minimax`` solves on the grid and the
+    extrema found between, which ends after a few rounds at any degree. The ratio of the result is its
+    proof: no polynomial of the degree has an error below error / ratio (de la Vallee-Poussin).
+
+    ``extra`` are further points of [-1, 1] to look at, where the grid missed an error.
     """
-    grid = _grid(target)
+    grid = _grid(target, np.empty(0) if extra is None else extra)
+    if not np.any(grid.residual):
+        return _complete(target, Solution(np.zeros(len(target.orders)), 0.0, 1.0))
     solution = _exchanged(target, grid, _start(target, grid))
-    if solution.ratio > ASTRAY and solution.error > target.resolution:
-        solution = min(solution, _by_single_points(target, grid), key=lambda trial: trial.error)
+    stalled = solution.ratio > ASTRAY and solution.error > NOISE * target.resolution
+    if stalled:
+        solve = _on_grid if len(target.orders) <= LARGEST_ON_GRID else _least_squares
+        solution = min(solution, solve(target, grid), key=lambda trial: trial.error)
     return _complete(target, solution)
 
 
 def _exchanged(target: Target, grid: _Grid, reference: np.ndarray) -> Solution:
-    best, highest, stalled = None, 0.0, 0
+    best, highest, stalled = Solution(np.zeros(len(target.orders)), np.inf, np.inf), 0.0, 0
     for _ in range(EXCHANGES):
-        coefficients, level = _levelled(target, reference)
-        points, errors = _alternation(target, grid, coefficients, reference, abs(level))
+        try:
+            coefficients, level = _levelled(target, reference)
+        except np.linalg.LinAlgError:
+            # The points of a reference can come too close to be told apart.
+            break
+        points, errors = _alternation(target, grid, coefficients, reference, level)
         chosen = select(errors, len(reference))
         largest, smallest = float(np.max(np.abs(errors))), float(np.min(np.abs(errors[chosen])))
         ratio = largest / smallest if smallest > 0 and len(chosen) == len(reference) else np.inf
-        better = best is None or largest < best.error * (1 - 1e-13) or abs(level) > highest * (1 + 1e-13)
+        better = largest < best.error * (1 - RISE) or abs(level) > highest * (1 + RISE)
         highest, stalled = max(highest, abs(level)), 0 if better else stalled + 1
-        if best is None or largest < best.error:
-            best = Solution(coefficients, largest, ratio, points[chosen])
+        if largest < best.error:
+            best = Solution(coefficients, largest, ratio)
         if ratio <= 1 + CONVERGED or stalled > STALLED or len(chosen) < len(reference):
             break
         reference = points[chosen]
     return best
 
 
-def _by_single_points(target: Target, grid: _Grid) -> Solution:
-    points, best = grid.points, None
+def _on_grid(target: Target, grid: _Grid) -> Solution:
+    """The optimum on some points of the grid, to which those where it is exceeded are added in turn."""
+    points, best = grid.points[::COARSENING], Solution(np.zeros(len(target.orders)), np.inf, np.inf)
     for _ in range(ROUNDS):
         weight = target.weight(points)
-        optimum = linear_minimax(weight[:, None] * _basis(target, points), weight * target.residual(points))
-        reference = np.sort(points[optimum.rows])
-        extrema, errors = _alternation(target, grid, optimum.solution, reference, optimum.level)
-        largest = float(np.max(np.abs(errors)))
+        rows, right = weight[:, None] * _basis(target, points), weight * target.residual(points)
+        optimum = linear_minimax(rows, right, tolerance=ON_GRID)
+        extrema, largest = _near_largest(target, grid, optimum.solution, points, optimum.error)
         ratio = largest / optimum.level if optimum.level > 0 else np.inf
-        if best is None or largest < best.error:
-            best = Solution(optimum.solution, largest, ratio, reference)
-        if ratio <= 1 + CONVERGED:
+        if largest < best.error:
+            best = Solution(optimum.solution, largest, ratio)
+        if ratio <= ASTRAY:
             break
         points = np.union1d(points, extrema)
     return best
+
+
+def _near_largest(
+    target: Target, grid: _Grid, coefficients: np.ndarray, others: np.ndarray, level: float
+) -> tuple[np.ndarray, float]:
+    """Points of all errors near the level or above, and the largest error."""
+    points = np.union1d(grid.points, others)
+    errors = _errors(target, coefficients, points)
+    tops = candidates(errors, level)
+    extrema, errors = _refined(target, grid, coefficients, points[tops], errors[tops], MOST_ROUNDS)
+    return extrema, float(np.max(np.abs(errors)))
+
+
+def _least_squares(target: Target, grid: _Grid) -> Solution:
+    rows, right = grid.weight[:, None] * grid.basis, grid.weight * grid.residual
+    solution = np.linalg.lstsq(rows, right, rcond=None)[0]
+    level = float(np.sqrt(np.mean((right - rows @ solution) ** 2)))
+    _, largest = _near_largest(target, grid, solution, grid.points, level)
+    # No polynomial has a smaller mean square, and none a largest error below its root.
+    return Solution(solution, largest, largest / level if level > 0 else np.inf)
 
 
 def _complete(target: Target, solution: Solution) -> Solution:
@@ -96,15 +134,15 @@ def _complete(target: Target, solution: Solution) -> Solution:
     coefficients = target.base.copy()
     coefficients[target.orders] += solution.coefficients
     ratio = 1.0 if solution.error <= target.resolution else solution.ratio
-    return Solution(coefficients, max(solution.error, target.resolution), ratio, solution.reference)
+    return Solution(coefficients, max(solution.error, target.resolution), ratio)
 
 
 def _basis(target: Target, points: np.ndarray) -> np.ndarray:
     return chebvander(points, int(target.orders[-1]))[:, target.orders]
 
 
-def _grid(target: Target) -> _Grid:
-    count = max(SMALLEST_GRID, GRID_DENSITY * (len(target.orders) + 1))
+def _grid(target: Target, extra: np.ndarray) -> _Grid:
+    count = max(SMALLEST_GRID, GRID_DENSITY * (len(target.orders) + 1), SERIES_DENSITY * target.terms)
     angles = np.linspace(np.pi, 0, count + 1)
     unit = np.cos(angles)
     points = []
@@ -116,6 +154,8 @@ def _grid(target: Target) -> _Grid:
         spread = spread[spread > 0] if target.orders[0] == 1 else spread
         points.append(spread)
     joined = np.concatenate(points)
+    if len(extra):
+        joined = np.union1d(joined, np.abs(extra) if target.pieces[0][0] >= 0 else extra)
     weight = target.weight(joined)
     # Without weight there is no error; the rest has to carry the alternation.
     joined, weight = joined[weight > 0], weight[weight > 0]
@@ -150,7 +190,18 @@ def _levelled(target: Target, reference: np.ndarray) -> tuple[np.ndarray, float]
 
 
 def _errors(target: Target, coefficients: np.ndarray, points: np.ndarray) -> np.ndarray:
-    return target.weight(points) * (target.residual(points) - _basis(target, points) @ coefficients)
+    series = np.zeros(int(target.orders[-1]) + 1)
+    series[target.orders] = coefficients
+    return target.weight(points) * (target.residual(points) - chebval(points, series))
+
+
+def _levelled_errors(
+    target: Target, coefficients: np.ndarray, reference: np.ndarray, level: float
+) -> np.ndarray:
+    """The errors on the reference, whose signs alternate also where rounding hides them."""
+    found = _errors(target, coefficients, reference)
+    expected = (level or np.finfo(np.float64).tiny) * (-1.0) ** np.arange(len(reference))
+    return np.where(found * expected > 0, found, expected)
 
 
 def _alternation(
@@ -159,13 +210,19 @@ def _alternation(
     """The point of largest error in each run of one sign, and the error there."""
     points = np.concatenate([grid.points, reference])
     on_grid = grid.weight * (grid.residual - grid.basis @ coefficients)
-    errors = np.concatenate([on_grid, _errors(target, coefficients, reference)])
+    errors = np.concatenate([on_grid, _levelled_errors(target, coefficients, reference, level)])
     order = np.argsort(points, kind="stable")
     points, errors = points[order], errors[order]
     tops = peaks(errors)
-    if np.max(np.abs(errors)) > 2 * level:
+    excess = np.max(np.abs(errors)) / abs(level) if level else np.inf
+    if excess > FAR:
         return points[tops], errors[tops]
-    return _zoom(target, coefficients, points[tops], errors[tops], *_brackets(target, grid, points[tops]))
+    # A smaller maximum of a run may rise above its largest one between the points.
+    tops = np.union1d(tops, candidates(errors, abs(level)))
+    rounds = MOST_ROUNDS if excess < CLOSE else FEW_ROUNDS
+    points, errors = _refined(target, grid, coefficients, points[tops], errors[tops], rounds)
+    tops = peaks(errors)
+    return points[tops], errors[tops]
 
 
 def _brackets(target: Target, grid: _Grid, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -179,27 +236,14 @@ def _brackets(target: Target, grid: _Grid, points: np.ndarray) -> tuple[np.ndarr
     return np.minimum(low, points), np.maximum(high, points)
 
 
-def _zoom(
+def _refined(
     target: Target,
+    grid: _Grid,
     coefficients: np.ndarray,
     points: np.ndarray,
     errors: np.ndarray,
-    low: np.ndarray,
-    high: np.ndarray,
+    rounds: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Refine each peak between its neighbours, to an eighth of the bracket in each round."""
-    signs = np.where(errors >= 0, 1.0, -1.0)
-    sizes, rows = np.abs(errors), np.arange(len(points))
-    for rounds in range(14):
-        trial = low[:, None] + (high - low)[:, None] * ZOOM
-        found = signs[:, None] * _errors(target, coefficients, trial.ravel()).reshape(trial.shape)
-        peak = np.argmax(found, axis=1)
-        better = found[rows, peak] > sizes
-        gain = np.max(np.where(better, found[rows, peak] - sizes, 0.0))
-        points = np.where(better, trial[rows, peak], points)
-        sizes = np.where(better, found[rows, peak], sizes)
-        step = (high - low) / (len(ZOOM) - 1)
-        low, high = np.maximum(low, points - step), np.minimum(high, points + step)
-        if rounds >= 5 and gain <= 1e-13 * np.max(sizes):
-            break
-    return points, signs * sizes
+    """Move each peak to the largest error between its neighbours."""
+    low, high = _brackets(target, grid, points)
+    return refined(lambda at: _errors(target, coefficients, at), points, errors, low, high, rounds)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from fhejax.approx.certificate import Certificate
-from fhejax.approx.checks import check_count, check_interval, check_positive
+from fhejax.approx.checks import check_axis, check_count, check_interval, check_positive, check_real_array
 from fhejax.approx.minimax import minimax
 from fhejax.approx.polynomial import Polynomial
 from fhejax.approx.reciprocal import Reciprocal, reciprocal
@@ -18,6 +18,7 @@ from fhejax.approx.reciprocal import Reciprocal, reciprocal
 SEED_DEGREES = (1, 3, 7, 15)
 ITERATIONS = 7
 LARGEST_EXPONENT_DEGREE = 31
+LARGEST_SIZE = 1 << 20
 
 
 @functools.partial(
@@ -39,7 +40,8 @@ class Softmax:
 
     def __call__(self, x: ArrayLike, axis: int = -1) -> jax.Array:
         """Probabilities along an axis of ``size`` entries; ValueError for another size."""
-        x = jnp.asarray(x)
+        x = check_real_array(x, "argument of a softmax")
+        check_axis(axis, x)
         if x.shape[axis] != self.size:
             raise ValueError(
                 f"This softmax was fitted for {self.size} entries, but axis {axis} of an array of shape "
@@ -69,9 +71,11 @@ def softmax(interval: tuple[float, float], size: int, *, error: float = 1e-3) ->
     ValueError for a size below 2, or if no polynomial is good enough.
     """
     start, stop = check_interval(interval)
-    size, error = check_count(size, "size of a softmax"), check_positive(error, "error")
+    size, error = check_count(size, "size of a softmax", LARGEST_SIZE), check_positive(error, "error")
     if size < 2:
-        raise ValueError(f"A softmax is over 2 entries or more, but {size} was given.")
+        raise ValueError(f"A softmax is over 2 entries or more, but {size} was given; pass their number.")
+    if error >= 1:
+        raise ValueError(f"The relative error of a softmax is below 1, but {error:g} was given; pass less.")
     squarings = max(0, math.ceil(math.log2((stop - start) / 2)))
     exponential = _exponential((start, stop), 2.0**-squarings, error / (4 * 2**squarings))
     allowed = error / 3

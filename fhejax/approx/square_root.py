@@ -10,10 +10,10 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from fhejax.approx.certificate import Certificate
-from fhejax.approx.checks import check_count, check_interval
+from fhejax.approx.checks import check_array, check_count, check_interval
 from fhejax.approx.measure import certified
 from fhejax.approx.minimax import minimax
-from fhejax.approx.reciprocal import check_method
+from fhejax.approx.reciprocal import MOST_ITERATIONS, check_method
 
 
 @functools.partial(
@@ -39,7 +39,7 @@ class SquareRoot:
 
     def __call__(self, x: ArrayLike) -> jax.Array:
         """Evaluate at every entry of x; the result has x's shape and dtype, as for ``Polynomial``."""
-        return self.apply(jnp.asarray(x), lambda stage, at: stage(at))
+        return self.apply(check_array(x, "argument of a square root"), lambda stage, at: stage(at))
 
     def apply(self, x: Any, evaluate: Callable[[Any, Any], Any]) -> Any:
         """The value at x, where ``evaluate`` applies the seed to an array."""
@@ -107,10 +107,13 @@ def _square_root(
     interval: tuple[float, float], degree: int, iterations: int, method: str, inverse: bool
 ) -> SquareRoot:
     interval = check_interval(interval)
-    iterations = check_count(iterations, "number of iterations")
+    iterations = check_count(iterations, "number of iterations", MOST_ITERATIONS)
     check_method(method)
     if interval[0] <= 0:
-        raise ValueError(f"1/sqrt(x) needs positive x, but the interval {interval} begins at {interval[0]}.")
+        raise ValueError(
+            f"The function 1/sqrt(x) needs positive x, but the interval {interval} begins at {interval[0]}; "
+            "begin above 0."
+        )
     seed = minimax(jax.lax.rsqrt, degree, interval, weight=jnp.sqrt)
     if iterations and seed.certificate.error >= 0.7:
         raise ValueError(

@@ -29,7 +29,8 @@ class Target:
     Points are in [-1, 1], the smallest interval that holds every piece; if the problem is even or
     odd, in [0, 1], and ``orders`` holds that parity alone. ``base`` (degree + 1,) are the Chebyshev
     coefficients that were taken out. ``resolution`` is the rounding of the function's largest value,
-    below which an error means nothing.
+    below which an error means nothing. ``terms`` of a Chebyshev series describe the function; 0 if no
+    number is known.
     """
 
     residual: Callable[[np.ndarray], np.ndarray]
@@ -38,6 +39,7 @@ class Target:
     orders: np.ndarray
     pieces: tuple[tuple[float, float], ...]
     resolution: float
+    terms: int = 0
 
 
 def target(
@@ -45,20 +47,27 @@ def target(
     degree: int,
     intervals: tuple[tuple[float, float], ...],
     weight: str | Function | None = None,
+    *,
+    smooth: bool = True,
 ) -> Target:
-    """Prepare a function for a fit of this degree on one interval or several, in increasing order."""
+    """Prepare a function for a fit of this degree on one interval or several, in increasing order.
+
+    Its Chebyshev series is tried first, unless it is known not to be ``smooth``.
+    """
     hull = (intervals[0][0], intervals[-1][1])
     pieces = tuple(tuple(float(t) for t in to_unit(np.asarray(piece), hull)) for piece in intervals)
     weigh = _weight(weight, hull)
-    series = _series_on_hull(function, intervals)
+    series = _series_on_hull(function, intervals) if smooth else None
     if series is None:
         residual, base, parity, resolution = _from_values(function, degree, hull, pieces)
     else:
         residual, base, parity, resolution = _from_series(series, degree)
+    terms = 0 if series is None else len(series.coefficients)
     if parity is None or not (_is_symmetric(pieces) and _is_even(weigh, pieces)) or degree < parity:
-        return Target(residual, weigh, base, np.arange(degree + 1), pieces, resolution)
+        return Target(residual, weigh, base, np.arange(degree + 1), pieces, resolution, terms)
     halves = tuple((max(start, 0.0), stop) for start, stop in pieces if stop > 0)
-    return Target(residual, weigh, base, np.arange(parity, degree + 1, 2), halves, resolution)
+    orders = np.arange(parity, degree + 1, 2)
+    return Target(residual, weigh, base, orders, halves, resolution, terms)
 
 
 def _series_on_hull(function: str | Function, intervals: tuple[tuple[float, float], ...]) -> "Series | None":

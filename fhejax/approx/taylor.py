@@ -4,7 +4,8 @@ import numpy as np
 from numpy.polynomial import chebyshev
 
 from fhejax.approx.basis import midpoint_and_scale
-from fhejax.approx.checks import check_degree, check_interval
+from fhejax.approx.boundedness import check_function
+from fhejax.approx.checks import check_degree, check_interval, check_real
 from fhejax.approx.functions import Function, name_of
 from fhejax.approx.measure import certified
 from fhejax.approx.polynomial import Polynomial
@@ -26,11 +27,13 @@ def taylor(
     ValueError if the center lies outside, or the function is not analytic there, as ReLU at 0.
     """
     degree, interval = check_degree(degree), check_interval(interval)
-    center = sum(interval) / 2 if center is None else float(center)
+    center = sum(interval) / 2 if center is None else check_real(center, "center")
     if not interval[0] < center < interval[1]:
         raise ValueError(
-            f"The center {center} of a Taylor polynomial lies inside of its interval {interval}."
+            f"The center of a Taylor polynomial lies inside of its interval {interval}, but {center} was "
+            "given; move the center or widen the interval."
         )
+    check_function(function, (interval,))
     powers, radius = _powers(function, degree, interval, center)
     midpoint, scale = midpoint_and_scale(interval)
     step = np.array([(midpoint - center) / radius, 1 / (scale * radius)])

@@ -16,6 +16,7 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 
 from fhejax.approx.exchange import argmax, dot, exchange, indices, inverse_of, repeat, rounding
+from fhejax.approx.singularity import is_tame
 
 DENSITY = 32
 SMALLEST_GRID = 256
@@ -61,9 +62,9 @@ class Optimum(NamedTuple):
 def solve(problem: Problem, ends: Any, parameters: Any) -> Optimum:
     """Best approximation on pieces with the given pairs of ends, differentiable in these and parameters.
 
-    Computed in float64, returned in JAX's default floating dtype. NaN where the ends do not increase
-    or the function is not finite. Derivatives are of first order: a second one would leave out how
-    the extrema move.
+    Computed in float64, returned in JAX's default floating dtype. NaN where the ends do not increase,
+    or the function is not finite, above 1e30 or unbounded. Derivatives are of first order: a second one
+    would leave out how the extrema move.
     """
     dtype = jnp.result_type(float)
     ends, parameters = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), (ends, parameters))
@@ -116,6 +117,8 @@ def _with_jacobian(problem: Problem, ends: jax.Array, parameters: Any) -> tuple[
 
     changes = jax.jacfwd(residuals)(flat)
     jacobian = jnp.sum(level.inverse[:, :, None] * changes[None, :, :], axis=1)
+    # What is no optimum has no derivative either.
+    jacobian = jnp.where(jnp.isnan(optimum.error), jnp.nan, jacobian)
     if problem.slope_weight is None:
         return optimum, jacobian
 
@@ -145,7 +148,8 @@ def _optimum(problem: Problem, ends: jax.Array, parameters: Any) -> tuple[Optimu
     ratio = jnp.where(largest > rounding(right), largest / level.error, 1.0)
     optimum = Optimum(coefficients, largest, ratio)
     increasing = jnp.all(jnp.diff(ends.ravel()) > 0) & jnp.all(jnp.isfinite(right))
-    return jax.tree.map(lambda leaf: jnp.where(increasing, leaf, jnp.nan), optimum), level, extremes
+    good = increasing & is_tame(lambda x: _value(problem, parameters, x), ends)
+    return jax.tree.map(lambda leaf: jnp.where(good, leaf, jnp.nan), optimum), level, extremes
 
 
 def _levelled(points: Points, signs: jax.Array, inverse: jax.Array, right: jax.Array) -> Level:
@@ -188,20 +192,21 @@ def _system(
     scale = 2 / (ends[-1, 1] - ends[0, 0])
     unit = (x - (ends[0, 0] + ends[-1, 1]) / 2) * scale
 
-    def value(at: jax.Array) -> jax.Array:
-        return jnp.broadcast_to(jnp.asarray(problem.function(at, *parameters), at.dtype), at.shape)
-
-    rows, right = _basis(unit, problem.degree), value(x)
+    rows, right = _basis(unit, problem.degree), _value(problem, parameters, x)
     if problem.slope_weight is not None:
         rate = jnp.broadcast_to(scale, unit.shape)
         slopes = jax.jvp(lambda t: _basis(t, problem.degree), (unit,), (rate,))[1]
-        rising = jax.jvp(value, (x,), (jnp.ones_like(x),))[1]
+        rising = jax.jvp(functools.partial(_value, problem, parameters), (x,), (jnp.ones_like(x),))[1]
         rows = jnp.where(points.slope[:, None], problem.slope_weight * slopes, rows)
         right = jnp.where(points.slope, problem.slope_weight * rising, right)
     if problem.weight is None:
         return rows, right
     weight = jnp.asarray(problem.weight(x, *parameters), x.dtype)
     return rows * weight[:, None], right * weight
+
+
+def _value(problem: Problem, parameters: Any, x: jax.Array) -> jax.Array:
+    return jnp.broadcast_to(jnp.asarray(problem.function(x, *parameters), x.dtype), x.shape)
 
 
 def _basis(unit: jax.Array, degree: int) -> jax.Array:

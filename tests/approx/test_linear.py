@@ -46,3 +46,24 @@ def test_degenerate_and_exact_problems():
     exact = matrix @ np.arange(4.0)
     found = linear_minimax(matrix, exact)
     assert found.error < 1e-12 and np.allclose(found.solution, np.arange(4.0))
+
+
+def test_more_largest_errors_than_unknowns():
+    # All errors of the optimum are 1, where exchanges of single rows stall.
+    points = np.linspace(0, 1, 400)
+    matrix, right = np.cos(np.outer(points, np.arange(40))), np.sign(np.sin(600 * points))
+    found = linear_minimax(matrix, right)
+    assert found.error == pytest.approx(1, rel=1e-6) and found.level == pytest.approx(1, rel=1e-6)
+
+
+def test_small_errors_keep_their_digits():
+    points = np.cos(np.linspace(0, np.pi, 500))
+    matrix = np.polynomial.chebyshev.chebvander(points, 5)
+    ripple = np.polynomial.chebyshev.chebval(points, np.eye(7)[6])
+    found = linear_minimax(matrix, matrix @ np.ones(6) + 1e-9 * ripple)
+    assert found.error == pytest.approx(1e-9, rel=1e-6) and found.level == pytest.approx(1e-9, rel=1e-6)
+
+
+def test_dependent_columns_are_refused():
+    with pytest.raises(ValueError, match="do not determine them"):
+        linear_minimax(np.ones((9, 2)), np.arange(9.0))

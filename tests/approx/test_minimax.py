@@ -71,6 +71,46 @@ def test_functions_that_oscillate_more_often_than_the_reference(degree, interval
     assert certificate.error == pytest.approx(1, abs=1e-6) and certificate.ratio < 1 + 1e-6
 
 
+def chirp(x):
+    return jnp.sin(x) ** 2 + jnp.sin(x**2)
+
+
+def square_wave(x):
+    return jnp.sign(jnp.sin(30 * x))
+
+
+@pytest.mark.parametrize(
+    "function, degree, interval, expected",
+    [
+        (chirp, 40, (0, 15), 1),
+        (chirp, 110, (0, 15), 0.9999999581),
+        (chirp, 127, (0, 15), 0.9921661229),
+        (lambda x: jnp.sin(200 * x), 150, (-1, 1), 1),
+        (lambda x: jnp.sin(3000 * x), 60, (-1, 1.2), 1),
+        (square_wave, 40, (-1, 1.3), 1),
+        (lambda x: jnp.abs(jnp.sin(20 * x)), 127, (-1, 1.1), 0.0480574453),
+    ],
+)
+def test_functions_with_far_more_extrema_than_the_reference(function, degree, interval, expected):
+    p = minimax(function, degree, interval)
+    assert p.certificate.error == pytest.approx(expected, rel=1e-6)
+    assert p.certificate.ratio < 1 + 1e-6
+    points = np.random.default_rng(3).uniform(*interval, 40000)
+    with jax.enable_x64(True):
+        exact = np.asarray(function(jnp.asarray(points)))
+    found = np.max(np.abs(Chebyshev(p.coefficients, domain=interval)(points) - exact))
+    assert 0.99 * p.certificate.error <= found <= p.certificate.error * (1 + 1e-6)
+
+
+def test_degrees_of_many_hundreds():
+    # E_n(|x|) n tends to Bernstein's constant.
+    certificate = minimax("abs", 600, (-1, 1)).certificate
+    assert certificate.error == pytest.approx(0.28016949902 / 600, rel=1e-5) and certificate.ratio < 1 + 1e-9
+    # Where the exchange stalls and the optimum on a grid costs too much, the mean square comes near.
+    certificate = minimax(lambda x: jnp.sin(3000 * x), 400, (-1, 1.2)).certificate
+    assert 1 <= certificate.error < 1.5 and certificate.error / certificate.ratio > 0.6
+
+
 SMOOTH = {
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "relu": lambda x: np.maximum(x, 0),
