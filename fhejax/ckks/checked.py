@@ -76,8 +76,10 @@ def _check_use(key: SwitchingKey, evaluation: EvaluationKeys | None, use: int) -
         matched_identity(
             evaluation.key_id,
             switching_identity(key.key_id, use),
-            "a key of sparse-secret encapsulation belongs to another secret key than the evaluation keys "
-            "beside it, or lies in the place of the other one; make all with bootstrapping_keys(...).",
+            lambda: (
+                "a key of sparse-secret encapsulation belongs to another secret key than the evaluation keys "
+                "beside it, or lies in the place of the other one; make all with bootstrapping_keys(...)."
+            ),
         )
 
 

@@ -7,6 +7,7 @@ gets the identity `MIXED`, which no secret has, so that `decrypt` refuses it; `c
 
 import functools
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -41,13 +42,13 @@ def is_concrete(*arrays: Any) -> bool:
     return not any(isinstance(array, jax.core.Tracer) for array in arrays)
 
 
-def matched_identity(found: Any, expected: Any, sentence: str) -> Any:
+def matched_identity(found: Any, expected: Any, sentence: Callable[[], str]) -> Any:
     """`found`, uint32 [..., 4], where it is equal to what is expected, else `MIXED`.
 
     Args:
         found: of what goes on.
         expected: of what it has to belong to.
-        sentence: says what is wrong where both differ, and the way out.
+        sentence: of what is wrong where both differ, and the way out; made only then, or under jit.
 
     Raises:
         ValueError: when called eagerly with identities that differ.
@@ -56,8 +57,8 @@ def matched_identity(found: Any, expected: Any, sentence: str) -> Any:
         return found
     if is_concrete(found, expected):
         if (np.asarray(found) != np.asarray(expected)).any():
-            raise ValueError(sentence)
+            raise ValueError(sentence())
         return found
     equal = jnp.all(jnp.equal(found, expected), -1, keepdims=True)
-    checkify.debug_check(jnp.all(equal), sentence)
+    checkify.debug_check(jnp.all(equal), sentence())
     return jnp.where(equal, found, MIXED)

@@ -6,6 +6,7 @@ ids and seeds are array leaves.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -265,13 +266,17 @@ def common_key_id(first: Any, *others: Any) -> Array:
     """
     identity = first.key_id
     for other in others:
-        names = f"{type(first).__name__} and {type(other).__name__}"
-        sentence = (
-            f"{names} of different secret keys were combined; use keys and ciphertexts that come from one "
-            f"keygen."
+        identity = matched_identity(
+            identity, other.key_id, functools.partial(_of_different_keys, first, other)
         )
-        identity = matched_identity(identity, other.key_id, sentence)
     return identity
+
+
+def _of_different_keys(first: Any, other: Any) -> str:
+    return (
+        f"{type(first).__name__} and {type(other).__name__} of different secret keys were combined; use keys "
+        f"and ciphertexts that come from one keygen."
+    )
 
 
 def check_opens(secret: Any, holder: Any) -> None:

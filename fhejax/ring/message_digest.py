@@ -22,7 +22,7 @@ from fhejax.ring.wide import kernel, wide
 
 WORDS = 8  # of a digest
 _LANES = 4
-_PAIRS = 1024  # in a row, at most
+_PAIRS = 512  # in a row, at most: as many keys are drawn for every message
 _PIECE_BITS = 22
 _PRIME_BITS = 31
 _PRIME = (1 << _PRIME_BITS) - 1

@@ -42,6 +42,10 @@ from fhejax.ring.wide import kernel, wide
 # weight -> (security, smallest degree, largest log2 of the modulus), hybrid attacks with meeting in the
 # middle counted: Bossuat et al. 2022.
 _SPARSE_LIMITS = MappingProxyType({32: (128, 1 << 15, 121)})
+_EXCHANGED = (
+    "a key of sparse-secret encapsulation met a ciphertext of another secret key, or was given in the "
+    "place of the other one; make both with encapsulation_keys(key, secret), and pass them in that order."
+)
 TO_SPARSE, TO_DENSE = -1, -2  # what the two keys are for, beside exponents of automorphisms
 
 
@@ -194,12 +198,8 @@ def decapsulate(key: SwitchingKey | None, ciphertext: Ciphertext) -> Ciphertext:
 
 def _identity(key: SwitchingKey, ciphertext: Ciphertext, use: int) -> jax.Array:
     """The ciphertext's identity, which its sparse secret shares, under a key that is for this use."""
-    sentence = (
-        "a key of sparse-secret encapsulation met a ciphertext of another secret key, or was given in the "
-        "place of the other one; make both with encapsulation_keys(key, secret), and pass them in that order."
-    )
     check_shape(key)
-    return matched_identity(ciphertext.key_id, switching_identity(key.key_id, use), sentence)
+    return matched_identity(ciphertext.key_id, switching_identity(key.key_id, use), lambda: _EXCHANGED)
 
 
 @functools.partial(kernel, static_argnames="level")

@@ -1,5 +1,6 @@
 """Whether switching keys are those that an operation takes them for, before they touch a ciphertext."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,16 +27,17 @@ def identity_under(keys: EvaluationKeys, ciphertext: Any, used: Mapping[int, Swi
     identity = common_key_id(ciphertext, keys)
     for use, key in used.items():
         check_shape(key)
-        sentence = (
-            f"the key of {_name(use)} among the evaluation keys belongs to another secret key, or was made "
-            f"for another use; the set was altered: make it again with evaluation_keys(key, secret, ...)."
-        )
-        identity = matched_identity(identity, switching_identity(key.key_id, use), sentence)
+        expected = switching_identity(key.key_id, use)
+        identity = matched_identity(identity, expected, functools.partial(_of_another_use, use))
     return identity
 
 
-def _name(use: int) -> str:
-    return "relinearisation" if use == RELINEARISATION else f"the automorphism X -> X^{use}"
+def _of_another_use(use: int) -> str:
+    name = "relinearisation" if use == RELINEARISATION else f"the automorphism X -> X^{use}"
+    return (
+        f"the key of {name} among the evaluation keys belongs to another secret key, or was made for another "
+        f"use; the set was altered: make it again with evaluation_keys(key, secret, ...)."
+    )
 
 
 def check_shape(key: SwitchingKey) -> None:

@@ -49,10 +49,10 @@ class Scale:
         return self.mantissa * Fraction(2) ** self.exponent
 
     def __mul__(self, other: "int | float | Fraction | Scale") -> "Scale":
-        return Scale.of(self.fraction() * Scale.of(other).fraction())
+        return _product(self, Scale.of(other))
 
     def __truediv__(self, other: "int | float | Fraction | Scale") -> "Scale":
-        return Scale.of(self.fraction() / Scale.of(other).fraction())
+        return _quotient(self, Scale.of(other))
 
     def __float__(self) -> float:
         return float(self.fraction())
@@ -82,3 +82,14 @@ class Scale:
 
     def __repr__(self) -> str:
         return f"2**{self.bits:.3f}"
+
+
+# A circuit meets few scales, again and again, and an exact fraction takes as long as a small product.
+@functools.lru_cache(maxsize=4096)
+def _product(first: Scale, second: Scale) -> Scale:
+    return Scale.of(first.fraction() * second.fraction())
+
+
+@functools.lru_cache(maxsize=4096)
+def _quotient(first: Scale, second: Scale) -> Scale:
+    return Scale.of(first.fraction() / second.fraction())
