@@ -11,6 +11,7 @@ counts.
 import contextlib
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -100,8 +101,15 @@ def _pipes(process: subprocess.Popen) -> tuple[IO[str], IO[str]]:
 
 def started(folder: Path) -> Checkout:
     """The process of the checkout in this folder, which imports what lies there."""
-    command = [sys.executable, "-c", _WORKER]
-    process = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", _WORKER],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     return Checkout(process)
 
 
