@@ -27,6 +27,9 @@ from benchmarks.peers.serving import COUNTED, SETTINGS
 # Runs in either checkout, so that it names only what both have.
 _WORKER = """
 import json, os, sys
+import fhejax
+if not os.path.realpath(fhejax.__file__).startswith(os.path.realpath(os.getcwd()) + os.sep):
+    sys.exit(f"{os.getcwd()} is no checkout of fhejax: another one was imported, {fhejax.__file__}")
 answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 from benchmarks.ckks import our_side
