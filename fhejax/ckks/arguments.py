@@ -179,13 +179,19 @@ def _signature(function: Callable) -> _Signature:
 def _parameter(hint: Any) -> _Parameter:
     union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     kinds = tuple(typing.get_args(hint)) if union else (hint,)
-    free = (kind in _UNCHECKED or typing.get_origin(kind) is typing.Literal for kind in kinds)
+    free = (kind in _UNCHECKED or not _is_checkable(kind) for kind in kinds)
     if len(kinds) > _MOST_TYPES or any(free):
         return _Parameter(kinds, None)
     if Scale in kinds:
         kinds = tuple(kind for kind in kinds if kind is not float)
     plain = (t for kind in kinds if isinstance(kind, type) for t in _PLAIN.get(kind, (kind,)))
     return _Parameter(kinds, frozenset(plain))
+
+
+def _is_checkable(kind: Any) -> bool:
+    """Whether `isinstance` tells: neither type variables nor literals."""
+    origin = typing.get_origin(kind)
+    return isinstance(kind if origin is None else origin, type)
 
 
 def _converted(value: Any, kind: Any, estimated: bool) -> Any:

@@ -132,7 +132,8 @@ def decrypt(
         secret: of the ciphertext.
         ciphertext: data [..., poly, limb, N].
         prediction: what the circuit made of `ckks.estimate(params, values)`, if known. When called
-            eagerly, a PrecisionWarning says that noise has drowned the message.
+            eagerly, a PrecisionWarning says that noise has drowned the message, and an OverflowWarning
+            that it has outgrown its modulus. Both stay here: nothing is raised because of what is found.
 
     Raises:
         ValueError: a ciphertext of another key or other parameters, residues out of range, or a

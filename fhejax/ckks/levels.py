@@ -48,14 +48,14 @@ def drop_level(ciphertext: Ciphertext, level: int) -> Ciphertext:
     Raises:
         ValueError: when `level` is above the ciphertext's, or negative.
     """
+    if level == ciphertext.level:
+        return ciphertext
     ciphertext.params.level_moduli(level)
     if level > ciphertext.level:
         raise ValueError(
             f"a ciphertext at level {ciphertext.level} was to be raised to level {level}; only "
             f"bootstrapping raises a level. Bring the other operand down instead."
         )
-    if level == ciphertext.level:
-        return ciphertext
     params = ciphertext.params
     if not params.contains(ciphertext.level, level):
         factor = round(params.rescale_factor(ciphertext.level, level))

@@ -40,8 +40,7 @@ def add_scalar(ciphertext: Ciphertext, value: float | Fraction) -> Ciphertext:
         ValueError: a number that is not finite, does not fit the modulus, or rounds to zero without being it.
     """
     number = exact_number(value, "add_scalar")
-    encode_scalar(number, ciphertext.scale, ciphertext.moduli, "add_scalar")
-    return shift(ciphertext, number)
+    return _plus(ciphertext, number, encode_scalar(number, ciphertext.scale, ciphertext.moduli, "add_scalar"))
 
 
 def encode_scalar(number: Fraction, scale: Scale, moduli: tuple[int, ...], operation: str) -> int:
@@ -73,9 +72,14 @@ def _shown(number: Fraction) -> str:
 
 def shift(ciphertext: Ciphertext, number: Fraction) -> Ciphertext:
     """x + number in every slot, where a number that rounds to zero does no harm."""
+    return _plus(ciphertext, number, round(number * ciphertext.scale.fraction()))
+
+
+def _plus(ciphertext: Ciphertext, number: Fraction, integer: int) -> Ciphertext:
+    """x + number, which is integer / scale."""
     if isinstance(ciphertext, NoiseEstimate):
         return _shifted(ciphertext, float(number))
-    integer, moduli = round(number * ciphertext.scale.fraction()), ciphertext.moduli
+    moduli = ciphertext.moduli
     data = _add_constant(ciphertext.data, _residues([integer], moduli)[0], moduli, ciphertext.domain)
     return ciphertext.replace(data=data)
 

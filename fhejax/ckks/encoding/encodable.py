@@ -91,7 +91,7 @@ def check_encodable(
     limit = math.log2(math.prod(params.level_moduli(level))) - 1 - scale.bits
     if not _log2(means).max() < limit:
         _check_largest(params, values, limit, scale)
-    if not vanishing and rounds_to_zero(params, values, scale):
+    if not vanishing and _vanish(params, values, means, scale):
         raise ValueError(
             f"values of mean magnitude {means.max():.3g} were to be encoded at scale {scale}, where all of "
             f"their coefficients round to zero; encode at a larger scale, or multiply them first and divide "
@@ -121,13 +121,14 @@ def _largest_bits(params: Parameters, values: np.ndarray) -> np.ndarray:
     return _log2(np.asarray(largest_coefficients(padded(params, values), params.ring)))
 
 
-def rounds_to_zero(params: Parameters, values: np.ndarray | jax.Array, scale: Scale) -> bool:
+def rounds_to_zero(params: Parameters, values: np.ndarray, scale: Scale) -> bool:
     """Whether concrete values other than zero leave no coefficient at this scale: every vector of a batch."""
-    values = np.asarray(values)
-    if not values.size:
-        return False
+    return bool(values.size) and _vanish(params, values, _mean_magnitudes(params, values), scale)
+
+
+def _vanish(params: Parameters, values: np.ndarray, means: np.ndarray, scale: Scale) -> bool:
     half = -1 - scale.bits
-    lowest = _log2(_mean_magnitudes(params, values)) - math.log2(params.ring.expansion) / 2
+    lowest = _log2(means) - math.log2(params.ring.expansion) / 2
     if lowest.max() > half or not values.any():
         return False
     return bool(_largest_bits(params, values).max() <= half)
