@@ -89,7 +89,7 @@ def test_errors_that_do_not_depend_on_overflows():
 def test_a_refusal_is_a_row():
     row = sweep.run(make_case(1, OPTIONS | {"hamming_weight": 65}, 0))
     assert row["outcome"] == "refused"
-    assert "the weight is from 1 to 64" in row["sentence"]
+    assert "hamming_weight is a whole number from 1 to 64" in row["sentence"]
 
 
 def test_a_second_run_goes_on(tmp_path, monkeypatch, capsys):

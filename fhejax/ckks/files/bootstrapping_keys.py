@@ -110,7 +110,7 @@ def load_bootstrapping_keys(
 
 def _check_header(header: Header, source: Source, parameters: BootstrappingParameters) -> None:
     if header.kind != Kind.BOOTSTRAPPING_KEYS:
-        raise FormatError(f"the file holds a {header.kind.words} and no bootstrapping keys; load reads it.")
+        raise FormatError(f"the file holds {header.kind.one} and no bootstrapping keys; load reads it.")
     header.check(parameters.params)
     check_length(source, header)
     if header.batch[1] != parameters.hamming_weight:
@@ -129,7 +129,7 @@ def _read_sparse_keys(
         header = unpack_header(source.read(HEADER.size))
         if header.kind != Kind.SWITCHING_KEY or header.level != where.depth:
             raise FormatError(
-                f"a {header.kind.words} of level {header.level} lies where a switching key of level "
+                f"{header.kind.one} of level {header.level} lies where a switching key of level "
                 f"{where.depth}, of the sparse secret, should; the file was altered."
             )
         header.check(where)

@@ -76,6 +76,11 @@ class Kind(enum.IntEnum):
         """The kind in words."""
         return self.name.lower().replace("_", " ")
 
+    @property
+    def one(self) -> str:
+        """The kind in words, with its article: "an evaluation key"."""
+        return f"{'an' if self.words[0] in 'aeiou' else 'a'} {self.words}"
+
 
 _ENCODED = frozenset({"level", "scale", "domain", "batch"})
 _USED = MappingProxyType(

@@ -255,7 +255,7 @@ def _read(
         raise FormatError("the file is a set of bootstrapping keys, which load_bootstrapping_keys reads.")
     elif params is None:
         raise FormatError(
-            f"a {header.kind.words} was to be read without parameters; give those it was made with, or read "
+            f"{header.kind.one} was to be read without parameters; give those it was made with, or read "
             f"them first."
         )
     elif header.kind == Kind.EVALUATION_KEYS:
@@ -336,7 +336,7 @@ def _read_member(
     header = unpack_header(source.read(HEADER.size))
     exponent = header.automorphism
     if header.kind != Kind.EVALUATION_KEY or header.key_id != keys.key_id:
-        raise FormatError(f"a {header.kind.words} of another secret key or kind lies among evaluation keys.")
+        raise FormatError(f"{header.kind.one} of another secret key or kind lies among evaluation keys.")
     if exponent <= last or not _is_automorphism(exponent, params):
         raise FormatError(
             f"a key of automorphism {exponent} follows that of {last} among evaluation keys, where exponents "

@@ -213,10 +213,10 @@ def test_lies_that_are_sealed_are_refused(written, tmp_path):
         ((with_bytes(header, 63, b"\x01"), keys), "no use for"),
         ((with_bytes(header, 60, b"\x01"), keys), "no use for .level"),
         ((with_bytes(header, 12, bytes(4)), keys), "give those it was made with"),
-        ((with_bytes(header, 44, bytes(16)), keys), "of another secret key"),
+        ((with_bytes(header, 44, bytes(16)), keys), "another secret key than the set"),
         ((header, swapped), "lies where a switching key of level 0"),
         ((header, [keys[0], *keys[2:]]), "lies where a switching key of level"),
-        ((header, [*keys[:3], other_secret, *keys[4:]]), "of another secret key"),
+        ((header, [*keys[:3], other_secret, *keys[4:]]), "of another secret key or kind"),
         ((header, [*keys[:3], keys[4], keys[3], *keys[5:]]), "follows that of"),
         ((header, [keys[0], residue, *keys[2:]]), "not below its prime"),
     ]
