@@ -23,6 +23,7 @@ import numpy as np
 from fhejax.ckks.encoding.values import exact_number
 from fhejax.ckks.keys.recorder import KeyRecorder
 from fhejax.ckks.noise.estimates import NoiseEstimate
+from fhejax.ckks.operation import Keys, Value
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.types import (
     Ciphertext,
@@ -87,7 +88,7 @@ def check_arguments(function: Callable) -> Callable:
             arguments, options = signature.read(arguments, options)
         return function(*arguments, **options)
 
-    door.__module__ = __package__
+    door.__module__ = "fhejax.ckks"
     return door
 
 
@@ -123,7 +124,9 @@ class _Signature:
         """What `plain` says of each position."""
         return tuple(self.parameters[p].plain if p in self.parameters else None for p in self.positions)
 
-    def read(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    def read(
+        self, arguments: tuple[Any, ...], options: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments, converted, or a TypeError."""
         more = max(0, len(arguments) - len(self.positions))
         names = (*self.positions, *[self.repeated] * more)[: len(arguments)]
@@ -134,11 +137,12 @@ class _Signature:
                 f"{self.name} was given an estimate and a ciphertext; estimates go through a circuit by "
                 f"themselves: make one of each operand with ckks.estimate."
             )
-        values = [self._read(name, value, estimated) for name, value in zip(names, arguments, strict=True)]
+        pairs = zip(names, arguments, strict=True)
+        values = tuple(self._read(name, value, estimated) for name, value in pairs)
         return values, {name: self._read(name, value, estimated) for name, value in options.items()}
 
     def _read(self, name: str | None, value: Any, estimated: bool) -> Any:
-        parameter = self.parameters.get(name)
+        parameter = None if name is None else self.parameters.get(name)
         if parameter is None or parameter.plain is None:
             return value
         for kind in parameter.kinds:
@@ -177,6 +181,7 @@ def _signature(function: Callable) -> _Signature:
 
 
 def _parameter(hint: Any) -> _Parameter:
+    hint = _stood_for(hint)
     union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     kinds = tuple(typing.get_args(hint)) if union else (hint,)
     free = (kind in _UNCHECKED or not _is_checkable(kind) for kind in kinds)
@@ -186,6 +191,18 @@ def _parameter(hint: Any) -> _Parameter:
         kinds = tuple(kind for kind in kinds if kind is not float)
     plain = (t for kind in kinds if isinstance(kind, type) for t in _PLAIN.get(kind, (kind,)))
     return _Parameter(kinds, frozenset(plain))
+
+
+def _stood_for(hint: Any) -> Any:
+    """Ciphertexts where either they or estimates go through, and evaluation keys beside them."""
+    if hint == Keys:
+        return EvaluationKeys
+    if hint is Value:
+        return Ciphertext
+    arguments = typing.get_args(hint)
+    if Value in arguments and typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return functools.reduce(operator.or_, map(_stood_for, arguments))
+    return hint
 
 
 def _is_checkable(kind: Any) -> bool:

@@ -14,8 +14,6 @@ import jax.numpy as jnp
 
 from fhejax.ckks.encoding.values import exact_number
 from fhejax.ckks.keys.generation import RELINEARISATION
-from fhejax.ckks.keys.matching import identity_under
-from fhejax.ckks.keys.recorder import note_key
 from fhejax.ckks.keys.switching import relinearise_and_divide
 from fhejax.ckks.levels import (
     align,
@@ -28,12 +26,12 @@ from fhejax.ckks.levels import (
 )
 from fhejax.ckks.noise import estimates
 from fhejax.ckks.noise.estimates import NoiseEstimate
+from fhejax.ckks.operation import Found, Keys, Value, operation
 from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.scalars import encode_scalar, multiply_integer
 from fhejax.ckks.types import (
     Ciphertext,
-    EvaluationKeys,
     Plaintext,
     SwitchingKey,
     check_same_parameters,
@@ -43,6 +41,7 @@ from fhejax.ring import Twiddles, modular
 from fhejax.ring.modular import constants
 from fhejax.ring.wide import kernel, wide
 
+Operand = Ciphertext | NoiseEstimate
 _RELINEARISED_TOGETHER = 4  # enough for two cores, and within their caches
 _ALIGNMENT_TOLERANCE = Fraction(1, 2**20)
 
@@ -52,21 +51,24 @@ def _kernel(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
     return kernel(wide(function), static_argnames=("params", "level"))
 
 
-def _check_batches(operation: str, x: Ciphertext, y: Ciphertext | Plaintext) -> None:
+def _check_batches(name: str, x: Operand, y: Operand | Plaintext) -> None:
     """Refuse batches that do not broadcast, as NumPy does it, against each other."""
     first, second = x.batch, y.data.shape[:-2] if isinstance(y, Plaintext) else y.batch
     pairs = zip(reversed(first), reversed(second), strict=False)
     if any(a != b and 1 not in (a, b) for a, b in pairs):
         raise ValueError(
-            f"{operation} of batches of shape {first} and {second} was asked for; their trailing axes must "
+            f"{name} of batches of shape {first} and {second} was asked for; their trailing axes must "
             f"be equal or 1."
         )
 
 
-def negate(ciphertext: Ciphertext) -> Ciphertext:
+def negate(ciphertext: Value) -> Value:
     """-x. Level and scale stay."""
-    if isinstance(ciphertext, NoiseEstimate):
-        return estimates.negate(ciphertext)
+    return _negated(ciphertext)
+
+
+@operation(noise=estimates.negate)
+def _negated(ciphertext: Ciphertext) -> Ciphertext:
     return ciphertext.replace(data=_negate(ciphertext.data, ciphertext.params, ciphertext.level))
 
 
@@ -75,43 +77,43 @@ def _negate(data: jax.Array, params: Parameters, level: int) -> jax.Array:
     return modular.negate(data, constants(params.level_moduli(level)).value)
 
 
-def add(x: Ciphertext, y: Ciphertext | Plaintext) -> Ciphertext:
+def add(x: Value, y: Value | Plaintext) -> Value:
     """x + y, at the lower of both levels.
 
     Raises:
         ValueError: other parameters or keys, or scales that cannot be aligned.
     """
-    return _combine(x, y, subtract=False)
+    return _sum(x, y, subtract=False)
 
 
-def subtract(x: Ciphertext, y: Ciphertext | Plaintext) -> Ciphertext:
+def subtract(x: Value, y: Value | Plaintext) -> Value:
     """x - y, at the lower of both levels. Errors as `add`."""
-    return _combine(x, y, subtract=True)
+    return _sum(x, y, subtract=True)
 
 
-def _combine(x: Ciphertext, y: Ciphertext | Plaintext, subtract: bool) -> Ciphertext:
+def _sum(x: Value, y: Value | Plaintext, subtract: bool) -> Value:
     check_same_parameters(x, y)
-    key_id = x.key_id if isinstance(y, Plaintext) else common_key_id(x, y)
     _check_batches("a sum", x, y)
-    if not isinstance(x, NoiseEstimate) and x.domain != y.domain:
-        check_evaluation_domain("a sum", x, y)
     if isinstance(y, Plaintext):
         level = min(x.level, y.level)
-        x, y = drop_level(x, level), plaintext_at(y, level)
-        y = _as_operand(x, y)
-    else:
-        x, y = align(x, y)
+        x = drop_level(x, level)
+        y = _as_operand(x, plaintext_at(y, level))
+    if x.domain != y.domain:
+        check_evaluation_domain("a sum", x, y)
+    x, y = align(x, y)
     _check_scales(x.scale, y.scale)
-    if isinstance(x, NoiseEstimate):
-        return estimates.combine(x, y, subtract)
-    data = _combine_aligned(x.data, y.data, x.params, x.level, subtract)
-    return x.replace(data=data, key_id=key_id)
+    return _added(x, y, subtract)
 
 
+@operation(noise=estimates.add)
+def _added(x: Ciphertext, y: Ciphertext, subtract: bool) -> Ciphertext:
+    data = _add_aligned(x.data, y.data, x.params, x.level, subtract)
+    return x.replace(data=data, key_id=common_key_id(x, y))
+
+
+@operation(noise=estimates.in_place_of)
 def _as_operand(x: Ciphertext, y: Plaintext) -> Ciphertext:
     """A plaintext as a ciphertext with one component; as an estimate where x is one."""
-    if isinstance(x, NoiseEstimate):
-        return estimates.as_estimate(y)
     return Ciphertext(y.data[..., None, :, :], x.key_id, y.params, y.level, y.scale, y.domain)
 
 
@@ -129,13 +131,13 @@ def _check_scales(first: Scale, second: Scale) -> None:
 
 @functools.partial(kernel, static_argnames=("params", "level", "subtract"))
 @wide
-def _combine_aligned(
+def _add_aligned(
     first: jax.Array, second: jax.Array, params: Parameters, level: int, subtract: bool
 ) -> jax.Array:
     count = max(first.shape[-3], second.shape[-3])
     modulus = constants(params.level_moduli(level)).value
-    operation = modular.subtract if subtract else modular.add
-    return operation(_pad_components(first, count), _pad_components(second, count), modulus)
+    combined = modular.subtract if subtract else modular.add
+    return combined(_pad_components(first, count), _pad_components(second, count), modulus)
 
 
 def _pad_components(data: jax.Array, count: int) -> jax.Array:
@@ -143,7 +145,7 @@ def _pad_components(data: jax.Array, count: int) -> jax.Array:
     return jnp.pad(data, [(0, 0)] * (data.ndim - 3) + [(0, missing), (0, 0), (0, 0)])
 
 
-def multiply_scalar(ciphertext: Ciphertext, value: float | Fraction) -> Ciphertext:
+def multiply_scalar(ciphertext: Value, value: float | Fraction) -> Value:
     """x times a real number, rescaled to the level below, at that level's own scale.
 
     The number is rounded to a multiple of 1 / w, w = q s' / s: q are the primes that the rescale drops, s and
@@ -161,13 +163,13 @@ def multiply_scalar(ciphertext: Ciphertext, value: float | Fraction) -> Cipherte
     return rescale(multiply_integer(ciphertext, factor).replace(scale=ciphertext.scale * weight))
 
 
-def _plain_scale(ciphertext: Ciphertext) -> Scale:
+def _plain_scale(ciphertext: Operand) -> Scale:
     """The scale a plain factor needs so that the rescaled product has the lower level's own scale."""
     params, level = ciphertext.params, ciphertext.level
     return params.scales[level - 1] * params.rescale_factor(level, level - 1) / ciphertext.scale
 
 
-def multiply_plain(ciphertext: Ciphertext, plaintext: Plaintext) -> Ciphertext:
+def multiply_plain(ciphertext: Value, plaintext: Plaintext) -> Value:
     """x times an encoded vector, without rescaling: the scales multiply.
 
     Raises:
@@ -177,9 +179,11 @@ def multiply_plain(ciphertext: Ciphertext, plaintext: Plaintext) -> Ciphertext:
     check_evaluation_domain("a product", ciphertext, plaintext)
     _check_batches("a product", ciphertext, plaintext)
     level = min(ciphertext.level, plaintext.level)
-    x, plaintext = drop_level(ciphertext, level), plaintext_at(plaintext, level)
-    if isinstance(x, NoiseEstimate):
-        return estimates.multiply_plain(x, plaintext)
+    return _times_plain(drop_level(ciphertext, level), plaintext_at(plaintext, level))
+
+
+@operation(noise=estimates.multiply_plain)
+def _times_plain(x: Ciphertext, plaintext: Plaintext) -> Ciphertext:
     data = _multiply_plain(x.data, plaintext.data, x.params, x.level)
     return x.replace(data=data, scale=x.scale * plaintext.scale)
 
@@ -189,7 +193,7 @@ def _multiply_plain(data: jax.Array, values: jax.Array, params: Parameters, leve
     return modular.multiply(data, values[..., None, :, :], constants(params.level_moduli(level)))
 
 
-def tensor(x: Ciphertext, y: Ciphertext) -> Ciphertext:
+def tensor(x: Value, y: Value) -> Value:
     """x y with three components, neither relinearised nor rescaled: the scales multiply.
 
     Raises:
@@ -197,7 +201,6 @@ def tensor(x: Ciphertext, y: Ciphertext) -> Ciphertext:
             parameters or keys, or batches that do not broadcast.
     """
     check_same_parameters(x, y)
-    key_id = common_key_id(x, y)
     check_evaluation_domain("a product", x, y)
     _check_batches("a product", x, y)
     level = min(x.level, y.level)
@@ -206,11 +209,13 @@ def tensor(x: Ciphertext, y: Ciphertext) -> Ciphertext:
             f"a product of ciphertexts with {x.components} and {y.components} components was asked "
             f"for; both need 2. Relinearise first."
         )
-    x, y = drop_level(x, level), drop_level(y, level)
-    if isinstance(x, NoiseEstimate):
-        return estimates.tensor(x, y)
-    data = _tensor(x.data, y.data, x.params, level)
-    return x.replace(data=data, key_id=key_id, scale=x.scale * y.scale)
+    return _times(drop_level(x, level), drop_level(y, level))
+
+
+@operation(noise=estimates.tensor)
+def _times(x: Ciphertext, y: Ciphertext) -> Ciphertext:
+    data = _tensor(x.data, y.data, x.params, x.level)
+    return x.replace(data=data, key_id=common_key_id(x, y), scale=x.scale * y.scale)
 
 
 @_kernel
@@ -224,16 +229,19 @@ def _tensor(x: jax.Array, y: jax.Array, params: Parameters, level: int) -> jax.A
     return jnp.stack(parts, -3)
 
 
-def square_tensor(x: Ciphertext) -> Ciphertext:
+def square_tensor(x: Value) -> Value:
     """x^2 with three components, neither relinearised nor rescaled; 3 products where `tensor` has 4."""
     if x.components != 2:
         raise ValueError(
             f"the square of a ciphertext with {x.components} components was asked for; it needs 2. "
             f"Relinearise first."
         )
-    if isinstance(x, NoiseEstimate):
-        return estimates.square_tensor(x)
     check_evaluation_domain("a product", x)
+    return _squared(x)
+
+
+@operation(noise=estimates.square_tensor)
+def _squared(x: Ciphertext) -> Ciphertext:
     return x.replace(data=_square_tensor(x.data, x.params, x.level), scale=x.scale * x.scale)
 
 
@@ -243,9 +251,7 @@ def _square_tensor(data: jax.Array, params: Parameters, level: int) -> jax.Array
     return jnp.stack(modular.square_pair(data[..., 0, :, :], data[..., 1, :, :], moduli), -3)
 
 
-def relinearise(
-    keys: EvaluationKeys, ciphertext: Ciphertext, *, target_level: int | None = None
-) -> Ciphertext:
+def relinearise(keys: Keys, ciphertext: Value, *, target_level: int | None = None) -> Value:
     """Three components to two, and down to `target_level` in the same division.
 
     Args:
@@ -265,26 +271,15 @@ def relinearise(
         )
     if ciphertext.components == 2:
         return ciphertext if target == level else rescale(ciphertext, target)
-    if isinstance(ciphertext, NoiseEstimate):
-        note_key(keys, RELINEARISATION, level)
-        return estimates.relinearise(keys, ciphertext, target_level=target)
     check_evaluation_domain("a relinearisation", ciphertext)
-    key = _relinearisation_key(keys, ciphertext)
-    key_id = identity_under(keys, ciphertext, {RELINEARISATION: key})
-    data = _relinearise(key, ciphertext.data, twiddles_of(ciphertext.params), level, target)
-    return divided_to(ciphertext.replace(key_id=key_id), data, target)
+    return _relinearised(keys, ciphertext, target)
 
 
-def _relinearisation_key(keys: EvaluationKeys, ciphertext: Ciphertext) -> SwitchingKey:
-    check_same_parameters(keys, ciphertext)
-    key = keys.relinearisation
-    if key is None or key.level < ciphertext.level:
-        have = "none" if key is None else f"one for level {key.level} and below"
-        raise ValueError(
-            f"relinearisation at level {ciphertext.level} needs its key, and these evaluation keys have "
-            f"{have}; make them with evaluation_keys(key, secret, relinearise=True)."
-        )
-    return key
+@operation(noise=estimates.relinearise, keys=lambda ciphertext, target: (RELINEARISATION,))
+def _relinearised(keys: Found, ciphertext: Ciphertext, target: int) -> Ciphertext:
+    tables, level = twiddles_of(ciphertext.params), ciphertext.level
+    data = _relinearise(keys[RELINEARISATION], ciphertext.data, tables, level, target)
+    return divided_to(ciphertext, data, target)
 
 
 @functools.partial(kernel, static_argnames=("level", "target"))
@@ -302,7 +297,7 @@ def _relinearise(
     return result.reshape(*data.shape[:-3], *result.shape[-3:])
 
 
-def multiply(keys: EvaluationKeys, x: Ciphertext, y: Ciphertext) -> Ciphertext:
+def multiply(keys: Keys, x: Value, y: Value) -> Value:
     """x y, relinearised and rescaled: one level down, at that level's own scale.
 
     Raises:
@@ -313,7 +308,7 @@ def multiply(keys: EvaluationKeys, x: Ciphertext, y: Ciphertext) -> Ciphertext:
     return relinearise(keys, tensor(x, y), target_level=x.level - 1)
 
 
-def square(keys: EvaluationKeys, x: Ciphertext) -> Ciphertext:
+def square(keys: Keys, x: Value) -> Value:
     """x^2, relinearised and rescaled: one level down, at that level's own scale."""
     check_level_left(x, "square")
     return relinearise(keys, square_tensor(x), target_level=x.level - 1)

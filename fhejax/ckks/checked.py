@@ -18,6 +18,7 @@ from fhejax.ckks.bootstrapping.encapsulation import TO_DENSE, TO_SPARSE
 from fhejax.ckks.identity import is_concrete, matched_identity, switching_identity
 from fhejax.ckks.keys.generation import key_moduli
 from fhejax.ckks.keys.matching import check_shape, identity_under
+from fhejax.ckks.operation import Keys
 from fhejax.ckks.types import (
     Ciphertext,
     EvaluationKeys,
@@ -67,11 +68,11 @@ def _(keys: BootstrappingKeys) -> None:
         if key is not None:
             validate_object(key)
             _check_use(key, keys.evaluation, use)
-    if keys.evaluation is not None:
+    if isinstance(keys.evaluation, EvaluationKeys):
         validate_object(keys.evaluation)
 
 
-def _check_use(key: SwitchingKey, evaluation: EvaluationKeys | None, use: int) -> None:
+def _check_use(key: SwitchingKey, evaluation: Keys, use: int) -> None:
     if evaluation is not None and is_concrete(key.key_id, evaluation.key_id):
         matched_identity(
             evaluation.key_id,

@@ -1,11 +1,11 @@
 """Integer combinations of ciphertexts: linear layers where each sample has a slot of its own."""
 
-import jax
 import numpy as np
 
 from fhejax.ckks.encoding.values import as_numbers
 from fhejax.ckks.noise import estimates
-from fhejax.ckks.noise.estimates import NoiseEstimate
+from fhejax.ckks.noise.estimates import NoiseEstimate, Numbers
+from fhejax.ckks.operation import Value, operation
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.types import Ciphertext, is_concrete
 from fhejax.ring.matrix_product import modular_matrix_product
@@ -14,15 +14,15 @@ _NAME = "linear_combinations"
 
 
 def linear_combinations(
-    weights: jax.Array,
-    ciphertext: Ciphertext,
+    weights: Numbers,
+    ciphertext: Value,
     weight_scale: Scale | float,
     bound: int,
     *,
-    entries: jax.Array | None = None,
-    bias: jax.Array | None = None,
+    entries: Numbers | None = None,
+    bias: Numbers | None = None,
     square: bool = False,
-) -> Ciphertext:
+) -> Value:
     """Integer combinations of the ciphertexts of a batch, exactly: no rotation, no encoding.
 
     Args:
@@ -48,9 +48,19 @@ def linear_combinations(
     entries, bias = (array if array is None else as_numbers(array, _NAME) for array in (entries, bias))
     _check_weights(weights, bound)
     _check_shapes(weights, ciphertext, entries, bias)
-    if isinstance(ciphertext, NoiseEstimate):
-        options = {"entries": entries, "bias": bias, "square": square}
-        return estimates.linear_combinations(weights, ciphertext, weight_scale, bound, **options)
+    return _combined(ciphertext, weights, weight_scale, bound, entries, bias, square)
+
+
+@operation(noise=estimates.linear_combinations)
+def _combined(
+    ciphertext: Ciphertext,
+    weights: Numbers,
+    weight_scale: Scale,
+    bound: int,
+    entries: Numbers | None,
+    bias: Numbers | None,
+    square: bool,
+) -> Ciphertext:
     data = modular_matrix_product(
         weights, ciphertext.data, ciphertext.moduli, bound, entries, bias, square=square
     )
@@ -58,7 +68,7 @@ def linear_combinations(
     return ciphertext.replace(data=data.reshape(-1, *data.shape[3:]), scale=scale * weight_scale)
 
 
-def _check_weights(weights: jax.Array, bound: int) -> None:
+def _check_weights(weights: Numbers, bound: int) -> None:
     array = as_numbers(weights, _NAME)
     if array.dtype != np.int32 or array.ndim != 3:
         raise TypeError(
@@ -73,7 +83,7 @@ def _check_weights(weights: jax.Array, bound: int) -> None:
 
 
 def _check_shapes(
-    weights: jax.Array, ciphertext: Ciphertext, entries: jax.Array | None, bias: jax.Array | None
+    weights: Numbers, ciphertext: Ciphertext | NoiseEstimate, entries: Numbers | None, bias: Numbers | None
 ) -> None:
     batch = ciphertext.batch
     if len(batch) != 1 or not batch[0]:

@@ -10,9 +10,9 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.experimental import checkify
 
 KEY_ID_WORDS = 4
@@ -39,7 +39,7 @@ def switching_identity(key_id: Any, use: int) -> Any:
 
 def is_concrete(*arrays: Any) -> bool:
     """Whether values can be looked at: no argument is being traced."""
-    return not any(isinstance(array, jax.core.Tracer) for array in arrays)
+    return not any(isinstance(array, Tracer) for array in arrays)
 
 
 def matched_identity(found: Any, expected: Any, sentence: Callable[[], str]) -> Any:

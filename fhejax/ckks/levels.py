@@ -11,6 +11,7 @@ import jax
 
 from fhejax.ckks.noise import estimates
 from fhejax.ckks.noise.estimates import NoiseEstimate
+from fhejax.ckks.operation import Value, operation
 from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.scalars import multiply_integer
@@ -22,14 +23,14 @@ from fhejax.ring.wide import kernel, wide
 def check_evaluation_domain(operation: str, *operands: Ciphertext | Plaintext | NoiseEstimate) -> None:
     """Refuse operands that hold coefficients, where values at the roots are worked on."""
     for operand in operands:
-        if not isinstance(operand, NoiseEstimate) and operand.domain != "evaluation":
+        if operand.domain != "evaluation":
             raise ValueError(
                 f"{operation} of a {type(operand).__name__} in the {operand.domain} domain was asked for; it "
                 f"works in the evaluation domain, into which fhejax.ring.ntt brings its data."
             )
 
 
-def check_level_left(ciphertext: Ciphertext, name: str) -> None:
+def check_level_left(ciphertext: Ciphertext | NoiseEstimate, name: str) -> None:
     """Refuse a ciphertext at level 0, which no rescale can follow."""
     if ciphertext.level == 0:
         raise ValueError(
@@ -38,7 +39,7 @@ def check_level_left(ciphertext: Ciphertext, name: str) -> None:
         )
 
 
-def drop_level(ciphertext: Ciphertext, level: int) -> Ciphertext:
+def drop_level(ciphertext: Value, level: int) -> Value:
     """The same message at a lower level, the scale unchanged.
 
     Exact where the lower level's primes are among the higher one's. In rational rescaling, where
@@ -62,8 +63,12 @@ def drop_level(ciphertext: Ciphertext, level: int) -> Ciphertext:
         return rescale(multiply_integer(ciphertext, factor), level).replace(
             scale=ciphertext.scale * factor / params.rescale_factor(ciphertext.level, level)
         )
-    if isinstance(ciphertext, NoiseEstimate):
-        return estimates.drop_level(ciphertext, level)
+    return _without_limbs(ciphertext, level)
+
+
+@operation(noise=estimates.drop_level)
+def _without_limbs(ciphertext: Ciphertext, level: int) -> Ciphertext:
+    params = ciphertext.params
     return ciphertext.replace(data=_limbs_at(ciphertext.data, params, ciphertext.level, level), level=level)
 
 
@@ -90,7 +95,7 @@ def plaintext_at(plaintext: Plaintext, level: int) -> Plaintext:
     return dataclasses.replace(plaintext, data=data, level=level)
 
 
-def rescale(ciphertext: Ciphertext, target_level: int | None = None) -> Ciphertext:
+def rescale(ciphertext: Value, target_level: int | None = None) -> Value:
     """Divide by the primes between the level and `target_level` (by default the next), rounding.
 
     Adds a coefficient variance of (1 + M V_s) / 12.
@@ -104,17 +109,20 @@ def rescale(ciphertext: Ciphertext, target_level: int | None = None) -> Cipherte
         raise ValueError(
             f"a rescale from level {ciphertext.level} to {target} was asked for; it only goes down."
         )
-    if isinstance(ciphertext, NoiseEstimate):
-        return estimates.rescale(ciphertext, target)
     check_evaluation_domain("a rescale", ciphertext)
+    return _rescaled(ciphertext, target)
+
+
+@operation(noise=estimates.rescale)
+def _rescaled(ciphertext: Ciphertext, target: int) -> Ciphertext:
     params = ciphertext.params
-    data = _rescale(ciphertext.data, twiddles_of(params), params, ciphertext.level, target)
+    data = _divide(ciphertext.data, twiddles_of(params), params, ciphertext.level, target)
     return divided_to(ciphertext, data, target)
 
 
 @functools.partial(kernel, static_argnames=("params", "level", "target"))
 @wide
-def _rescale(data: jax.Array, twiddles: Twiddles, params: Parameters, level: int, target: int) -> jax.Array:
+def _divide(data: jax.Array, twiddles: Twiddles, params: Parameters, level: int, target: int) -> jax.Array:
     return divide_by_moduli(data, twiddles, params.level_moduli(level), params.level_moduli(target))
 
 
@@ -125,7 +133,7 @@ def divided_to(ciphertext: Ciphertext, data: jax.Array, target: int) -> Cipherte
     return ciphertext.replace(data=data, level=target, scale=params.settle(target, scale))
 
 
-def align(x: Ciphertext, y: Ciphertext) -> tuple[Ciphertext, Ciphertext]:
+def align(x: Value, y: Value) -> tuple[Value, Value]:
     """Both at one level, and at one scale where a spare level lets the higher one be adjusted."""
     if x.level < y.level:
         second, first = align(y, x)
@@ -135,7 +143,7 @@ def align(x: Ciphertext, y: Ciphertext) -> tuple[Ciphertext, Ciphertext]:
     return drop_level(x, y.level), y
 
 
-def match_scale(ciphertext: Ciphertext, level: int, scale: Scale) -> Ciphertext:
+def match_scale(ciphertext: Value, level: int, scale: Scale) -> Value:
     """Bring a ciphertext from a higher level to exactly `level` and `scale`.
 
     Multiplies by the integer nearest to scale * q / current (q the primes dropped in the last step), then
@@ -162,7 +170,7 @@ def match_scale(ciphertext: Ciphertext, level: int, scale: Scale) -> Ciphertext:
     return rescale(multiply_integer(above, factor)).replace(scale=scale)
 
 
-def bring_down(ciphertext: Ciphertext, level: int) -> Ciphertext:
+def bring_down(ciphertext: Value, level: int) -> Value:
     """The same values at a lower level; of that level's own scale, if they have the own scale of theirs.
 
     Raises:

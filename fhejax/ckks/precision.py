@@ -74,8 +74,7 @@ def precision(found: Plaintext | jax.Array | np.ndarray, expected: jax.Array | n
             f"precision was given shape {numbers.shape} and expected values of shape {wanted.shape}; their "
             f"leading axes must be equal or 1."
         )
-    error = numbers - wanted
-    return _precision_of(np.abs(np.stack([error.real, error.imag]) if np.iscomplexobj(error) else error))
+    return _precision_of(np.abs(_parts(numbers - wanted)))
 
 
 def _host(values: Any) -> np.ndarray:
@@ -136,9 +135,14 @@ def _check_prediction(ciphertext: Ciphertext, prediction: NoiseEstimate) -> None
         )
 
 
+def _parts(values: np.ndarray) -> np.ndarray:
+    """Real and imaginary parts on an axis of their own, where there are two."""
+    return np.stack([np.real(values), np.imag(values)]) if np.iscomplexobj(values) else values
+
+
 def _noise_above_values(prediction: NoiseEstimate) -> str | None:
     values = prediction.values
-    parts = np.stack([values.real, values.imag]) if np.iscomplexobj(values) else values
+    parts = _parts(values)
     size, deviation = np.sqrt(np.mean(parts**2)), 2.0**-prediction.precision_bits
     if not 0 < size < deviation:
         return None

@@ -14,20 +14,14 @@ import jax.numpy as jnp
 from fhejax.ckks.arithmetic import add, subtract
 from fhejax.ckks.keys import switching
 from fhejax.ckks.keys.generation import conjugation_exponent, rotation_exponent
-from fhejax.ckks.keys.matching import identity_under
 from fhejax.ckks.keys.powers_of_two import signed_powers_of_two
-from fhejax.ckks.keys.recorder import note_key
 from fhejax.ckks.keys.switching import Decomposition
 from fhejax.ckks.levels import check_evaluation_domain
 from fhejax.ckks.noise import estimates
-from fhejax.ckks.noise.estimates import NoiseEstimate, predicted_by
+from fhejax.ckks.noise.estimates import NoiseEstimate
+from fhejax.ckks.operation import Found, Keys, Value, operation
 from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
-from fhejax.ckks.types import (
-    Ciphertext,
-    EvaluationKeys,
-    SwitchingKey,
-    check_same_parameters,
-)
+from fhejax.ckks.types import Ciphertext, SwitchingKey
 from fhejax.ring import Twiddles, modular, permutation, permute
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
@@ -36,7 +30,7 @@ from fhejax.ring.primes import root_of_unity
 from fhejax.ring.wide import kernel, wide
 
 
-def rotate(keys: EvaluationKeys, ciphertext: Ciphertext, steps: int) -> Ciphertext:
+def rotate(keys: Keys, ciphertext: Value, steps: int) -> Value:
     """Slot j takes the value of slot j + steps, cyclically. Level and scale stay.
 
     Where there is no key for this distance, it is composed of distances that are powers of two (a
@@ -51,45 +45,42 @@ def rotate(keys: EvaluationKeys, ciphertext: Ciphertext, steps: int) -> Cipherte
         ValueError: no such keys, other parameters, or three components.
     """
     for step in rotation_path(keys, ciphertext, steps):
-        ciphertext = _apply(keys, ciphertext, rotation_exponent(ciphertext.params, step))
+        ciphertext = _moved(keys, ciphertext, rotation_exponent(ciphertext.params, step))
     return ciphertext
 
 
-def conjugate(keys: EvaluationKeys, ciphertext: Ciphertext) -> Ciphertext:
+def conjugate(keys: Keys, ciphertext: Value) -> Value:
     """The complex conjugate of every slot. Level and scale stay.
 
     Raises:
         ValueError: no conjugation key, or the conjugate-invariant ring, whose slots are real.
     """
-    return _apply(keys, ciphertext, conjugation_exponent(ciphertext.params))
+    return _moved(keys, ciphertext, conjugation_exponent(ciphertext.params))
 
 
-def rotate_hoisted(keys: EvaluationKeys, ciphertext: Ciphertext, steps: Sequence[int]) -> list[Ciphertext]:
+def rotate_hoisted(keys: Keys, ciphertext: Value, steps: Sequence[int]) -> list[Value]:
     """The ciphertext rotated by each of several distances, decomposed once.
 
     Raises:
         ValueError: a distance without a key of its own, other parameters, or three components.
     """
-    params = ciphertext.params
-    exponents = [rotation_exponent(params, step) for step in steps]
-    if isinstance(ciphertext, NoiseEstimate):
-        for exponent in exponents:
-            note_key(keys, exponent, ciphertext.level)
-        return estimates.rotate_hoisted(ciphertext, exponents)
-    found = {e: rotation_key(keys, ciphertext, e) for e in exponents if e != 1}
-    if not found:
+    exponents = tuple(rotation_exponent(ciphertext.params, step) for step in steps)
+    if all(exponent == 1 for exponent in exponents):
         return [ciphertext for _ in exponents]
-    ciphertext = ciphertext.replace(key_id=identity_under(keys, ciphertext, found))
-    digits = decomposition(ciphertext)
+    _check_rotated(ciphertext)
+    return _hoisted(keys, ciphertext, exponents)
+
+
+@operation(noise=estimates.rotate_hoisted, keys=lambda ciphertext, exponents: exponents)
+def _hoisted(keys: Found, ciphertext: Ciphertext, exponents: Sequence[int]) -> list[Ciphertext]:
+    ring, digits = ciphertext.params.ring, decomposition(ciphertext)
     return [
-        ciphertext if e == 1 else _rotated(found[e], ciphertext, digits, permutation(params.ring, e))
+        ciphertext if e == 1 else _rotated(keys[e], ciphertext, digits, permutation(ring, e))
         for e in exponents
     ]
 
 
-def inner_sum(
-    keys: EvaluationKeys, ciphertext: Ciphertext, count: int | None = None, stride: int = 1
-) -> Ciphertext:
+def inner_sum(keys: Keys, ciphertext: Value, count: int | None = None, stride: int = 1) -> Value:
     """Slot j becomes the sum of slots j, j + stride, ..., j + (count - 1) stride, cyclically.
 
     By log2(count) rotations and additions. Noise adds up coherently: its variance grows by count.
@@ -119,7 +110,7 @@ def inner_sum(
     return ciphertext
 
 
-def multiply_by_imaginary_unit(ciphertext: Ciphertext) -> Ciphertext:
+def multiply_by_imaginary_unit(ciphertext: Value) -> Value:
     """i times every slot: a multiplication by X^(N/2), exact, at no level and without noise.
 
     Raises:
@@ -127,13 +118,13 @@ def multiply_by_imaginary_unit(ciphertext: Ciphertext) -> Ciphertext:
     """
     conjugation_exponent(ciphertext.params)
     check_evaluation_domain("a product with i", ciphertext)
-    return _multiply_by_imaginary_unit(ciphertext)
+    return _times_imaginary_unit(ciphertext)
 
 
-@predicted_by(estimates.multiply_by_imaginary_unit)
+@operation(noise=estimates.multiply_by_imaginary_unit)
 @kernel
 @wide
-def _multiply_by_imaginary_unit(ciphertext: Ciphertext) -> Ciphertext:
+def _times_imaginary_unit(ciphertext: Ciphertext) -> Ciphertext:
     ring, moduli = ciphertext.params.ring, ciphertext.moduli
     quarter = [pow(root_of_unity(q, ring.root_order), ring.degree // 2, q) for q in moduli]
     value = jnp.array(quarter, jnp.uint32)[:, None]
@@ -144,7 +135,7 @@ def _multiply_by_imaginary_unit(ciphertext: Ciphertext) -> Ciphertext:
     return ciphertext.replace(data=jnp.where(negative, modular.negate(product, modulus), product))
 
 
-def real_part(keys: EvaluationKeys, ciphertext: Ciphertext) -> Ciphertext:
+def real_part(keys: Keys, ciphertext: Value) -> Value:
     """The real part of every slot, (x + conjugate of x) / 2: the halving doubles the scale.
 
     Raises:
@@ -154,7 +145,7 @@ def real_part(keys: EvaluationKeys, ciphertext: Ciphertext) -> Ciphertext:
     return total.replace(scale=total.scale * 2)
 
 
-def imaginary_part(keys: EvaluationKeys, ciphertext: Ciphertext) -> Ciphertext:
+def imaginary_part(keys: Keys, ciphertext: Value) -> Value:
     """The imaginary part of every slot, i (conjugate of x - x) / 2: the halving doubles the scale.
 
     Raises:
@@ -164,12 +155,8 @@ def imaginary_part(keys: EvaluationKeys, ciphertext: Ciphertext) -> Ciphertext:
     return multiply_by_imaginary_unit(difference).replace(scale=ciphertext.scale * 2)
 
 
-def rotation_path(keys: EvaluationKeys | None, ciphertext: Ciphertext, steps: int) -> list[int]:
-    """The rotations by which `keys` reach a distance: itself, or powers of two, or an error.
-
-    Raises:
-        ValueError: when neither has its keys.
-    """
+def rotation_path(keys: Keys, ciphertext: Ciphertext | NoiseEstimate, steps: int) -> list[int]:
+    """The rotations by which `keys` reach a distance: powers of two where these have keys, else itself."""
     params = ciphertext.params
     steps %= params.slots
     if keys is None or steps == 0 or rotation_exponent(params, steps) in keys.rotations:
@@ -180,8 +167,7 @@ def rotation_path(keys: EvaluationKeys | None, ciphertext: Ciphertext, steps: in
     powers = [2**bit for bit in range(steps.bit_length()) if steps >> bit & 1]
     if all(rotation_exponent(params, power) in keys.rotations for power in powers):
         return powers
-    rotation_key(keys, ciphertext, rotation_exponent(params, steps))
-    raise AssertionError("rotation_key refuses what has no key")
+    return [steps]
 
 
 def power_of_two_rotations(params: Parameters) -> tuple[int, ...]:
@@ -190,52 +176,28 @@ def power_of_two_rotations(params: Parameters) -> tuple[int, ...]:
     return (*powers, *(-power for power in powers[:-1]))
 
 
-def rotation_key(keys: EvaluationKeys, ciphertext: Ciphertext, exponent: int) -> SwitchingKey:
-    """The key of an automorphism, checked against the ciphertext.
-
-    Raises:
-        ValueError: no such key or one of a lower level, other parameters or secrets, or a
-            ciphertext with three components.
-    """
-    check_same_parameters(keys, ciphertext)
+def _check_rotated(ciphertext: Ciphertext | NoiseEstimate) -> None:
     check_evaluation_domain("a rotation", ciphertext)
     if ciphertext.components != 2:
         raise ValueError(
             f"a rotation of a ciphertext with {ciphertext.components} components was asked for; it needs 2. "
             f"Relinearise first."
         )
-    key = keys.rotations.get(exponent)
-    if key is None or key.level < ciphertext.level:
-        name, call = _describe_rotation(ciphertext.params, exponent)
-        have = "none" if key is None else f"one for level {key.level} and below"
-        present = [_describe_rotation(ciphertext.params, e)[0] for e in keys.rotations]
-        raise ValueError(
-            f"{name} at level {ciphertext.level} needs its key, and these evaluation keys have {have} "
-            f"(they have {', '.join(present) or 'no rotation keys'}); make them with "
-            f"evaluation_keys(key, secret, {call}, level={ciphertext.level})."
-        )
-    return key
 
 
-def _describe_rotation(params: Parameters, exponent: int) -> tuple[str, str]:
-    if exponent == params.ring.root_order - 1:
-        return "conjugation", "conjugate=True"
-    steps, power = 0, 1
-    while power != exponent:
-        steps, power = steps + 1, power * 5 % params.ring.root_order
-    return f"rotation by {steps}", f"rotations=({steps},)"
-
-
-def _apply(keys: EvaluationKeys, ciphertext: Ciphertext, exponent: int) -> Ciphertext:
+def _moved(keys: Keys, ciphertext: Value, exponent: int) -> Value:
     """X -> X^exponent, and back under the same secret."""
-    if isinstance(ciphertext, NoiseEstimate):
-        note_key(keys, exponent, ciphertext.level)
-        return estimates.apply_automorphism(ciphertext, exponent)
-    key, params = rotation_key(keys, ciphertext, exponent), ciphertext.params
-    key_id = identity_under(keys, ciphertext, {exponent: key})
+    _check_rotated(ciphertext)
+    return _switched(keys, ciphertext, exponent)
+
+
+@operation(noise=estimates.apply_automorphism, keys=lambda ciphertext, exponent: (exponent,))
+def _switched(keys: Found, ciphertext: Ciphertext, exponent: int) -> Ciphertext:
+    params, level = ciphertext.params, ciphertext.level
     positions = permutation(params.ring, exponent)
-    data = _rotate(key, ciphertext.data, positions, twiddles_of(params), ciphertext.level)
-    return ciphertext.replace(data=data, key_id=key_id)
+    return ciphertext.replace(
+        data=_rotate(keys[exponent], ciphertext.data, positions, twiddles_of(params), level)
+    )
 
 
 def decomposition(ciphertext: Ciphertext) -> Decomposition:

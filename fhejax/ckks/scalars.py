@@ -4,7 +4,6 @@ A constant polynomial has the same residue at every evaluation point, so that ne
 work on three components, at the scale of the product as it is.
 """
 
-import dataclasses
 import functools
 import math
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ import numpy as np
 from fhejax.ckks.encoding.values import exact_number
 from fhejax.ckks.noise import estimates
 from fhejax.ckks.noise.estimates import NoiseEstimate
-from fhejax.ckks.noise.propagation import Message, digest
+from fhejax.ckks.operation import Value, operation
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.types import Ciphertext, Domain, check_same_parameters, common_key_id
 from fhejax.ring import modular
@@ -28,7 +27,7 @@ _ONE = Scale.of(1)
 _SUM_LENGTH = 15  # products of residues below 2**30 that an unsigned 64-bit sum holds beside a residue
 
 
-def add_scalar(ciphertext: Ciphertext, value: float | Fraction) -> Ciphertext:
+def add_scalar(ciphertext: Value, value: float | Fraction) -> Value:
     """x + value in every slot, `value` rounded to a multiple of 1 / scale; level and scale stay.
 
     Args:
@@ -70,29 +69,30 @@ def _shown(number: Fraction) -> str:
     return f"{float(number):.3g}" if abs(bits) < 1000 else f"{'-' * (number < 0)}2**{bits:.1f}"
 
 
-def shift(ciphertext: Ciphertext, number: Fraction) -> Ciphertext:
+def shift(ciphertext: Value, number: Fraction) -> Value:
     """x + number in every slot, where a number that rounds to zero does no harm."""
     return _plus(ciphertext, number, round(number * ciphertext.scale.fraction()))
 
 
+def _plus_noise(x: NoiseEstimate, number: Fraction, integer: int) -> NoiseEstimate:
+    del integer
+    return estimates.add_constant(x, float(number))
+
+
+@operation(noise=_plus_noise)
 def _plus(ciphertext: Ciphertext, number: Fraction, integer: int) -> Ciphertext:
     """x + number, which is integer / scale."""
-    if isinstance(ciphertext, NoiseEstimate):
-        return _shifted(ciphertext, float(number))
+    del number
     moduli = ciphertext.moduli
     data = _add_constant(ciphertext.data, _residues([integer], moduli)[0], moduli, ciphertext.domain)
     return ciphertext.replace(data=data)
 
 
-def _shifted(x: NoiseEstimate, value: float) -> NoiseEstimate:
-    """Exact, and so without new noise."""
-    messages = (Message(m.values + value, digest("shift", value, m.identity), m.gains) for m in x.messages)
-    return dataclasses.replace(x, messages=tuple(messages))
-
-
 @functools.partial(kernel, static_argnames=("moduli", "domain"))
 @wide
-def _add_constant(data: jax.Array, residues: jax.Array, moduli: tuple[int, ...], domain: Domain) -> jax.Array:
+def _add_constant(
+    data: jax.Array, residues: jax.Array | np.ndarray, moduli: tuple[int, ...], domain: Domain
+) -> jax.Array:
     q = constants(moduli).value
     place = (..., 0, slice(None), slice(None) if domain == "evaluation" else slice(1))
     return data.at[place].set(modular.add(data[place], residues[:, None], q))
@@ -103,26 +103,31 @@ def _residues(integers: Sequence[int], moduli: tuple[int, ...]) -> np.ndarray:
     return np.array([[i % q for q in moduli] for i in integers], np.uint32)
 
 
-def multiply_integer(ciphertext: Ciphertext, factor: int) -> Ciphertext:
+def multiply_integer(ciphertext: Value, factor: int) -> Value:
     """x times an integer, level and scale unchanged (the value is multiplied).
 
     Raises:
         ValueError: an integer of half the modulus or more.
     """
     encode_scalar(Fraction(factor), _ONE, ciphertext.moduli, "multiply_integer")
-    if isinstance(ciphertext, NoiseEstimate):
-        return estimates.multiply_integer(ciphertext, factor)
+    return _times(ciphertext, factor)
+
+
+@operation(noise=estimates.multiply_integer)
+def _times(ciphertext: Ciphertext, factor: int) -> Ciphertext:
     residues = _residues([factor], ciphertext.moduli)[0]
     return ciphertext.replace(data=_multiply_integer(ciphertext.data, residues, ciphertext.moduli))
 
 
 @functools.partial(kernel, static_argnames="moduli")
 @wide
-def _multiply_integer(data: jax.Array, residues: jax.Array, moduli: tuple[int, ...]) -> jax.Array:
+def _multiply_integer(
+    data: jax.Array, residues: jax.Array | np.ndarray, moduli: tuple[int, ...]
+) -> jax.Array:
     return modular.multiply(data, residues[:, None], constants(moduli))
 
 
-def weighted_sum(ciphertexts: Sequence[Ciphertext], weights: Sequence[int], constant: int = 0) -> Ciphertext:
+def weighted_sum(ciphertexts: Sequence[Value], weights: Sequence[int], constant: int = 0) -> Value:
     """sum of weight * x, exactly, plus `constant` / scale in every slot: one pass over all of them.
 
     Args:
@@ -140,19 +145,22 @@ def weighted_sum(ciphertexts: Sequence[Ciphertext], weights: Sequence[int], cons
         found = ", ".join(f"level {x.level} and scale {x.scale}" for x in ciphertexts)
         raise ValueError(f"weighted_sum was given ciphertexts of {found}; align them to one level and scale.")
     check_same_parameters(*ciphertexts)
-    key_id = common_key_id(*ciphertexts)
-    if isinstance(first, NoiseEstimate):
-        pairs = zip(ciphertexts, weights, strict=True)
-        terms = [estimates.multiply_integer(x, weight) for x, weight in pairs]
-        return _shifted(functools.reduce(estimates.combine, terms), float(constant / first.scale.fraction()))
+    return _weighted(ciphertexts, weights, constant)
+
+
+@operation(noise=estimates.weighted_sum)
+def _weighted(ciphertexts: Sequence[Ciphertext], weights: Sequence[int], constant: int) -> Ciphertext:
+    first, key_id = ciphertexts[0], common_key_id(*ciphertexts)
     residues = _residues([*weights, constant], first.moduli)
-    data = _weighted_sum(tuple(x.data for x in ciphertexts), residues, first.moduli)
+    data = _sum_of_products(tuple(x.data for x in ciphertexts), residues, first.moduli)
     return first.replace(data=data, key_id=key_id)
 
 
 @functools.partial(kernel, static_argnames="moduli")
 @wide
-def _weighted_sum(data: tuple[jax.Array, ...], residues: jax.Array, moduli: tuple[int, ...]) -> jax.Array:
+def _sum_of_products(
+    data: tuple[jax.Array, ...], residues: jax.Array | np.ndarray, moduli: tuple[int, ...]
+) -> jax.Array:
     """residues: uint32 [term, then the constant; limb]. Weights are no constants of the executable."""
     limbs = constants(moduli)
     *weights, constant = residues.astype(jnp.uint64)[..., None]
@@ -161,7 +169,8 @@ def _weighted_sum(data: tuple[jax.Array, ...], residues: jax.Array, moduli: tupl
     third = [(x[..., 2:, :, :], w) for x, w in zip(data, weights, strict=True) if x.shape[-3] == 3]
     if not third:
         return low
-    high = _accumulate(*zip(*third, strict=True), jnp.zeros_like(constant), limbs)
+    parts, factors = [x for x, _ in third], [w for _, w in third]
+    high = _accumulate(parts, factors, jnp.zeros_like(constant), limbs)
     return jnp.concatenate([low, high], -3)
 
 

@@ -44,12 +44,12 @@ def product_method(platform: str | None = None) -> str:
 @functools.partial(kernel, static_argnames=("moduli", "bound", "square", "tile", "method"))
 @wide
 def modular_matrix_product(
-    weights: jax.Array,
+    weights: modular.Array,
     x: jax.Array,
     moduli: tuple[int, ...],
     bound: int,
-    entries: jax.Array | None = None,
-    bias: jax.Array | None = None,
+    entries: modular.Array | None = None,
+    bias: modular.Array | None = None,
     *,
     square: bool = False,
     tile: int = 128,
@@ -113,7 +113,7 @@ def _tile(tile: int, degree: int, rows: int) -> int:
     return math.gcd(min(tile, 2 ** (room.bit_length() - 1)), degree)
 
 
-def _gather(rows: jax.Array, entries: jax.Array | None) -> jax.Array:
+def _gather(rows: jax.Array, entries: modular.Array | None) -> jax.Array:
     """The rows named by `entries`, zero where an entry is -1."""
     if entries is None:
         return rows
@@ -121,7 +121,7 @@ def _gather(rows: jax.Array, entries: jax.Array | None) -> jax.Array:
     return padded[jnp.where(entries < 0, rows.shape[0], entries).reshape(-1)]
 
 
-def _balanced_digits(values: jax.Array, count: int, bits: int) -> list[jax.Array]:
+def _balanced_digits(values: modular.Array, count: int, bits: int) -> list[jax.Array]:
     """Digits in [-2**(bits-1), 2**(bits-1)), low first: values = sum of digit_d 2**(bits d)."""
     digits, rest = [], values.astype(jnp.int64)
     for _ in range(count - 1):
@@ -162,7 +162,7 @@ def _float_operand(x: jax.Array, moduli: modular.Moduli, square: bool) -> list[j
     return [jnp.stack(parts, 1)]
 
 
-def _contract(weights: jax.Array, operand: jax.Array, dtype: Any) -> jax.Array:
+def _contract(weights: modular.Array, operand: jax.Array, dtype: Any) -> jax.Array:
     """The sum over k of weights[g, o, k] operand[g, k, p, n]: [g, o, p, n].
 
     Not einsum, whose recorded result type jax.vmap would read outside the 64-bit scope.
@@ -172,7 +172,7 @@ def _contract(weights: jax.Array, operand: jax.Array, dtype: Any) -> jax.Array:
 
 
 def _float_product(
-    weights: jax.Array, operands: list[jax.Array], moduli: modular.Moduli, bound: int
+    weights: modular.Array, operands: list[jax.Array], moduli: modular.Moduli, bound: int
 ) -> jax.Array:
     """The product of digits of the weights and residues in float64."""
     count, bits = weight_digits(bound, weights.shape[-1], "float64")
@@ -201,7 +201,7 @@ def _digit_operands(x: jax.Array, moduli: modular.Moduli, square: bool) -> list[
 
 
 def _digit_product(
-    weights: jax.Array, operands: list[jax.Array], moduli: modular.Moduli, bound: int
+    weights: modular.Array, operands: list[jax.Array], moduli: modular.Moduli, bound: int
 ) -> jax.Array:
     """The product by base-256 digits of both sides, int8, summed in int32 (exact below 2**17 terms)."""
     count, bits = weight_digits(bound, weights.shape[-1], "int8")

@@ -63,7 +63,7 @@ def fold(x: Array, modulus: Array) -> jax.Array:
     return jnp.minimum(x, x - modulus)
 
 
-def add(x: jax.Array, y: jax.Array, modulus: Array) -> jax.Array:
+def add(x: jax.Array, y: Array, modulus: Array) -> jax.Array:
     """The sum x + y mod q for x, y < q."""
     return fold(x + y, modulus)
 

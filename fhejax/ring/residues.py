@@ -14,7 +14,7 @@ from fhejax.ring.wide import kernel, wide
 
 @functools.partial(kernel, static_argnames="moduli")
 @wide
-def residues_to_float(x: jax.Array, moduli: tuple[int, ...]) -> jax.Array:
+def residues_to_float(x: modular.Array, moduli: tuple[int, ...]) -> jax.Array:
     """The centred representative in float64: uint32 [..., limb, N] to float64 [..., N].
 
     Garner's digits, each centred: x = v_0 + v_1 q_0 + v_2 q_0 q_1 + ... A value much smaller than

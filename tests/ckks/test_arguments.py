@@ -42,6 +42,8 @@ def members(hint: object) -> tuple[object, ...]:
 def stand_in(hint: object) -> object:
     """Something that the annotation allows, with nothing in it."""
     kind = members(hint)[0]
+    if isinstance(kind, typing.TypeVar):
+        kind = kind.__constraints__[0]
     if kind in (int, float, bool, str, bytes):
         return kind(1)
     if typing.get_origin(kind) is collections.abc.Callable:

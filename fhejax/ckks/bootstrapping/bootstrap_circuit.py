@@ -28,7 +28,9 @@ from fhejax.ckks.bootstrapping.parameters import BootstrappingParameters
 from fhejax.ckks.keys.generation import RELINEARISATION, check_cryptographic_key
 from fhejax.ckks.keys.manifest import KeyManifest, generate_evaluation_keys
 from fhejax.ckks.levels import bring_down
+from fhejax.ckks.noise import estimates
 from fhejax.ckks.noise.estimates import NoiseEstimate
+from fhejax.ckks.operation import Keys, Value, operation
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.rotation import conjugate, multiply_by_imaginary_unit, rotate
 from fhejax.ckks.types import (
@@ -74,7 +76,7 @@ class BootstrappingKeys:
     """
 
     circuit: BootstrappingCircuit
-    evaluation: EvaluationKeys | None = None
+    evaluation: Keys = None
     dense_to_sparse: SwitchingKey | None = None
     sparse_to_dense: SwitchingKey | None = None
 
@@ -118,7 +120,8 @@ def bootstrapping_keys(
     """
     found = dict(generate_bootstrapping_keys(key, secret, circuit.parameters, manifest, progress))
     switches = [found.pop(name) for name in SPARSE_KEYS]
-    evaluation = EvaluationKeys(found.pop(RELINEARISATION, None), found, secret.key_id, secret.params)
+    rotations = {exponent: key for exponent, key in found.items() if isinstance(exponent, int)}
+    evaluation = EvaluationKeys(rotations.pop(RELINEARISATION, None), rotations, secret.key_id, secret.params)
     return BootstrappingKeys(circuit, evaluation, *switches)
 
 
@@ -158,9 +161,7 @@ def _reported(
         del named  # before the next one is made
 
 
-def bootstrap(
-    keys: BootstrappingKeys, ciphertext: Ciphertext, *, target_level: int | None = None
-) -> Ciphertext:
+def bootstrap(keys: BootstrappingKeys, ciphertext: Value, *, target_level: int | None = None) -> Value:
     """The same numbers at `output_level` or a chosen level below it, of that level's own scale.
 
     Numbers are complex, with real and imaginary parts in (-1, 1): larger ones, beyond 1 by a factor a, have
@@ -193,13 +194,13 @@ def bootstrap(
     return bring_down(joined(keys, refresh(keys, at_input_level(keys, ciphertext))), target)
 
 
-def at_input_level(keys: BootstrappingKeys, ciphertext: Ciphertext) -> Ciphertext:
+def at_input_level(keys: BootstrappingKeys, ciphertext: Value) -> Value:
     """A ciphertext as `refresh` takes it: everything is checked here, before anything is computed."""
     _check_keys(keys, ciphertext)
     return _brought_down(ciphertext, keys.circuit.parameters)
 
 
-def refresh(keys: BootstrappingKeys, x: Ciphertext, gain_bits: int = 0) -> Ciphertext:
+def refresh(keys: BootstrappingKeys, x: Value, gain_bits: int = 0) -> Value:
     """What `bootstrap` returns divided by 2^gain_bits, as from `reduce_modulo_one`."""
     x = lower_to_coefficients(keys, x)
     ratio = Scale.of(math.prod(x.moduli)) / x.scale / 2**gain_bits
@@ -208,12 +209,12 @@ def refresh(keys: BootstrappingKeys, x: Ciphertext, gain_bits: int = 0) -> Ciphe
     return reduce_modulo_one(keys, x, ratio)
 
 
-def lower_to_coefficients(keys: BootstrappingKeys, x: Ciphertext) -> Ciphertext:
+def lower_to_coefficients(keys: BootstrappingKeys, x: Value) -> Value:
     """The first stage: slots to coefficients, from the input level to level 0."""
     return apply_factors(keys.evaluation, x, keys.circuit.slots_to_coefficients)
 
 
-def raise_under_sparse_secret(keys: BootstrappingKeys, x: Ciphertext) -> Ciphertext:
+def raise_under_sparse_secret(keys: BootstrappingKeys, x: Value) -> Value:
     """The second stage: from level 0 to the highest; and the trace, where slots repeat themselves."""
     parameters = keys.circuit.parameters
     x = encapsulate(keys.dense_to_sparse, x)
@@ -222,13 +223,13 @@ def raise_under_sparse_secret(keys: BootstrappingKeys, x: Ciphertext) -> Ciphert
     return _trace(keys.evaluation, x, parameters)
 
 
-def spread_to_slots(keys: BootstrappingKeys, x: Ciphertext) -> Ciphertext:
+def spread_to_slots(keys: BootstrappingKeys, x: Value) -> Value:
     """The third stage: data [2, ..., 2, limb, N], real parts and imaginary ones, at the reduction level."""
-    x = apply_factors(keys.evaluation, x, keys.circuit.coefficients_to_slots)
-    return _stack(_real_and_imaginary(keys.evaluation, x))
+    spread = apply_factors(keys.evaluation, x, keys.circuit.coefficients_to_slots)
+    return _stack(_real_and_imaginary(keys.evaluation, spread))
 
 
-def reduce_modulo_one(keys: BootstrappingKeys, x: Ciphertext, ratio: Scale) -> Ciphertext:
+def reduce_modulo_one(keys: BootstrappingKeys, x: Value, ratio: Scale) -> Value:
     """The fourth stage but for its last division: what `joined`, `separated` or `real_part_of` take.
 
     Args:
@@ -246,29 +247,29 @@ def reduce_modulo_one(keys: BootstrappingKeys, x: Ciphertext, ratio: Scale) -> C
     return x.replace(scale=x.scale / ratio)
 
 
-def joined(keys: BootstrappingKeys, parts: Ciphertext) -> Ciphertext:
+def joined(keys: BootstrappingKeys, parts: Value) -> Value:
     """real + i imaginary at the output level: added before the last division, which rounds them as one."""
     real, imaginary = _unstack(parts)
     return _divided(keys, add(real, multiply_by_imaginary_unit(imaginary)))
 
 
-def separated(keys: BootstrappingKeys, parts: Ciphertext) -> tuple[Ciphertext, Ciphertext]:
+def separated(keys: BootstrappingKeys, parts: Value) -> tuple[Value, Value]:
     """(real, imaginary) at the output level."""
     real, imaginary = _unstack(_divided(keys, parts))
     return real, imaginary
 
 
-def real_part_of(keys: BootstrappingKeys, parts: Ciphertext) -> Ciphertext:
+def real_part_of(keys: BootstrappingKeys, parts: Value) -> Value:
     """The real one of both parts, at the output level."""
     return _divided(keys, _unstack(parts)[0])
 
 
-def _divided(keys: BootstrappingKeys, x: Ciphertext) -> Ciphertext:
+def _divided(keys: BootstrappingKeys, x: Value) -> Value:
     level, scales = keys.circuit.parameters.output_level, x.params.scales
     return relinearise(keys.evaluation, x, target_level=level).replace(scale=scales[level])
 
 
-def _check_keys(keys: BootstrappingKeys, ciphertext: Ciphertext) -> None:
+def _check_keys(keys: BootstrappingKeys, ciphertext: Ciphertext | NoiseEstimate) -> None:
     parameters = keys.circuit.parameters
     if ciphertext.params != parameters.params:
         raise ValueError(
@@ -277,21 +278,21 @@ def _check_keys(keys: BootstrappingKeys, ciphertext: Ciphertext) -> None:
         )
     if isinstance(ciphertext, NoiseEstimate):
         return
-    named = {name: getattr(keys, name) for name in ("evaluation", "dense_to_sparse", "sparse_to_dense")}
-    missing = [name for name, key in named.items() if key is None]
-    if missing:
+    evaluation, names = keys.evaluation, ("evaluation", "dense_to_sparse", "sparse_to_dense")
+    missing = [name for name in names if getattr(keys, name) is None]
+    if missing or not isinstance(evaluation, EvaluationKeys):
         raise ValueError(
             f"a bootstrap was asked for without the keys {', '.join(missing)}; make them with "
             f"bootstrapping_keys(key, secret, circuit)."
         )
     manifest = parameters.manifest.exponents(parameters.params)
-    check_evaluation_keys(keys.evaluation, manifest)
+    check_evaluation_keys(evaluation, manifest)
 
 
 def check_evaluation_keys(evaluation: EvaluationKeys, levels: dict[int, int]) -> None:
     """Refuse keys that lack one of these exponents, for its level: before anything is computed."""
     held = {0: evaluation.relinearisation, **evaluation.rotations}
-    missing = [e for e, level in levels.items() if held.get(e) is None or held[e].level < level]
+    missing = [e for e, level in levels.items() if (key := held.get(e)) is None or key.level < level]
     if missing:
         names = ", ".join("relinearisation" if e == 0 else f"X -> X^{e}" for e in missing)
         raise ValueError(
@@ -300,7 +301,7 @@ def check_evaluation_keys(evaluation: EvaluationKeys, levels: dict[int, int]) ->
         )
 
 
-def _brought_down(ciphertext: Ciphertext, parameters: BootstrappingParameters) -> Ciphertext:
+def _brought_down(ciphertext: Value, parameters: BootstrappingParameters) -> Value:
     """Brought down to the level, at its own scale where it has its own now."""
     level, scales = parameters.input_level, parameters.params.scales
     if ciphertext.level < level or ciphertext.components != 2:
@@ -319,7 +320,7 @@ def _brought_down(ciphertext: Ciphertext, parameters: BootstrappingParameters) -
     return ciphertext
 
 
-def _trace(keys: EvaluationKeys | None, x: Ciphertext, parameters: BootstrappingParameters) -> Ciphertext:
+def _trace(keys: Keys, x: Value, parameters: BootstrappingParameters) -> Value:
     """The sum over rotations by multiples of n: what is left are coefficients of powers of X^(N / 2n)."""
     gap = parameters.params.slots // parameters.slots
     for bit in range(gap.bit_length() - 1):
@@ -327,26 +328,19 @@ def _trace(keys: EvaluationKeys | None, x: Ciphertext, parameters: Bootstrapping
     return x.replace(scale=x.scale * gap)
 
 
-def _real_and_imaginary(keys: EvaluationKeys | None, x: Ciphertext) -> tuple[Ciphertext, Ciphertext]:
+def _real_and_imaginary(keys: Keys, x: Value) -> tuple[Value, Value]:
     """(x + conjugate) / 2 and i (conjugate - x) / 2: the halving doubles the scale."""
     mirrored, scale = conjugate(keys, x), x.scale * 2
     imaginary = multiply_by_imaginary_unit(subtract(mirrored, x))
     return add(x, mirrored).replace(scale=scale), imaginary.replace(scale=scale)
 
 
-def _stack(parts: Sequence[Ciphertext]) -> Ciphertext:
+@operation(noise=estimates.stack)
+def _stack(x: Sequence[Ciphertext]) -> Ciphertext:
     """The parts stacked on a new leading axis, so that one pass reduces all."""
-    first = parts[0]
-    if isinstance(first, NoiseEstimate):
-        messages = tuple(message for part in parts for message in part.messages)
-        return dataclasses.replace(first, messages=messages, batch=(len(parts), *first.batch))
-    return first.replace(data=jnp.stack([part.data for part in parts]))
+    return x[0].replace(data=jnp.stack([part.data for part in x]))
 
 
+@operation(noise=estimates.unstack)
 def _unstack(x: Ciphertext) -> list[Ciphertext]:
-    count = x.batch[0]
-    if isinstance(x, NoiseEstimate):
-        each = len(x.messages) // count
-        rows = (x.messages[i * each : (i + 1) * each] for i in range(count))
-        return [dataclasses.replace(x, messages=row, batch=x.batch[1:]) for row in rows]
-    return [x.replace(data=x.data[i]) for i in range(count)]
+    return [x.replace(data=x.data[i]) for i in range(x.batch[0])]

@@ -27,6 +27,7 @@ from fhejax.ckks.keys.generation import (
 from fhejax.ckks.keys.matching import check_shape
 from fhejax.ckks.noise.estimates import NoiseEstimate
 from fhejax.ckks.noise.propagation import with_source
+from fhejax.ckks.operation import Value, operation
 from fhejax.ckks.parameters import deviations
 from fhejax.ckks.parameters.level_table import largest_prime
 from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
@@ -131,7 +132,8 @@ def encapsulation_keys(
         )
     check_sparse_security(secret.params, hamming_weight)
     places = (encapsulation_parameters(secret.params), secret.params)
-    return _encapsulation_keys(key, secret, tuple(map(twiddles_of, places)), hamming_weight)
+    twiddles = twiddles_of(places[0]), twiddles_of(places[1])
+    return _encapsulation_keys(key, secret, twiddles, hamming_weight)
 
 
 @functools.partial(kernel, static_argnames="hamming_weight")
@@ -155,7 +157,7 @@ def _encapsulation_keys(
     return keys[0], keys[1]
 
 
-def encapsulate(key: SwitchingKey | None, ciphertext: Ciphertext) -> Ciphertext:
+def encapsulate(key: SwitchingKey | None, ciphertext: Value) -> Value:
     """A ciphertext at level 0 under the sparse secret that `key` leads to.
 
     Raises:
@@ -166,9 +168,16 @@ def encapsulate(key: SwitchingKey | None, ciphertext: Ciphertext) -> Ciphertext:
             f"a ciphertext at level {ciphertext.level} was to be put under a sparse secret, which is "
             "secure at level 0 alone; use drop_level first."
         )
-    if isinstance(ciphertext, NoiseEstimate):
-        small = encapsulation_parameters(ciphertext.params)
-        return _estimate_switch(ciphertext, small)
+    return _under_sparse(ciphertext, key)
+
+
+def _sparse_noise(x: NoiseEstimate, key: SwitchingKey | None) -> NoiseEstimate:
+    del key
+    return _estimate_switch(x, encapsulation_parameters(x.params))
+
+
+@operation(noise=_sparse_noise)
+def _under_sparse(ciphertext: Ciphertext, key: SwitchingKey | None) -> Ciphertext:
     if key is None or key.params != encapsulation_parameters(ciphertext.params):
         raise ValueError(
             f"a ciphertext was to be put under a sparse secret, and the key given is {key}; make both keys "
@@ -178,14 +187,22 @@ def encapsulate(key: SwitchingKey | None, ciphertext: Ciphertext) -> Ciphertext:
     return ciphertext.replace(data=data, key_id=_identity(key, ciphertext, TO_SPARSE))
 
 
-def decapsulate(key: SwitchingKey | None, ciphertext: Ciphertext) -> Ciphertext:
+def decapsulate(key: SwitchingKey | None, ciphertext: Value) -> Value:
     """A ciphertext under the sparse secret, at any level, back under the dense one.
 
     Raises:
         ValueError: no key, one of other parameters, or of a lower level.
     """
-    if isinstance(ciphertext, NoiseEstimate):
-        return _estimate_switch(ciphertext, ciphertext.params)
+    return _under_dense(ciphertext, key)
+
+
+def _dense_noise(x: NoiseEstimate, key: SwitchingKey | None) -> NoiseEstimate:
+    del key
+    return _estimate_switch(x, x.params)
+
+
+@operation(noise=_dense_noise)
+def _under_dense(ciphertext: Ciphertext, key: SwitchingKey | None) -> Ciphertext:
     if key is None or key.level < ciphertext.level:
         raise ValueError(
             f"a ciphertext at level {ciphertext.level} was to be brought back from a sparse secret, and "

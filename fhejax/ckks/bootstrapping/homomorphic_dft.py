@@ -23,8 +23,6 @@ from fhejax.ckks.bootstrapping.fourier_factors import (
 )
 from fhejax.ckks.bootstrapping.minimum_keys import counted_from_zero, split_walks
 from fhejax.ckks.keys.generation import rotation_exponent
-from fhejax.ckks.keys.matching import identity_under
-from fhejax.ckks.keys.recorder import note_key
 from fhejax.ckks.keys.switching import divide_by_special
 from fhejax.ckks.linear_transform.double_hoisting import (
     decompose,
@@ -36,11 +34,11 @@ from fhejax.ckks.linear_transform.double_hoisting import (
 from fhejax.ckks.linear_transform.transform import LinearTransform, linear_transform
 from fhejax.ckks.linear_transform.transform_noise import estimate_linear_transform
 from fhejax.ckks.noise.estimates import NoiseEstimate
+from fhejax.ckks.operation import Found, Keys, Value, operation
 from fhejax.ckks.parameters.parameters import Parameters
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.types import (
     Ciphertext,
-    EvaluationKeys,
     SwitchingKey,
     check_same_parameters,
     static,
@@ -126,7 +124,7 @@ def _encoded(
     return tuple(found)
 
 
-def _arranged(factors: list[Diagonals], minimum_keys: bool) -> list[Diagonals]:
+def _arranged(factors: Sequence[Diagonals], minimum_keys: bool) -> Sequence[Diagonals]:
     return counted_from_zero(factors) if minimum_keys else factors
 
 
@@ -191,9 +189,7 @@ def _baby_count(count: int) -> int:
     return math.ceil(count / math.ceil(count / steps))
 
 
-def apply_factors(
-    keys: EvaluationKeys | None, ciphertext: Ciphertext, factors: Sequence[FourierFactor]
-) -> Ciphertext:
+def apply_factors(keys: Keys, ciphertext: Value, factors: Sequence[FourierFactor]) -> Value:
     """The matrices one after the other, one level each.
 
     Args:
@@ -208,42 +204,33 @@ def apply_factors(
     return ciphertext
 
 
-def _apply(keys: EvaluationKeys | None, ciphertext: Ciphertext, factor: FourierFactor) -> Ciphertext:
-    transform = factor.transform
-    params, level = transform.params, transform.level
+def _apply(keys: Keys, ciphertext: Value, factor: FourierFactor) -> Value:
+    transform, level = factor.transform, factor.transform.level
     check_same_parameters(ciphertext, transform)
     if ciphertext.level != level or ciphertext.components != 2:
         raise ValueError(
             f"a matrix of a homomorphic Fourier transform for level {level} met a ciphertext of "
             f"{ciphertext.components} components at level {ciphertext.level}; it needs 2 at its own level."
         )
-    if isinstance(ciphertext, NoiseEstimate):
-        for distance in factor.rotations:
-            note_key(keys, rotation_exponent(params, distance), level)
-        return estimate_linear_transform(ciphertext, transform, level - 1, factor.unit)
-    check_same_parameters(keys, ciphertext)
-    found = _rotation_keys(keys, factor)
-    key_id = identity_under(keys, ciphertext, {rotation_exponent(params, d): k for d, k in found.items()})
-    total = _undivided(found, ciphertext, factor)
-    data = divide_by_special(total, params, level, level - 1)
-    scale = ciphertext.scale * transform.scale / params.rescale_factor(level, level - 1)
-    scale = params.settle(level - 1, scale)
-    return ciphertext.replace(data=data, key_id=key_id, level=level - 1, scale=scale)
+    return _transformed(keys, ciphertext, factor)
 
 
-def _rotation_keys(keys: EvaluationKeys, factor: FourierFactor) -> dict[int, SwitchingKey]:
-    params, level = factor.transform.params, factor.transform.level
-    exponents = {distance: rotation_exponent(params, distance) for distance in factor.rotations}
-    found = {d: keys.rotations[e] for d, e in exponents.items() if e in keys.rotations}
-    missing = [d for d in exponents if d not in found or found[d].level < level]
-    if missing:
-        raise ValueError(
-            f"a matrix of a homomorphic Fourier transform at level {level} needs the keys of "
-            f"{len(missing)} more rotations, by {', '.join(map(str, missing))}; make them with "
-            "bootstrapping_keys, or with evaluation_keys(key, secret, rotations=factor.rotations, "
-            f"level={level})."
-        )
-    return found
+def _noise(x: NoiseEstimate, factor: FourierFactor) -> NoiseEstimate:
+    return estimate_linear_transform(x, factor.transform, factor.transform.level - 1, factor.unit)
+
+
+def _exponents(ciphertext: object, factor: FourierFactor) -> list[int]:
+    del ciphertext
+    return [rotation_exponent(factor.transform.params, distance) for distance in factor.rotations]
+
+
+@operation(noise=_noise, keys=_exponents)
+def _transformed(keys: Found, ciphertext: Ciphertext, factor: FourierFactor) -> Ciphertext:
+    params, target = factor.transform.params, factor.transform.level - 1
+    found = {d: keys[rotation_exponent(params, d)] for d in factor.rotations}
+    data = divide_by_special(_undivided(found, ciphertext, factor), params, target + 1, target)
+    scale = ciphertext.scale * factor.transform.scale / params.rescale_factor(target + 1, target)
+    return ciphertext.replace(data=data, level=target, scale=params.settle(target, scale))
 
 
 def _undivided(keys: Mapping[int, SwitchingKey], ciphertext: Ciphertext, factor: FourierFactor) -> jax.Array:

@@ -16,12 +16,12 @@ import numpy as np
 
 from fhejax.approx import Polynomial, minimax
 from fhejax.ckks.arithmetic import relinearise, square_tensor
+from fhejax.ckks.operation import Keys, Value
 from fhejax.ckks.parameters.parameters import Parameters
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.polynomial.depth import polynomial_depth
 from fhejax.ckks.polynomial.evaluation import evaluate_undivided
 from fhejax.ckks.scalars import weighted_sum
-from fhejax.ckks.types import Ciphertext, EvaluationKeys
 
 _TWO_PI = Fraction(math.tau)
 
@@ -55,14 +55,14 @@ def approximate_arcsine(degree: int, ratio_bits: float) -> Polynomial:
 
 
 def undivided_reduction(
-    keys: EvaluationKeys | None,
-    ciphertext: Ciphertext,
+    keys: Keys,
+    ciphertext: Value,
     cosine: Polynomial,
     double_angles: int,
     arcsine: Polynomial | None = None,
     *,
     target_scale: Scale,
-) -> Ciphertext:
+) -> Value:
     """x minus the integer nearest to it, for slots x that are close to integers, but for the last division.
 
     That is `relinearise` to the level below, as after `evaluate_undivided`: what is added before shares its
@@ -105,9 +105,7 @@ def undivided_reduction(
     return total.replace(scale=target_scale * params.rescale_factor(level + 1, level))
 
 
-def _undivided_sine(
-    keys: EvaluationKeys | None, x: Ciphertext, cosine: Polynomial, double_angles: int, scale: Scale
-) -> Ciphertext:
+def _undivided_sine(keys: Keys, x: Value, cosine: Polynomial, double_angles: int, scale: Scale) -> Value:
     """sin(2 pi x), which the last division brings to exactly this scale."""
     level = x.level - modular_reduction_depth(cosine.degree, double_angles)
     scales = double_angle_scales(x.params, level, double_angles, scale)
@@ -118,7 +116,7 @@ def _undivided_sine(
     return total
 
 
-def _divided(keys: EvaluationKeys | None, total: Ciphertext, scale: Scale) -> Ciphertext:
+def _divided(keys: Keys, total: Value, scale: Scale) -> Value:
     """One level down, at exactly this scale."""
     return relinearise(keys, total, target_level=total.level - 1).replace(scale=scale)
 
@@ -134,7 +132,7 @@ def double_angle_scales(params: Parameters, level: int, count: int, last: Scale)
     return scales
 
 
-def _undivided_double_angle(cosine: Ciphertext) -> Ciphertext:
+def _undivided_double_angle(cosine: Value) -> Value:
     """2 c^2 - 1, of three components: the factor 2 is one of the scale."""
     square = square_tensor(cosine)
     doubled = square.replace(scale=square.scale / 2)

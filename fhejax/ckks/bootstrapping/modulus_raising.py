@@ -16,6 +16,7 @@ import numpy as np
 from fhejax.ckks.bootstrapping.overflow_distribution import sample_overflow
 from fhejax.ckks.noise.estimates import NoiseEstimate
 from fhejax.ckks.noise.propagation import Message, digest
+from fhejax.ckks.operation import Value, operation
 from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.types import Ciphertext
@@ -23,7 +24,7 @@ from fhejax.ring import Ring, Twiddles, convert_basis, inverse_ntt, ntt, take_li
 from fhejax.ring.wide import kernel, wide
 
 
-def raise_modulus(ciphertext: Ciphertext, *, hamming_weight: int, level: int | None = None) -> Ciphertext:
+def raise_modulus(ciphertext: Value, *, hamming_weight: int, level: int | None = None) -> Value:
     """A ciphertext at level 0, at a higher level, at the scale q_0: its slots hold those of phase / q_0.
 
     Args:
@@ -45,14 +46,21 @@ def raise_modulus(ciphertext: Ciphertext, *, hamming_weight: int, level: int | N
             f"the modulus of a ciphertext at level {ciphertext.level} was to be raised to level {level}; "
             "it is raised from level 0, to a level that has all primes of level 0. Use drop_level first."
         )
-    scale = Scale.of(math.prod(base))
-    if isinstance(ciphertext, NoiseEstimate):
-        raised = dataclasses.replace(ciphertext.replace(scale=scale), level=level)
-        messages = tuple(_overflowed(message, params.ring, hamming_weight) for message in raised.messages)
-        return dataclasses.replace(raised, messages=messages)
-    return ciphertext.replace(
-        data=_raise(ciphertext.data, twiddles_of(params), params, level), level=level, scale=scale
-    )
+    return _raised(ciphertext, level, Scale.of(math.prod(base)), hamming_weight)
+
+
+def _noise(x: NoiseEstimate, level: int, scale: Scale, hamming_weight: int) -> NoiseEstimate:
+    raised = dataclasses.replace(x.replace(scale=scale), level=level)
+    messages = tuple(_overflowed(message, x.params.ring, hamming_weight) for message in raised.messages)
+    return dataclasses.replace(raised, messages=messages)
+
+
+@operation(noise=_noise)
+def _raised(ciphertext: Ciphertext, level: int, scale: Scale, hamming_weight: int) -> Ciphertext:
+    del hamming_weight
+    params = ciphertext.params
+    data = _raise(ciphertext.data, twiddles_of(params), params, level)
+    return ciphertext.replace(data=data, level=level, scale=scale)
 
 
 @functools.partial(kernel, static_argnames=("params", "level"))

@@ -10,12 +10,12 @@ from fhejax.ckks.bootstrapping.bootstrap_circuit import (
     refresh,
     separated,
 )
+from fhejax.ckks.operation import Value
 from fhejax.ckks.rotation import multiply_by_imaginary_unit
 from fhejax.ckks.scalars import multiply_integer
-from fhejax.ckks.types import Ciphertext
 
 
-def bootstrap_pair(keys: BootstrappingKeys, x: Ciphertext, y: Ciphertext) -> tuple[Ciphertext, Ciphertext]:
+def bootstrap_pair(keys: BootstrappingKeys, x: Value, y: Value) -> tuple[Value, Value]:
     """Both of two ciphertexts of real numbers in (-1, 1), for the price of one bootstrap.
 
     x + i y is bootstrapped, whose real and imaginary parts are apart inside anyway: no key and no level
@@ -27,7 +27,7 @@ def bootstrap_pair(keys: BootstrappingKeys, x: Ciphertext, y: Ciphertext) -> tup
     return separated(keys, refresh(keys, add(x, multiply_by_imaginary_unit(y))))
 
 
-def bootstrap_real(keys: BootstrappingKeys, ciphertext: Ciphertext) -> Ciphertext:
+def bootstrap_real(keys: BootstrappingKeys, ciphertext: Value) -> Value:
     """A bootstrap of real numbers: as `bootstrap`, without what noise put into the imaginary parts.
 
     Args, levels and errors as `bootstrap`.
@@ -36,8 +36,8 @@ def bootstrap_real(keys: BootstrappingKeys, ciphertext: Ciphertext) -> Ciphertex
 
 
 def bootstrap_iteratively(
-    keys: BootstrappingKeys, ciphertext: Ciphertext, *, iterations: int = 2, gain_bits: int = 12
-) -> Ciphertext:
+    keys: BootstrappingKeys, ciphertext: Value, *, iterations: int = 2, gain_bits: int = 12
+) -> Value:
     """Bootstrapped more precisely: each iteration bootstraps what the one before left, times 2^gain_bits.
 
     Bae, Cheon, Cho, Kim and Kim, "META-BTS: bootstrapping precision beyond the limit" (CCS 2022). The error

@@ -83,7 +83,7 @@ def _significand(scale: Scale) -> jax.Array:
 def _encode(
     values: jax.Array,
     significand: jax.Array,
-    exponent: jax.Array,
+    exponent: np.int32,
     twiddles: Twiddles,
     params: Parameters,
     level: int,
@@ -97,7 +97,7 @@ def _encode(
     return ntt(_shifted_left(residues, shift, powers, moduli), twiddles, moduli)
 
 
-def _rounded(coefficients: jax.Array, exponent: jax.Array, largest_shift: int) -> tuple[jax.Array, jax.Array]:
+def _rounded(coefficients: jax.Array, exponent: np.int32, largest_shift: int) -> tuple[jax.Array, jax.Array]:
     """(int64 [..., N], shift int32 [..., 1]): coefficients * 2**exponent = integers * 2**shift, rounded.
 
     A vector is shifted by as much as its largest coefficient is beyond 62 bits, of which float64 knows 53.

@@ -75,7 +75,8 @@ def _pack(
 ) -> Iterator[tuple[Header, list[Part]]]:
     for _ in SPARSE_KEYS:
         yield pack_object(next(keys)[1])
-    yield from pack_members(header, params, keys)
+    members = ((exponent, key) for exponent, key in keys if isinstance(exponent, int))
+    yield from pack_members(header, params, members)
 
 
 def load_bootstrapping_keys(

@@ -98,7 +98,7 @@ def pack_arrays(
     except FormatError as error:
         raise ValueError(f"a {kind.words} that could not be read again was to be written: {error}") from None
     header = dataclasses.replace(header, payload=len(seeds) + residues.nbytes)
-    return header, [seeds, memoryview(residues).cast("B")]
+    return header, [seeds, residues.reshape(-1).view(np.uint8).data]
 
 
 def _host(array: jax.Array) -> np.ndarray:
@@ -129,10 +129,13 @@ def build_object(header: Header, payload: bytes, params: Parameters) -> Content:
     identity, level, scale, domain = key_id(header), header.level, header.scale, header.domain
     match header.kind:
         case Kind.PLAINTEXT:
+            assert scale is not None and domain is not None  # `check_fields`
             return Plaintext(residues, params, level, scale, domain)
         case Kind.CIPHERTEXT:
+            assert scale is not None and domain is not None  # `check_fields`
             return Ciphertext(residues, identity, params, level, scale, domain)
         case Kind.SEEDED_CIPHERTEXT:
+            assert scale is not None  # `check_fields`
             return SeededCiphertext(residues, seed, identity, params, level, scale)
         case Kind.PUBLIC_KEY:
             return PublicKey(_with_mask(header, residues, seed, params), seed, identity, params)

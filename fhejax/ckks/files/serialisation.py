@@ -344,4 +344,6 @@ def _read_member(
         )
     header.check(params)
     payload, check = read_payload(source, header)
-    return exponent, build_object(header, payload, params), check
+    key = build_object(header, payload, params)
+    assert isinstance(key, SwitchingKey)  # its kind was looked at
+    return exponent, key, check

@@ -153,7 +153,7 @@ def _listed(uses: Sequence[Use]) -> str:
 def _exponent(params: Parameters, use: Use) -> int:
     if use == "relinearise":
         return RELINEARISATION
-    return conjugation_exponent(params) if use == "conjugate" else rotation_exponent(params, use)
+    return conjugation_exponent(params) if isinstance(use, str) else rotation_exponent(params, use)
 
 
 def evaluation_keys_for(
@@ -194,11 +194,10 @@ def generate_evaluation_keys(
 
 
 def _generate(key: jax.Array, secret: SecretKey, use: Use, level: int) -> SwitchingKey:
-    if use == "relinearise":
-        return evaluation_keys(key, secret, relinearise=True, level=level).relinearisation
-    rotations, conjugate = ((), True) if use == "conjugate" else ((use,), False)
-    keys = evaluation_keys(key, secret, rotations=rotations, conjugate=conjugate, level=level)
-    return next(iter(keys.rotations.values()))
+    rotations = () if isinstance(use, str) else (use,)
+    named = {"relinearise": use == "relinearise", "conjugate": use == "conjugate"}
+    keys = evaluation_keys(key, secret, rotations=rotations, level=level, **named)
+    return keys.relinearisation or next(iter(keys.rotations.values()))
 
 
 def required_keys(circuit: Callable[..., Any], *estimates: NoiseEstimate) -> KeyManifest:

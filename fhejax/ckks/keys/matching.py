@@ -1,7 +1,7 @@
-"""Whether switching keys are those that an operation takes them for, before they touch a ciphertext."""
+"""The switching keys of an operation, found and checked before they touch a ciphertext."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -9,7 +9,81 @@ import jax.numpy as jnp
 
 from fhejax.ckks.identity import matched_identity, switching_identity
 from fhejax.ckks.keys.generation import RELINEARISATION, key_digits, key_moduli
-from fhejax.ckks.types import EvaluationKeys, SwitchingKey, common_key_id
+from fhejax.ckks.parameters.parameters import Parameters
+from fhejax.ckks.types import EvaluationKeys, SwitchingKey, check_same_parameters, common_key_id
+
+
+def find_keys(keys: EvaluationKeys, ciphertext: Any, exponents: Sequence[int]) -> dict[int, SwitchingKey]:
+    """The key of each exponent, 0 for relinearisation, of the ciphertext's level or a higher one.
+
+    Args:
+        keys: the set.
+        ciphertext: has a level and parameters.
+        exponents: of automorphisms X -> X^exponent.
+
+    Raises:
+        ValueError: other parameters, or keys that are missing or of a lower level: all are named.
+    """
+    check_same_parameters(keys, ciphertext)
+    held = {RELINEARISATION: keys.relinearisation, **keys.rotations}
+    found = {e: key for e in exponents if (key := held.get(e)) is not None and key.level >= ciphertext.level}
+    missing = [e for e in exponents if e not in found]
+    if missing:
+        say = _one_is_missing if len(missing) == 1 else _several_are_missing
+        raise ValueError(say(keys, ciphertext.level, missing))
+    return found
+
+
+def _one_is_missing(keys: EvaluationKeys, level: int, missing: Sequence[int]) -> str:
+    exponent, params = missing[0], keys.params
+    key = keys.relinearisation if exponent == RELINEARISATION else keys.rotations.get(exponent)
+    have = "none" if key is None else f"one for level {key.level} and below"
+    if exponent == RELINEARISATION:
+        name, call = "relinearisation", "relinearise=True"
+    else:
+        name, call = _described(params, exponent)
+        have += f" (they have {', '.join(_names(keys)) or 'no rotation keys'})"
+        call += f", level={level}"
+    return (
+        f"{name} at level {level} needs its key, and these evaluation keys have {have}; make them with "
+        f"evaluation_keys(key, secret, {call})."
+    )
+
+
+def _several_are_missing(keys: EvaluationKeys, level: int, missing: Sequence[int]) -> str:
+    params = keys.params
+    steps = [_distance(params, exponent) for exponent in missing]
+    distances = ", ".join(str(step) for step in steps if step)
+    others = "" if all(steps) else " and conjugation"
+    call = f"rotations=({distances},)" + ", conjugate=True" * bool(others)
+    return (
+        f"an operation at level {level} needs the keys of {len(missing)} more rotations, by {distances}"
+        f"{others}; these evaluation keys have {', '.join(_names(keys)) or 'no rotation keys'}. Make them "
+        f"with evaluation_keys(key, secret, {call}, level={level})."
+    )
+
+
+def _names(keys: EvaluationKeys) -> Iterable[str]:
+    """The rotations of a set in words, with the level of those that are not for all."""
+    for exponent, key in keys.rotations.items():
+        up_to = "" if key.level == keys.params.depth else f" up to level {key.level}"
+        yield _described(keys.params, exponent)[0] + up_to
+
+
+def _described(params: Parameters, exponent: int) -> tuple[str, str]:
+    """The automorphism in words, and the argument that makes its key."""
+    steps = _distance(params, exponent)
+    if not steps:
+        return "conjugation", "conjugate=True"
+    return f"rotation by {steps}", f"rotations=({steps},)"
+
+
+def _distance(params: Parameters, exponent: int) -> int:
+    """The slots by which X -> X^exponent rotates to the left; 0 for conjugation."""
+    steps, power, order = 0, 1, params.ring.root_order
+    while power != exponent and steps < params.slots:
+        steps, power = steps + 1, power * 5 % order
+    return steps % params.slots
 
 
 def identity_under(keys: EvaluationKeys, ciphertext: Any, used: Mapping[int, SwitchingKey]) -> jax.Array:

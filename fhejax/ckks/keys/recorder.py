@@ -1,7 +1,7 @@
 """What stands for evaluation keys when a circuit is run to find out which of them it needs."""
 
 import dataclasses
-from typing import Any
+from collections.abc import Iterable
 
 import jax.numpy as jnp
 
@@ -36,8 +36,7 @@ class KeyRecorder:
         """The identity of no secret, which estimates have too."""
         return jnp.zeros(4, jnp.uint32)
 
-
-def note_key(keys: Any, exponent: int, level: int) -> None:
-    """Note that a key is needed at a level, where `keys` is a recorder; the identity, X -> X, needs none."""
-    if isinstance(keys, KeyRecorder) and exponent != 1:
-        keys.levels[exponent] = max(level, keys.levels.get(exponent, 0))
+    def note(self, exponents: Iterable[int], level: int) -> None:
+        """Note that the keys of these automorphisms, 0 for relinearisation, are needed at a level."""
+        for exponent in exponents:
+            self.levels[exponent] = max(level, self.levels.get(exponent, 0))

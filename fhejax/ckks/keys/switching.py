@@ -109,11 +109,11 @@ def _block(digits: Decomposition, key: SwitchingKey, block: int) -> jax.Array:
     moduli = constants(extended_moduli(params, level)[start:stop])
     row = _key_row(params, level, key.level, start)
     first = key_digits(params, key.level).index(_digit_of_key(params, level, key.level))
-    total = None
+    total = jnp.zeros((), jnp.uint64)
     for number in range(len(digit_ranges(params, level))):
         digit = digits.digit(number, block)[..., None, :, :].astype(jnp.uint64)
         part = key.data[first + number, :, row : row + stop - start].astype(jnp.uint64)
-        total = digit * part if total is None else total + digit * part
+        total = total + digit * part
         if number % _SUM_LENGTH == _SUM_LENGTH - 1:
             total = modular.reduce_wide(total, moduli).astype(jnp.uint64)
     return modular.reduce_wide(total, moduli)

@@ -20,8 +20,6 @@ from fhejax.ckks.encoding.encodable import rounds_to_zero
 from fhejax.ckks.encoding.values import as_numbers
 from fhejax.ckks.encoding.vector_encoding import encode_term
 from fhejax.ckks.keys.generation import rotation_exponent
-from fhejax.ckks.keys.matching import identity_under
-from fhejax.ckks.keys.recorder import note_key
 from fhejax.ckks.keys.switching import divide_by_special, extended_moduli
 from fhejax.ckks.levels import bring_down
 from fhejax.ckks.linear_transform.double_hoisting import (
@@ -34,12 +32,12 @@ from fhejax.ckks.linear_transform.double_hoisting import (
 from fhejax.ckks.linear_transform.rotation_plan import rotation_costs, split_distances
 from fhejax.ckks.linear_transform.transform_noise import estimate_linear_transform
 from fhejax.ckks.noise.estimates import NoiseEstimate
+from fhejax.ckks.operation import Found, Keys, Value, operation
 from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.types import (
     Array,
     Ciphertext,
-    EvaluationKeys,
     SwitchingKey,
     check_same_parameters,
     is_concrete,
@@ -249,8 +247,8 @@ def _extend(data: jax.Array, twiddles: Twiddles, params: Parameters, level: int)
 
 
 def apply_linear_transform(
-    keys: EvaluationKeys, ciphertext: Ciphertext, transform: LinearTransform, *, rescale: bool = True
-) -> Ciphertext:
+    keys: Keys, ciphertext: Value, transform: LinearTransform, *, rescale: bool = True
+) -> Value:
     """The matrix times the slots: one level down, at that level's own scale.
 
     A handful of kernels, each compiled once for a level and a batch shape; inside a `jax.jit` of
@@ -273,20 +271,22 @@ def apply_linear_transform(
     """
     check_same_parameters(ciphertext, transform)
     _check_operand(ciphertext, transform)
-    params, level = transform.params, transform.level
     target = _target_level(transform, rescale)
-    if isinstance(ciphertext, NoiseEstimate):
-        for distance in transform.rotations:
-            note_key(keys, rotation_exponent(params, distance), level)
-        return estimate_linear_transform(bring_down(ciphertext, level), transform, target)
-    check_same_parameters(keys, ciphertext)
-    found = _rotation_keys(keys, transform)
-    key_id = identity_under(keys, ciphertext, {rotation_exponent(params, d): k for d, k in found.items()})
-    ciphertext = bring_down(ciphertext, level)
-    total = _undivided(found, ciphertext, transform)
-    data = divide_by_special(total, params, level, target)
+    return _transformed(keys, bring_down(ciphertext, transform.level), transform, target)
+
+
+def _exponents(ciphertext: object, transform: LinearTransform, target: int) -> list[int]:
+    del ciphertext, target
+    return [rotation_exponent(transform.params, distance) for distance in transform.rotations]
+
+
+@operation(noise=estimate_linear_transform, keys=_exponents)
+def _transformed(keys: Found, ciphertext: Ciphertext, transform: LinearTransform, target: int) -> Ciphertext:
+    params, level = transform.params, transform.level
+    found = {d: keys[rotation_exponent(params, d)] for d in transform.rotations}
+    data = divide_by_special(_undivided(found, ciphertext, transform), params, level, target)
     scale = ciphertext.scale * transform.scale / params.rescale_factor(level, target)
-    return ciphertext.replace(data=data, key_id=key_id, level=target, scale=params.settle(target, scale))
+    return ciphertext.replace(data=data, level=target, scale=params.settle(target, scale))
 
 
 def _undivided(
@@ -312,7 +312,7 @@ def _target_level(transform: LinearTransform, rescale: bool) -> int:
     return transform.level - rescale
 
 
-def _check_operand(ciphertext: Ciphertext, transform: LinearTransform) -> None:
+def _check_operand(ciphertext: Ciphertext | NoiseEstimate, transform: LinearTransform) -> None:
     if ciphertext.components != 2:
         raise ValueError(
             f"a linear transform of a ciphertext with {ciphertext.components} components was asked for; it "
@@ -323,37 +323,6 @@ def _check_operand(ciphertext: Ciphertext, transform: LinearTransform) -> None:
             f"a linear transform made for level {transform.level} met a ciphertext at level "
             f"{ciphertext.level}; make it with linear_transform(..., level={ciphertext.level})."
         )
-
-
-def _rotation_keys(keys: EvaluationKeys, transform: LinearTransform) -> dict[int, SwitchingKey]:
-    """The key of each distance.
-
-    Raises:
-        ValueError: naming all that are missing.
-    """
-    params = transform.params
-    exponents = {distance: rotation_exponent(params, distance) for distance in transform.rotations}
-    found = {d: keys.rotations[e] for d, e in exponents.items() if e in keys.rotations}
-    missing = tuple(d for d in exponents if d not in found or found[d].level < transform.level)
-    if missing:
-        raise ValueError(
-            f"a linear transform at level {transform.level} needs the keys of {len(missing)} more rotations, "
-            f"by {_listed(missing)}; these evaluation keys have {_present(keys)}. Make them with "
-            f"evaluation_keys(key, secret, rotations=transform.rotations, level={transform.level})."
-        )
-    return found
-
-
-def _present(keys: EvaluationKeys) -> str:
-    params, levels = keys.params, {e: key.level for e, key in keys.rotations.items()}
-    distances = {rotation_exponent(params, d): d for d in range(params.slots)} if levels else {}
-    known = {distances[e]: level for e, level in levels.items() if e in distances}
-    names = [f"{d}" if level == params.depth else f"{d} up to level {level}" for d, level in known.items()]
-    return f"rotations by {_listed(names)}" if names else "none"
-
-
-def _listed(names: Iterable[object]) -> str:
-    return ", ".join(map(str, names))
 
 
 def _baby_steps(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fhejax.ckks.keys.generation import rotation_exponent
 from fhejax.ckks.noise.estimates import NoiseEstimate, as_estimate, divided
-from fhejax.ckks.noise.propagation import Message, permuted, product, weighted_sum, with_source
+from fhejax.ckks.noise.propagation import Message, permuted, product, weighted_messages, with_source
 from fhejax.ckks.parameters import deviations
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.types import Plaintext
@@ -55,10 +55,10 @@ def _apply(
 
     def summed(group: Iterable) -> Message:
         products = ((1.0, product(babies[baby], diagonal, ring)) for (_, baby), diagonal in group)
-        return weighted_sum(products, slots)
+        return weighted_messages(products, slots)
 
     groups = itertools.groupby(terms, key=lambda term: term[0][0])
-    return weighted_sum(
+    return weighted_messages(
         ((1.0, _rotated(summed(group), giant, whole, transform)) for giant, group in groups), slots
     )
 

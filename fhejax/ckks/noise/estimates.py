@@ -16,7 +16,7 @@ import hashlib
 import math
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 import numpy as np
@@ -24,27 +24,15 @@ import numpy as np
 from fhejax.ckks.encoding.encodable import check_encodable, encoding_place, slot_values
 from fhejax.ckks.encoding.vector_encoding import decode
 from fhejax.ckks.noise.noise_estimate import NoiseEstimate
-from fhejax.ckks.noise.propagation import Message, digest, permuted, product, weighted_sum, with_source
+from fhejax.ckks.noise.propagation import Message, digest, permuted, product, weighted_messages, with_source
 from fhejax.ckks.parameters import deviations
 from fhejax.ckks.parameters.parameters import Parameters
 from fhejax.ckks.parameters.scale import Scale
-from fhejax.ckks.types import EvaluationKeys, Plaintext, is_concrete
+from fhejax.ckks.types import Plaintext, is_concrete
 from fhejax.ring import inverse_ntt
 from fhejax.ring.residues import residues_to_float
 
-
-def predicted_by(rule: Callable[..., NoiseEstimate]) -> Callable[[Callable], Callable]:
-    """Decorate an operation: with a NoiseEstimate among its arguments, `rule` is called instead."""
-
-    def decorate(operation: Callable) -> Callable:
-        @functools.wraps(operation)
-        def dispatched(*arguments: Any, **options: Any) -> Any:
-            predicting = any(isinstance(given, NoiseEstimate) for given in (*arguments, *options.values()))
-            return (rule if predicting else operation)(*arguments, **options)
-
-        return dispatched
-
-    return decorate
+Numbers = np.ndarray | jax.Array
 
 
 def estimate(
@@ -78,9 +66,9 @@ def estimate(
     return _with_source(fresh, variance, "encryption")
 
 
-def _slot_values(params: Parameters, values: np.ndarray, level: int, scale: Scale) -> np.ndarray:
+def _slot_values(params: Parameters, given: Numbers, level: int, scale: Scale) -> np.ndarray:
     """float64 or complex128 [..., slots] that could be encoded."""
-    values = slot_values(params, values, "estimate")
+    values = slot_values(params, given, "estimate")
     if not is_concrete(values):
         raise ValueError(
             "estimate was given values traced by JAX; an estimate is made of numbers: call it outside of jit."
@@ -110,7 +98,7 @@ def multiply_integer(x: NoiseEstimate, factor: int) -> NoiseEstimate:
 
 def multiply_exactly(x: NoiseEstimate, factor: complex | np.ndarray) -> NoiseEstimate:
     """x times what its slots are multiplied with exactly: an integer, or the powers of a root of unity."""
-    return _each(x, lambda message: weighted_sum([(factor, message)], x.params.slots))
+    return _each(x, lambda message: weighted_messages([(factor, message)], x.params.slots))
 
 
 def multiply_by_imaginary_unit(x: NoiseEstimate) -> NoiseEstimate:
@@ -118,10 +106,10 @@ def multiply_by_imaginary_unit(x: NoiseEstimate) -> NoiseEstimate:
     return multiply_exactly(x, 1j)
 
 
-def combine(x: NoiseEstimate, y: NoiseEstimate | Plaintext, subtract: bool = False) -> NoiseEstimate:
+def add(x: NoiseEstimate, y: NoiseEstimate, subtract: bool) -> NoiseEstimate:
     """x + y or x - y, of one scale: what both have of a source adds up before it is squared."""
-    y, sign = as_estimate(y), -1.0 if subtract else 1.0
-    result = _pairwise(x, y, lambda a, b: weighted_sum([(1.0, a), (sign, b)], x.params.slots))
+    sign = -1.0 if subtract else 1.0
+    result = _pairwise(x, y, lambda a, b: weighted_messages([(1.0, a), (sign, b)], x.params.slots))
     return dataclasses.replace(result, components=max(x.components, y.components))
 
 
@@ -141,23 +129,44 @@ def square_tensor(x: NoiseEstimate) -> NoiseEstimate:
     return tensor(x, x)
 
 
-def relinearise(
-    keys: EvaluationKeys | None, x: NoiseEstimate, *, target_level: int | None = None
-) -> NoiseEstimate:
+def weighted_sum(x: Sequence[NoiseEstimate], weights: Sequence[int], constant: int) -> NoiseEstimate:
+    """sum of weight * x, and constant / scale in every slot: exact, so that no noise is added."""
+    first, *others = (multiply_integer(each, weight) for each, weight in zip(x, weights, strict=True))
+    total = functools.reduce(functools.partial(add, subtract=False), others, first)
+    return add_constant(total, float(constant / first.scale.fraction()))
+
+
+def add_constant(x: NoiseEstimate, value: float) -> NoiseEstimate:
+    """x + value in every slot: exact, and so without new noise."""
+    messages = (Message(m.values + value, digest("shift", value, m.identity), m.gains) for m in x.messages)
+    return dataclasses.replace(x, messages=tuple(messages))
+
+
+def stack(x: Sequence[NoiseEstimate]) -> NoiseEstimate:
+    """Estimates of one batch shape on a new leading axis."""
+    messages = tuple(message for part in x for message in part.messages)
+    return dataclasses.replace(x[0], messages=messages, batch=(len(x), *x[0].batch))
+
+
+def unstack(x: NoiseEstimate) -> list[NoiseEstimate]:
+    """One estimate for each index of the leading axis."""
+    count = x.batch[0]
+    each = len(x.messages) // count
+    rows = (x.messages[i * each : (i + 1) * each] for i in range(count))
+    return [dataclasses.replace(x, messages=row, batch=x.batch[1:]) for row in rows]
+
+
+def relinearise(x: NoiseEstimate, target: int) -> NoiseEstimate:
     """Adds the key's errors, and one rounding after the division by P and the dropped primes."""
-    del keys
-    target = x.level if target_level is None else target_level
-    if x.components == 2:
-        return x if target == x.level else rescale(x, target)
     below = divided(x, target)
     shrunk = float(below.scale / x.scale) ** 2
     variance = shrunk * _key_variance(x) + deviations.division_variance(x.params.ring)
     return _with_source(dataclasses.replace(below, components=2), variance, "relinearisation")
 
 
-def rescale(x: NoiseEstimate, target_level: int | None = None) -> NoiseEstimate:
+def rescale(x: NoiseEstimate, target: int) -> NoiseEstimate:
     """Adds the rounding of every component."""
-    below = divided(x, x.level - 1 if target_level is None else target_level)
+    below = divided(x, target)
     return _with_source(below, deviations.division_variance(x.params.ring, x.components), "rescaling")
 
 
@@ -196,14 +205,13 @@ def permute(x: NoiseEstimate, exponent: int) -> NoiseEstimate:
 
 
 def linear_combinations(
-    weights: jax.Array,
     x: NoiseEstimate,
+    weights: Numbers,
     weight_scale: Scale,
     bound: int,
-    *,
-    entries: jax.Array | None = None,
-    bias: jax.Array | None = None,
-    square: bool = False,
+    entries: Numbers | None,
+    bias: Numbers | None,
+    square: bool,
 ) -> NoiseEstimate:
     """Integer combinations of the ciphertexts of a batch: exact, so that no noise is added."""
     del bound
@@ -211,7 +219,7 @@ def linear_combinations(
     numbers = np.asarray(weights) / float(weight_scale)
     rows = np.arange(len(x.messages))[None, :, None] if entries is None else np.asarray(entries)
     messages = [
-        weighted_sum(
+        weighted_messages(
             [(w, x.messages[i]) for w, i in zip(numbers[g, o], rows[g, :, p], strict=True) if i >= 0],
             x.params.slots,
         )
@@ -222,12 +230,18 @@ def linear_combinations(
     return result if bias is None else _shifted(result, residues_to_float(bias[..., None], x.moduli))
 
 
-def _shifted(x: NoiseEstimate, constants: jax.Array) -> NoiseEstimate:
+def _shifted(x: NoiseEstimate, constants: Numbers) -> NoiseEstimate:
     """x plus one number for each of its batch, given times the scale: exact."""
     values = np.asarray(constants).ravel() / float(x.scale)
     pairs = zip(x.messages, values, strict=True)
     messages = (Message(m.values + c, digest("shift", float(c), m.identity), m.gains) for m, c in pairs)
     return dataclasses.replace(x, messages=tuple(messages))
+
+
+def in_place_of(x: NoiseEstimate, y: Plaintext) -> NoiseEstimate:
+    """An encoded vector that is added to an estimate, as one."""
+    del x
+    return as_estimate(y)
 
 
 def as_estimate(operand: NoiseEstimate | Plaintext) -> NoiseEstimate:

@@ -3,13 +3,13 @@
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
 
 from fhejax.ckks.encoding.canonical_embedding import largest_coefficients
-from fhejax.ckks.noise.propagation import Message, weighted_sum
+from fhejax.ckks.noise.propagation import Message, weighted_messages
 from fhejax.ckks.parameters import deviations
 from fhejax.ckks.parameters.parameters import Parameters
 from fhejax.ckks.parameters.scale import Scale
@@ -103,6 +103,11 @@ class NoiseEstimate:
         return self.params.level_moduli(self.level)
 
     @property
+    def domain(self) -> Literal["evaluation"]:
+        """That of the ciphertexts that operations work on."""
+        return "evaluation"
+
+    @property
     def key_id(self) -> np.ndarray:
         """Zeros, the id of no secret: estimates go with each other, and are refused with ciphertexts."""
         return np.zeros(4, np.uint32)
@@ -123,7 +128,7 @@ class NoiseEstimate:
         if changed.scale == self.scale:
             return changed
         ratio = float(self.scale / changed.scale)
-        messages = (weighted_sum([(ratio, message)], self.params.slots) for message in self.messages)
+        messages = (weighted_messages([(ratio, message)], self.params.slots) for message in self.messages)
         return dataclasses.replace(changed, messages=tuple(messages))
 
     def _stack(self, rows: Sequence[np.ndarray]) -> np.ndarray:

@@ -20,7 +20,7 @@ _SOURCES_KEPT = (128, 512)  # at least, and at most
 _GAINS_KEPT = 1 << 22  # numbers of a message: 64 MB
 
 
-class Source(NamedTuple):
+class NoiseSource(NamedTuple):
     """Where noise came from: the operation, and a digest of what went into it.
 
     Operations being deterministic, computing the same thing twice names the same source twice.
@@ -40,7 +40,7 @@ class Message:
 
     values: np.ndarray
     identity: bytes
-    gains: Mapping[tuple[Source, int], np.ndarray]
+    gains: Mapping[tuple[NoiseSource, int], np.ndarray]
 
     def variance(self) -> np.ndarray:
         """The error's variance, float64 [slots]: the mean of real and imaginary part's, if it is complex."""
@@ -52,7 +52,7 @@ class Message:
         for (source, exponent), gain in self.gains.items():
             conjugate = self.gains.get((source, -exponent % ring.root_order))
             if conjugate is not None:
-                total += (gain * conjugate).real
+                total += np.real(gain * conjugate)
         return total
 
 
@@ -65,11 +65,11 @@ def with_source(message: Message, gain: float | np.ndarray, operation: str, *det
     """`message` with new noise of standard deviation `gain`, from an operation with these details."""
     identity = digest(operation, details, message.identity)
     gain = np.broadcast_to(gain, message.values.shape)
-    gains = {**message.gains, (Source(operation, identity), 1): gain}
+    gains = {**message.gains, (NoiseSource(operation, identity), 1): gain}
     return Message(message.values, identity, gains)
 
 
-def weighted_sum(terms: Iterable[tuple[complex | np.ndarray, Message]], slots: int) -> Message:
+def weighted_messages(terms: Iterable[tuple[complex | np.ndarray, Message]], slots: int) -> Message:
     """The sum of weight * message, weights being exact: numbers, or arrays [slots].
 
     Terms may be made one by one: none is kept, and each may take hundreds of megabytes.
@@ -102,7 +102,9 @@ def _limited(gains: dict) -> dict:
     order = sorted(gains, key=lambda key: -np.sum(np.abs(gains[key]) ** 2))
     kept, merged = order[: kept_sources // 2], order[kept_sources // 2 :]
     total = np.sqrt(sum(np.abs(gains[key]) ** 2 for key in merged))
-    return {key: gains[key] for key in kept} | {(Source("several small sources", digest(merged)), 1): total}
+    return {key: gains[key] for key in kept} | {
+        (NoiseSource("several small sources", digest(merged)), 1): total
+    }
 
 
 def product(first: Message, second: Message, ring: Ring) -> Message:
@@ -114,7 +116,7 @@ def product(first: Message, second: Message, ring: Ring) -> Message:
     identity = digest("product", first.identity, second.identity)
     moment = _moment_of_product(first, second, ring)
     if moment.any():
-        gains[Source("products of errors", identity), 1] = np.sqrt(moment)
+        gains[NoiseSource("products of errors", identity), 1] = np.sqrt(moment)
     return Message(first.values * second.values, identity, gains)
 
 

@@ -6,9 +6,10 @@ anything beyond grows with every product.
 
 import math
 
+from fhejax.ckks.noise.noise_estimate import NoiseEstimate
 from fhejax.ckks.parameters.parameters import Parameters
 from fhejax.ckks.parameters.scale import Scale
-from fhejax.ckks.polynomial.product_plan import Plan, depth_of_index
+from fhejax.ckks.polynomial.product_plan import ProductPlan, depth_of_index
 from fhejax.ckks.polynomial.series import Series
 from fhejax.ckks.types import Ciphertext
 
@@ -41,7 +42,7 @@ def polynomial_depth(degree: int, *, bound: float = 1.0) -> int:
 
 
 def choose_levels(
-    ciphertext: Ciphertext, series: Series, plan: Plan, target_level: int | None
+    ciphertext: Ciphertext | NoiseEstimate, series: Series, plan: ProductPlan, target_level: int | None
 ) -> tuple[int, int]:
     """(level of the result, levels spent before to bring the input's scale down).
 
@@ -65,7 +66,7 @@ def choose_levels(
     )
 
 
-def _check_depth(plan: Plan, level: int, lowest: int) -> None:
+def _check_depth(plan: ProductPlan, level: int, lowest: int) -> None:
     left = level - lowest
     if not 0 <= lowest <= level:
         raise ValueError(
@@ -80,12 +81,12 @@ def _check_depth(plan: Plan, level: int, lowest: int) -> None:
         )
 
 
-def _tolerated(plan: Plan) -> float:
+def _tolerated(plan: ProductPlan) -> float:
     return _TOLERATED_BITS if plan.basis else _TOLERATED_LINEAR_BITS
 
 
 def _excess_bits(
-    params: Parameters, scale: Scale, plan: Plan, target: int, extra: int, chebyshev: bool
+    params: Parameters, scale: Scale, plan: ProductPlan, target: int, extra: int, chebyshev: bool
 ) -> float:
     """How far the scale of the highest power of two in the basis would lie above its level's own."""
     level = target + plan.depth + extra

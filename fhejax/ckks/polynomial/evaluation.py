@@ -13,6 +13,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Generic
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -26,33 +27,36 @@ from fhejax.ckks.arithmetic import (
     tensor,
 )
 from fhejax.ckks.encoding.vector_encoding import encode_term
+from fhejax.ckks.keys.recorder import KeyRecorder
 from fhejax.ckks.levels import drop_level, rescale
+from fhejax.ckks.noise.noise_estimate import NoiseEstimate
+from fhejax.ckks.operation import Keys, Value
 from fhejax.ckks.parameters.parameters import Parameters
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.polynomial.depth import choose_levels, lowering_factor, product_scale
 from fhejax.ckks.polynomial.product_plan import (
     BasisProduct,
-    Node,
-    Plan,
+    ProductNode,
+    ProductPlan,
     depth_of_index,
     depth_of_support,
     plan_evaluation,
 )
 from fhejax.ckks.polynomial.series import Series, read_series
 from fhejax.ckks.scalars import shift, weighted_sum
-from fhejax.ckks.types import Ciphertext, EvaluationKeys, Plaintext
+from fhejax.ckks.types import Ciphertext, Plaintext
 
 _ONE = Scale.of(1)
 
 
 def evaluate_polynomial(
-    keys: EvaluationKeys | None,
-    ciphertext: Ciphertext,
+    keys: Keys,
+    ciphertext: Value,
     polynomial: Polynomial | ArrayLike,
     *,
     target_level: int | None = None,
     target_scale: Scale | float | None = None,
-) -> Ciphertext:
+) -> Value:
     """p(x) in every slot, at exactly the level and scale asked for.
 
     Degree 2^d - 1 takes d levels, the coefficients and the map of the interval to [-1, 1] included. One
@@ -80,13 +84,13 @@ def evaluate_polynomial(
 
 
 def evaluate_undivided(
-    keys: EvaluationKeys | None,
-    ciphertext: Ciphertext,
+    keys: Keys,
+    ciphertext: Value,
     polynomial: Polynomial,
     *,
     target_level: int,
     target_scale: Scale,
-) -> Ciphertext:
+) -> Value:
     """`evaluate_polynomial` up to its last step, `relinearise(keys, .., target_level=target_level)`.
 
     What is added before that step shares its rounding.
@@ -103,13 +107,13 @@ def evaluate_undivided(
 
 
 def evaluate_with_derivative(
-    keys: EvaluationKeys | None,
-    ciphertext: Ciphertext,
+    keys: Keys,
+    ciphertext: Value,
     polynomial: Polynomial | ArrayLike,
     *,
     target_level: int | None = None,
     target_scale: Scale | float | None = None,
-) -> tuple[Ciphertext, Ciphertext]:
+) -> tuple[Value, Value]:
     """(p(x), p'(x)) from one basis, both at the level of p(x) alone. Else as `evaluate_polynomial`."""
     series = read_series(polynomial)
     both = [series, series.derivative()]
@@ -118,50 +122,50 @@ def evaluate_with_derivative(
 
 
 @dataclasses.dataclass(frozen=True)
-class _Value:
+class _Held(Generic[Value]):
     """A ciphertext held at scale one, and the scale that it has."""
 
-    ciphertext: Ciphertext
+    ciphertext: Value
     scale: Scale
 
     @classmethod
-    def of(cls, ciphertext: Ciphertext, scale: Scale = _ONE) -> "_Value":
+    def of(cls, ciphertext: Value, scale: Scale = _ONE) -> "_Held[Value]":
         """The operand whose scale is the one that the ciphertext names, times `scale`."""
         return cls(ciphertext.replace(scale=_ONE), ciphertext.scale * scale)
 
 
 @dataclasses.dataclass(frozen=True)
-class _Circuit:
+class _Circuit(Generic[Value]):
     """What the steps of one evaluation share.
 
     basis: (index, level) -> T_index there; T_1 is the mapped input. Lower levels of a T_index that were asked
     for are kept where a division leads to them, as in rational rescaling.
     """
 
-    keys: EvaluationKeys | None
+    keys: Keys
     params: Parameters
     chebyshev: bool
     level: int
-    basis: dict[tuple[int, int], _Value]
+    basis: dict[tuple[int, int], _Held[Value]]
 
-    def at(self, index: int, level: int) -> _Value:
+    def at(self, index: int, level: int) -> _Held[Value]:
         """T_index, dropped to a level."""
         if (index, level) in self.basis:
             return self.basis[index, level]
         value = self.basis[index, self.level - depth_of_index(index)]
-        dropped = _Value.of(drop_level(value.ciphertext, level), value.scale)
+        dropped = _Held.of(drop_level(value.ciphertext, level), value.scale)
         if not self.params.contains(value.ciphertext.level, level):
             self.basis[index, level] = dropped
         return dropped
 
 
 def _evaluate_all(
-    keys: EvaluationKeys | None,
-    ciphertext: Ciphertext,
+    keys: Keys,
+    ciphertext: Value,
     polynomials: Sequence[Series],
     target_level: int | None,
     target_scale: Scale | float | None,
-) -> list[Ciphertext]:
+) -> list[Value]:
     """Polynomials of one basis and interval, all at one level and scale."""
     circuit, plan, target, scale = _prepare(keys, ciphertext, polynomials, target_level, target_scale)
     _check_something_left(polynomials, scale)
@@ -172,12 +176,12 @@ def _evaluate_all(
 
 
 def _prepare(
-    keys: EvaluationKeys | None,
-    ciphertext: Ciphertext,
+    keys: Keys,
+    ciphertext: Value,
     polynomials: Sequence[Series],
     target_level: int | None,
     target_scale: Scale | float | None,
-) -> tuple[_Circuit, Plan, int, Scale]:
+) -> tuple[_Circuit[Value], ProductPlan, int, Scale]:
     """(basis and all, plan, level and scale of the results): everything is checked first."""
     params, first = ciphertext.params, polynomials[0]
     supports = tuple(series.support for series in polynomials)
@@ -198,28 +202,28 @@ def _prepare(
     return circuit, plan, target, scale
 
 
-def _mapped(ciphertext: Ciphertext, series: Series) -> _Value:
+def _mapped(ciphertext: Value, series: Series) -> _Held[Value]:
     """(x - middle) / half_width: a constant, and another scale."""
     centred = shift(ciphertext, -series.middle) if series.middle else ciphertext
-    return _Value.of(centred, Scale.of(series.half_width))
+    return _Held.of(centred, Scale.of(series.half_width))
 
 
-def _lowered(x: _Value, params: Parameters) -> _Value:
+def _lowered(x: _Held[Value], params: Parameters) -> _Held[Value]:
     """x near the scale of the level below."""
     level = x.ciphertext.level
     factor = lowering_factor(params, level, x.scale)
-    return _Value.of(rescale(weighted_sum([x.ciphertext], [factor]), level - 1), x.scale * factor)
+    return _Held.of(rescale(weighted_sum([x.ciphertext], [factor]), level - 1), x.scale * factor)
 
 
-def _add_product(circuit: _Circuit, product: BasisProduct) -> None:
+def _add_product(circuit: _Circuit[Value], product: BasisProduct) -> None:
     """T_(i+j) = 2 T_i T_j - T_(i-j), or x^(i+j) = x^i x^j, in the basis."""
     above = circuit.level - depth_of_index(product.index) + 1
     scale, total = _undivided_product(circuit, product, above)
     result = relinearise(circuit.keys, total, target_level=above - 1)
-    circuit.basis[product.index, above - 1] = _Value.of(result, scale)
+    circuit.basis[product.index, above - 1] = _Held.of(result, scale)
 
 
-def _undivided_product(circuit: _Circuit, product: BasisProduct, above: int) -> tuple[Scale, Ciphertext]:
+def _undivided_product(circuit: _Circuit[Value], product: BasisProduct, above: int) -> tuple[Scale, Value]:
     """(scale, three components) of a basis product, before it is divided."""
     x, y = circuit.at(product.first, above), circuit.at(product.second, above)
     square = product.first == product.second
@@ -239,7 +243,9 @@ def _integer(value: float, scale: Scale) -> int:
     return round(Fraction(value) * scale.fraction())
 
 
-def _evaluate_node(circuit: _Circuit, node: Node, series: Series, level: int, scale: Scale) -> Ciphertext:
+def _evaluate_node(
+    circuit: _Circuit[Value], node: ProductNode, series: Series, level: int, scale: Scale
+) -> Value:
     """The node at `level` and `scale`, held at scale one."""
     if not node.splits and not node.terms:
         nothing = weighted_sum([circuit.at(1, level).ciphertext], [0])
@@ -250,7 +256,9 @@ def _evaluate_node(circuit: _Circuit, node: Node, series: Series, level: int, sc
     return relinearise(circuit.keys, total, target_level=level).replace(scale=_ONE)
 
 
-def _undivided_node(circuit: _Circuit, node: Node, series: Series, above: int, scale: Scale) -> Ciphertext:
+def _undivided_node(
+    circuit: _Circuit[Value], node: ProductNode, series: Series, above: int, scale: Scale
+) -> Value:
     """The sum of products and terms before it is divided; nothing else of them stays in memory."""
     products = []
     for split in node.splits:
@@ -264,8 +272,12 @@ def _undivided_node(circuit: _Circuit, node: Node, series: Series, above: int, s
 
 
 def _linear_sum(
-    circuit: _Circuit, products: list[Ciphertext], terms: dict[int, _Value], series: Series, scale: Scale
-) -> Ciphertext:
+    circuit: _Circuit[Value],
+    products: list[Value],
+    terms: dict[int, _Held[Value]],
+    series: Series,
+    scale: Scale,
+) -> Value:
     """sum of products, of coefficient T_k for each term, and the constant coefficient, all of `scale`."""
     if series.channels:
         return _linear_sum_of_vectors(circuit.params, products, terms, series, scale)
@@ -276,11 +288,11 @@ def _linear_sum(
 
 def _linear_sum_of_vectors(
     params: Parameters,
-    products: list[Ciphertext],
-    terms: dict[int, _Value],
+    products: list[Value],
+    terms: dict[int, _Held[Value]],
     series: Series,
     scale: Scale,
-) -> Ciphertext:
+) -> Value:
     """The same with an encoded vector in the place of each coefficient."""
     parts = [weighted_sum(products, [1] * len(products))] if products else []
     for index, value in terms.items():
@@ -300,7 +312,7 @@ def _encoded(params: Parameters, values: np.ndarray, level: int, scale: Scale) -
     return dataclasses.replace(plaintext, scale=_ONE)
 
 
-def _check_channels(series: Series, ciphertext: Ciphertext) -> None:
+def _check_channels(series: Series, ciphertext: Ciphertext | NoiseEstimate) -> None:
     channels, shape = series.channels, (*ciphertext.batch, ciphertext.params.slots)
     trailing = shape[max(0, len(shape) - len(channels)) :]
     if len(channels) > len(shape) or any(c not in (1, n) for c, n in zip(channels, trailing, strict=True)):
@@ -333,9 +345,11 @@ def _check_something_left(polynomials: Sequence[Series], scale: Scale) -> None:
         )
 
 
-def _check_operands(keys: EvaluationKeys | None, ciphertext: Ciphertext, plan: Plan, level: int) -> None:
+def _check_operands(
+    keys: Keys, ciphertext: Ciphertext | NoiseEstimate, plan: ProductPlan, level: int
+) -> None:
     """Before anything is computed. Estimates have no domain, and need no keys."""
-    if not plan.products or not isinstance(ciphertext, Ciphertext):
+    if not plan.products or isinstance(keys, KeyRecorder) or isinstance(ciphertext, NoiseEstimate):
         return
     if ciphertext.domain != "evaluation":
         raise ValueError(

@@ -25,18 +25,18 @@ class Split:
 
     giant: int
     top: int
-    quotient: "Node"
+    quotient: "ProductNode"
 
 
 @dataclasses.dataclass(frozen=True)
-class Node:
+class ProductNode:
     """A polynomial as one rescaled sum: `splits` one after the other, then multiples of T_k, k in `terms`."""
 
     splits: tuple[Split, ...]
     terms: tuple[int, ...]
 
     @property
-    def nodes(self) -> "Iterator[Node]":
+    def nodes(self) -> "Iterator[ProductNode]":
         """This node and all below it."""
         yield self
         for split in self.splits:
@@ -53,12 +53,12 @@ class BasisProduct:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class ProductPlan:
     """How to evaluate several polynomials from one basis, which is made in the order given."""
 
     depth: int
     basis: tuple[BasisProduct, ...]
-    roots: tuple[Node, ...]
+    roots: tuple[ProductNode, ...]
 
     @property
     def products(self) -> int:
@@ -82,7 +82,7 @@ def depth_of_index(index: int) -> int:
 
 
 @functools.cache
-def plan_evaluation(supports: tuple[int, ...], depth: int, chebyshev: bool) -> Plan:
+def plan_evaluation(supports: tuple[int, ...], depth: int, chebyshev: bool) -> ProductPlan:
     """The cheapest plan of a few dozen bases.
 
     Args:
@@ -107,39 +107,39 @@ def _bases(depth: int, support: int) -> Iterator[int]:
             yield powers | run | threes
 
 
-def _plan_with(supports: tuple[int, ...], depth: int, chebyshev: bool, basis: int) -> Plan | None:
+def _plan_with(supports: tuple[int, ...], depth: int, chebyshev: bool, basis: int) -> ProductPlan | None:
     nodes = [_cheapest(support, depth, chebyshev, basis, {}) for support in supports]
     roots = tuple(node for node in nodes if node is not None)
     if len(roots) < len(nodes):
         return None
     used = {k for root in roots for node in root.nodes for k in (*node.terms, *_giants(node))}
-    return Plan(depth, _products_for(used, chebyshev), roots)
+    return ProductPlan(depth, _products_for(used, chebyshev), roots)
 
 
-def _giants(node: Node) -> list[int]:
+def _giants(node: ProductNode) -> list[int]:
     return [split.giant for split in node.splits]
 
 
-def _cost(plan: Plan) -> int:
+def _cost(plan: ProductPlan) -> int:
     own = len(plan.basis) * (_RELINEARISE + _TENSOR)
     return own + sum(_node_cost(root) for root in plan.roots)
 
 
-def _node_cost(node: Node) -> int:
+def _node_cost(node: ProductNode) -> int:
     below = sum(_TENSOR + _node_cost(split.quotient) for split in node.splits)
     return below + _TERM * len(node.terms) + (_RELINEARISE if node.splits else _RESCALE)
 
 
 def _cheapest(
-    support: int, depth: int, chebyshev: bool, basis: int, known: dict[tuple[int, int], Node | None]
-) -> Node | None:
+    support: int, depth: int, chebyshev: bool, basis: int, known: dict[tuple[int, int], ProductNode | None]
+) -> ProductNode | None:
     """The node for these terms that costs least, the basis being free; None where the depth is too small."""
     if (support, depth) not in known:
         half = 1 << depth >> 1
         at_hand = basis & ((2 << half) - 1) if depth else 0
         rest = support & ~at_hand & ~1
         if not rest:
-            known[support, depth] = Node((), tuple(_bits(support & ~1)))
+            known[support, depth] = ProductNode((), tuple(_bits(support & ~1)))
         else:
             top = rest.bit_length() - 1
             lowest = (top + 1) // 2  # so that no T_(m-j) falls below T_0; smaller ones gained nothing
@@ -154,16 +154,16 @@ def _split(
     depth: int,
     chebyshev: bool,
     basis: int,
-    known: dict[tuple[int, int], Node | None],
+    known: dict[tuple[int, int], ProductNode | None],
     giant: int,
     top: int,
-) -> Node | None:
+) -> ProductNode | None:
     quotient, remainder = _divide(support, giant, top, chebyshev)
     upper = _cheapest(quotient, depth - 1, chebyshev, basis, known)
     lower = _cheapest(remainder, depth, chebyshev, basis, known)
     if upper is None or lower is None:
         return None
-    return Node((Split(giant, top, upper), *lower.splits), lower.terms)
+    return ProductNode((Split(giant, top, upper), *lower.splits), lower.terms)
 
 
 def _divide(support: int, giant: int, top: int, chebyshev: bool) -> tuple[int, int]:

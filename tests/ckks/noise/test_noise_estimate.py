@@ -13,7 +13,7 @@ from fhejax import ckks
 from fhejax.ckks import Scale
 from fhejax.ckks.keys.generation import rotation_exponent
 from fhejax.ckks.noise.estimates import as_estimate, permute
-from fhejax.ckks.noise.propagation import Message, product, weighted_sum, with_source
+from fhejax.ckks.noise.propagation import Message, product, weighted_messages, with_source
 from fhejax.ckks.parameters import deviations
 from fhejax.ring import Ring, inverse_ntt
 from fhejax.ring.residues import residues_to_float
@@ -155,7 +155,7 @@ def test_products_of_errors(ring, share):
     zero = with_source(Message(np.zeros(1), b"", {}), 1.0, "first")
     other = with_source(Message(np.zeros(1), b"", {}), 1.0, "second")
     rest = np.sqrt(1 - share**2)
-    mixed = weighted_sum([(share, zero), (rest, other)], 1)
+    mixed = weighted_messages([(share, zero), (rest, other)], 1)
     e, f = sample(), sample()
     found = np.mean(np.abs(e * (share * e + rest * f)) ** 2)
     found = found if ring.conjugate_invariant else found / 2
