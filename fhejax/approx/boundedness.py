@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fhejax.approx.basis import from_unit
 from fhejax.approx.functions import Function, name_of, values
+from fhejax.approx.polynomials.basis import from_unit
 
 SAMPLES = 1 << 14
 ALONE = 128

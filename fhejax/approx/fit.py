@@ -11,14 +11,14 @@ import numpy as np
 
 from fhejax.approx.boundedness import check_function
 from fhejax.approx.checks import check_count, check_interval, check_intervals, check_positive
-from fhejax.approx.compose import composite
-from fhejax.approx.exponential import exponential
-from fhejax.approx.extension import extend
+from fhejax.approx.compositions.exponential import exponential
+from fhejax.approx.compositions.maximum import maximum_of
+from fhejax.approx.compositions.piecewise_linear import composite
+from fhejax.approx.compositions.range_extension import extend
+from fhejax.approx.compositions.reciprocal import reciprocal
+from fhejax.approx.compositions.square_root import rsqrt, sqrt
 from fhejax.approx.functions import Function, name_of, values
-from fhejax.approx.maximum import maximum_of
-from fhejax.approx.minimax import minimax
-from fhejax.approx.reciprocal import reciprocal
-from fhejax.approx.square_root import rsqrt, sqrt
+from fhejax.approx.remez.minimax import minimax
 
 LARGEST_DEPTH = 14
 LARGEST_SINGLE_DEPTH = 7

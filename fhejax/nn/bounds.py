@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from fhejax.nn.activations import Activation, Square
+from fhejax.nn.activations.polynomial_activation import Activation, Square
 from fhejax.nn.models import Layer, Network
 
 Interval = tuple[jax.Array, jax.Array]

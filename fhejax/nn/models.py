@@ -10,7 +10,7 @@ from typing import ClassVar
 import jax
 from flax import nnx
 
-from fhejax.nn.activations import PolynomialActivation, Square
+from fhejax.nn.activations.polynomial_activation import PolynomialActivation, Square
 
 Layer = Callable[[jax.Array], jax.Array]
 

@@ -1,0 +1,124 @@
+"""1/sqrt(x) and sqrt(x) by a polynomial seed and Newton's or Goldschmidt's iteration."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from fhejax.approx.checks import check_array, check_count, check_interval
+from fhejax.approx.compositions.reciprocal import MOST_ITERATIONS, check_method
+from fhejax.approx.errors.measurement import certified
+from fhejax.approx.polynomials.certificate import Certificate
+from fhejax.approx.remez.minimax import minimax
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["seed"],
+    meta_fields=["iterations", "method", "inverse"],
+    drop_fields=["certificate"],
+)
+@dataclass(frozen=True, eq=False)
+class SquareRoot:
+    """y = seed(x) near 1/sqrt(x), then iterations at two levels each; x y at the end if not ``inverse``.
+
+    Newton: y -> (3 y - (x y) y^2) / 2, which corrects the noise of earlier steps. Goldschmidt carries
+    g near sqrt(x) and h near 1 / (2 sqrt(x)): r = 1/2 - g h, g -> g + g r, h -> h + h r, so that the
+    square root costs no product at the end.
+    """
+
+    seed: Any
+    iterations: int
+    method: str = "newton"
+    inverse: bool = True
+    certificate: Certificate | None = None
+
+    def __call__(self, x: ArrayLike) -> jax.Array:
+        """Evaluate at every entry of x; the result has x's shape and dtype, as for ``Polynomial``."""
+        return self.apply(check_array(x, "argument of a square root"), lambda stage, at: stage(at))
+
+    def apply(self, x: Any, evaluate: Callable[[Any, Any], Any]) -> Any:
+        """The value at x, where ``evaluate`` applies the seed to an array."""
+        y = evaluate(self.seed, x)
+        return self._goldschmidt(x, y) if self.method == "goldschmidt" else self._newton(x, y)
+
+    def _newton(self, x: Any, y: Any) -> Any:
+        for _ in range(self.iterations):
+            y = 1.5 * y - 0.5 * ((x * y) * (y * y))
+        return y if self.inverse else x * y
+
+    def _goldschmidt(self, x: Any, y: Any) -> Any:
+        root, half = x * y, 0.5 * y
+        for _ in range(self.iterations):
+            residual = 0.5 - root * half
+            root, half = root + root * residual, half + half * residual
+        return 2 * half if self.inverse else root
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The interval of the seed."""
+        return self.seed.interval
+
+    @property
+    def degree(self) -> int:
+        """Degree of the whole as a polynomial in x."""
+        degree = self.seed.degree
+        for _ in range(self.iterations):
+            degree = 3 * degree + 1
+        return degree if self.inverse else degree + 1
+
+    @property
+    def depth(self) -> int:
+        """Multiplicative depth, without the map of the interval to [-1, 1]."""
+        # Goldschmidt's first product x y precedes the iterations; Newton's last one follows them.
+        product = (self.method == "goldschmidt" and self.iterations > 0) or not self.inverse
+        return self.seed.depth + 2 * self.iterations + int(product)
+
+    @property
+    def multiplications(self) -> int:
+        """Products of two ciphertexts that an evaluation needs."""
+        return self.seed.multiplications + 3 * self.iterations + int(not self.inverse)
+
+
+def rsqrt(
+    interval: tuple[float, float], degree: int, iterations: int, *, method: str = "newton"
+) -> SquareRoot:
+    """1/sqrt(x) on an interval of positive numbers.
+
+    The seed is the minimax polynomial for the relative error, which each iteration maps to about 3/2
+    of its square. Errors: ValueError if the interval holds numbers that are not positive, the seed
+    does not converge, or the method is unknown; as ``minimax`` otherwise.
+    """
+    return _square_root(interval, degree, iterations, method, inverse=True)
+
+
+def sqrt(
+    interval: tuple[float, float], degree: int, iterations: int, *, method: str = "newton"
+) -> SquareRoot:
+    """The square root of x, which is x times ``rsqrt``, with the same arguments and errors."""
+    return _square_root(interval, degree, iterations, method, inverse=False)
+
+
+def _square_root(
+    interval: tuple[float, float], degree: int, iterations: int, method: str, inverse: bool
+) -> SquareRoot:
+    interval = check_interval(interval)
+    iterations = check_count(iterations, "number of iterations", MOST_ITERATIONS)
+    check_method(method)
+    if interval[0] <= 0:
+        raise ValueError(
+            f"The function 1/sqrt(x) needs positive x, but the interval {interval} begins at {interval[0]}; "
+            "begin above 0."
+        )
+    seed = minimax(jax.lax.rsqrt, degree, interval, weight=jnp.sqrt)
+    if iterations and seed.certificate.error >= 0.7:
+        raise ValueError(
+            f"A seed of degree {degree} for 1/sqrt(x) on {interval} has the relative error "
+            f"{seed.certificate.error:.3g}, from which no iteration converges; raise the degree."
+        )
+    function = jax.lax.rsqrt if inverse else jnp.sqrt
+    return certified(SquareRoot(seed, iterations, method, inverse), function)
