@@ -61,7 +61,7 @@ def check_size(function: str | Function, points: np.ndarray, found: np.ndarray) 
     worst = int(np.argmax(np.abs(found)))
     if abs(found[worst]) > LARGEST_VALUE:
         raise ValueError(
-            f"The function {name_of(function)} reaches {found[worst]:.3g} at {points[worst]:g}, but an "
+            f"the function {name_of(function)} reaches {found[worst]:.3g} at {points[worst]:g}, but an "
             f"approximation has values of at most {LARGEST_VALUE:g}, so that float32 can evaluate it; divide "
             "the function by a constant, or narrow the interval."
         )
@@ -72,7 +72,7 @@ def _check_elementwise(function: str | Function, points: np.ndarray, found: np.n
     alone = values(function, points[some])
     if not np.allclose(alone, found[some], rtol=SAME, atol=SAME * np.max(np.abs(found))):
         raise ValueError(
-            f"The function {name_of(function)} is not elementwise: its values at {len(alone)} points are "
+            f"the function {name_of(function)} is not elementwise: its values at {len(alone)} points are "
             f"others when {len(points) - len(alone)} further points are given with them; pass a function "
             "that maps each number by itself."
         )
@@ -110,7 +110,7 @@ def _check_growth(function: str | Function, points: np.ndarray, found: np.ndarra
         worst = growing[np.argmax(late[growing])]
         reached = max(extremes.high[worst], -extremes.low[worst])
         raise ValueError(
-            f"The function {name_of(function)} grows without bound near {left[worst]:.9g}, which lies in the "
+            f"the function {name_of(function)} grows without bound near {left[worst]:.9g}, which lies in the "
             f"interval: it reaches {reached:.3g} there, and more the closer one looks. No polynomial is near "
             "it; leave a gap around that point, or narrow the interval."
         )

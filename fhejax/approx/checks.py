@@ -29,26 +29,26 @@ def check_interval(interval: Any) -> tuple[float, float]:
         start, stop = interval
     except (TypeError, ValueError):
         raise TypeError(
-            f"An interval is a pair (a, b) of real numbers, but {shown(interval)} was given; "
+            f"an interval is a pair (a, b) of real numbers, but {shown(interval)} was given; "
             "pass for example (-8.0, 8.0)."
         ) from None
     start, stop = _real(start, interval), _real(stop, interval)
     if not (math.isfinite(start) and math.isfinite(stop)):
         raise ValueError(
-            f"The interval ({start}, {stop}) has an end that is not finite; "
+            f"the interval ({start}, {stop}) has an end that is not finite; "
             "a polynomial approximates on a bounded interval, so give two finite ends."
         )
     if start >= stop:
-        raise ValueError(f"The interval ({start}, {stop}) is empty or reversed; give its smaller end first.")
+        raise ValueError(f"the interval ({start}, {stop}) is empty or reversed; give its smaller end first.")
     if max(abs(start), abs(stop)) > LARGEST_END or stop - start < SMALLEST_WIDTH:
         raise ValueError(
-            f"The interval ({start}, {stop}) cannot be mapped to [-1, 1] in float32: its ends must "
+            f"the interval ({start}, {stop}) cannot be mapped to [-1, 1] in float32: its ends must "
             f"be at most {LARGEST_END:g} in magnitude and at least {SMALLEST_WIDTH:g} apart; "
             "rescale the variable."
         )
     if stop - start < SMALLEST_RELATIVE_WIDTH * max(abs(start), abs(stop)):
         raise ValueError(
-            f"The interval ({start}, {stop}) is so narrow that too few floats lie in it: its width is to be "
+            f"the interval ({start}, {stop}) is so narrow that too few floats lie in it: its width is to be "
             f"at least {SMALLEST_RELATIVE_WIDTH:g} of its larger end; widen it, or subtract its middle from "
             "the variable."
         )
@@ -65,19 +65,19 @@ def check_intervals(intervals: Any) -> tuple[tuple[float, float], ...]:
         return (check_interval(intervals),)
     if len(intervals) > MOST_INTERVALS:
         raise ValueError(
-            f"A fit is on at most {MOST_INTERVALS} intervals, but {len(intervals)} were given; join some."
+            f"a fit is on at most {MOST_INTERVALS} intervals, but {len(intervals)} were given; join some."
         )
     pieces = tuple(sorted(check_interval(piece) for piece in intervals))
     for before, after in itertools.pairwise(pieces):
         if before[1] >= after[0]:
             raise ValueError(
-                f"The intervals {before} and {after} touch or overlap; give disjoint ones, or their union."
+                f"the intervals {before} and {after} touch or overlap; give disjoint ones, or their union."
             )
     first, last = check_interval((pieces[0][0], pieces[-1][1]))
     narrowest = min(pieces, key=lambda piece: piece[1] - piece[0])
     if narrowest[1] - narrowest[0] < SMALLEST_RELATIVE_WIDTH * (last - first):
         raise ValueError(
-            f"The interval {narrowest} is narrower than {SMALLEST_RELATIVE_WIDTH:g} of all from {first} to "
+            f"the interval {narrowest} is narrower than {SMALLEST_RELATIVE_WIDTH:g} of all from {first} to "
             f"{last}, too narrow for one polynomial to be fitted on both; widen it or leave it out."
         )
     return pieces
@@ -97,11 +97,11 @@ def check_real(value: Any, what: str) -> float:
     number = real_number(value)
     if number is None:
         raise TypeError(
-            f"The {what} is a real number, but {shown(value)} of type {type(value).__name__} was given; pass "
+            f"the {what} is a real number, but {shown(value)} of type {type(value).__name__} was given; pass "
             "a Python float."
         )
     if not math.isfinite(number):
-        raise ValueError(f"The {what} is finite, but {number} was given; pass a finite number.")
+        raise ValueError(f"the {what} is finite, but {number} was given; pass a finite number.")
     return number
 
 
@@ -110,13 +110,13 @@ def check_parameters(parameters: Any) -> tuple[Any, ...]:
     is_array = isinstance(parameters, np.ndarray | jax.Array) and parameters.ndim > 0
     if not isinstance(parameters, tuple | list) and not is_array:
         raise TypeError(
-            f"The parameters of a function are a tuple of real numbers, but {shown(parameters)} of type "
+            f"the parameters of a function are a tuple of real numbers, but {shown(parameters)} of type "
             f"{type(parameters).__name__} was given; pass for example (0.5,)."
         )
     for parameter in jax.tree.leaves(tuple(parameters), is_leaf=lambda leaf: leaf is None):
         if not is_traced(parameter) and np.asarray(parameter).dtype.kind not in "biuf":
             raise TypeError(
-                f"The parameters of a function are real numbers, but {shown(parameter)} of type "
+                f"the parameters of a function are real numbers, but {shown(parameter)} of type "
                 f"{type(parameter).__name__} is one of those given; pass a float or an array of floats."
             )
     return tuple(parameters)
@@ -125,7 +125,7 @@ def check_parameters(parameters: Any) -> tuple[Any, ...]:
 def check_flag(value: Any, what: str) -> bool:
     """The value itself. TypeError unless True or False."""
     if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"The {what} is True or False, but {shown(value)} was given; pass one of these.")
+        raise TypeError(f"the {what} is True or False, but {shown(value)} was given; pass one of these.")
     return bool(value)
 
 
@@ -139,7 +139,7 @@ def check_array(values: Any, what: str) -> jax.Array:
         return jnp.asarray(values)
     except (TypeError, ValueError, OverflowError):
         raise TypeError(
-            f"The {what} is an array of numbers, but {shown(values)} of type {type(values).__name__} was "
+            f"the {what} is an array of numbers, but {shown(values)} of type {type(values).__name__} was "
             "given; pass an array of floats."
         ) from None
 
@@ -149,7 +149,7 @@ def check_real_array(values: Any, what: str) -> jax.Array:
     array = check_array(values, what)
     if not (jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)):
         raise TypeError(
-            f"The {what} is an array of real numbers, but one of dtype {array.dtype} was given; convert it "
+            f"the {what} is an array of real numbers, but one of dtype {array.dtype} was given; convert it "
             "to a floating dtype."
         )
     return array
@@ -163,11 +163,11 @@ def check_axis(axis: Any, array: jax.Array) -> int:
         index = None
     if index is None or isinstance(axis, bool):
         raise TypeError(
-            f"An axis is an integer, but {shown(axis)} of type {type(axis).__name__} was given; pass for "
+            f"an axis is an integer, but {shown(axis)} of type {type(axis).__name__} was given; pass for "
             "example -1."
         )
     if not -array.ndim <= index < array.ndim:
-        raise ValueError(f"There is no axis {index} in an array of shape {array.shape}; pass another axis.")
+        raise ValueError(f"there is no axis {index} in an array of shape {array.shape}; pass another axis.")
     return index % array.ndim
 
 
@@ -181,20 +181,20 @@ def check_positive(value: Any, what: str) -> float:
     number = real_number(value)
     if number is None:
         raise TypeError(
-            f"The {what} is a real number, but {shown(value)} of type {type(value).__name__} was given; pass "
+            f"the {what} is a real number, but {shown(value)} of type {type(value).__name__} was given; pass "
             "a Python float."
         )
     if not (math.isfinite(number) and number > 0):
-        raise ValueError(f"The {what} is finite and positive, but {number} was given; pass a number above 0.")
+        raise ValueError(f"the {what} is finite and positive, but {number} was given; pass a number above 0.")
     return number
 
 
 def check_degree(degree: Any, largest: int | None = LARGEST_DEGREE) -> int:
     """The degree as a Python int. TypeError unless an integer, ValueError if negative or too large."""
-    value = _natural(degree, "A degree", 7)
+    value = _natural(degree, "a degree", 7)
     if largest is not None and value > largest:
         raise ValueError(
-            f"A degree is at most {largest} here, but {value} was given; compositions of polynomials of low "
+            f"a degree is at most {largest} here, but {value} was given; compositions of polynomials of low "
             "degree (approx.composite, approx.extend, approx.reciprocal) reach further at less depth."
         )
     return value
@@ -202,9 +202,9 @@ def check_degree(degree: Any, largest: int | None = LARGEST_DEGREE) -> int:
 
 def check_count(count: Any, what: str, largest: int | None = None) -> int:
     """The count as a Python int. TypeError unless an integer, ValueError if negative or too large."""
-    value = _natural(count, f"The {what}", 2)
+    value = _natural(count, f"the {what}", 2)
     if largest is not None and value > largest:
-        raise ValueError(f"The {what} is at most {largest}, but {value} was given; pass a smaller one.")
+        raise ValueError(f"the {what} is at most {largest}, but {value} was given; pass a smaller one.")
     return value
 
 
@@ -232,7 +232,7 @@ def coefficients_on_host(coefficients: Any, purpose: str) -> np.ndarray:
     """The coefficients as NumPy float64. TypeError, which names the purpose, if traced."""
     if is_traced(coefficients):
         raise TypeError(
-            f"The coefficients of a polynomial are {purpose} on the host, but they are traced by a "
+            f"the coefficients of a polynomial are {purpose} on the host, but they are traced by a "
             "JAX transformation; do it outside of the transformed function."
         )
     return np.asarray(coefficients, dtype=np.float64)
@@ -261,7 +261,7 @@ def _real(value: Any, interval: Any) -> float:
     number = real_number(value)
     if number is None:
         raise TypeError(
-            f"The ends of an interval are real numbers known before tracing, but {shown(interval)} was "
+            f"the ends of an interval are real numbers known before tracing, but {shown(interval)} was "
             "given; pass two Python floats."
         )
     return number

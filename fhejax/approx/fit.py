@@ -81,7 +81,7 @@ def fit(
     """
     if (error is None) == (depth is None):
         raise ValueError(
-            "A fit is for an error or for a depth, but "
+            "a fit is for an error or for a depth, but "
             f"{'both were' if error is not None else 'neither was'} given; pass error=1e-3 or depth=5."
         )
     limit = check_count(max_depth, "largest depth")
@@ -95,7 +95,7 @@ def fit(
         return maximum_of(absolute, (start, stop))
     if isinstance(function, str) and function == "softmax":
         raise ValueError(
-            "A softmax is fitted for a number of entries; call approx.softmax(interval, size, error=...)."
+            "a softmax is fitted for a number of entries; call approx.softmax(interval, size, error=...)."
         )
     intervals = check_intervals(interval)
     # Once, so that a function that no polynomial is near is refused before families are tried.
@@ -112,7 +112,7 @@ def _check_resolved(function: str | Function, intervals: Intervals, error: float
     rounding = float(np.finfo(np.float64).eps * np.max(np.abs(values(function, points))))
     if error < rounding / 2:
         raise ValueError(
-            f"No approximation of {name_of(function)} on {intervals} is known to be within {error:.3g}: its "
+            f"no approximation of {name_of(function)} on {intervals} is known to be within {error:.3g}: its "
             f"values are rounded by {rounding:.3g} in float64. Allow a larger error."
         )
 
@@ -135,7 +135,7 @@ def _cheapest(
     if skipped:
         best = min([best, *_built(skipped)], key=_error_of)
     raise ValueError(
-        f"No approximation of {name_of(function)} on {interval} is within {error:.3g} at a depth of up to "
+        f"no approximation of {name_of(function)} on {interval} is within {error:.3g} at a depth of up to "
         f"{limit}: the best error found is {_error_of(best):.3g}, at depth {best.depth}. Allow a larger "
         "error or depth, or narrow the interval."
     )

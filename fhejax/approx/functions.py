@@ -65,14 +65,14 @@ def resolve(function: str | Function) -> Function:
         return function
     if not isinstance(function, str):
         raise TypeError(
-            "A function to approximate is a JAX function or a name, but "
+            "a function to approximate is a JAX function or a name, but "
             f"{shown(function)} of type {type(function).__name__} was given; pass for example jax.nn.silu."
         )
     if function not in FUNCTIONS:
         near = difflib.get_close_matches(function, FUNCTIONS, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ValueError(
-            f"There is no function named {shown(function)}; {hint}The names are "
+            f"there is no function named {shown(function)}; {hint}The names are "
             f"{', '.join(sorted(FUNCTIONS))}; any other function is passed as a callable."
         )
     return FUNCTIONS[function]
@@ -94,7 +94,7 @@ def values(function: str | Function, points: np.ndarray) -> np.ndarray:
         result = result[: points.size].reshape(points.shape)
     if result.shape not in ((), points.shape) or result.dtype.kind not in "iufb":
         raise ValueError(
-            f"The function {name} is to map each real number to a real number, but at {points.size}"
+            f"the function {name} is to map each real number to a real number, but at {points.size}"
             f" points it returned shape {result.shape} and dtype {result.dtype}; pass a function "
             "that works elementwise."
         )
@@ -102,7 +102,7 @@ def values(function: str | Function, points: np.ndarray) -> np.ndarray:
     if not np.all(np.isfinite(result)):
         where = points[~np.isfinite(result)].flat[0]
         raise ValueError(
-            f"The function {name} is not finite at {where:.9g}, which lies in the interval; choose an"
+            f"the function {name} is not finite at {where:.9g}, which lies in the interval; choose an"
             " interval on which it is bounded."
         )
     return result
@@ -150,7 +150,7 @@ def _apply(function: Function, name: str, points: np.ndarray) -> np.ndarray:
     except Exception as error:
         # Whatever a user's function raises: the sentence says whose fault it is.
         raise TypeError(
-            f"The function {name} could not be applied to a float64 array of {points.size} points "
+            f"the function {name} could not be applied to a float64 array of {points.size} points "
             f"({type(error).__name__}: {first_line(error)}); pass an elementwise JAX function that does not "
             "depend on traced values; ``minimax`` and ``c1`` take those."
         ) from error

@@ -90,7 +90,7 @@ def _fold_at(network: AnyNetwork, index: int) -> AnyNetwork:
     if isinstance(after, Affine):
         return replace_modules(network, {id(after): fold_into_next(norm, after), id(norm): Identity()})
     raise ValueError(
-        f"The batch normalisation at layer {index} of {type(network).__name__} stands between "
+        f"the batch normalisation at layer {index} of {type(network).__name__} stands between "
         f"{type(before).__name__} and {type(after).__name__}, and folds only into a Conv or Linear "
         "directly beside it. Move it next to one."
     )
@@ -110,7 +110,7 @@ def _check_foldable(layer: nnx.Conv) -> None:
     amounts = jax.tree.leaves(padding) if not isinstance(padding, str) else [padding]
     if grouped or any(amount not in (0, "VALID") for amount in amounts):
         raise ValueError(
-            f"Batch normalisation before a convolution with padding={padding!r} and "
+            f"batch normalisation before a convolution with padding={padding!r} and "
             f"{layer.feature_group_count} groups cannot be folded into it: the shift does not "
             "apply to the padding. Put it after a convolution, or use padding='VALID'."
         )

@@ -19,7 +19,7 @@ def quantise_kernels(model: Model, bits: int) -> Model:
         ValueError: for fewer than 2 bits.
     """
     if bits < 2:
-        raise ValueError(f"Weights of {bits} bits were asked for; a sign and a digit need 2.")
+        raise ValueError(f"weights of {bits} bits were asked for; a sign and a digit need 2.")
     levels = float(2 ** (bits - 1) - 1)
 
     def rounded(array: jax.Array) -> jax.Array:

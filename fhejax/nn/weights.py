@@ -26,9 +26,9 @@ def save_weights(model: nnx.Module, path: str | Path, dtype: type = np.float32) 
         FileNotFoundError: when the folder does not exist.
     """
     if np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float16)):
-        raise ValueError(f"Weights are stored as float32 or float16, not {np.dtype(dtype)}.")
+        raise ValueError(f"weights are stored as float32 or float16, not {np.dtype(dtype)}.")
     if not Path(path).parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {Path(path).parent} to write weights to.")
+        raise FileNotFoundError(f"there is no folder {Path(path).parent} to write weights to.")
     arrays = {name: _cast(name, array, dtype) for name, array in _arrays(model).items()}
     _replace(Path(path), safetensors.numpy.save(arrays))
 
@@ -66,7 +66,7 @@ def _cast(name: str, array: np.ndarray, dtype: type) -> np.ndarray:
         stored = np.ascontiguousarray(array.astype(dtype))
     if not np.all(np.isfinite(stored)):
         raise ValueError(
-            f"The weight {name} is not finite as {np.dtype(dtype)}: training diverged, or it is "
+            f"the weight {name} is not finite as {np.dtype(dtype)}: training diverged, or it is "
             "beyond that type's range."
         )
     return stored
@@ -74,7 +74,7 @@ def _cast(name: str, array: np.ndarray, dtype: type) -> np.ndarray:
 
 def _read(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
-        raise FileNotFoundError(f"There is no file of weights at {path}.")
+        raise FileNotFoundError(f"there is no file of weights at {path}.")
     try:
         return safetensors.numpy.load_file(path)
     except safetensors.SafetensorError as error:
@@ -93,7 +93,7 @@ def _check(
     for name, array in expected.items():
         if found[name].shape != array.shape:
             raise ValueError(
-                f"The weight {name} in {path} has shape {found[name].shape}, but {model} needs {array.shape}."
+                f"the weight {name} in {path} has shape {found[name].shape}, but {model} needs {array.shape}."
             )
 
 

@@ -30,7 +30,7 @@ class Maximum:
         x, y = check_real_array(x, "first number"), check_real_array(y, "second number")
         if x.shape != y.shape or x.dtype != y.dtype or not jnp.issubdtype(x.dtype, jnp.floating):
             raise ValueError(
-                "A maximum is of two arrays of one shape and floating dtype, but those given have shapes "
+                "a maximum is of two arrays of one shape and floating dtype, but those given have shapes "
                 f"{x.shape} and {y.shape} and dtypes {x.dtype} and {y.dtype}; broadcast or convert them."
             )
         return (x + y + self.absolute(x - y)) / 2
@@ -40,7 +40,7 @@ class Maximum:
         x = check_real_array(x, "argument of a maximum")
         x = jnp.moveaxis(x, check_axis(axis, x), 0)
         if x.shape[0] == 0:
-            raise ValueError("A maximum is over one entry or more, but the axis given is empty; fill it.")
+            raise ValueError("a maximum is over one entry or more, but the axis given is empty; fill it.")
         while x.shape[0] > 1:
             half = x.shape[0] // 2
             larger = self(x[:half], x[half : 2 * half])

@@ -53,19 +53,19 @@ def composite(
 def _check_degrees(degrees: Any) -> tuple[int, ...]:
     if isinstance(degrees, str) or np.ndim(degrees) != 1:
         raise TypeError(
-            f"The degrees of a composite are a sequence of odd integers, but {shown(degrees)} was given; "
+            f"the degrees of a composite are a sequence of odd integers, but {shown(degrees)} was given; "
             "pass for example (7, 7)."
         )
     checked = tuple(check_degree(degree, LARGEST_DEGREE) for degree in degrees)
     if not 0 < len(checked) <= MOST_STAGES:
         raise ValueError(
-            f"A composite needs one to {MOST_STAGES} degrees, but {len(checked)} were given; pass for "
+            f"a composite needs one to {MOST_STAGES} degrees, but {len(checked)} were given; pass for "
             "example (7, 7)."
         )
     even = [degree for degree in checked if degree % 2 == 0]
     if even:
         raise ValueError(
-            f"The stages of a composite are odd polynomials, but a degree of {even[0]} was given; pass for "
+            f"the stages of a composite are odd polynomials, but a degree of {even[0]} was given; pass for "
             f"example {even[0] + 1}."
         )
     return checked
@@ -79,7 +79,7 @@ def _signs(
         gap = min(-intervals[0][1], intervals[1][0])
     if gap is None:
         raise ValueError(
-            f"The {function} function jumps at 0, so that no polynomial is near it on all of {intervals[0]}; "
+            f"the {function} function jumps at 0, so that no polynomial is near it on all of {intervals[0]}; "
             "give the gap around 0 that is left out, or two intervals on either side."
         )
     gap = _check_gap(gap, bound)
@@ -96,7 +96,7 @@ def _check_gap(gap: Any, bound: float) -> float:
     gap = check_positive(gap, "gap")
     if not SMALLEST_GAP * bound <= gap < bound:
         raise ValueError(
-            f"The gap around 0 is at least {SMALLEST_GAP:g} of the interval's larger end {bound:g} and "
+            f"the gap around 0 is at least {SMALLEST_GAP:g} of the interval's larger end {bound:g} and "
             f"smaller than that, but {gap:g} was given; pass for example {bound / 100:g}."
         )
     return gap
@@ -107,7 +107,7 @@ def _kinked(
 ) -> Composite:
     if len(degrees) < 2 or len(intervals) > 1:
         raise ValueError(
-            f"A composite for {name_of(function)} has two degrees or more on one interval, but {degrees} on "
+            f"a composite for {name_of(function)} has two degrees or more on one interval, but {degrees} on "
             f"{intervals} was given; for a single polynomial use minimax."
         )
     bound = max(abs(end) for end in intervals[0])
@@ -130,7 +130,7 @@ def _straight_parts(function: str | Function, interval: tuple[float, float]) -> 
     """(a, b, c) with function(x) = a + b x + c |x| on the interval."""
     if not interval[0] < 0 < interval[1]:
         raise ValueError(
-            f"A composite for {name_of(function)} needs an interval around its kink at 0, but {interval} "
+            f"a composite for {name_of(function)} needs an interval around its kink at 0, but {interval} "
             "was given; use minimax where the function is smooth."
         )
     check_function(function, (interval,))
@@ -142,7 +142,7 @@ def _straight_parts(function: str | Function, interval: tuple[float, float]) -> 
     straight = constant + linear * points + kink * np.abs(points)
     if kink == 0 or np.max(np.abs(found - straight)) > 1e-12 * np.max(np.abs(found)):
         raise ValueError(
-            f"The function {name_of(function)} is not straight on both sides of a kink at 0 in {interval}; "
+            f"the function {name_of(function)} is not straight on both sides of a kink at 0 in {interval}; "
             "composites are for sign, step, relu, leaky_relu, abs and the like, minimax for all others."
         )
     return constant, linear, kink

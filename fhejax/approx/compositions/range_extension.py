@@ -44,7 +44,7 @@ def extend(
     # Without a fold x v and v are polynomials of one variable, and a gate adds nothing.
     gated = check_flag(gated, "choice of a gated last stage") and stages > 0
     if not 1 < factor < 2.59:
-        raise ValueError(f"A fold widens by a factor between 1 and 2.59, but {factor} was given; 2 is usual.")
+        raise ValueError(f"a fold widens by a factor between 1 and 2.59, but {factor} was given; 2 is usual.")
     check_function(function, (interval,))
     folds = _folds(interval, stages, factor)
     angles = np.linspace(0, np.pi, max(POINTS, 64 * degree * 2**stages))

@@ -85,11 +85,11 @@ def reciprocal(interval: Any, degree: int, iterations: int, *, method: str = "go
     iterations = check_count(iterations, "number of iterations", MOST_ITERATIONS)
     check_method(method)
     if any(start <= 0 <= stop for start, stop in intervals):
-        raise ValueError(f"The function 1/x is not finite at 0, which lies in {interval}; leave out a gap.")
+        raise ValueError(f"the function 1/x is not finite at 0, which lies in {interval}; leave out a gap.")
     seed = minimax(jnp.reciprocal, degree, intervals, weight=jnp.abs)
     if iterations and seed.certificate.error >= 1:
         raise ValueError(
-            f"A seed of degree {degree} for 1/x on {interval} has the relative error "
+            f"a seed of degree {degree} for 1/x on {interval} has the relative error "
             f"{seed.certificate.error:.3g}, from which no iteration converges; raise the degree."
         )
     return certified(Reciprocal(seed, iterations, method), jnp.reciprocal, intervals)
@@ -99,5 +99,5 @@ def check_method(method: str) -> None:
     """ValueError unless the iteration is known."""
     if not isinstance(method, str) or method not in METHODS:
         raise ValueError(
-            f"The iterations are {' and '.join(METHODS)}, but {shown(method)} was given; pass one of these."
+            f"the iterations are {' and '.join(METHODS)}, but {shown(method)} was given; pass one of these."
         )

@@ -44,7 +44,7 @@ class Softmax:
         check_axis(axis, x)
         if x.shape[axis] != self.size:
             raise ValueError(
-                f"This softmax was fitted for {self.size} entries, but axis {axis} of an array of shape "
+                f"this softmax was fitted for {self.size} entries, but axis {axis} of an array of shape "
                 f"{x.shape} holds {x.shape[axis]}; fit one for that size."
             )
         values = _normalised(self.exponential(x), self.first, axis)
@@ -73,9 +73,9 @@ def softmax(interval: tuple[float, float], size: int, *, error: float = 1e-3) ->
     start, stop = check_interval(interval)
     size, error = check_count(size, "size of a softmax", LARGEST_SIZE), check_positive(error, "error")
     if size < 2:
-        raise ValueError(f"A softmax is over 2 entries or more, but {size} was given; pass their number.")
+        raise ValueError(f"a softmax is over 2 entries or more, but {size} was given; pass their number.")
     if error >= 1:
-        raise ValueError(f"The relative error of a softmax is below 1, but {error:g} was given; pass less.")
+        raise ValueError(f"the relative error of a softmax is below 1, but {error:g} was given; pass less.")
     squarings = max(0, math.ceil(math.log2((stop - start) / 2)))
     exponential = _exponential((start, stop), 2.0**-squarings, error / (4 * 2**squarings))
     allowed = error / 3
@@ -103,7 +103,7 @@ def cheapest_reciprocal(interval: tuple[float, float], error: float) -> Reciproc
             found.append(Reciprocal(Polynomial(jnp.zeros(degree + 1), interval), needed))
     if not found:
         raise ValueError(
-            f"No seed up to degree {SEED_DEGREES[-1]} with {ITERATIONS} iterations reaches the relative "
+            f"no seed up to degree {SEED_DEGREES[-1]} with {ITERATIONS} iterations reaches the relative "
             f"error {error:.3g} of 1/x on {interval}; narrow the interval or allow a larger error."
         )
     best = min(found, key=lambda trial: (trial.depth, trial.multiplications))
@@ -127,7 +127,7 @@ def _exponential(interval: tuple[float, float], factor: float, error: float) -> 
             return fitted
         degree = 2 * degree + 1
     raise ValueError(
-        f"No polynomial up to degree {LARGEST_EXPONENT_DEGREE} is within {error:.3g} of the exponential "
+        f"no polynomial up to degree {LARGEST_EXPONENT_DEGREE} is within {error:.3g} of the exponential "
         f"on {interval}; allow a larger error."
     )
 

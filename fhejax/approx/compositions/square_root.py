@@ -111,13 +111,13 @@ def _square_root(
     check_method(method)
     if interval[0] <= 0:
         raise ValueError(
-            f"The function 1/sqrt(x) needs positive x, but the interval {interval} begins at {interval[0]}; "
+            f"the function 1/sqrt(x) needs positive x, but the interval {interval} begins at {interval[0]}; "
             "begin above 0."
         )
     seed = minimax(jax.lax.rsqrt, degree, interval, weight=jnp.sqrt)
     if iterations and seed.certificate.error >= 0.7:
         raise ValueError(
-            f"A seed of degree {degree} for 1/sqrt(x) on {interval} has the relative error "
+            f"a seed of degree {degree} for 1/sqrt(x) on {interval} has the relative error "
             f"{seed.certificate.error:.3g}, from which no iteration converges; raise the degree."
         )
     function = jax.lax.rsqrt if inverse else jnp.sqrt

@@ -45,7 +45,7 @@ def derivative_error(polynomial: Polynomial, function: str | Function) -> np.nda
     """Maximum of |p'(x) - function'(x)|, measured like ``error``: what training sees of the fit."""
     if not isinstance(polynomial, Polynomial):
         raise TypeError(
-            f"The error of a derivative is measured of a Polynomial, but {shown(polynomial)} of type "
+            f"the error of a derivative is measured of a Polynomial, but {shown(polynomial)} of type "
             f"{type(polynomial).__name__} was given; pass the result of a fit."
         )
     return _largest_error(polynomial.derivative(), derivative_of(function), polynomial.interval)
@@ -65,7 +65,7 @@ def check_approximation(approximation: Any) -> None:
     composed = all(hasattr(approximation, name) for name in ("apply", "interval", "degree"))
     if isinstance(approximation, type) or not (isinstance(approximation, Polynomial) or composed):
         raise TypeError(
-            "An error is measured of a Polynomial, or of a composition of them in one variable, but "
+            "an error is measured of a Polynomial, or of a composition of them in one variable, but "
             f"{shown(approximation)} of type {type(approximation).__name__} was given; pass a fit's result."
         )
 
@@ -125,7 +125,7 @@ def measured(
     size = float(np.max(np.abs(found)))
     if not size <= LARGEST_VALUE:
         raise ValueError(
-            f"The approximation of {name_of(function)} on {interval} comes to {size:.3g} itself, above "
+            f"the approximation of {name_of(function)} on {interval} comes to {size:.3g} itself, above "
             f"{LARGEST_VALUE:g}, so that float32 cannot evaluate it; lower the degree or narrow the interval."
         )
     weights = np.ones(1) if weight is None else values(weight, points)

@@ -68,7 +68,7 @@ def _ends(interval: Any) -> tuple[Any, Any]:
     for piece in pieces:
         if len(piece) != 2 or any(np.shape(end) != () for end in piece):
             raise TypeError(
-                f"An interval is a pair (a, b) of real numbers, but {piece!r} was given; fit several "
+                f"an interval is a pair (a, b) of real numbers, but {piece!r} was given; fit several "
                 "intervals at once with jax.vmap."
             )
         if not any(is_traced(end) for end in piece):
@@ -134,7 +134,7 @@ def _hoisted(function: Function, parameters: Sequence[Any]) -> tuple[Function, l
             convert, hoisted = jax.closure_convert(function, jnp.ones(()), *_as_doubles(parameters))
         except (TypeError, ValueError) as error:
             raise TypeError(
-                f"The function {name_of(function)} could not be applied to a float64 array "
+                f"the function {name_of(function)} could not be applied to a float64 array "
                 f"({type(error).__name__}: {error}); pass an elementwise JAX function, and what it "
                 "depends on through ``parameters``, which are converted to float64."
             ) from error

@@ -167,7 +167,7 @@ def _floating_dtype(dtype: Any) -> Any:
     if jnp.issubdtype(dtype, jnp.integer):
         return jnp.result_type(float)
     raise TypeError(
-        f"A polynomial is evaluated at real numbers, but x has dtype {dtype}; convert it to a floating dtype."
+        f"a polynomial is evaluated at real numbers, but x has dtype {dtype}; convert it to a floating dtype."
     )
 
 
@@ -176,17 +176,17 @@ def _check_coefficients(coefficients: Any) -> Any:
         coefficients = _as_numpy(coefficients)
     if coefficients.ndim == 0 or coefficients.size == 0:
         raise ValueError(
-            "A polynomial needs coefficients on its last axis, one for each degree from 0, but the "
+            "a polynomial needs coefficients on its last axis, one for each degree from 0, but the "
             f"shape given is {tuple(coefficients.shape)}; pass for example [0.0, 1.0]."
         )
     if not jnp.issubdtype(coefficients.dtype, jnp.floating):
         raise TypeError(
-            "A polynomial has real floating coefficients, but the array given has dtype "
+            "a polynomial has real floating coefficients, but the array given has dtype "
             f"{coefficients.dtype}; convert it to float32 or float64."
         )
     if not is_traced(coefficients) and not np.all(np.isfinite(np.asarray(coefficients))):
         raise ValueError(
-            "A polynomial has finite coefficients, but some of those given are NaN or infinite; "
+            "a polynomial has finite coefficients, but some of those given are NaN or infinite; "
             "look at the fit or the training step that made them."
         )
     return coefficients
@@ -199,7 +199,7 @@ def _as_numpy(coefficients: Any) -> np.ndarray:
         array = np.asarray(None)
     if array.dtype.kind not in "iuf":
         raise TypeError(
-            "The coefficients of a polynomial are an array of real numbers, but "
+            "the coefficients of a polynomial are an array of real numbers, but "
             f"{shown(coefficients)} of type {type(coefficients).__name__} was given; pass for example "
             "[0.0, 1.0]."
         )

@@ -36,7 +36,7 @@ def check_operands(x: Any, coefficients: Any) -> None:
     """Refuse operands (or their descriptions) that do not fit, with a TypeError or ValueError."""
     if x.dtype != coefficients.dtype or not jnp.issubdtype(x.dtype, jnp.floating):
         raise TypeError(
-            "A polynomial evaluates x and coefficients of one floating dtype, but x has dtype "
+            "a polynomial evaluates x and coefficients of one floating dtype, but x has dtype "
             f"{x.dtype} and the coefficients have {coefficients.dtype}; convert one of them."
         )
     channels = tuple(coefficients.shape[:-1])
@@ -44,7 +44,7 @@ def check_operands(x: Any, coefficients: Any) -> None:
     fits = len(channels) <= len(x.shape)
     if not fits or any(c not in (1, n) for c, n in zip(channels, trailing, strict=True)):
         raise ValueError(
-            f"A polynomial with channels {channels} was evaluated at x of shape {tuple(x.shape)}; "
+            f"a polynomial with channels {channels} was evaluated at x of shape {tuple(x.shape)}; "
             "the channels must match the trailing axes of x: move the channel axis of x last, or "
             "use one polynomial for all channels."
         )

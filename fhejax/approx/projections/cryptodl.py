@@ -44,7 +44,7 @@ def antiderivative(
     degree, interval = check_degree(degree), check_interval(interval)
     if degree == 0:
         raise ValueError(
-            "A fit of the derivative needs a degree of at least 1, but 0 was given; pass for example 3."
+            "a fit of the derivative needs a degree of at least 1, but 0 was given; pass for example 3."
         )
 
     check_function(function, (interval,))

@@ -65,7 +65,7 @@ def hermite(
     coefficients = chebinterpolate(at_unit, len(expansion) - 1)
     if not np.all(np.isfinite(coefficients)):
         raise ValueError(
-            f"The Hermite expansion of {name_of(function)} to degree {degree} overflows on {interval}, "
+            f"the Hermite expansion of {name_of(function)} to degree {degree} overflows on {interval}, "
             f"which reaches far beyond the deviation {deviation:g} about {mean:g}; narrow the interval or "
             "lower the degree."
         )

@@ -92,17 +92,17 @@ def _check_samples(samples: ArrayLike, degree: int, interval: tuple[float, float
     points = _as_floats(samples)
     if not np.all(np.isfinite(points)):
         raise ValueError(
-            f"Samples are finite numbers inside of the interval, but {np.sum(~np.isfinite(points))} of "
+            f"samples are finite numbers inside of the interval, but {np.sum(~np.isfinite(points))} of "
             f"the {points.size} given are NaN or infinite and lie outside; look at what was profiled."
         )
     if len(np.unique(points)) <= degree:
         raise ValueError(
-            f"A polynomial of degree {degree} needs at least {degree + 1} distinct samples, but "
+            f"a polynomial of degree {degree} needs at least {degree + 1} distinct samples, but "
             f"{len(np.unique(points))} were given; give more, or lower the degree."
         )
     if not (np.min(points) >= interval[0] and np.max(points) <= interval[1]):
         raise ValueError(
-            f"The samples reach from {np.min(points):g} to {np.max(points):g}, outside of the "
+            f"the samples reach from {np.min(points):g} to {np.max(points):g}, outside of the "
             f"interval {interval}; widen the interval, or clip the samples to it."
         )
     return points
@@ -115,7 +115,7 @@ def _as_floats(samples: Any) -> np.ndarray:
         array = np.asarray(None)
     if is_traced(samples) or array.dtype.kind not in "iuf":
         raise TypeError(
-            f"Samples are an array of real numbers known before tracing, but {shown(samples)} of type "
+            f"samples are an array of real numbers known before tracing, but {shown(samples)} of type "
             f"{type(samples).__name__} was given; pass the observed inputs of the function."
         )
     return array.astype(np.float64).ravel()
@@ -124,7 +124,7 @@ def _as_floats(samples: Any) -> np.ndarray:
 def _check_weight(weights: np.ndarray) -> np.ndarray:
     if np.min(weights) < 0 or np.max(weights) == 0:
         raise ValueError(
-            "A weight is nonnegative and somewhere positive, but the one given takes values from "
+            "a weight is nonnegative and somewhere positive, but the one given takes values from "
             f"{np.min(weights):g} to {np.max(weights):g} on the interval; pass one that is positive there."
         )
     return weights

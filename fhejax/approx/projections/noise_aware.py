@@ -39,7 +39,7 @@ def noise_aware(
     degree, interval = check_degree(degree), check_interval(interval)
     if not callable(variance):
         raise TypeError(
-            f"The variance of the noise is a function of the coefficients, but {shown(variance)} of type "
+            f"the variance of the noise is a function of the coefficients, but {shown(variance)} of type "
             f"{type(variance).__name__} was given; pass a JAX function."
         )
     check_function(function, (interval,))
@@ -54,7 +54,7 @@ def noise_aware(
         if convex and np.max(np.abs(step)) <= 1e-12 * (1 + np.max(np.abs(coefficients))):
             return certified(Polynomial.from_chebyshev(coefficients, interval), function)
     raise ValueError(
-        f"The variance given did not lead to a minimum within {NEWTON_STEPS} Newton steps; pass a convex "
+        f"the variance given did not lead to a minimum within {NEWTON_STEPS} Newton steps; pass a convex "
         "function of the coefficients, with two derivatives."
     )
 
@@ -71,13 +71,13 @@ def _derivatives(variance: Callable[[jax.Array], jax.Array], coefficients: np.nd
         except Exception as error:
             # Whatever a user's function raises: the sentence says whose fault it is.
             raise TypeError(
-                f"The variance of the noise could not be differentiated twice at {len(coefficients)} float64 "
+                f"the variance of the noise could not be differentiated twice at {len(coefficients)} float64 "
                 f"coefficients ({type(error).__name__}: {first_line(error)}); pass a JAX function of them "
                 "that returns a scalar."
             ) from error
     if value.shape != () or not np.isfinite(value):
         raise ValueError(
-            "The variance of the noise is a finite scalar for each polynomial, but the function given "
+            "the variance of the noise is a finite scalar for each polynomial, but the function given "
             f"returned {shown(value)} for {len(coefficients)} coefficients; look at what it computes."
         )
     return np.array(gradient), np.array(curvature)

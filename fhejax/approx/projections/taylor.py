@@ -30,7 +30,7 @@ def taylor(
     center = sum(interval) / 2 if center is None else check_real(center, "center")
     if not interval[0] < center < interval[1]:
         raise ValueError(
-            f"The center of a Taylor polynomial lies inside of its interval {interval}, but {center} was "
+            f"the center of a Taylor polynomial lies inside of its interval {interval}, but {center} was "
             "given; move the center or widen the interval."
         )
     check_function(function, (interval,))
@@ -56,6 +56,6 @@ def _powers(
             return np.pad(powers, (0, degree + 1 - len(powers))), radius
         radius /= 2
     raise ValueError(
-        f"The function {name_of(function)} has no Taylor series at {center:g}: it is not smooth there; "
+        f"the function {name_of(function)} has no Taylor series at {center:g}: it is not smooth there; "
         "give another center, or use minimax."
     )

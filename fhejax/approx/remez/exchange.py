@@ -161,7 +161,7 @@ def _grid(target: Target, extra: np.ndarray) -> _Grid:
     joined, weight = joined[weight > 0], weight[weight > 0]
     if len(joined) <= len(target.orders):
         raise ValueError(
-            "The weight is positive at too few points of the interval to determine a polynomial of "
+            "the weight is positive at too few points of the interval to determine a polynomial of "
             f"degree {int(target.orders[-1])}; give a weight that is positive on most of it."
         )
     return _Grid(joined, _basis(target, joined), target.residual(joined), weight)

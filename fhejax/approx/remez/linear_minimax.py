@@ -82,7 +82,7 @@ def _orthonormal(matrix: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.
     pivots = np.abs(np.diag(triangle))
     if len(right) <= count or np.min(pivots) <= count * EPSILON * np.max(pivots):
         raise ValueError(
-            f"A minimax problem of {count} unknowns needs more rows than that, and independent "
+            f"a minimax problem of {count} unknowns needs more rows than that, and independent "
             f"columns, but its {len(right)} rows do not determine them; use more points or a lower degree."
         )
     return basis * np.sqrt(len(right)), triangle / np.sqrt(len(right))

@@ -162,7 +162,7 @@ def _weight(weight: str | Function | None, hull: tuple[float, float]) -> Callabl
         result = values(weight, from_unit(t, hull))
         if np.min(result) < 0:
             raise ValueError(
-                "A weight is nonnegative, but the one given takes the value "
+                "a weight is nonnegative, but the one given takes the value "
                 f"{np.min(result):g} on the interval."
             )
         return result

@@ -42,7 +42,7 @@ class HermiteActivation(Activation):
     ) -> None:
         self.features = check_count(features, "number of features")
         if self.features < 1:
-            raise ValueError(f"A Hermite activation needs 1 feature or more, not {features}.")
+            raise ValueError(f"a Hermite activation needs 1 feature or more, not {features}.")
         self.degree = check_activation_degree(degree)
         self.unscaled_interval = check_interval(interval)
         self.function = function
@@ -68,7 +68,7 @@ class HermiteActivation(Activation):
         x = jnp.asarray(x)
         if x.ndim < 2 or x.shape[-1] != self.features:
             raise ValueError(
-                f"A Hermite activation of {self.features} features needs an input of shape (batch, ..., "
+                f"a Hermite activation of {self.features} features needs an input of shape (batch, ..., "
                 f"{self.features}), but found {x.shape}; put the channels last."
             )
         self._observe(x)

@@ -37,7 +37,7 @@ def check_activation_degree(degree: Any) -> int:
     """The degree as an int of at least 1. TypeError unless an integer, ValueError if smaller."""
     degree = check_degree(degree)
     if degree < 1:
-        raise ValueError(f"An activation needs a degree of at least 1, not {degree}.")
+        raise ValueError(f"an activation needs a degree of at least 1, not {degree}.")
     return degree
 
 
@@ -45,7 +45,7 @@ def check_scaling(scaling: Any) -> Scaling:
     """The scaling, which is one of the three. Errors: ValueError, with their list."""
     if scaling not in get_args(Scaling):
         raise ValueError(
-            f"There is no scaling {scaling!r} of an activation's range; the scalings are "
+            f"there is no scaling {scaling!r} of an activation's range; the scalings are "
             f"{', '.join(get_args(Scaling))}."
         )
     return scaling
@@ -57,14 +57,14 @@ def fitted(
     """The polynomial of a method. Errors: ValueError for an unknown name, TypeError for no polynomial."""
     if not callable(method) and method not in METHODS:
         raise ValueError(
-            f"There is no method {method!r} of fitting an activation; the methods are "
+            f"there is no method {method!r} of fitting an activation; the methods are "
             f"{', '.join(sorted(METHODS))}, or pass a callable of (function, degree, interval)."
         )
     fit = method if callable(method) else METHODS[method]
     polynomial = fit(function, degree, interval)
     if not isinstance(polynomial, approx.Polynomial):
         raise TypeError(
-            "An activation is a single approx.Polynomial, but the method returned "
+            "an activation is a single approx.Polynomial, but the method returned "
             f"{type(polynomial).__name__}; use a method that fits one polynomial."
         )
     return polynomial
@@ -77,12 +77,12 @@ def for_channels(coefficients: Any, degree: int, features: int | None) -> np.nda
         coefficients = np.asarray(coefficients, np.float32)
     if coefficients.shape not in {(degree + 1,), shape}:
         raise ValueError(
-            f"An activation of degree {degree} with features={features} needs coefficients of "
+            f"an activation of degree {degree} with features={features} needs coefficients of "
             f"shape {shape}, not {coefficients.shape}."
         )
     if not np.all(np.isfinite(coefficients)):
         raise ValueError(
-            "An activation needs coefficients that are finite in float32, but some of those given are "
+            "an activation needs coefficients that are finite in float32, but some of those given are "
             "NaN or infinite; look at the fit or the training step that made them."
         )
     return np.broadcast_to(coefficients, shape)
@@ -96,7 +96,7 @@ def noise_stream(noise: Variance | None, rngs: nnx.Rngs | nnx.RngStream | None) 
         return rngs.fork()
     if not isinstance(rngs, nnx.Rngs):
         raise ValueError(
-            f"An activation with noise draws it from a stream of random numbers, but rngs={rngs!r} was "
+            f"an activation with noise draws it from a stream of random numbers, but rngs={rngs!r} was "
             "given; pass rngs=nnx.Rngs(0), or nnx.Rngs(noise=0)."
         )
     return rngs["noise"].fork()
@@ -112,7 +112,7 @@ def noise_deviation(noise: Variance, coefficients: jax.Array) -> jax.Array:
     value = jnp.asarray(variance(coefficients.astype(jnp.result_type(float))))
     if value.shape != coefficients.shape[:-1]:
         raise ValueError(
-            "The variance of the noise is a scalar for each polynomial, but the function given returned "
+            "the variance of the noise is a scalar for each polynomial, but the function given returned "
             f"shape {value.shape} for coefficients {coefficients.shape}."
         )
     # The root's derivative at 0 is infinite.

@@ -159,7 +159,7 @@ class PolynomialActivation(Activation):
         """
         if len(polynomial.channels) > 1:
             raise ValueError(
-                "An activation has one axis of channels, but the polynomials given have the shape "
+                "an activation has one axis of channels, but the polynomials given have the shape "
                 f"{polynomial.channels}; pass one polynomial or one for each channel."
             )
         features = polynomial.channels[0] if polynomial.channels else None
@@ -200,7 +200,7 @@ class PolynomialActivation(Activation):
         scale = self.range_scale()
         if is_traced(scale):
             raise TypeError(
-                "The interval of an activation is read on the host, but its range is traced by a JAX "
+                "the interval of an activation is read on the host, but its range is traced by a JAX "
                 "transformation; read it outside, or use range_scale()."
             )
         start, stop = self.unscaled_interval

@@ -78,7 +78,7 @@ def preactivations(network: nnx.Module, x: jax.Array | np.ndarray) -> tuple[Any,
 def _inputs(index: int, activation: Activation) -> jax.Array:
     if not hasattr(activation, "inputs"):
         raise ValueError(
-            f"The {type(activation).__name__} at {index} was not applied by the network; leave it out."
+            f"the {type(activation).__name__} at {index} was not applied by the network; leave it out."
         )
     seen = activation.inputs.get_value()
     return jnp.concatenate([value.reshape(-1, value.shape[-1]) for value in seen])

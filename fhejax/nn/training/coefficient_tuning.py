@@ -53,7 +53,7 @@ def fit_activation(
     samples = _finite(np.asarray(samples, np.float64), "among the samples")
     reach = check_positive(headroom, "headroom") * float(np.max(np.abs(samples), initial=0.0))
     if reach == 0:
-        raise ValueError("All the inputs profiled are 0, which leaves an activation no interval.")
+        raise ValueError("all the inputs profiled are 0, which leaves an activation no interval.")
     interval = (-reach, reach)
     fits = [
         approx.least_squares(function, degree, interval, samples=group, slope_weight=slope_weight)
@@ -108,7 +108,7 @@ def _groups(samples: np.ndarray, features: int | None) -> list[np.ndarray]:
         return [samples]
     if samples.ndim != 2 or samples.shape[1] != features:
         raise ValueError(
-            f"An activation with features={features} is fitted to samples of shape (values, {features}), "
+            f"an activation with features={features} is fitted to samples of shape (values, {features}), "
             f"but found {samples.shape}."
         )
     return list(samples.T)

@@ -126,7 +126,7 @@ def _default_activation(samples: np.ndarray) -> Activation:
 def _check_schedule(replaced: Any, done: int, count: int, epoch: int) -> None:
     if not done <= replaced <= count:
         raise ValueError(
-            f"The schedule asks for {replaced} replaced activations in epoch {epoch}, after {done}, of "
+            f"the schedule asks for {replaced} replaced activations in epoch {epoch}, after {done}, of "
             f"{count} exact ones; let it grow from 0 to {count}, as replacement_schedule({count}, ..)."
         )
 
@@ -134,5 +134,5 @@ def _check_schedule(replaced: Any, done: int, count: int, epoch: int) -> None:
 def _check_period(period: Any) -> int:
     period = check_count(period, "period")
     if period < 1:
-        raise ValueError(f"A period is at least 1, but {period} was given.")
+        raise ValueError(f"a period is at least 1, but {period} was given.")
     return period

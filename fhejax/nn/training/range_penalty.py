@@ -33,7 +33,7 @@ def outputs_and_penalty(network: nnx.Module, x: jax.Array, margin: float = 0.9) 
     found = activation_layers(network)
     if not any(isinstance(layer, PolynomialActivation | HermiteActivation) for layer in found):
         raise ValueError(
-            f"A range penalty was asked for, but {type(network).__name__} has no PolynomialActivation or "
+            f"a range penalty was asked for, but {type(network).__name__} has no PolynomialActivation or "
             "HermiteActivation, whose intervals it is about; leave it out."
         )
     outputs, inputs = preactivations(network, x)

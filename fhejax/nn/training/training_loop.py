@@ -151,10 +151,10 @@ def _training_view(model: Model) -> Model:
 
 def _steps_per_epoch(images: np.ndarray, labels: np.ndarray, config: TrainingConfig) -> int:
     if len(images) != len(labels):
-        raise ValueError(f"There are {len(images)} images but {len(labels)} labels.")
+        raise ValueError(f"there are {len(images)} images but {len(labels)} labels.")
     if len(images) < config.batch_size:
         raise ValueError(
-            f"A batch of {config.batch_size} was asked for, but there are only {len(images)} "
+            f"a batch of {config.batch_size} was asked for, but there are only {len(images)} "
             "images. Choose a smaller batch_size."
         )
     return len(images) // config.batch_size
@@ -291,7 +291,7 @@ def _run_epoch(
     loss, hits = np.mean(np.stack(metrics), axis=0).tolist()
     if not np.isfinite(loss):
         raise ValueError(
-            f"The loss is {loss} in epoch {index}: the polynomial network diverged. Lower the "
+            f"the loss is {loss} in epoch {index}: the polynomial network diverged. Lower the "
             "learning_rate or the gradient_clip."
         )
     return state, Epoch(index, loss, hits)

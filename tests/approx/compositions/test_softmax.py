@@ -38,5 +38,5 @@ def test_bad_input_is_refused_in_sentences():
         softmax((-1, 1), 10)(jnp.ones((10, 3)))
     with pytest.raises(ValueError, match="2 entries or more"):
         softmax((-1, 1), 1)
-    with pytest.raises(ValueError, match="No polynomial up to degree 31"):
+    with pytest.raises(ValueError, match="no polynomial up to degree 31"):
         softmax((-1, 1), 4, error=1e-300)

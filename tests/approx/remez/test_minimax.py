@@ -242,7 +242,7 @@ def test_bad_input_is_refused_in_sentences():
         minimax("relu", 3, ((-1, 0), (0, 1)))
     with pytest.raises(ValueError, match="empty or reversed"):
         minimax("relu", 3, ((-1, -2), (0, 1)))
-    with pytest.raises(TypeError, match="An interval is a pair"):
+    with pytest.raises(TypeError, match="an interval is a pair"):
         minimax("relu", 3, ())
     with pytest.raises(ValueError, match="log is not finite at"):
         minimax("log", 3, (0, 1))
@@ -252,7 +252,7 @@ def test_bad_input_is_refused_in_sentences():
         minimax("relu", 3, (-1, 1), weight="identity")
     with pytest.raises(ValueError, match="positive at too few points"):
         minimax("relu", 3, (-1, 1), weight=lambda x: 0 * x)
-    with pytest.raises(TypeError, match="A degree is an integer"):
+    with pytest.raises(TypeError, match="a degree is an integer"):
         minimax("relu", 3.0, (-1, 1))
     with pytest.raises(ValueError, match="no function named 'reul'"):
         minimax("reul", 3, (-1, 1))

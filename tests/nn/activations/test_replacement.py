@@ -134,5 +134,5 @@ def test_an_activation_that_is_not_applied_is_reported():
         def __call__(self, x):
             return x
 
-    with pytest.raises(ValueError, match="The Square at 0 was not applied"):
+    with pytest.raises(ValueError, match="the Square at 0 was not applied"):
         nn.preactivations(Idle(), rows())

@@ -140,7 +140,7 @@ def test_a_replaced_activation_sees_its_profile(digits, relu):
     assert shapes == [(32 * 36, 16), (32, 32)]
     assert all(isinstance(layer, nn.Square) for layer in nn.activation_layers(network))
     for bad in (3, -1):
-        with pytest.raises(ValueError, match=f"The schedule asks for {bad} replaced"):
+        with pytest.raises(ValueError, match=f"the schedule asks for {bad} replaced"):
             nn.train_progressively(*arguments, schedule=lambda epoch, bad=bad: bad, make_activation=make)
 
 
