@@ -1,4 +1,4 @@
-"""Functions to polynomials: fits on an interval, and ``Polynomial``, which JAX transforms."""
+"""Approximation of functions by polynomials: fits on an interval, and `Polynomial`, which JAX transforms."""
 
 from fhejax.approx.compositions.exponential import exponential
 from fhejax.approx.compositions.maximum import Maximum, maximum

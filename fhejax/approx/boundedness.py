@@ -1,4 +1,4 @@
-"""What a function has to be before it is fitted: elementwise, bounded, and small enough for floats."""
+"""Conditions on a function before it is fitted: elementwise, bounded, and small enough for floats."""
 
 import functools
 from typing import NamedTuple
@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fhejax.approx.functions import Function, name_of, values
+from fhejax.approx.intervals import Interval
 from fhejax.approx.polynomials.basis import from_unit
 
 SAMPLES = 1 << 14
@@ -20,8 +21,6 @@ ROUNDS = 16
 WINDOW = 4
 NO_RISE = 1e-9
 
-Interval = tuple[float, float]
-
 
 def check_function(
     function: str | Function, intervals: tuple[Interval, ...], *, bounded: bool = True
@@ -31,9 +30,17 @@ def check_function(
     It is sampled at 16,384 irregular points of each interval, between which no oscillation hides. Where
     it bends most it is magnified: towards a pole or a logarithm's singularity its values keep growing,
     towards a jump or a kink they do not. What happens within less than 1/16,384 of an interval can be
-    missed. Errors: ValueError if the function is not finite at a point, grows without bound near one, is
-    not elementwise or, if it has to be ``bounded``, exceeds 1e30, beyond which float32 does not evaluate
-    the fit; as ``values`` otherwise.
+    missed.
+
+    Args:
+        function: a name or an elementwise JAX function.
+        intervals: pairs (a, b) as `check_intervals` returns them.
+        bounded: whether values above 1e30, beyond which float32 does not evaluate a fit, are refused.
+
+    Raises:
+        ValueError: the function is not finite at a point, grows without bound near one, is not elementwise
+            or, if it has to be `bounded`, exceeds 1e30; otherwise as `values`.
+        TypeError: as `values`.
     """
     for interval in intervals:
         points = from_unit(samples(SAMPLES), interval)
@@ -49,7 +56,10 @@ def check_function(
 
 @functools.lru_cache(maxsize=8)
 def samples(count: int) -> np.ndarray:
-    """Increasing points of [-1, 1], both ends and one at random in each of count - 2 equal parts."""
+    """The increasing points of [-1, 1] at which functions are sampled, (count,) float64.
+
+    They are both ends, and one at random in each of count - 2 equal parts; equal counts give equal points.
+    """
     inside = np.arange(count - 2) + np.random.default_rng(count).random(count - 2)
     points = np.concatenate([[-1.0], 2 * inside / (count - 2) - 1, [1.0]])
     points.flags.writeable = False
@@ -57,7 +67,16 @@ def samples(count: int) -> np.ndarray:
 
 
 def check_size(function: str | Function, points: np.ndarray, found: np.ndarray) -> None:
-    """ValueError if a value is above 1e30 in magnitude."""
+    """Refuse values above 1e30 in magnitude.
+
+    Args:
+        function: the function whose values they are, for the message.
+        points: where it was evaluated, (n,) float64.
+        found: its values there, of the same shape.
+
+    Raises:
+        ValueError: a value is above 1e30.
+    """
     worst = int(np.argmax(np.abs(found)))
     if abs(found[worst]) > LARGEST_VALUE:
         raise ValueError(
@@ -79,7 +98,7 @@ def _check_elementwise(function: str | Function, points: np.ndarray, found: np.n
 
 
 class _Extremes(NamedTuple):
-    """The smallest and the largest value so far near each of several places."""
+    """The smallest and the largest value so far near each of several places, (places,) each."""
 
     low: np.ndarray
     high: np.ndarray

@@ -1,4 +1,4 @@
-"""Flax networks with polynomial activations, their data, and how they are trained.
+"""Flax networks with polynomial activations, their data and their training.
 
 Plain Flax and optax: no cryptography. `fhejax.compile` makes an encrypted program of any of these.
 """

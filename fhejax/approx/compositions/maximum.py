@@ -1,4 +1,4 @@
-"""The larger of two numbers, and of many."""
+"""The maximum of two numbers, and of many."""
 
 import dataclasses
 import functools
@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from fhejax.approx.checks import check_axis, check_interval, check_real_array
+from fhejax.approx.checks import check_axis, check_real_array
 from fhejax.approx.compositions.piecewise_linear import composite
-from fhejax.approx.polynomials.certificate import Certificate
+from fhejax.approx.intervals import Interval, check_interval
+from fhejax.approx.polynomials.certificate import Certificate, certificate_of
 
 
 @functools.partial(
@@ -20,13 +21,23 @@ from fhejax.approx.polynomials.certificate import Certificate
 )
 @dataclass(frozen=True, eq=False)
 class Maximum:
-    """max(x, y) = (x + y + |x - y|) / 2 with an approximation of the absolute value."""
+    """The maximum max(x, y) = (x + y + |x - y|) / 2 with an approximation of the absolute value.
+
+    Attributes:
+        absolute: that approximation, a `Composite` or `Polynomial`.
+        certificate: what the maximum is worth; half the error of the absolute value.
+    """
 
     absolute: Any
     certificate: Certificate | None = None
 
     def __call__(self, x: ArrayLike, y: ArrayLike) -> jax.Array:
-        """The larger of x and y, elementwise; both of one shape and floating dtype."""
+        """The larger of x and y, elementwise, in their shape and dtype.
+
+        Raises:
+            TypeError: no real numbers.
+            ValueError: arrays of different shapes or dtypes, or of none that is floating.
+        """
         x, y = check_real_array(x, "first number"), check_real_array(y, "second number")
         if x.shape != y.shape or x.dtype != y.dtype or not jnp.issubdtype(x.dtype, jnp.floating):
             raise ValueError(
@@ -36,7 +47,12 @@ class Maximum:
         return (x + y + self.absolute(x - y)) / 2
 
     def reduce(self, x: ArrayLike, axis: int = -1) -> jax.Array:
-        """The largest entry along an axis, by rounds of pairs: ceil(log2 n) times the depth and error."""
+        """The largest entry along an axis, by rounds of pairs: ceil(log2 n) times the depth and error.
+
+        Raises:
+            TypeError: no real numbers, or an axis that is no integer.
+            ValueError: an axis that the array has not, or an empty one.
+        """
         x = check_real_array(x, "argument of a maximum")
         x = jnp.moveaxis(x, check_axis(axis, x), 0)
         if x.shape[0] == 0:
@@ -49,28 +65,39 @@ class Maximum:
 
     @property
     def depth(self) -> int:
-        """Multiplicative depth of one comparison."""
+        """The multiplicative depth of one comparison."""
         return self.absolute.depth
 
     @property
     def multiplications(self) -> int:
-        """Products of two ciphertexts in one comparison."""
+        """The products of two ciphertexts in one comparison."""
         return self.absolute.multiplications
 
 
-def maximum(degrees: Sequence[int], interval: tuple[float, float], *, margin: float = 0.05) -> Maximum:
-    """max(x, y) for x and y in the interval, from the composite for |x - y|; its error is half as large.
+def maximum(degrees: Sequence[int], interval: Interval, *, margin: float = 0.05) -> Maximum:
+    """The maximum of two numbers of an interval, from the composite for |x - y|; its error is half as large.
 
-    Rounds of ``reduce`` may leave the interval by the error of those before; ``margin`` allows for
-    that. Errors: as ``composite``.
+    Rounds of `reduce` may leave the interval by the error of those before; `margin` allows for that.
+
+    Args:
+        degrees: those of the composite, odd integers.
+        interval: a pair (a, b) that holds both numbers.
+        margin: the share of the interval by which numbers may lie outside, as for `composite`.
+
+    Returns:
+        A `Maximum` with a certificate.
+
+    Raises:
+        TypeError: as `composite`.
+        ValueError: as `composite`.
     """
     start, stop = check_interval(interval)
     absolute = composite("abs", degrees, (start - stop, stop - start), margin=margin)
     return maximum_of(absolute, (start, stop))
 
 
-def maximum_of(absolute: Any, interval: tuple[float, float]) -> Maximum:
+def maximum_of(absolute: Any, interval: Interval) -> Maximum:
     """The maximum on an interval by a certified approximation of the absolute value of differences."""
-    measured = absolute.certificate
+    measured = certificate_of(absolute)
     certificate = dataclasses.replace(measured, error=measured.error / 2, intervals=(interval,))
     return Maximum(absolute, certificate)

@@ -1,4 +1,4 @@
-"""Composite approximations of sign, step, and of functions with one kink: abs, ReLU, leaky ReLU."""
+"""Composites for piecewise linear functions: sign and step, and abs, ReLU and others with one kink."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -7,10 +7,11 @@ import numpy as np
 from numpy.polynomial.chebyshev import chebvander
 
 from fhejax.approx.boundedness import check_function
-from fhejax.approx.checks import check_degree, check_intervals, check_positive, is_zero, shown
+from fhejax.approx.checks import check_degree, check_positive, is_zero, shown
 from fhejax.approx.compositions.sign import sign_stages
 from fhejax.approx.errors.measurement import certified, on_host
 from fhejax.approx.functions import Function, name_of, values
+from fhejax.approx.intervals import Interval, check_intervals
 from fhejax.approx.polynomials.composite import Composite
 from fhejax.approx.polynomials.polynomial import Polynomial, depth_of_degree
 from fhejax.approx.remez.linear_minimax import minimax_on_grid
@@ -34,14 +35,26 @@ def composite(
 ) -> Composite:
     """A composition of minimax polynomials of the given degrees, the first applied first.
 
-    For "sign" and "step" the error is measured beyond the ``gap`` on either side of 0, given as such
-    or by two intervals ((-b, -a), (a, b)). For a function with one kink at 0 and straight on either
-    side, such as "relu", "leaky_relu" and "abs", all of the interval counts, and the best gap is found.
-    There the last stage is slope(v) x + offset(v) in the output v of the others, both fitted at once by
-    ``minimax_on_grid``: at the depth of the usual x (1 + sign(x)) / 2 (Lee et al., 2021), whose offset is
-    zero, the error is about three times smaller. Up to 1 + ``margin`` times the interval the
-    composite keeps its shape, at the price of that much error; beyond it grows without bound. Errors:
-    ValueError for other functions, even degrees, or an interval without 0 inside.
+    For a function with one kink at 0 and straight on either side, such as "relu", "leaky_relu" and "abs",
+    the last stage is slope(v) x + offset(v) in the output v of the others, both fitted at once by
+    `minimax_on_grid`: at the depth of the usual x (1 + sign(x)) / 2 (Lee et al., 2021), whose offset is
+    zero, the error is about three times smaller. Beyond the margin the composite grows without bound.
+
+    Args:
+        function: "sign", "step", or a name or JAX function of one kink at 0.
+        degrees: one to eight odd integers of at most 127; two or more for a kink.
+        interval: a pair (a, b) with 0 inside; for a jump also two, ((-b, -a), (a, b)).
+        gap: for "sign" and "step" the error is measured beyond it on either side of 0. For a kink all of
+            the interval counts, and the best gap is found unless one is given.
+        margin: up to 1 + `margin` times the interval the composite keeps its shape, at the price of that
+            much error.
+
+    Returns:
+        A `Composite` with a certificate.
+
+    Raises:
+        TypeError: degrees, an interval, a gap or a margin that are no numbers of their kind.
+        ValueError: other functions, even degrees, an interval without 0 inside, or a jump without a gap.
     """
     degrees, intervals = _check_degrees(degrees), check_intervals(interval)
     margin = 0.0 if is_zero(margin) else check_positive(margin, "margin")
@@ -122,12 +135,12 @@ def _kinked(
     slope, offset = kink * fitted.slope, kink * bound * fitted.offset
     slope[0] += linear
     offset[0] += constant
-    last = (Polynomial(coefficients, fitted.image) for coefficients in (slope, offset))
-    return certified(Composite((first, *others), *last, fitted=intervals[0]), function)
+    gate, shift = Polynomial(slope, fitted.image), Polynomial(offset, fitted.image)
+    return certified(Composite((first, *others), gate, shift, fitted=intervals[0]), function)
 
 
-def _straight_parts(function: str | Function, interval: tuple[float, float]) -> tuple[float, float, float]:
-    """(a, b, c) with function(x) = a + b x + c |x| on the interval."""
+def _straight_parts(function: str | Function, interval: Interval) -> tuple[float, float, float]:
+    """The numbers (a, b, c) with function(x) = a + b x + c |x| on the interval."""
     if not interval[0] < 0 < interval[1]:
         raise ValueError(
             f"a composite for {name_of(function)} needs an interval around its kink at 0, but {interval} "
@@ -149,12 +162,20 @@ def _straight_parts(function: str | Function, interval: tuple[float, float]) -> 
 
 
 class _Absolute(NamedTuple):
-    """|x| on [-1, 1] as slope(v) x + offset(v), v the output of the stages, which lies in ``image``."""
+    """An approximation of |x| on [-1, 1], slope(v) x + offset(v) in the output v of the stages.
+
+    Attributes:
+        stages: the polynomials from x to v.
+        slope: Chebyshev coefficients on `image`, (degree + 1,).
+        offset: Chebyshev coefficients on `image`, (degree,).
+        image: the interval in which v lies.
+        error: the largest one.
+    """
 
     stages: tuple[Polynomial, ...]
     slope: np.ndarray
     offset: np.ndarray
-    image: tuple[float, float]
+    image: Interval
     error: float
 
 
@@ -186,9 +207,9 @@ def _expected_gap(degrees: tuple[int, ...]) -> float:
 
 
 def _search(objective: Callable[[float], float], expected: float) -> float:
-    """Golden-section search of a minimum within 1.5 of what is expected."""
+    """The minimum of an objective within 1.5 of what is expected, by golden sections."""
     low, high = expected - 1.5, expected + 1.5
-    found = {}
+    found: dict[float, float] = {}
     for _ in range(SEARCHES):
         trials = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
         for trial in trials:
@@ -196,4 +217,4 @@ def _search(objective: Callable[[float], float], expected: float) -> float:
                 found[round(trial, 9)] = objective(trial)
         left, right = (found[round(trial, 9)] for trial in trials)
         low, high = (low, trials[1]) if left < right else (trials[0], high)
-    return min(found, key=found.get)
+    return min(found, key=found.__getitem__)

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.polynomial.chebyshev import chebvander
 
 from fhejax.approx.boundedness import check_function
-from fhejax.approx.checks import check_count, check_degree, check_flag, check_interval, check_positive
+from fhejax.approx.checks import check_count, check_degree, check_flag, check_positive
 from fhejax.approx.errors.measurement import certified, on_host
 from fhejax.approx.functions import Function, values
+from fhejax.approx.intervals import Interval, check_interval
 from fhejax.approx.polynomials.basis import from_unit
 from fhejax.approx.polynomials.composite import Composite
 from fhejax.approx.polynomials.polynomial import Polynomial
@@ -22,21 +23,34 @@ MOST_STAGES = 8
 def extend(
     function: str | Function,
     degree: int,
-    interval: tuple[float, float],
+    interval: Interval,
     *,
     stages: int = 1,
     factor: float = 2.0,
     gated: bool = False,
 ) -> Composite:
-    """Approximate on a wide interval with few products: fold it ``stages`` times, then fit.
+    """The composite that folds a wide interval into a narrow one and fits the function there.
 
-    Each stage v -> v - 4 v^3 / (27 r^2) maps an interval ``factor`` times as wide as (-r, r) into that
+    Each stage v -> v - 4 v^3 / (27 r^2) maps an interval `factor` times as wide as (-r, r) into that
     and is near v where v is small (Cheon, Kim and Park, IEEE TIFS 17, 2022): two levels and two
     products a stage. The last polynomial is the minimax fit through the folds, not of the function on
     the narrow interval, so that their distortion is undone where it can be. What folds together has
-    to be alike: functions that saturate, as sigmoid and tanh; with ``gated`` the last stage is
-    slope(v) x + offset(v), for those that grow like x, as SiLU and GELU. Errors: ValueError for a
-    factor outside of (1, 2.59), beyond which a fold passes 0; as ``minimax`` otherwise.
+    to be alike: functions that saturate, as sigmoid and tanh, or with `gated` those that grow like x.
+
+    Args:
+        function: a name, or an elementwise JAX function.
+        degree: that of the last polynomial, from 0 to 127.
+        interval: a pair (a, b).
+        stages: the number of folds, from 0 to 8.
+        factor: by how much each fold narrows the interval, between 1 and 2.59, beyond which it passes 0.
+        gated: whether the last stage is slope(v) x + offset(v), as SiLU and GELU need.
+
+    Returns:
+        A `Composite` with a certificate.
+
+    Raises:
+        TypeError: as `minimax`; a choice of `gated` that is not True or False.
+        ValueError: as `minimax`; a number of stages or a factor outside of its range.
     """
     degree, interval = check_degree(degree, LARGEST_DEGREE), check_interval(interval)
     stages = check_count(stages, "number of stages", MOST_STAGES)
@@ -58,8 +72,8 @@ def extend(
     return certified(_assembled(folds, solution, image, gated), function)
 
 
-def _folds(interval: tuple[float, float], stages: int, factor: float) -> tuple[Polynomial, ...]:
-    """Cubics from the whole interval inwards; the first maps its middle to 0."""
+def _folds(interval: Interval, stages: int, factor: float) -> tuple[Polynomial, ...]:
+    """The cubics from the whole interval inwards; the first maps its middle to 0."""
     middle, radius = sum(interval) / 2, (interval[1] - interval[0]) / 2
     folds = []
     for index in range(stages):
@@ -73,7 +87,7 @@ def _folds(interval: tuple[float, float], stages: int, factor: float) -> tuple[P
     return tuple(folds)
 
 
-def _assembled(folds: Any, solution: np.ndarray, image: tuple[float, float], gated: bool) -> Composite:
+def _assembled(folds: Any, solution: np.ndarray, image: Interval, gated: bool) -> Composite:
     if not gated:
         return Composite((*folds, Polynomial(solution, image)))
     slope, offset = (Polynomial(part, image) for part in np.split(solution, 2))

@@ -1,4 +1,4 @@
-"""Minimax composites for the sign function: each stage maps both sides closer to -1 and 1."""
+"""Minimax composites for the sign function, each stage of which maps both sides closer to -1 and 1."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,15 @@ from fhejax.approx.remez.target import EPSILON, Target
 
 
 def sign_stages(degrees: Sequence[int], gap: float, bound: float) -> tuple[tuple[Polynomial, ...], float]:
-    """Polynomials whose composition is near sign(x) for gap <= |x| <= bound, and its largest error there.
+    """The polynomials whose composition is near sign(x) for gap <= |x| <= bound, and its largest error there.
 
     Each stage is the minimax approximation of the sign on the image of those before it (Lee, Lee, No
     and Kim, IEEE TDSC 19, 2021, algorithm 1), which is the best choice for given degrees.
+
+    Args:
+        degrees: odd integers, that of the stage applied first first.
+        gap: the smallest magnitude of x.
+        bound: the largest magnitude of x.
     """
     stages, low, high, largest = [], gap, bound, 1.0
     for degree in degrees:

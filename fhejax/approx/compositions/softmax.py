@@ -1,4 +1,4 @@
-"""Softmax without a maximum: normalise, square, normalise again."""
+"""Softmax without a maximum: exponentials normalised, then squared and normalised again."""
 
 import functools
 import math
@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from fhejax.approx.checks import check_axis, check_count, check_interval, check_positive, check_real_array
+from fhejax.approx.checks import check_axis, check_count, check_positive, check_real_array
 from fhejax.approx.compositions.reciprocal import Reciprocal, reciprocal
-from fhejax.approx.polynomials.certificate import Certificate
+from fhejax.approx.intervals import Interval, check_interval
+from fhejax.approx.polynomials.certificate import Certificate, certificate_of
 from fhejax.approx.polynomials.polynomial import Polynomial
 from fhejax.approx.remez.minimax import minimax
 
@@ -29,7 +30,16 @@ LARGEST_SIZE = 1 << 20
 )
 @dataclass(frozen=True, eq=False)
 class Softmax:
-    """exp(x / 2^k) divided by its sum, then k times squared and divided by its sum."""
+    """The softmax as exp(x / 2^k) divided by its sum, then k times squared and divided by its sum.
+
+    Attributes:
+        exponential: the `Polynomial` for exp(x / 2^k), up to a common factor.
+        first: the `Reciprocal` of the first sum.
+        normaliser: the `Reciprocal` of sums of squares of probabilities.
+        squarings: the number k.
+        size: the number of entries.
+        certificate: the bound of the relative error, and the depth.
+    """
 
     exponential: Polynomial
     first: Reciprocal
@@ -39,7 +49,12 @@ class Softmax:
     certificate: Certificate | None = None
 
     def __call__(self, x: ArrayLike, axis: int = -1) -> jax.Array:
-        """Probabilities along an axis of ``size`` entries; ValueError for another size."""
+        """The probabilities along an axis of `size` entries, in x's shape and dtype.
+
+        Raises:
+            TypeError: x is not real, or the axis no integer.
+            ValueError: an axis that x has not, or of another size.
+        """
         x = check_real_array(x, "argument of a softmax")
         check_axis(axis, x)
         if x.shape[axis] != self.size:
@@ -54,21 +69,32 @@ class Softmax:
 
     @property
     def depth(self) -> int:
-        """Multiplicative depth, without maps of intervals to [-1, 1]."""
+        """The multiplicative depth, without maps of intervals to [-1, 1]."""
         rounds = self.squarings * (self.normaliser.depth + 2)
         return self.exponential.depth + self.first.depth + 1 + rounds
 
 
-def softmax(interval: tuple[float, float], size: int, *, error: float = 1e-3) -> Softmax:
-    """exp(x_i) / sum_j exp(x_j) for ``size`` numbers of an interval, each within a relative ``error``.
+def softmax(interval: Interval, size: int, *, error: float = 1e-3) -> Softmax:
+    """The softmax exp(x_i) / sum_j exp(x_j) of numbers of an interval, each within a relative error.
 
     Squaring a probability vector and normalising it doubles the logits (Cho, Hanrot, Kim, Park and
     Stehle, CCS 2024): after division by 2^k the exponentials differ by a small factor, and the sum of
     squares of probabilities lies between 1 / size and 1, so that every inverse is on a short interval.
     A common factor never matters, so errors of all normalisations but the last cancel. The relative
     error is at most (1 + d) ((1 + e) / (1 - e))^(2^k) - 1, e that of the exponential and d that of an
-    inverse; the smallest k, degrees and iterations that keep it below ``error`` are taken. Errors:
-    ValueError for a size below 2, or if no polynomial is good enough.
+    inverse; the smallest k, degrees and iterations that keep it below `error` are taken.
+
+    Args:
+        interval: a pair (a, b) that holds every number.
+        size: how many there are, from 2 to 2^20.
+        error: the largest relative one that is allowed, below 1.
+
+    Returns:
+        A `Softmax` with a certificate.
+
+    Raises:
+        TypeError: an interval, a size or an error that are no numbers of their kind.
+        ValueError: a size or an error outside of its range, or no polynomial that is good enough.
     """
     start, stop = check_interval(interval)
     size, error = check_count(size, "size of a softmax", LARGEST_SIZE), check_positive(error, "error")
@@ -83,7 +109,7 @@ def softmax(interval: tuple[float, float], size: int, *, error: float = 1e-3) ->
     first = cheapest_reciprocal((size / spread, size * spread), allowed)
     # The vector sums to 1 up to the allowed error, and so its squares to 1 / size at least.
     normaliser = cheapest_reciprocal(((1 - allowed) ** 2 / size, (1 + allowed) ** 2), allowed)
-    relative = exponential.certificate.error
+    relative = certificate_of(exponential).error
     bound = (1 + allowed) * ((1 + relative) / (1 - relative)) ** 2**squarings - 1
     fitted = Softmax(exponential, first, normaliser, squarings, size)
     degree = exponential.degree * (first.degree + 1) * (2 * normaliser.degree + 2) ** squarings
@@ -91,11 +117,15 @@ def softmax(interval: tuple[float, float], size: int, *, error: float = 1e-3) ->
     return Softmax(exponential, first, normaliser, squarings, size, certificate)
 
 
-def cheapest_reciprocal(interval: tuple[float, float], error: float) -> Reciprocal:
-    """1/x to a relative error, by the least depth, and the fewest products at that depth."""
+def cheapest_reciprocal(interval: Interval, error: float) -> Reciprocal:
+    """The reciprocal to a relative error, by the least depth, and the fewest products at that depth.
+
+    Raises:
+        ValueError: no seed up to degree 15 with 7 iterations reaches the error.
+    """
     found = []
     for degree in SEED_DEGREES:
-        seed = minimax(jnp.reciprocal, degree, interval, weight=jnp.abs).certificate.error
+        seed = certificate_of(minimax(jnp.reciprocal, degree, interval, weight=jnp.abs)).error
         if seed >= 1:
             continue
         needed = max(0, math.ceil(math.log2(math.log(error) / math.log(seed))))
@@ -110,8 +140,8 @@ def cheapest_reciprocal(interval: tuple[float, float], error: float) -> Reciproc
     return reciprocal(interval, best.seed.degree, best.iterations)
 
 
-def _exponential(interval: tuple[float, float], factor: float, error: float) -> Polynomial:
-    """exp(factor (x - middle)) to a relative error, of the lowest degree that fills its depth."""
+def _exponential(interval: Interval, factor: float, error: float) -> Polynomial:
+    """The polynomial of exp(factor (x - middle)) to a relative error, of a degree that fills its depth."""
     middle = sum(interval) / 2
 
     def function(x: Any) -> Any:
@@ -123,7 +153,7 @@ def _exponential(interval: tuple[float, float], factor: float, error: float) -> 
     degree = 1
     while degree <= LARGEST_EXPONENT_DEGREE:
         fitted = minimax(function, degree, interval, weight=weight)
-        if fitted.certificate.error <= error:
+        if certificate_of(fitted).error <= error:
             return fitted
         degree = 2 * degree + 1
     raise ValueError(

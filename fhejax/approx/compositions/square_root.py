@@ -1,4 +1,4 @@
-"""1/sqrt(x) and sqrt(x) by a polynomial seed and Newton's or Goldschmidt's iteration."""
+"""The square root and its reciprocal by a polynomial seed and Newton's or Goldschmidt's iteration."""
 
 import functools
 from collections.abc import Callable
@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from fhejax.approx.checks import check_array, check_count, check_interval
+from fhejax.approx.checks import check_array, check_count
 from fhejax.approx.compositions.reciprocal import MOST_ITERATIONS, check_method
 from fhejax.approx.errors.measurement import certified
-from fhejax.approx.polynomials.certificate import Certificate
+from fhejax.approx.intervals import Interval, check_interval
+from fhejax.approx.polynomials.certificate import Certificate, certificate_of
 from fhejax.approx.remez.minimax import minimax
 
 
@@ -24,11 +25,18 @@ from fhejax.approx.remez.minimax import minimax
 )
 @dataclass(frozen=True, eq=False)
 class SquareRoot:
-    """y = seed(x) near 1/sqrt(x), then iterations at two levels each; x y at the end if not ``inverse``.
+    """An approximation y of 1/sqrt(x), or of sqrt(x): a seed, then iterations at two levels each.
 
     Newton: y -> (3 y - (x y) y^2) / 2, which corrects the noise of earlier steps. Goldschmidt carries
     g near sqrt(x) and h near 1 / (2 sqrt(x)): r = 1/2 - g h, g -> g + g r, h -> h + h r, so that the
     square root costs no product at the end.
+
+    Attributes:
+        seed: a `Polynomial` near 1/sqrt(x).
+        iterations: how many follow.
+        method: "newton" or "goldschmidt".
+        inverse: whether the value is 1/sqrt(x), and not sqrt(x) = x y.
+        certificate: what the fit is worth, if this is the result of one.
     """
 
     seed: Any
@@ -38,11 +46,15 @@ class SquareRoot:
     certificate: Certificate | None = None
 
     def __call__(self, x: ArrayLike) -> jax.Array:
-        """Evaluate at every entry of x; the result has x's shape and dtype, as for ``Polynomial``."""
+        """The value at every entry of x, in x's shape and dtype, as for `Polynomial`.
+
+        Raises:
+            TypeError: x is no array of real numbers.
+        """
         return self.apply(check_array(x, "argument of a square root"), lambda stage, at: stage(at))
 
     def apply(self, x: Any, evaluate: Callable[[Any, Any], Any]) -> Any:
-        """The value at x, where ``evaluate`` applies the seed to an array."""
+        """The value at x, where `evaluate(stage, at)` applies the seed to an array."""
         y = evaluate(self.seed, x)
         return self._goldschmidt(x, y) if self.method == "goldschmidt" else self._newton(x, y)
 
@@ -65,7 +77,7 @@ class SquareRoot:
 
     @property
     def degree(self) -> int:
-        """Degree of the whole as a polynomial in x."""
+        """The degree of the whole as a polynomial in x."""
         degree = self.seed.degree
         for _ in range(self.iterations):
             degree = 3 * degree + 1
@@ -73,39 +85,60 @@ class SquareRoot:
 
     @property
     def depth(self) -> int:
-        """Multiplicative depth, without the map of the interval to [-1, 1]."""
+        """The multiplicative depth, without the map of the interval to [-1, 1]."""
         # Goldschmidt's first product x y precedes the iterations; Newton's last one follows them.
         product = (self.method == "goldschmidt" and self.iterations > 0) or not self.inverse
         return self.seed.depth + 2 * self.iterations + int(product)
 
     @property
     def multiplications(self) -> int:
-        """Products of two ciphertexts that an evaluation needs."""
+        """The products of two ciphertexts that an evaluation needs."""
         return self.seed.multiplications + 3 * self.iterations + int(not self.inverse)
 
 
-def rsqrt(
-    interval: tuple[float, float], degree: int, iterations: int, *, method: str = "newton"
-) -> SquareRoot:
-    """1/sqrt(x) on an interval of positive numbers.
+def rsqrt(interval: Interval, degree: int, iterations: int, *, method: str = "newton") -> SquareRoot:
+    """The reciprocal square root 1/sqrt(x) on an interval of positive numbers.
 
     The seed is the minimax polynomial for the relative error, which each iteration maps to about 3/2
-    of its square. Errors: ValueError if the interval holds numbers that are not positive, the seed
-    does not converge, or the method is unknown; as ``minimax`` otherwise.
+    of its square.
+
+    Args:
+        interval: a pair (a, b) with a > 0.
+        degree: that of the seed, from 0 to 1,023.
+        iterations: from 0 to 16.
+        method: "newton" or "goldschmidt".
+
+    Returns:
+        A `SquareRoot` with a certificate.
+
+    Raises:
+        TypeError: as `minimax`.
+        ValueError: as `minimax`; numbers that are not positive in the interval, a seed from which iterations
+            do not converge, an unknown method.
     """
     return _square_root(interval, degree, iterations, method, inverse=True)
 
 
-def sqrt(
-    interval: tuple[float, float], degree: int, iterations: int, *, method: str = "newton"
-) -> SquareRoot:
-    """The square root of x, which is x times ``rsqrt``, with the same arguments and errors."""
+def sqrt(interval: Interval, degree: int, iterations: int, *, method: str = "newton") -> SquareRoot:
+    """The square root of x on an interval of positive numbers, which is x times `rsqrt`.
+
+    Args:
+        interval: a pair (a, b) with a > 0.
+        degree: that of the seed, from 0 to 1,023.
+        iterations: from 0 to 16.
+        method: "newton" or "goldschmidt".
+
+    Returns:
+        A `SquareRoot` with a certificate.
+
+    Raises:
+        TypeError: as `rsqrt`.
+        ValueError: as `rsqrt`.
+    """
     return _square_root(interval, degree, iterations, method, inverse=False)
 
 
-def _square_root(
-    interval: tuple[float, float], degree: int, iterations: int, method: str, inverse: bool
-) -> SquareRoot:
+def _square_root(interval: Interval, degree: int, iterations: int, method: str, inverse: bool) -> SquareRoot:
     interval = check_interval(interval)
     iterations = check_count(iterations, "number of iterations", MOST_ITERATIONS)
     check_method(method)
@@ -115,10 +148,10 @@ def _square_root(
             "begin above 0."
         )
     seed = minimax(jax.lax.rsqrt, degree, interval, weight=jnp.sqrt)
-    if iterations and seed.certificate.error >= 0.7:
+    if iterations and certificate_of(seed).error >= 0.7:
         raise ValueError(
             f"a seed of degree {degree} for 1/sqrt(x) on {interval} has the relative error "
-            f"{seed.certificate.error:.3g}, from which no iteration converges; raise the degree."
+            f"{certificate_of(seed).error:.3g}, from which no iteration converges; raise the degree."
         )
     function = jax.lax.rsqrt if inverse else jnp.sqrt
     return certified(SquareRoot(seed, iterations, method, inverse), function)

@@ -1,10 +1,14 @@
-"""Peaks of alternating sign: what Remez exchanges, and what proves a fit."""
+"""Alternation: peaks of alternating sign, which Remez's algorithm exchanges and which prove a fit."""
 
 import numpy as np
 
 
 def peaks(errors: np.ndarray) -> np.ndarray:
-    """Index of the largest error in each run of one sign; ``errors`` is in the order of the points."""
+    """The index of the largest error in each run of one sign, (runs,) int.
+
+    Args:
+        errors: the errors at points in their order, (n,) float64.
+    """
     signs = np.where(errors >= 0, 1, -1)
     starts = np.flatnonzero(np.concatenate([[True], signs[1:] != signs[:-1]]))
     sizes = np.abs(errors)
@@ -15,16 +19,20 @@ def peaks(errors: np.ndarray) -> np.ndarray:
 
 
 def local_maxima(sizes: np.ndarray) -> np.ndarray:
-    """Indices of the entries larger than the one before and no smaller than the one after."""
+    """The indices of entries larger than the one before and no smaller than the one after."""
     padded = np.concatenate([[-np.inf], sizes, [-np.inf]])
     return np.flatnonzero((sizes > padded[:-2]) & (sizes >= padded[2:]))
 
 
 def select(errors: np.ndarray, count: int) -> np.ndarray:
-    """Indices of ``count`` peaks out of more, signs still alternating and the largest still there.
+    """The indices of `count` peaks out of more, signs still alternating and the largest still there.
 
     The smallest of them is as large as it can be, which keeps the level of an exchange rising however
     many peaks there are.
+
+    Args:
+        errors: the errors at the peaks, (n,) float64, in the order of the points and of alternating sign.
+        count: how many are kept.
     """
     chosen = _largest_alternation(errors, count)
     while len(chosen) > count:
@@ -39,7 +47,7 @@ def select(errors: np.ndarray, count: int) -> np.ndarray:
 
 
 def _largest_alternation(errors: np.ndarray, count: int) -> np.ndarray:
-    """The peaks of each run of one sign among the fewest largest errors that have ``count`` runs."""
+    """The peaks of each run of one sign among the fewest largest errors that have `count` runs."""
     if len(errors) <= count + 1:
         return np.arange(len(errors))
     order = np.argsort(-np.abs(errors), kind="stable")
@@ -53,7 +61,10 @@ def _largest_alternation(errors: np.ndarray, count: int) -> np.ndarray:
 
 
 def alternation_ratio(errors: np.ndarray, count: int) -> float:
-    """Largest error over the smallest one in an alternation of ``count`` points; infinite if none."""
+    """The largest error over the smallest one in an alternation of `count` points.
+
+    It is infinite if there is no such alternation.
+    """
     sizes = np.abs(errors[peaks(errors)])
     if len(sizes) < count or np.max(sizes) == 0:
         return np.inf

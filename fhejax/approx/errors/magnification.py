@@ -1,4 +1,4 @@
-"""Largest errors between the points of a grid, found by magnifying what lies beside its peaks."""
+"""Magnification: the largest errors between the points of a grid, found beside its peaks."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ MOST = 48
 
 
 def candidates(errors: np.ndarray, largest: float) -> np.ndarray:
-    """Indices beside which an error may be larger than all: local maxima, and both sides of jumps."""
+    """The indices beside which an error may be largest of all: local maxima, and both sides of jumps."""
     jumps = np.flatnonzero(np.abs(np.diff(errors)) > largest / 2)
     found = np.union1d(local_maxima(np.abs(errors)), np.concatenate([jumps, jumps + 1]))
     return found[np.abs(errors[found]) >= NEARLY_LARGEST * largest]
@@ -30,7 +30,19 @@ def refined(
     high: np.ndarray,
     rounds: int = ROUNDS,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Move each point to the largest error of its sign between low and high, to an eighth each round."""
+    """The points moved to the largest error of their sign between low and high, to an eighth each round.
+
+    Args:
+        error_at: the errors at points (m,), float64.
+        points: where each search begins, (n,) float64.
+        errors: the errors there, (n,).
+        low: the lower end of each search, (n,).
+        high: the upper end of each search, (n,).
+        rounds: at most this many.
+
+    Returns:
+        The points that were reached and the errors there, (n,) each.
+    """
     signs = np.where(errors >= 0, 1.0, -1.0)
     sizes, rows = np.abs(errors), np.arange(len(points))
     for done in range(rounds):
@@ -51,10 +63,18 @@ def refined(
 def largest_between(
     error_at: Callable[[np.ndarray], np.ndarray], points: np.ndarray, errors: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where errors may exceed all on the grid by 0.2%, the largest ones between its points, and where.
+    """The places between points of a grid where errors may exceed all on it by 0.2%, and the errors there.
 
     Of many such gaps those 48 are taken in which errors can rise furthest, and those at the largest errors;
     there are none where the grid resolves the errors.
+
+    Args:
+        error_at: the errors at points (m,), float64.
+        points: the grid in increasing order, (n,) float64.
+        errors: the errors on it, (n,).
+
+    Returns:
+        Points and errors, of one shape (k,).
     """
     sizes = np.abs(errors)
     reach = _reach(points, sizes)
@@ -70,7 +90,7 @@ def largest_between(
 
 
 def _reach(points: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """How large errors may be in each gap, where they go on from both sides, or jump."""
+    """The size that errors may have in each gap, where they go on from both sides, or jump."""
     gaps, steps = np.diff(points), np.diff(sizes)
     slopes = np.divide(steps, gaps, out=np.zeros_like(gaps), where=gaps > 0)
     rising = np.maximum(np.concatenate([[np.inf], slopes[:-1]]), 0)

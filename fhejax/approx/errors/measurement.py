@@ -1,4 +1,4 @@
-"""Errors of approximations, measured on fine grids in float64 on the host."""
+"""Measurement of the errors of approximations, on fine grids in float64 on the host."""
 
 import dataclasses
 import functools
@@ -13,6 +13,7 @@ from fhejax.approx.checks import coefficients_on_host, shown
 from fhejax.approx.errors.alternation import alternation_ratio, local_maxima
 from fhejax.approx.errors.magnification import largest_between
 from fhejax.approx.functions import Function, derivative_of, name_of, values
+from fhejax.approx.intervals import Interval, Intervals
 from fhejax.approx.polynomials.basis import from_unit, to_unit
 from fhejax.approx.polynomials.certificate import Certificate
 from fhejax.approx.polynomials.polynomial import Polynomial
@@ -25,24 +26,43 @@ LARGEST_GRID = 1 << 17
 BEYOND_POINTS = 257
 WIDER = 1.05
 
-Intervals = tuple[tuple[float, float], ...]
-
 
 def error(approximation: Any, function: str | Function) -> np.ndarray | float:
-    """Maximum of |p(x) - function(x)| over the approximation's interval, in float64.
+    """The maximum of |p(x) - function(x)| over the approximation's interval, in float64.
 
-    One number, or an array of shape channels for a family of polynomials. A grid of 8,192 irregular
-    points, Chebyshev points dense against the degree, the ends, and 0 where activation functions have
-    their kink, magnified where it does not resolve the error: below the true maximum by less than 0.5%
-    where nothing happens within less than 1/8,192 of the interval. Errors: TypeError if the
-    coefficients are traced; as ``chebyshev`` for the function.
+    Measured on a grid of 8,192 irregular points, Chebyshev points dense against the degree, the ends, and 0
+    where activation functions have their kink, and magnified where it does not resolve the error: below the
+    true maximum by less than 0.5% where nothing happens within less than 1/8,192 of the interval.
+
+    Args:
+        approximation: a `Polynomial`, or a composition of them in one variable.
+        function: a name, or an elementwise JAX function.
+
+    Returns:
+        A float, or an array of shape `channels` for a family of polynomials.
+
+    Raises:
+        TypeError: no approximation, or traced coefficients; as `chebyshev` for the function.
+        ValueError: as `chebyshev` for the function.
     """
     check_approximation(approximation)
     return _largest_error(approximation, function, approximation.interval)
 
 
 def derivative_error(polynomial: Polynomial, function: str | Function) -> np.ndarray | float:
-    """Maximum of |p'(x) - function'(x)|, measured like ``error``: what training sees of the fit."""
+    """The maximum of |p'(x) - function'(x)|, measured like `error`: what training sees of the fit.
+
+    Args:
+        polynomial: a `Polynomial`.
+        function: a name, or an elementwise JAX function, which JAX differentiates.
+
+    Returns:
+        A float, or an array of shape `channels` for a family of polynomials.
+
+    Raises:
+        TypeError: no `Polynomial`, or traced coefficients; as `chebyshev` for the function.
+        ValueError: as `chebyshev` for the function and its derivative.
+    """
     if not isinstance(polynomial, Polynomial):
         raise TypeError(
             f"the error of a derivative is measured of a Polynomial, but {shown(polynomial)} of type "
@@ -52,16 +72,33 @@ def derivative_error(polynomial: Polynomial, function: str | Function) -> np.nda
 
 
 def root_mean_square_error(approximation: Any, function: str | Function) -> np.ndarray | float:
-    """Root of the mean of (p(x) - function(x))^2 over the interval."""
+    """The root of the mean of (p(x) - function(x))^2 over the interval, in float64.
+
+    Args:
+        approximation: a `Polynomial`, or a composition of them in one variable.
+        function: a name, or an elementwise JAX function.
+
+    Returns:
+        A float, or an array of shape `channels` for a family of polynomials.
+
+    Raises:
+        TypeError: as `error`.
+        ValueError: as `error`.
+    """
     check_approximation(approximation)
     count = max(CHEBYSHEV_POINTS, POINTS_PER_DEGREE * (approximation.degree + 1))
-    points = np.linspace(*approximation.interval, count + 1)
+    start, stop = approximation.interval
+    points = np.linspace(start, stop, count + 1)
     squares = (on_host(approximation, points) - values(function, points)) ** 2
     return np.sqrt(np.mean((squares[..., 1:] + squares[..., :-1]) / 2, axis=-1))
 
 
 def check_approximation(approximation: Any) -> None:
-    """TypeError unless a polynomial, or a composition of them in one variable."""
+    """Refuse everything but a polynomial, or a composition of them in one variable.
+
+    Raises:
+        TypeError: anything else.
+    """
     composed = all(hasattr(approximation, name) for name in ("apply", "interval", "degree"))
     if isinstance(approximation, type) or not (isinstance(approximation, Polynomial) or composed):
         raise TypeError(
@@ -71,7 +108,7 @@ def check_approximation(approximation: Any) -> None:
 
 
 def on_host(approximation: Any, points: np.ndarray) -> np.ndarray:
-    """Values of a polynomial or composite at points (n,), float64; channels come first."""
+    """The values of a polynomial or composition at points (n,), float64; channels come first."""
     if not isinstance(approximation, Polynomial):
         with np.errstate(over="ignore", invalid="ignore"):
             return approximation.apply(points, on_host)
@@ -97,7 +134,7 @@ class Measured(NamedTuple):
         return float(max(np.max(np.abs(self.errors)), np.max(np.abs(self.errors_between), initial=0.0)))
 
     def above(self, error: float) -> np.ndarray:
-        """Where the error has maxima above this one."""
+        """The places where the error has maxima above this one, (k,) float64."""
         sizes = np.abs(self.errors)
         tops = local_maxima(sizes)
         between = self.between[np.abs(self.errors_between) > error]
@@ -107,12 +144,19 @@ class Measured(NamedTuple):
 def measured(
     approximation: Any,
     function: str | Function,
-    interval: tuple[float, float],
+    interval: Interval,
     weight: str | Function | None = None,
 ) -> Measured:
     """The weighted errors of one approximation on an interval.
 
-    Errors: ValueError if the function or the approximation is above 1e30 or not finite there.
+    Args:
+        approximation: a `Polynomial` without channels, or a composition in one variable.
+        function: a name, or an elementwise JAX function.
+        interval: where they are measured.
+        weight: a function by which the errors are multiplied; 1 by default.
+
+    Raises:
+        ValueError: values of the function or the approximation that are above 1e30 or not finite there.
     """
 
     def error_at(points: np.ndarray) -> np.ndarray:
@@ -135,7 +179,16 @@ def measured(
 
 
 def certified(approximation: Any, function: str | Function, intervals: Intervals | None = None) -> Any:
-    """The approximation with a certificate measured against the function on the intervals."""
+    """The approximation with a certificate measured against the function.
+
+    Args:
+        approximation: a `Polynomial` without channels, or a composition in one variable.
+        function: a name, or an elementwise JAX function.
+        intervals: where it is measured; by default the approximation's own.
+
+    Raises:
+        ValueError: as `measured`.
+    """
     intervals = (approximation.interval,) if intervals is None else intervals
     pieces = [measured(approximation, function, interval) for interval in intervals]
     errors = np.concatenate([piece.errors for piece in pieces])
@@ -156,7 +209,7 @@ def certified(approximation: Any, function: str | Function, intervals: Intervals
 
 
 def growth(approximation: Any, intervals: Intervals, inside: float) -> float:
-    """Largest magnitude up to 1.05 times the hull of the intervals, over ``inside``, the one on them."""
+    """The largest magnitude up to 1.05 times the hull of the intervals, over `inside`, the one on them."""
     first, last = intervals[0][0], intervals[-1][1]
     lowest, highest = widened((first, last))
     gaps = [(left[1], right[0]) for left, right in itertools.pairwise(intervals)]
@@ -166,14 +219,14 @@ def growth(approximation: Any, intervals: Intervals, inside: float) -> float:
     return float(max(1.0, np.max(np.abs(found)) / inside)) if inside > 0 else 1.0
 
 
-def widened(hull: tuple[float, float]) -> tuple[float, float]:
+def widened(hull: Interval) -> tuple[float, float]:
     """The hull, 1.05 times as wide, about its middle."""
     middle, radius = hull[0] + (hull[1] - hull[0]) / 2, (hull[1] - hull[0]) / 2
     return middle - WIDER * radius, middle + WIDER * radius
 
 
-def grid(degree: int, interval: tuple[float, float]) -> np.ndarray:
-    """Points of the interval, in order, on which a polynomial of this degree shows its maximum error."""
+def grid(degree: int, interval: Interval) -> np.ndarray:
+    """The points of an interval, in order, on which a polynomial of this degree shows its maximum error."""
     points = from_unit(_unit_grid(min(POINTS_PER_DEGREE * (degree + 1), LARGEST_GRID)), interval)
     if not interval[0] <= 0 <= interval[1]:
         return points
@@ -191,7 +244,7 @@ def _unit_grid(least: int) -> np.ndarray:
     return points
 
 
-def _largest_error(approximation: Any, function: str | Function, interval: tuple[float, float]) -> Any:
+def _largest_error(approximation: Any, function: str | Function, interval: Interval) -> Any:
     def error_at(points: np.ndarray) -> np.ndarray:
         return values(function, points) - on_host(approximation, points)
 

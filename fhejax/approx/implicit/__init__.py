@@ -1,8 +1,8 @@
 """Best approximations inside JAX transformations, with derivatives by the implicit function theorem."""
 
-from fhejax.approx.implicit.traced_fit import fit, is_needed
+from fhejax.approx.implicit.traced_fit import is_needed, traced_fit
 
 __all__ = [
-    "fit",
     "is_needed",
+    "traced_fit",
 ]

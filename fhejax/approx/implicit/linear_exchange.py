@@ -1,4 +1,4 @@
-"""``linear_minimax`` in JAX: fixed shapes, safe in a scope of x64 under every transformation.
+"""Linear minimax by exchange in JAX: fixed shapes, safe in a scope of x64 under every transformation.
 
 Products are sums here, and inverses, argmax and loops written out: JAX batches dot_general, and lowers
 LU and argmax, when the surrounding function is transformed or compiled, and that may happen outside of
@@ -16,15 +16,23 @@ CLOSE_ENOUGH = 1e-9
 
 
 class Reference(NamedTuple):
-    """Columns + 1 rows that carry the optimum: their indices, signs, and the inverse of [signs rows, 1]."""
+    """A reference of columns + 1 rows: their indices and signs, and the inverse of [signs rows, 1]."""
 
-    index: jax.Array
+    rows: jax.Array
     signs: jax.Array
     inverse: jax.Array
 
 
 def exchange(rows: jax.Array, right: jax.Array) -> Reference:
-    """The reference on which max |right - rows x| is smallest; see ``linear_minimax`` for the method."""
+    """The reference on which max |right - rows x| is smallest.
+
+    Stiefel's exchange: the row of largest error enters, and one leaves so that all multipliers stay
+    nonnegative and the level of the error grows. `linear_minimax` solves the same problem on the host.
+
+    Args:
+        rows: (rows, columns) float64, of full column rank.
+        right: (rows,) float64.
+    """
     noise = rounding(right)
 
     def unfinished(state: Any) -> jax.Array:
@@ -47,33 +55,33 @@ def exchange(rows: jax.Array, right: jax.Array) -> Reference:
 
 
 def inverse_of(rows: jax.Array, signs: jax.Array) -> jax.Array:
-    """Inverse of [signs rows, 1], which maps signs right to the solution and the level of the error."""
+    """The inverse of [signs rows, 1], which maps signs right to the solution and the level of the error."""
     return _inverted(jnp.column_stack([signs[:, None] * rows, jnp.ones(len(signs))]))
 
 
 def dot(matrix: jax.Array, vector: jax.Array) -> jax.Array:
-    """Product over the last axis."""
+    """The product of a matrix and a vector over the last axis."""
     return jnp.sum(matrix * jnp.broadcast_to(vector, matrix.shape), axis=-1)
 
 
 def argmax(values: jax.Array) -> jax.Array:
-    """Index of the largest entry of a vector, the first of several."""
+    """The index of the largest entry of a vector, the first of several, int32."""
     count = values.shape[0]
     return jnp.min(jnp.where(values == jnp.max(values), indices(count), jnp.int32(count - 1)))
 
 
 def indices(count: int) -> jax.Array:
-    """0, 1, .. as int32."""
+    """The numbers 0, 1, .. below `count`, as int32."""
     return jnp.arange(count, dtype=jnp.int32)
 
 
 def repeat(count: int, body: Callable[[jax.Array, Any], Any], start: Any) -> Any:
-    """A fori_loop that counts in int32."""
+    """A loop of `count` rounds, `lax.fori_loop`, that counts in int32."""
     return lax.fori_loop(jnp.int32(0), jnp.int32(count), body, start)
 
 
 def rounding(right: jax.Array) -> jax.Array:
-    """What errors may be wrong by."""
+    """The rounding error of errors against this right side, a scalar."""
     return 64 * jnp.finfo(right.dtype).eps * (1 + jnp.max(jnp.abs(right)))
 
 
@@ -92,7 +100,7 @@ def _replaced(inverse: jax.Array, direction: jax.Array, leaves: jax.Array) -> ja
 
 
 def _start(rows: jax.Array, right: jax.Array) -> jax.Array:
-    """Pivot rows of Gaussian elimination, and the row that interpolation on them leaves worst off."""
+    """The pivot rows of Gaussian elimination, and the row that interpolation on them leaves worst off."""
     columns = rows.shape[1]
 
     def eliminate(k: jax.Array, state: Any) -> Any:
@@ -109,7 +117,7 @@ def _start(rows: jax.Array, right: jax.Array) -> jax.Array:
 
 
 def _signed(rows: jax.Array, right: jax.Array, index: jax.Array) -> Reference:
-    """Signs for which the multipliers of the rows are nonnegative, and so is the level."""
+    """The reference with signs for which the multipliers of the rows are nonnegative, and so is the level."""
     chosen = rows[index]
     last = jnp.where(indices(index.size) == index.size - 1, 1.0, 0.0)
     # With [rows, last] in place of [rows, signs] the bottom of the inverse is the rows' null vector.

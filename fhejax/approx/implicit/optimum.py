@@ -33,7 +33,14 @@ NEAR = np.linspace(-1.0, 1.0, 7)
 
 
 class Problem(NamedTuple):
-    """A function of x and parameters, a degree, a weight alike, and the weight of the slope's error."""
+    """A problem of best approximation, static.
+
+    Attributes:
+        function: elementwise in x, with further arguments.
+        degree: that of the polynomial.
+        weight: a function of the same arguments by which errors are multiplied, or None.
+        slope_weight: what errors of slopes are multiplied by; None where they do not count.
+    """
 
     function: Callable[..., jax.Array]
     degree: int
@@ -42,7 +49,13 @@ class Problem(NamedTuple):
 
 
 class Points(NamedTuple):
-    """Where errors are taken: x = middle + radius cos(angle) of a piece; of p' - f' where ``slope``."""
+    """Points at which errors are taken, x = middle + radius cos(angle) of a piece; (points,) each.
+
+    Attributes:
+        angle: from 0 to pi, float64.
+        piece: the index of the piece, int32.
+        slope: whether the error is that of p' - f', bool.
+    """
 
     angle: jax.Array
     piece: jax.Array
@@ -50,7 +63,7 @@ class Points(NamedTuple):
 
 
 class Level(NamedTuple):
-    """A reference: its points and signs, the inverse of its system, and the levelled solution."""
+    """A levelled reference: its points and signs, the inverse of its system, and the levelled solution."""
 
     points: Points
     signs: jax.Array
@@ -60,7 +73,13 @@ class Level(NamedTuple):
 
 
 class Optimum(NamedTuple):
-    """Chebyshev coefficients (degree + 1,) on the hull of the ends, the error, its ratio to the level."""
+    """A best approximation, as arrays.
+
+    Attributes:
+        coefficients: in the Chebyshev basis on the hull of the ends, (degree + 1,).
+        error: the largest weighted error, a scalar.
+        ratio: that error over its level, a scalar.
+    """
 
     coefficients: jax.Array
     error: jax.Array
@@ -68,11 +87,16 @@ class Optimum(NamedTuple):
 
 
 def solve(problem: Problem, ends: Any, parameters: Any) -> Optimum:
-    """Best approximation on pieces with the given pairs of ends, differentiable in these and parameters.
+    """The best approximation on several pieces, differentiable in their ends and in the parameters.
 
     Computed in float64, returned in JAX's default floating dtype. NaN where the ends do not increase,
     or the function is not finite, above 1e30 or unbounded. Derivatives are of first order: a second one
     would leave out how the extrema move.
+
+    Args:
+        problem: what is approximated, static.
+        ends: pairs of scalars, one for each piece, in increasing order.
+        parameters: a pytree of arrays, the further arguments of the function.
     """
     dtype = jnp.result_type(float)
     ends, parameters = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), (ends, parameters))
@@ -93,7 +117,7 @@ def solve(problem: Problem, ends: Any, parameters: Any) -> Optimum:
 
 
 def _in_double(function: Callable[..., Any], problem: Problem, arguments: Any) -> Any:
-    """function(problem, *arguments) in float64, its result in the dtype of the arguments.
+    """The value of function(problem, *arguments) in float64, in the dtype of the arguments.
 
     Compiled whatever `jax_disable_jit` says: step by step it would take minutes, and `jax_debug_nans` would
     refuse the NaN that stands for no answer in branches that are not taken.
@@ -120,7 +144,8 @@ def _with_jacobian(problem: Problem, ends: jax.Array, parameters: Any) -> tuple[
     flat, unravel = ravel_pytree((ends, parameters))
 
     def residuals(arguments: jax.Array) -> jax.Array:
-        rows, right = _system(problem, *unravel(arguments), level.points)
+        moved_ends, moved_parameters = unravel(arguments)
+        rows, right = _system(problem, moved_ends, moved_parameters, level.points)
         return level.signs * (right - dot(rows, level.coefficients))
 
     changes = jax.jacfwd(residuals)(flat)
@@ -131,7 +156,8 @@ def _with_jacobian(problem: Problem, ends: jax.Array, parameters: Any) -> tuple[
         return optimum, jacobian
 
     def middle(arguments: jax.Array) -> jax.Array:
-        rows, right = _system(problem, *unravel(arguments), extremes)
+        moved_ends, moved_parameters = unravel(arguments)
+        rows, right = _system(problem, moved_ends, moved_parameters, extremes)
         return jnp.mean(right - dot(rows, level.coefficients))
 
     mean_row = jnp.mean(_system(problem, ends, parameters, extremes)[0], axis=0)
@@ -177,7 +203,7 @@ def _middle(
 
 
 def _grid(problem: Problem, ends: jax.Array) -> Points:
-    """Chebyshev points of each piece, and the point nearest to 0, where activations have their kink."""
+    """The Chebyshev points of each piece, and the point nearest to 0, where activations have their kink."""
     pieces = ends.shape[0]
     count = max(SMALLEST_GRID, DENSITY * (problem.degree + 2))
     middle, radius = (ends[:, 0] + ends[:, 1]) / 2, (ends[:, 1] - ends[:, 0]) / 2
@@ -194,7 +220,7 @@ def _grid(problem: Problem, ends: jax.Array) -> Points:
 def _system(
     problem: Problem, ends: jax.Array, parameters: Any, points: Points
 ) -> tuple[jax.Array, jax.Array]:
-    """Weighted basis (points, degree + 1) and function values: the error is right - rows @ coefficients."""
+    """The weighted basis (points, degree + 1) and values: the error is right - rows @ coefficients."""
     start, stop = ends[points.piece, 0], ends[points.piece, 1]
     x = (start + stop) / 2 + (stop - start) / 2 * jnp.cos(points.angle)
     scale = 2 / (ends[-1, 1] - ends[0, 0])
@@ -218,7 +244,7 @@ def _value(problem: Problem, parameters: Any, x: jax.Array) -> jax.Array:
 
 
 def _basis(unit: jax.Array, degree: int) -> jax.Array:
-    """T_0 .. T_degree on a new last axis, by the recurrence in a loop: small to compile."""
+    """The polynomials T_0 .. T_degree on a new last axis, by the recurrence in a loop: small to compile."""
 
     def step(pair: Any, _: None) -> Any:
         return (pair[1], 2 * unit * pair[1] - pair[0]), pair[0]
@@ -227,7 +253,7 @@ def _basis(unit: jax.Array, degree: int) -> jax.Array:
 
 
 def _polished(problem: Problem, ends: jax.Array, parameters: Any, level: Level) -> Level:
-    """Move each point from the grid to the extremum beside it, levelling again after each halving."""
+    """The reference moved from the grid to the extrema beside it, levelled again after each halving."""
     size = level.signs.size
     spacing = np.pi / max(SMALLEST_GRID, DENSITY * (problem.degree + 2))
     repeated = jax.tree.map(lambda field: jnp.tile(field, len(NEAR)), level.points)

@@ -1,4 +1,4 @@
-"""Whether a traced function grows without bound: ``boundedness`` in fixed shapes, under transformations."""
+"""Singularities of traced functions: `boundedness` in fixed shapes, under transformations."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,9 +15,13 @@ Value = Callable[[jax.Array], jax.Array]
 
 
 def is_tame(value: Value, ends: jax.Array) -> jax.Array:
-    """Whether the function is finite, at most 1e30 and not growing without bound on each row of ``ends``.
+    """Whether the function is finite, at most 1e30 and not growing without bound on each piece.
 
     It is magnified where it changes most between 1,025 points of each piece.
+
+    Args:
+        value: an elementwise function of float64.
+        ends: the pieces, (pieces, 2) float64.
     """
     return jnp.all(jax.vmap(lambda piece: _is_tame_on(value, piece[0], piece[1]))(ends))
 

@@ -1,4 +1,4 @@
-"""Fits of what JAX traces: from the public arguments to ``traced`` and back to polynomials."""
+"""Fits of what JAX traces: from the public arguments to `optimum` and back to polynomials."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fhejax.approx.checks import check_degree, check_interval, check_intervals, is_traced
+from fhejax.approx.checks import check_degree, is_traced
 from fhejax.approx.functions import Function, name_of, resolve
 from fhejax.approx.implicit.optimum import Optimum, Problem, solve
+from fhejax.approx.intervals import check_interval, check_intervals
 from fhejax.approx.polynomials.certificate import Certificate
 from fhejax.approx.polynomials.composite import Composite
 from fhejax.approx.polynomials.polynomial import Polynomial, depth_of_degree
@@ -27,7 +28,7 @@ def is_needed(function: Any, interval: Any, parameters: Sequence[Any], weight: A
     return any(callable(f) and _closes_over_traced(f, parameters) for f in (function, weight))
 
 
-def fit(
+def traced_fit(
     function: str | Function,
     degree: int,
     interval: Any,
@@ -35,7 +36,23 @@ def fit(
     weight: str | Function | None = None,
     slope_weight: float | None = None,
 ) -> Any:
-    """The polynomial of a traced problem, on its static interval, or after the map of traced ends."""
+    """The polynomial of a traced problem, on its static interval, or after the map of traced ends.
+
+    Args:
+        function: a name, or an elementwise JAX function of x and the parameters.
+        degree: an integer from 0 to 127.
+        interval: a pair (a, b), or several disjoint ones in increasing order; traced or not.
+        parameters: the function's further arguments, arrays of floats, traced or not.
+        weight: a function like `function` by which errors are multiplied; 1 by default.
+        slope_weight: what errors of slopes are multiplied by; they do not count by default.
+
+    Returns:
+        A `Polynomial`; where ends are traced a `Composite` of the affine map to [-1, 1] and a polynomial.
+
+    Raises:
+        ValueError: as `check_degree` and `check_intervals`.
+        TypeError: ends that are no scalars, or a function that cannot be applied to an array.
+    """
     degree = check_degree(degree, LARGEST_DEGREE)
     ends, static = _ends(interval)
     functions, closed = _without_closure((function, weight), parameters)
@@ -57,7 +74,7 @@ def _leaves(interval: Any) -> list[Any]:
 
 
 def _ends(interval: Any) -> tuple[Any, Any]:
-    """Ends as nested pairs for the solver, and the checked intervals if they are known."""
+    """The ends as nested pairs for the solver, and the checked intervals if they are known."""
     if not any(is_traced(leaf) for leaf in _leaves(interval)):
         static = check_intervals(interval)
         return static, static
@@ -106,29 +123,32 @@ class _Explicit(NamedTuple):
     """A function of (x, parameters, closed); equal to another of the same function, so that jit knows it."""
 
     function: Function
-    index: int
+    position: int
     dtypes: tuple[Any, ...]
 
     def __call__(self, x: jax.Array, parameters: Any, closed: Any) -> jax.Array:
         if not self.dtypes:
             return self.function(x, *parameters)
-        own = [value.astype(dtype) for value, dtype in zip(closed[self.index], self.dtypes, strict=True)]
+        own = [value.astype(dtype) for value, dtype in zip(closed[self.position], self.dtypes, strict=True)]
         return jax.vmap(lambda one: self.function(one, *parameters, *own))(x)
 
 
 def _without_closure(functions: Sequence[Any], parameters: Sequence[Any]) -> tuple[list[Any], Any]:
     """The functions with explicit arguments, and the traced values that each closed over."""
     explicit, closed = [], []
-    for index, function in enumerate(functions):
-        convert, hoisted = (None, []) if function is None else _hoisted(resolve(function), parameters)
+    for position, function in enumerate(functions):
+        if function is None:
+            explicit.append(None)
+            closed.append([])
+            continue
+        convert, hoisted = _hoisted(resolve(function), parameters)
         closed.append([jnp.asarray(value) for value in hoisted])
-        dtypes = tuple(value.dtype for value in closed[-1])
-        explicit.append(None if function is None else _Explicit(convert, index, dtypes))
+        explicit.append(_Explicit(convert, position, tuple(value.dtype for value in closed[-1])))
     return explicit, closed
 
 
 def _hoisted(function: Function, parameters: Sequence[Any]) -> tuple[Function, list[Any]]:
-    """What the function closes over, and it on one number with these values as further arguments."""
+    """The function on one number, with what it closes over as further arguments, and these values."""
     with jax.enable_x64(True):
         try:
             convert, hoisted = jax.closure_convert(function, jnp.ones(()), *_as_doubles(parameters))
@@ -136,6 +156,6 @@ def _hoisted(function: Function, parameters: Sequence[Any]) -> tuple[Function, l
             raise TypeError(
                 f"the function {name_of(function)} could not be applied to a float64 array "
                 f"({type(error).__name__}: {error}); pass an elementwise JAX function, and what it "
-                "depends on through ``parameters``, which are converted to float64."
+                "depends on through `parameters`, which are converted to float64."
             ) from error
     return (convert if hoisted else function), hoisted

@@ -1,4 +1,4 @@
-"""Polynomials of polynomials: far higher degrees than their depth would give to a single one."""
+"""Polynomials of polynomials, whose degrees are far higher than a single one's at the same depth."""
 
 import functools
 import math
@@ -10,6 +10,7 @@ import jax
 from jax.typing import ArrayLike
 
 from fhejax.approx.checks import check_array
+from fhejax.approx.intervals import Interval
 from fhejax.approx.polynomials.certificate import Certificate
 
 
@@ -21,27 +22,38 @@ from fhejax.approx.polynomials.certificate import Certificate
 )
 @dataclass(frozen=True, eq=False)
 class Composite:
-    """x -> v = stages[-1](... stages[0](x)), then slope(v) x + offset(v), then squared ``squarings`` times.
+    """A composition x -> v = stages[-1](... stages[0](x)), then slope(v) x + offset(v), then squarings.
 
-    ``slope`` and ``offset`` are both polynomials or both None, and the value is then v. They share
-    the powers of v, so that an evaluator pays for one basis. Each stage is a ``Polynomial`` or another
-    composite; all their coefficients are leaves, the certificate is none (see ``Polynomial``).
-    ``fitted`` is the interval of the fit where the first stage reaches further; None means that one.
+    All coefficients are leaves of this pytree, the certificate is none (see `Polynomial`).
+
+    Attributes:
+        stages: each a `Polynomial` or another composite, the first applied first.
+        slope: a polynomial in v, or None, and the value is then v.
+        offset: a polynomial in v, or None where `slope` is; the two share the powers of v, so that an
+            evaluator pays for one basis.
+        squarings: how often the value is squared in the end.
+        fitted: the interval of the fit where the first stage reaches further; None means that stage's.
+        certificate: what the fit is worth, if this is the result of one.
     """
 
     stages: tuple[Any, ...]
     slope: Any = None
     offset: Any = None
     squarings: int = 0
-    fitted: tuple[float, float] | None = None
+    fitted: Interval | None = None
     certificate: Certificate | None = None
 
     def __call__(self, x: ArrayLike) -> jax.Array:
-        """Evaluate at every entry of x; the result has x's shape and dtype, as for ``Polynomial``."""
+        """The value at every entry of x, in x's shape and dtype, as for `Polynomial`.
+
+        Raises:
+            TypeError: x is no array of real numbers.
+            ValueError: as `Polynomial`.
+        """
         return self.apply(check_array(x, "argument of a composite"), lambda stage, at: stage(at))
 
     def apply(self, x: Any, evaluate: Callable[[Any, Any], Any]) -> Any:
-        """The value at x, where ``evaluate`` applies a stage to an array."""
+        """The value at x, where `evaluate(stage, at)` applies a stage to an array."""
         value = functools.reduce(lambda at, stage: evaluate(stage, at), self.stages, x)
         if self.slope is not None:
             value = evaluate(self.slope, value) * x + evaluate(self.offset, value)
@@ -51,12 +63,12 @@ class Composite:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Where the composite was fitted; the whole domain of the first stage if nothing else is known."""
+        """The interval of the fit; the whole domain of the first stage if nothing else is known."""
         return self.stages[0].interval if self.fitted is None else self.fitted
 
     @property
     def degree(self) -> int:
-        """Degree of the whole as a polynomial in x."""
+        """The degree of the whole as a polynomial in x."""
         inner = math.prod(stage.degree for stage in self.stages)
         if self.slope is not None:
             inner = max(inner * self.slope.degree + 1, inner * self.offset.degree)
@@ -64,7 +76,7 @@ class Composite:
 
     @property
     def depth(self) -> int:
-        """Multiplicative depth, without maps of intervals to [-1, 1]."""
+        """The multiplicative depth, without maps of intervals to [-1, 1]."""
         inner = sum(stage.depth for stage in self.stages)
         if self.slope is not None:
             inner = max(inner + self.slope.depth + 1, inner + self.offset.depth)
@@ -72,7 +84,7 @@ class Composite:
 
     @property
     def multiplications(self) -> int:
-        """Products of two ciphertexts that an evaluation needs."""
+        """The products of two ciphertexts that an evaluation needs."""
         inner = sum(stage.multiplications for stage in self.stages)
         if self.slope is not None:
             # Both share the baby and giant steps; the second adds about a root of its degree.

@@ -9,33 +9,34 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from fhejax.approx.checks import (
-    check_array,
-    check_degree,
-    check_interval,
-    coefficients_on_host,
-    is_traced,
-    shown,
-)
+from fhejax.approx.checks import check_array, check_degree, coefficients_on_host, is_traced, shown
+from fhejax.approx.intervals import Interval, check_interval
 from fhejax.approx.polynomials.basis import chebyshev_to_monomials, monomials_to_chebyshev
 from fhejax.approx.polynomials.certificate import Certificate
-from fhejax.approx.polynomials.primitive import check_operands, differentiate, evaluate
+from fhejax.approx.polynomials.primitive import bind_polynomial, check_operands, differentiate
 
 
 def depth_of_degree(degree: int) -> int:
-    """Multiplications in sequence that a polynomial of this degree needs: ceil(log2(degree + 1)).
+    """The multiplications in sequence that a polynomial of this degree needs: ceil(log2(degree + 1)).
 
-    Depth L evaluates every degree up to 2^L - 1. Errors: TypeError or ValueError unless the degree
-    is an integer of at least 0.
+    Depth L evaluates every degree up to 2^L - 1.
+
+    Raises:
+        TypeError: no integer.
+        ValueError: a negative one.
     """
     return check_degree(degree, largest=None).bit_length()
 
 
 def multiplications_of_degree(degree: int) -> int:
-    """Products of two ciphertexts that a polynomial of this degree needs, at depth ``depth_of_degree``.
+    """The products of two ciphertexts that a polynomial of this degree needs, at depth `depth_of_degree`.
 
     Baby steps T_2 .. T_k for a power of two k, giant steps T_2k, T_4k .., and one product for each
     giant step's use (Paterson and Stockmeyer, SIAM J. Comput. 2, 1973); the best k.
+
+    Raises:
+        TypeError: no integer.
+        ValueError: a negative one.
     """
     degree = check_degree(degree, largest=None)
     if degree < 2:
@@ -52,42 +53,55 @@ def multiplications_of_degree(degree: int) -> int:
 )
 @dataclass(frozen=True, eq=False, repr=False)
 class Polynomial:
-    """sum_k coefficients[..., k] T_k((2x - a - b) / (b - a)) on the interval (a, b).
+    """A polynomial sum_k coefficients[..., k] T_k((2x - a - b) / (b - a)) on the interval (a, b).
 
-    ``coefficients`` has shape (*channels, degree + 1): (d + 1,) is one polynomial for every entry
-    of x, (C, d + 1) one for each of C channels on the last axis of x. It is the only leaf of this
-    pytree, so jax.grad, jax.vmap and optax train polynomials like any other parameters.
-    ``interval`` is static. Outside of the interval the value is right but far from any function
-    that was approximated on it.
-
-    ``certificate`` says what a fit is worth, and belongs to these very coefficients: it is no part of
-    the pytree, so that what a transformation or an optimiser makes of the polynomial has none. Inside
-    jit or vmap read it before the polynomial is returned.
-
+    Outside of the interval the value is right, but far from any function that was approximated on it.
     JAX builds instances out of its own placeholders, so this constructor checks nothing: use
-    ``from_chebyshev``, ``from_monomial`` or a fit.
+    `from_chebyshev`, `from_monomial` or a fit.
+
+    Attributes:
+        coefficients: an array of shape (*channels, degree + 1): (d + 1,) is one polynomial for every entry
+            of x, (C, d + 1) one for each of C channels on the last axis of x. It is the only leaf of this
+            pytree, so jax.grad, jax.vmap and optax train polynomials like any other parameters.
+        interval: (a, b), two static floats.
+        certificate: what a fit is worth. It belongs to these very coefficients and is no part of the pytree,
+            so that what a transformation or an optimiser makes of the polynomial has none. Inside jit or
+            vmap read it before the polynomial is returned.
     """
 
     coefficients: Any
-    interval: tuple[float, float]
+    interval: Interval
     certificate: Certificate | None = None
 
     @classmethod
-    def from_chebyshev(cls, coefficients: ArrayLike, interval: tuple[float, float]) -> "Polynomial":
-        """A polynomial from Chebyshev coefficients of shape (*channels, degree + 1).
+    def from_chebyshev(cls, coefficients: ArrayLike, interval: Interval) -> "Polynomial":
+        """A polynomial from Chebyshev coefficients.
 
-        A JAX array keeps its dtype and may be traced; everything else becomes NumPy float64.
-        Errors: TypeError unless they are real numbers and the interval a pair of them; ValueError
-        if there are no coefficients, one is not finite, or the interval is empty.
+        Args:
+            coefficients: (*channels, degree + 1). A JAX array keeps its dtype and may be traced; everything
+                else becomes NumPy float64.
+            interval: a pair (a, b).
+
+        Raises:
+            TypeError: coefficients that are no real numbers, or an interval that is no pair of them.
+            ValueError: no coefficients, one that is not finite, or an empty interval.
         """
         return cls(_check_coefficients(coefficients), check_interval(interval))
 
     @classmethod
-    def from_monomial(cls, coefficients: ArrayLike, interval: tuple[float, float]) -> "Polynomial":
+    def from_monomial(cls, coefficients: ArrayLike, interval: Interval) -> "Polynomial":
         """A polynomial from the coefficients of 1, x, x^2, .. on the last axis, in NumPy float64.
 
         Powers are nearly dependent on an interval: each degree loses about one bit, more where the
-        interval lies off the origin. Errors: as ``from_chebyshev``; TypeError if traced.
+        interval lies off the origin.
+
+        Args:
+            coefficients: (*channels, degree + 1), not traced.
+            interval: a pair (a, b).
+
+        Raises:
+            TypeError: as `from_chebyshev`; traced coefficients.
+            ValueError: as `from_chebyshev`.
         """
         host = coefficients_on_host(_check_coefficients(coefficients), "converted from powers of x")
         interval = check_interval(interval)
@@ -95,18 +109,23 @@ class Polynomial:
         return cls.from_chebyshev(host @ matrix.T, interval)
 
     def __call__(self, x: ArrayLike) -> jax.Array:
-        """Evaluate at every entry of x; the result has x's shape and dtype.
+        """The value at every entry of x, in x's shape and dtype.
 
-        The channels of the coefficients match the trailing axes of x. float32 and float64 are
-        computed in themselves, half precision in float32, integers become floats. Errors: TypeError
-        unless x is real; ValueError if the channels do not fit the shape of x.
+        float32 and float64 are computed in themselves, half precision in float32, integers become floats.
+
+        Args:
+            x: real numbers, whose trailing axes match the channels of the coefficients.
+
+        Raises:
+            TypeError: x is not real.
+            ValueError: channels that do not fit the shape of x.
         """
         x = check_array(x, "argument of a polynomial")
         dtype = _floating_dtype(x.dtype)
         working = dtype if jnp.finfo(dtype).bits >= 32 else jnp.dtype(jnp.float32)
         coefficients = jnp.asarray(self.coefficients, dtype=working)
         check_operands(jax.ShapeDtypeStruct(x.shape, working), coefficients)
-        return evaluate(x.astype(working), coefficients, self.interval).astype(dtype)
+        return bind_polynomial(x.astype(working), coefficients, self.interval).astype(dtype)
 
     @property
     def degree(self) -> int:
@@ -115,29 +134,31 @@ class Polynomial:
 
     @property
     def depth(self) -> int:
-        """Multiplicative depth of an evaluation, without the map of the interval to [-1, 1]."""
+        """The multiplicative depth of an evaluation, without the map of the interval to [-1, 1]."""
         return depth_of_degree(self.degree)
 
     @property
     def multiplications(self) -> int:
-        """Products of two ciphertexts that an evaluation needs."""
+        """The products of two ciphertexts that an evaluation needs."""
         return multiplications_of_degree(self.degree)
 
     @property
     def channels(self) -> tuple[int, ...]:
-        """Shape of the family of polynomials; () for a single one."""
+        """The shape of the family of polynomials; () for a single one."""
         return tuple(self.coefficients.shape[:-1])
 
     def derivative(self) -> "Polynomial":
-        """dp/dx on the same interval, of one degree less (of degree 0 for a constant)."""
+        """The derivative dp/dx on the same interval, of one degree less (of degree 0 for a constant)."""
         return Polynomial(differentiate(self.coefficients, self.interval), self.interval)
 
     def to_monomial(self) -> np.ndarray:
-        """Coefficients of 1, x, x^2, .. in the original variable, in NumPy float64.
+        """The coefficients of 1, x, x^2, .. in the original variable, NumPy float64 (*channels, degree + 1).
 
-        The shape is that of ``coefficients``. For reading and for low degrees: their size grows
-        like (1 + sqrt 2)^degree on [-1, 1], so that an evaluation from them loses 1.3 bits with
-        every degree. Errors: TypeError if the coefficients are traced.
+        For reading and for low degrees: their size grows like (1 + sqrt 2)^degree on [-1, 1], so that an
+        evaluation from them loses 1.3 bits with every degree.
+
+        Raises:
+            TypeError: traced coefficients.
         """
         host = coefficients_on_host(self.coefficients, "converted to powers of x")
         return host @ chebyshev_to_monomials(self.degree, self.interval).T

@@ -1,13 +1,13 @@
-"""``polynomial_p``: a polynomial in the Chebyshev basis as one JAX primitive.
+"""`polynomial_p`: a polynomial in the Chebyshev basis as one JAX primitive.
 
 One primitive, and not a traced evaluation, because the schedule depends on who evaluates: in the
 clear Clenshaw's recurrence is stable and uses two temporaries, under encryption it would spend one
 level per degree where ceil(log2(d + 1)) suffice. A homomorphic evaluator finds the equation in the
 jaxpr by the identity of the primitive and chooses its own schedule.
 
-Operands: ``x`` (float) and ``coefficients`` (same dtype), of shape (*channels, degree + 1), where
-each entry of ``channels`` is 1 or the size of the trailing axis of x that it is aligned with.
-Parameter: ``interval``, a pair of floats. Result: an array of x's shape and dtype.
+Operands: `x` (float) and `coefficients` (same dtype), of shape (*channels, degree + 1), where
+each entry of `channels` is 1 or the size of the trailing axis of x that it is aligned with.
+Parameter: `interval`, a pair of floats. Result: an array of x's shape and dtype.
 """
 
 from typing import Any
@@ -19,21 +19,31 @@ from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from fhejax.approx.intervals import Interval
 from fhejax.approx.polynomials.basis import derivative_matrix, midpoint_and_scale
-
-Interval = tuple[float, float]
 
 polynomial_p = Primitive("polynomial")
 
 
-def evaluate(x: jax.Array, coefficients: jax.Array, interval: Interval) -> jax.Array:
-    """Bind ``polynomial_p``. Operands as in the module's description, already validated."""
+def bind_polynomial(x: jax.Array, coefficients: jax.Array, interval: Interval) -> jax.Array:
+    """The result of `polynomial_p` for operands that are validated already.
+
+    Args:
+        x: floats of any shape.
+        coefficients: (*channels, degree + 1), of x's dtype.
+        interval: (a, b), static.
+    """
     x, coefficients = _vary_alike(x, coefficients)
     return polynomial_p.bind(x, coefficients, interval=interval)
 
 
 def check_operands(x: Any, coefficients: Any) -> None:
-    """Refuse operands (or their descriptions) that do not fit, with a TypeError or ValueError."""
+    """Refuse operands of `polynomial_p`, or descriptions of them, that do not fit.
+
+    Raises:
+        TypeError: dtypes that differ or are not floating.
+        ValueError: channels that do not match the trailing axes of x.
+    """
     if x.dtype != coefficients.dtype or not jnp.issubdtype(x.dtype, jnp.floating):
         raise TypeError(
             "a polynomial evaluates x and coefficients of one floating dtype, but x has dtype "
@@ -51,9 +61,12 @@ def check_operands(x: Any, coefficients: Any) -> None:
 
 
 def differentiate(coefficients: Any, interval: Interval) -> Any:
-    """Chebyshev coefficients of dp/dx, of shape (*channels, max(degree, 1)).
+    """The Chebyshev coefficients of dp/dx, (*channels, max(degree, 1)), in the dtype of those of p.
 
-    A NumPy array stays one (computed in float64), anything else is computed by JAX in its dtype.
+    Args:
+        coefficients: (*channels, degree + 1). A NumPy array stays one (computed in float64), anything
+            else is computed by JAX in its dtype.
+        interval: that of p.
     """
     matrix = derivative_matrix(coefficients.shape[-1] - 1, interval).T
     if isinstance(coefficients, np.ndarray):
@@ -63,10 +76,10 @@ def differentiate(coefficients: Any, interval: Interval) -> Any:
 
 
 def clenshaw(x: jax.Array, coefficients: jax.Array, *, interval: Interval) -> jax.Array:
-    """Evaluate by Clenshaw's recurrence b_k = c_k + 2 t b_{k+1} - b_{k+2} (MTAC 9, 1955).
+    """The value by Clenshaw's recurrence b_k = c_k + 2 t b_{k+1} - b_{k+2} (MTAC 9, 1955).
 
     Unrolled, so that XLA fuses it to one pass over x. Backward stable on the interval; the cost is
-    2 multiplications and additions for each degree and entry.
+    2 multiplications and additions for each degree and entry. Operands as of `polynomial_p`.
     """
     t = _to_unit(x, interval)
     terms = _aligned_terms(coefficients, x.ndim)
@@ -77,7 +90,7 @@ def clenshaw(x: jax.Array, coefficients: jax.Array, *, interval: Interval) -> ja
 
 
 def chebyshev_basis(t: jax.Array, degree: int) -> list[jax.Array]:
-    """T_0(t) .. T_degree(t), each from two of half its degree.
+    """The polynomials T_0(t) .. T_degree(t), each from two of half its degree.
 
     2 T_m T_n = T_{m+n} + T_{m-n}, so T_k has the least possible depth ceil(log2 k): this is what
     the gradient with respect to encrypted coefficients runs.
@@ -113,7 +126,7 @@ def _varying_axes(value: jax.Array) -> frozenset[str]:
 
 
 def _vary_alike(*values: jax.Array) -> list[jax.Array]:
-    """Inside shard_map, make the values vary over the same mesh axes, as JAX's own operations do.
+    """The values, made to vary over the same mesh axes inside shard_map, as JAX's own operations do.
 
     The conversion's transpose is the sum over devices that a replicated coefficient's gradient
     needs.
@@ -129,16 +142,16 @@ def _vary_alike(*values: jax.Array) -> list[jax.Array]:
 def _jvp_x(tangent: Any, x: Any, coefficients: Any, *, interval: Interval) -> Any:
     if coefficients.shape[-1] == 1:
         return jnp.zeros_like(tangent)
-    slope = evaluate(x, differentiate(coefficients, interval), interval)
+    slope = bind_polynomial(x, differentiate(coefficients, interval), interval)
     return lax.mul(tangent, slope)
 
 
 def _jvp_coefficients(tangent: Any, x: Any, coefficients: Any, *, interval: Interval) -> Any:
-    return evaluate(x, tangent, interval)
+    return bind_polynomial(x, tangent, interval)
 
 
 def _transpose(cotangent: Any, x: Any, coefficients: Any, *, interval: Interval) -> Any:
-    """The result is linear in the coefficients: the adjoint weighs every T_k by the cotangent."""
+    """The transpose in the coefficients, where the result is linear: T_k weighed by the cotangent."""
     shape = coefficients.aval.shape
     if type(cotangent) is ad.Zero:
         return None, ad.Zero(coefficients.aval)
@@ -165,7 +178,7 @@ def _batch(arguments: Any, axes: Any, *, interval: Interval) -> tuple[jax.Array,
         # The batch is x's first axis; axes of size one put the channels back on the last ones.
         missing = x.ndim + 1 - coefficients.ndim
         coefficients = lax.expand_dims(coefficients, range(1, 1 + missing))
-    return evaluate(x, coefficients, interval), 0
+    return bind_polynomial(x, coefficients, interval), 0
 
 
 def _implementation(x: jax.Array, coefficients: jax.Array, *, interval: Interval) -> jax.Array:

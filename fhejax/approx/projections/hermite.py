@@ -4,13 +4,13 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.polynomial.chebyshev import chebinterpolate
 
 from fhejax.approx.boundedness import check_function
-from fhejax.approx.checks import check_degree, check_interval, check_positive, check_real
+from fhejax.approx.checks import check_degree, check_positive, check_real
 from fhejax.approx.errors.measurement import certified
 from fhejax.approx.functions import Function, name_of, values
-from fhejax.approx.polynomials.basis import from_unit
+from fhejax.approx.intervals import Interval, check_interval
+from fhejax.approx.polynomials.basis import from_unit, interpolated
 from fhejax.approx.polynomials.polynomial import Polynomial
 
 REACH = 13.0
@@ -20,12 +20,24 @@ POINTS = 1 << 15
 def hermite_coefficients(
     function: str | Function, degree: int, *, mean: float = 0.0, deviation: float = 1.0
 ) -> np.ndarray:
-    """E[f(mean + deviation z) h_n(z)] for n = 0 .. degree and z standard normal, float64.
+    """The expectations E[f(mean + deviation z) h_n(z)] for n = 0 .. degree and z standard normal.
 
     h_n = He_n / sqrt(n!) are the orthonormal Hermite polynomials in which AESPA (Park et al., 2022)
     expands and normalises activations. By the trapezoidal rule with a kink at z = 0 on a node; exact
-    to 1e-7 for ReLU, to rounding for smooth functions. Errors: as ``chebyshev``, where the function
-    has to be finite within 13 deviations of the mean.
+    to 1e-7 for ReLU, to rounding for smooth functions.
+
+    Args:
+        function: a name, or an elementwise JAX function, finite within 13 deviations of the mean.
+        degree: an integer from 0 to 1,023.
+        mean: that of the function's argument.
+        deviation: its standard deviation.
+
+    Returns:
+        NumPy float64 of shape (degree + 1,).
+
+    Raises:
+        TypeError: as `chebyshev`; a mean or deviation that is no real number.
+        ValueError: as `chebyshev`, but for values above 1e30; a deviation that is not positive.
     """
     degree, deviation = check_degree(degree), check_positive(deviation, "deviation")
     mean = check_real(mean, "mean")
@@ -41,15 +53,28 @@ def hermite_coefficients(
 def hermite(
     function: str | Function,
     degree: int,
-    interval: tuple[float, float],
+    interval: Interval,
     *,
     mean: float = 0.0,
     deviation: float = 1.0,
 ) -> Polynomial:
     """The best polynomial in mean square when x is normal: the Hermite expansion cut at a degree.
 
-    Valid on the whole line; ``interval`` is where it is evaluated and certified. Errors: as
-    ``hermite_coefficients``.
+    Valid on the whole line.
+
+    Args:
+        function: a name, or an elementwise JAX function, finite within 13 deviations of the mean.
+        degree: an integer from 0 to 1,023.
+        interval: the pair (a, b) on which the polynomial is evaluated and certified.
+        mean: that of x.
+        deviation: its standard deviation.
+
+    Returns:
+        A `Polynomial` with NumPy float64 coefficients (degree + 1,) and a certificate.
+
+    Raises:
+        TypeError: as `hermite_coefficients`.
+        ValueError: as `hermite_coefficients`; an expansion that overflows on the interval.
     """
     interval = check_interval(interval)
     check_function(function, (interval,))
@@ -59,10 +84,10 @@ def hermite(
         z = (from_unit(nodes, interval) - mean) / deviation
         terms = zip(expansion, _orthonormal(z, len(expansion) - 1), strict=True)
         with np.errstate(over="ignore", invalid="ignore"):
-            return sum(coefficient * polynomial for coefficient, polynomial in terms)
+            return sum((coefficient * polynomial for coefficient, polynomial in terms), np.zeros_like(z))
 
     # Interpolation of a polynomial of this degree gives itself, without powers of x, which cancel.
-    coefficients = chebinterpolate(at_unit, len(expansion) - 1)
+    coefficients = interpolated(at_unit, len(expansion) - 1)
     if not np.all(np.isfinite(coefficients)):
         raise ValueError(
             f"the Hermite expansion of {name_of(function)} to degree {degree} overflows on {interval}, "
@@ -73,7 +98,7 @@ def hermite(
 
 
 def _orthonormal(z: np.ndarray, degree: int) -> Iterator[np.ndarray]:
-    """h_0 .. h_degree at z: sqrt(n + 1) h_{n+1} = z h_n - sqrt(n) h_{n-1}, whose terms do not overflow."""
+    """The polynomials h_0 .. h_degree at z, by sqrt(n + 1) h_{n+1} = z h_n - sqrt(n) h_{n-1}."""
     before, current = np.zeros_like(z), np.ones_like(z)
     for n in range(degree + 1):
         yield current

@@ -7,9 +7,10 @@ from jax.typing import ArrayLike
 from numpy.polynomial.chebyshev import chebvander
 
 from fhejax.approx.boundedness import check_function
-from fhejax.approx.checks import check_degree, check_interval, check_positive, is_traced, is_zero, shown
+from fhejax.approx.checks import check_degree, check_positive, is_traced, is_zero, shown
 from fhejax.approx.errors.measurement import certified
 from fhejax.approx.functions import Function, derivative_of, values
+from fhejax.approx.intervals import Interval, check_interval
 from fhejax.approx.polynomials.basis import derivative_matrix, from_unit, to_unit, without_rounding_noise
 from fhejax.approx.polynomials.polynomial import Polynomial
 
@@ -19,23 +20,35 @@ QUADRATURE_POINTS = 2048
 def least_squares(
     function: str | Function,
     degree: int,
-    interval: tuple[float, float],
+    interval: Interval,
     weight: str | Function | None = None,
     samples: ArrayLike | None = None,
     slope_weight: float = 0.0,
 ) -> Polynomial:
     """The polynomial p that minimises the mean square of p - function on the interval.
 
-    Without ``samples`` the mean is the integral over the interval of weight(x) (p - f)^2, with
-    weight 1 by default; the quadrature is Fejer's first rule with 2048 points or more. With
-    ``samples``, an array of any shape of observed values of x, it is their weighted average: fit
+    Without `samples` the mean is the integral over the interval of weight(x) (p - f)^2; the quadrature
+    is Fejer's first rule with 2048 points or more. With `samples` it is their weighted average: fit
     the activation where its inputs lie. Far from all samples, or where the weight vanishes, the
-    error is unbounded: look at the certificate. ``slope_weight`` adds that many times the mean square
-    of p' - f' (a Sobolev norm), for activations that a network is trained with. Solved by lstsq in the
-    Chebyshev basis, on the host in float64; memory 8 (degree + 1) bytes a sample. Returns NumPy
-    coefficients (degree + 1,).
-    Errors: as ``chebyshev``, and ValueError for a weight that is negative or zero everywhere, for
-    samples that are not finite or outside of the interval, or fewer distinct ones than coefficients.
+    error is unbounded: look at the certificate. Solved by lstsq in the Chebyshev basis, on the host in
+    float64; memory 8 (degree + 1) bytes a sample.
+
+    Args:
+        function: a name, or an elementwise JAX function.
+        degree: an integer from 0 to 1,023.
+        interval: a pair (a, b).
+        weight: the density of the mean, a function like `function`; 1 by default.
+        samples: observed values of x, an array of any shape.
+        slope_weight: adds that many times the mean square of p' - f' (a Sobolev norm), for activations
+            that a network is trained with.
+
+    Returns:
+        A `Polynomial` with NumPy float64 coefficients (degree + 1,) and a certificate.
+
+    Raises:
+        TypeError: as `chebyshev`; samples that are no real numbers, or traced.
+        ValueError: as `chebyshev`; a weight that is negative or zero everywhere; samples that are not finite
+            or outside of the interval, or fewer distinct ones than coefficients.
     """
     degree, interval = check_degree(degree), check_interval(interval)
     slope_weight = 0.0 if is_zero(slope_weight) else check_positive(slope_weight, "weight of the slope")
@@ -50,12 +63,28 @@ def least_squares(
 def weighted_rows(
     function: str | Function,
     degree: int,
-    interval: tuple[float, float],
+    interval: Interval,
     weight: str | Function | None = None,
     samples: ArrayLike | None = None,
     slope_weight: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows (points, degree + 1) and right side for which |rows c - right|^2 is the mean square error."""
+    """The rows and right side of a least-squares fit, for which |rows c - right|^2 is the mean square error.
+
+    Args:
+        function: as the further arguments, as of `least_squares`.
+        degree: that of the polynomial.
+        interval: a checked pair (a, b).
+        weight: the density of the mean, or None.
+        samples: observed values of x, or None.
+        slope_weight: a checked weight of the slopes.
+
+    Returns:
+        Rows (points, degree + 1) and the right side (points,), float64.
+
+    Raises:
+        TypeError: as `least_squares`.
+        ValueError: as `least_squares`.
+    """
     if samples is None:
         nodes, masses = fejer(max(QUADRATURE_POINTS, 8 * (degree + 1)))
         points, masses = from_unit(nodes, interval), masses / 2
@@ -75,7 +104,7 @@ def weighted_rows(
 
 
 def fejer(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and positive weights, each (count,), of Fejer's first quadrature rule on [-1, 1].
+    """The nodes and positive weights, each (count,), of Fejer's first quadrature rule on [-1, 1].
 
     Exact for polynomials of degree below count. The weights are the closed form at the Chebyshev
     nodes theta_k: 2 / n (1 - 2 sum_j cos(2 j theta_k) / (4 j^2 - 1)) (Waldvogel, BIT 46, 2006).
@@ -88,7 +117,7 @@ def fejer(count: int) -> tuple[np.ndarray, np.ndarray]:
     return np.cos(angles), 2 / count * (1 - 2 * sums)
 
 
-def _check_samples(samples: ArrayLike, degree: int, interval: tuple[float, float]) -> np.ndarray:
+def _check_samples(samples: ArrayLike, degree: int, interval: Interval) -> np.ndarray:
     points = _as_floats(samples)
     if not np.all(np.isfinite(points)):
         raise ValueError(

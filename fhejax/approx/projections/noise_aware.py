@@ -1,4 +1,4 @@
-"""Fits that count the noise of their own evaluation."""
+"""Noise-aware fits, which count the noise of their own evaluation."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,9 +9,10 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from fhejax.approx.boundedness import check_function
-from fhejax.approx.checks import check_degree, check_interval, shown
+from fhejax.approx.checks import check_degree, shown
 from fhejax.approx.errors.measurement import certified
 from fhejax.approx.functions import Function, first_line
+from fhejax.approx.intervals import Interval, check_interval
 from fhejax.approx.polynomials.polynomial import Polynomial
 from fhejax.approx.projections.least_squares import weighted_rows
 
@@ -21,7 +22,7 @@ NEWTON_STEPS = 50
 def noise_aware(
     function: str | Function,
     degree: int,
-    interval: tuple[float, float],
+    interval: Interval,
     variance: Callable[[jax.Array], jax.Array],
     *,
     weight: str | Function | None = None,
@@ -29,12 +30,24 @@ def noise_aware(
 ) -> Polynomial:
     """The polynomial with the smallest mean square error, the noise of evaluating it included.
 
-    ``variance`` maps Chebyshev coefficients (degree + 1,), float64, to the variance of the noise with
-    which they are evaluated, a scalar: whoever evaluates knows it, this package knows no cryptography.
-    It is a convex JAX function, such as sum(c^2 v) for basis polynomials with noise variances v; that
-    one is solved exactly by one Newton step, others by a few. The mean square and the other arguments
-    are those of ``least_squares``. Errors: as there; ValueError if the variance is not a finite
-    scalar or Newton's method does not converge.
+    Args:
+        function: a name, or an elementwise JAX function.
+        degree: an integer from 0 to 1,023.
+        interval: a pair (a, b).
+        variance: maps Chebyshev coefficients (degree + 1,), float64, to the variance of the noise with
+            which they are evaluated, a scalar: whoever evaluates knows it, this package knows no
+            cryptography. A convex JAX function, such as sum(c^2 v) for basis polynomials with noise
+            variances v; that one is solved exactly by one Newton step, others by a few.
+        weight: the density of the mean, as for `least_squares`.
+        samples: observed values of x, as for `least_squares`.
+
+    Returns:
+        A `Polynomial` with NumPy float64 coefficients (degree + 1,) and a certificate.
+
+    Raises:
+        TypeError: as `least_squares`; a variance that is no function, or that JAX cannot differentiate twice.
+        ValueError: as `least_squares`; a variance that is no finite scalar, or under which Newton's method
+            does not converge.
     """
     degree, interval = check_degree(degree), check_interval(interval)
     if not callable(variance):

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.polynomial.chebyshev import chebvander
 
-from fhejax.approx import implicit
 from fhejax.approx.boundedness import check_function
-from fhejax.approx.checks import check_degree, check_intervals, check_parameters, check_positive
+from fhejax.approx.checks import check_degree, check_function_parameters, check_positive
 from fhejax.approx.errors.measurement import certified, measured
 from fhejax.approx.functions import Function, bound, derivative_of, values
+from fhejax.approx.implicit.traced_fit import is_needed, traced_fit
+from fhejax.approx.intervals import Interval, Intervals, check_intervals
 from fhejax.approx.polynomials.basis import derivative_matrix, from_unit, to_unit
+from fhejax.approx.polynomials.certificate import certificate_of
 from fhejax.approx.polynomials.polynomial import Polynomial
 from fhejax.approx.remez.linear_minimax import LinearOptimum, linear_minimax
 from fhejax.approx.remez.target import target
@@ -22,8 +24,6 @@ SMALLEST_GRID = 512
 LARGEST_GRID = 8192
 LARGEST_DEGREE = 255
 RESOLVED = 0.05
-
-Intervals = tuple[tuple[float, float], ...]
 
 
 def c1(
@@ -39,30 +39,43 @@ def c1(
     A minimax fit of values follows the slope badly: for the sigmoid on (-8, 8) at degree 7 its
     derivative is wrong by 0.141, this one's by 0.031 at an error of 0.031 instead of 0.019. A network
     is trained with p', so that both count. Derivatives are JAX's: at the kink of ReLU the slope jumps
-    by 1, and no polynomial's slope comes nearer than 1/2; choose a small ``slope_weight`` there. The
-    optimum on a grid of 64 points for each degree, by ``linear_minimax``, within 0.1% of
-    that on the interval. The certificate's error is the larger of the two maxima. Arguments, traced
-    ones among them, and errors as for ``minimax``.
+    by 1, and no polynomial's slope comes nearer than 1/2; choose a small `slope_weight` there. The
+    optimum on a grid of 64 points for each degree, by `linear_minimax`, within 0.1% of that on the
+    interval.
+
+    Args:
+        function: a name, or an elementwise JAX function of (x, *parameters).
+        degree: an integer from 0 to 255, or to 127 where something is traced.
+        interval: a pair (a, b), or several disjoint ones; traced ends as for `minimax`.
+        slope_weight: what errors of the slope are multiplied by.
+        parameters: the function's further arguments, traced or not.
+
+    Returns:
+        As `minimax`; the certificate's error is the larger of the two maxima.
+
+    Raises:
+        TypeError: as `minimax`.
+        ValueError: as `minimax`, for the derivative as well; a `slope_weight` that is not positive.
     """
-    degree, parameters = check_degree(degree, LARGEST_DEGREE), check_parameters(parameters)
+    degree, parameters = check_degree(degree, LARGEST_DEGREE), check_function_parameters(parameters)
     slope_weight = check_positive(slope_weight, "weight of the slope")
-    if implicit.is_needed(function, interval, parameters):
-        return implicit.fit(function, degree, interval, parameters, slope_weight=slope_weight)
+    if is_needed(function, interval, parameters):
+        return traced_fit(function, degree, interval, parameters, slope_weight=slope_weight)
     intervals = check_intervals(interval)
     function = bound(function, parameters)
     check_function(function, intervals)
     check_function(derivative_of(function), intervals)
     count = max(SMALLEST_GRID, POINTS_PER_DEGREE * (degree + 1))
     optimum, polynomial = _fit(function, degree, intervals, slope_weight, count)
-    if polynomial.certificate.error > optimum.error * (1 + RESOLVED) and count < LARGEST_GRID:
+    if certificate_of(polynomial).error > optimum.error * (1 + RESOLVED) and count < LARGEST_GRID:
         # The optimum of a grid too coarse for the function is none on the interval.
         finer = _fit(function, degree, intervals, slope_weight, LARGEST_GRID)[1]
-        polynomial = min(polynomial, finer, key=lambda trial: trial.certificate.error)
+        polynomial = min(polynomial, finer, key=lambda trial: certificate_of(trial).error)
     return polynomial
 
 
 def _fit(
-    function: Function, degree: int, intervals: Intervals, slope_weight: float, count: int
+    function: str | Function, degree: int, intervals: Intervals, slope_weight: float, count: int
 ) -> tuple[LinearOptimum, Polynomial]:
     """The optimum on a grid, and the polynomial with its certificate."""
     hull = (intervals[0][0], intervals[-1][1])
@@ -83,21 +96,26 @@ def _fit(
         errors = exact - basis @ coefficients
         coefficients[0] += (np.max(errors) + np.min(errors)) / 2
     polynomial = Polynomial.from_chebyshev(coefficients, hull)
-    return optimum, _with_slope(certified(polynomial, function, intervals), optimum, function, slope_weight)
+    polynomial = certified(polynomial, function, intervals)
+    return optimum, _with_slope(polynomial, intervals, optimum, function, slope_weight)
 
 
 def _with_slope(
-    polynomial: Polynomial, optimum: LinearOptimum, function: Function, slope_weight: float
+    polynomial: Polynomial,
+    intervals: Intervals,
+    optimum: LinearOptimum,
+    function: str | Function,
+    slope_weight: float,
 ) -> Polynomial:
-    """The certificate of the joint problem: no polynomial is below the level of the exchange."""
-    slope, rising = polynomial.derivative(), derivative_of(function)
-    steep = max(measured(slope, rising, interval).largest for interval in polynomial.certificate.intervals)
-    error = max(polynomial.certificate.error, slope_weight * steep)
+    """The polynomial with the certificate of the joint problem, whose error is that of slopes as well."""
+    slope, rising, values_alone = polynomial.derivative(), derivative_of(function), certificate_of(polynomial)
+    steep = max(measured(slope, rising, interval).largest for interval in intervals)
+    error = max(values_alone.error, slope_weight * steep)
     ratio = max(1.0, error / optimum.level) if optimum.level > 0 else 1.0
-    certificate = dataclasses.replace(polynomial.certificate, error=error, ratio=ratio)
+    certificate = dataclasses.replace(values_alone, error=error, ratio=ratio)
     return dataclasses.replace(polynomial, certificate=certificate)
 
 
-def _points(count: int, interval: tuple[float, float]) -> np.ndarray:
+def _points(count: int, interval: Interval) -> np.ndarray:
     points = from_unit(np.cos(np.linspace(np.pi, 0, count + 1)), interval)
     return np.union1d(points, [0.0]) if interval[0] < 0 < interval[1] else points

@@ -30,7 +30,13 @@ ON_GRID = 1e-8
 
 @dataclass(frozen=True)
 class Solution:
-    """Coefficients (degree + 1,), the error, and that over the level below which there is none."""
+    """A solution: coefficients of a target's orders or of all up to the degree, and what is proved of it.
+
+    Attributes:
+        coefficients: float64, one for each order.
+        error: the largest weighted one.
+        ratio: that error over the level below which there is none.
+    """
 
     coefficients: np.ndarray
     error: float
@@ -53,11 +59,19 @@ def remez(target: Target, extra: np.ndarray | None = None) -> Solution:
     exchange, because the point of largest error is always taken in and signs always alternate.
     It stops when the largest error is within 1e-11 of the levelled one, or rounding errors stop it;
     the best iterate is returned. Where the error has far more extrema than the reference, most of them
-    equal, the exchange can stall above the optimum; then ``linear_minimax`` solves on the grid and the
+    equal, the exchange can stall above the optimum; then `linear_minimax` solves on the grid and the
     extrema found between, which ends after a few rounds at any degree. The ratio of the result is its
     proof: no polynomial of the degree has an error below error / ratio (de la Vallee-Poussin).
 
-    ``extra`` are further points of [-1, 1] to look at, where the grid missed an error.
+    Args:
+        target: what is left of the function to fit.
+        extra: further points of [-1, 1] to look at, (n,) float64, where the grid missed an error.
+
+    Returns:
+        A `Solution` with all coefficients, (degree + 1,) float64.
+
+    Raises:
+        ValueError: a weight that is positive at too few points.
     """
     grid = _grid(target, np.empty(0) if extra is None else extra)
     if not np.any(grid.residual):
@@ -112,7 +126,7 @@ def _on_grid(target: Target, grid: _Grid) -> Solution:
 def _near_largest(
     target: Target, grid: _Grid, coefficients: np.ndarray, others: np.ndarray, level: float
 ) -> tuple[np.ndarray, float]:
-    """Points of all errors near the level or above, and the largest error."""
+    """The points of all errors near the level or above, and the largest error."""
     points = np.union1d(grid.points, others)
     errors = _errors(target, coefficients, points)
     tops = candidates(errors, level)
@@ -130,7 +144,7 @@ def _least_squares(target: Target, grid: _Grid) -> Solution:
 
 
 def _complete(target: Target, solution: Solution) -> Solution:
-    """Put back what the target left out; errors below its resolution count as that."""
+    """The solution with what the target left out; errors below its resolution count as that."""
     coefficients = target.base.copy()
     coefficients[target.orders] += solution.coefficients
     ratio = 1.0 if solution.error <= target.resolution else solution.ratio
@@ -168,7 +182,7 @@ def _grid(target: Target, extra: np.ndarray) -> _Grid:
 
 
 def _start(target: Target, grid: _Grid) -> np.ndarray:
-    """Leja points of the grid: each maximises the product of its distances to those before it."""
+    """The Leja points of the grid: each maximises the product of its distances to those before it."""
     folded = len(target.orders) > 1 and target.orders[1] - target.orders[0] == 2
     coordinate = grid.points**2 if folded else grid.points
     first = int(np.argmax(np.abs(coordinate)))
@@ -182,7 +196,7 @@ def _start(target: Target, grid: _Grid) -> np.ndarray:
 
 
 def _levelled(target: Target, reference: np.ndarray) -> tuple[np.ndarray, float]:
-    """Solve p(t_k) + (-1)^k E / w(t_k) = f(t_k) for the coefficients and the error E."""
+    """The coefficients and the error E that solve p(t_k) + (-1)^k E / w(t_k) = f(t_k)."""
     signs = (-1.0) ** np.arange(len(reference))
     matrix = np.column_stack([_basis(target, reference), signs / target.weight(reference)])
     solution = np.linalg.solve(matrix, target.residual(reference))
@@ -244,6 +258,6 @@ def _refined(
     errors: np.ndarray,
     rounds: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Move each peak to the largest error between its neighbours."""
+    """The peaks moved to the largest error between their neighbours, and the errors there."""
     low, high = _brackets(target, grid, points)
     return refined(lambda at: _errors(target, coefficients, at), points, errors, low, high, rounds)

@@ -1,4 +1,4 @@
-"""Linear minimax on finitely many rows, by an interior-point method."""
+"""Linear minimax problems on finitely many rows, by an interior-point method."""
 
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ ON_GRID = 1e-6
 
 
 class LinearOptimum(NamedTuple):
-    """The solution, its largest error, and the level below which no solution has it."""
+    """An optimum: the solution, its largest error, and the level below which no solution has it."""
 
     solution: np.ndarray
     error: float
@@ -27,7 +27,14 @@ class LinearOptimum(NamedTuple):
 
 
 class _Iterate(NamedTuple):
-    """Unknowns (columns,) and a bound of the errors; slacks and multipliers (2, rows) of both their signs."""
+    """An iterate of the interior-point method.
+
+    Attributes:
+        unknowns: (columns,) float64.
+        bound: of the magnitude of all errors.
+        slacks: the distances of errors from both bounds, (2, rows).
+        multipliers: those of both signs, (2, rows).
+    """
 
     unknowns: np.ndarray
     bound: float
@@ -38,13 +45,20 @@ class _Iterate(NamedTuple):
 def linear_minimax(matrix: np.ndarray, right: np.ndarray, tolerance: float = CLOSE_ENOUGH) -> LinearOptimum:
     """The x that minimises max |right - matrix x|, in float64.
 
-    ``matrix`` is (rows, columns) of full column rank with more rows than columns; weights are
-    multiplied into both arguments. The least-squares solution is taken out first, so that errors far
-    below the right side keep their digits. The rest is the linear program of the smallest bound t with
-    |error| <= t, solved by Mehrotra's predictor and corrector (SIAM J. Optim. 2, 1992), whose few dozen
-    iterations do not depend on how many errors are largest at once; exchanges stall there. Each
-    iterate's multipliers, made orthogonal to the columns, prove a level. It stops when the error is
-    within ``tolerance`` of that.
+    The least-squares solution is taken out first, so that errors far below the right side keep their
+    digits. The rest is the linear program of the smallest bound t with |error| <= t, solved by Mehrotra's
+    predictor and corrector (SIAM J. Optim. 2, 1992), whose few dozen iterations do not depend on how many
+    errors are largest at once; exchanges stall there. Each iterate's multipliers, made orthogonal to the
+    columns, prove a level.
+
+    Args:
+        matrix: (rows, columns) of full column rank with more rows than columns; weights are multiplied
+            into both arguments.
+        right: (rows,).
+        tolerance: it stops when the error is within this of the level, relatively.
+
+    Raises:
+        ValueError: rows that do not determine the unknowns.
     """
     basis, triangle = _orthonormal(matrix, right)
     start = basis.T @ right / len(right)
@@ -58,25 +72,40 @@ def linear_minimax(matrix: np.ndarray, right: np.ndarray, tolerance: float = CLO
 
 
 def minimax_on_grid(rows: np.ndarray, right: np.ndarray) -> LinearOptimum:
-    """``linear_minimax`` for rows in the order of points on a line, with errors of few oscillations a row.
+    """The optimum of `linear_minimax` for rows in the order of points on a line, sooner.
 
     It solves for every eighth row, or 40 for each unknown if these are fewer, and again with the rows
     added at which the error came out larger, until none is more than 0.2% above.
+
+    Args:
+        rows: (rows, columns) float64, whose errors oscillate few times a row.
+        right: (rows,) float64.
+
+    Raises:
+        ValueError: as `linear_minimax`.
     """
     active = np.arange(0, len(right), max(COARSENING, len(right) // (ROWS_PER_UNKNOWN * rows.shape[1])))
-    for _ in range(REFINEMENTS):
-        optimum = linear_minimax(rows[active], right[active], tolerance=ON_GRID)
-        errors = right - rows @ optimum.solution
+    optimum, errors = _on_some_rows(rows, right, active)
+    for _ in range(REFINEMENTS - 1):
         tops = peaks(errors)
         larger = tops[np.abs(errors[tops]) > optimum.error * (1 + REFINED)]
         if not larger.size:
             break
         active = np.union1d(active, larger)
+        optimum, errors = _on_some_rows(rows, right, active)
     return optimum._replace(error=float(np.max(np.abs(errors))))
 
 
+def _on_some_rows(
+    rows: np.ndarray, right: np.ndarray, active: np.ndarray
+) -> tuple[LinearOptimum, np.ndarray]:
+    """The optimum on the active rows, and its errors on all."""
+    optimum = linear_minimax(rows[active], right[active], tolerance=ON_GRID)
+    return optimum, right - rows @ optimum.solution
+
+
 def _orthonormal(matrix: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Orthogonal columns of entries near 1, and the triangle that maps unknowns to theirs."""
+    """The orthogonal columns of entries near 1, and the triangle that maps unknowns to theirs."""
     count = matrix.shape[1]
     basis, triangle = np.linalg.qr(matrix)
     pivots = np.abs(np.diag(triangle))
@@ -130,7 +159,7 @@ def _proved(basis: np.ndarray, right: np.ndarray, multipliers: np.ndarray) -> fl
 
 
 def _improved(basis: np.ndarray, right: np.ndarray, current: _Iterate) -> _Iterate:
-    """One step of predictor and corrector."""
+    """The next iterate, after one step of predictor and corrector."""
     slacks, multipliers = current.slacks, current.multipliers
     newton = _Newton(basis, slacks, multipliers)
     gap = float(np.mean(slacks * multipliers))
@@ -169,7 +198,7 @@ class _Newton:
         self.matrix = matrix * self.scale[:, None] * self.scale
 
     def direction(self, aim: np.ndarray) -> tuple[np.ndarray, float, np.ndarray, np.ndarray]:
-        """Changes of unknowns, bound, slacks and multipliers, these towards ``aim`` (2, rows)."""
+        """The changes of unknowns, bound, slacks and multipliers, these towards `aim` (2, rows)."""
         right = np.append(self.basis.T @ (aim[0] - aim[1]), np.sum(aim) - 1)
         solved = self.scale * np.linalg.solve(self.matrix, self.scale * right)
         step, rise = solved[:-1], float(solved[-1])

@@ -1,4 +1,4 @@
-"""A function as a minimax fit sees it: on [-1, 1], freed of what every polynomial can match.
+"""The target of a minimax fit: a function on [-1, 1], freed of what every polynomial can match.
 
 An approximation error of 1e-12 cannot be read off values of size one in float64. For a function whose
 Chebyshev series converges, the terms up to the degree of the fit are therefore taken out first:
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.polynomial.chebyshev import chebval
 
 from fhejax.approx.functions import Function, values
+from fhejax.approx.intervals import Interval, Intervals
 from fhejax.approx.polynomials.basis import from_unit, to_unit
 
 SERIES_POINTS = 1 << 14
@@ -24,20 +25,24 @@ EPSILON = np.finfo(np.float64).eps
 
 @dataclass(frozen=True)
 class Target:
-    """What is left to fit: ``residual`` on ``pieces`` by T_k, k in ``orders``, under ``weight``.
+    """A target: what is left to fit of a function, in a variable from [-1, 1].
 
-    Points are in [-1, 1], the smallest interval that holds every piece; if the problem is even or
-    odd, in [0, 1], and ``orders`` holds that parity alone. ``base`` (degree + 1,) are the Chebyshev
-    coefficients that were taken out. ``resolution`` is the rounding of the function's largest value,
-    below which an error means nothing. ``terms`` of a Chebyshev series describe the function; 0 if no
-    number is known.
+    Attributes:
+        residual: what is left, a function of points (n,) float64.
+        weight: what errors are multiplied by, alike.
+        base: the Chebyshev coefficients that were taken out, (degree + 1,).
+        orders: the k of the T_k that fit the rest; of one parity if the problem is even or odd.
+        pieces: where it is fitted: in [-1, 1], the smallest interval that holds every piece, or in [0, 1]
+            if the problem is even or odd.
+        resolution: the rounding of the function's largest value, below which an error means nothing.
+        terms: the number of those of a Chebyshev series that describe the function; 0 if it is not known.
     """
 
     residual: Callable[[np.ndarray], np.ndarray]
     weight: Callable[[np.ndarray], np.ndarray]
     base: np.ndarray
     orders: np.ndarray
-    pieces: tuple[tuple[float, float], ...]
+    pieces: Intervals
     resolution: float
     terms: int = 0
 
@@ -45,17 +50,25 @@ class Target:
 def target(
     function: str | Function,
     degree: int,
-    intervals: tuple[tuple[float, float], ...],
+    intervals: Intervals,
     weight: str | Function | None = None,
     *,
     smooth: bool = True,
 ) -> Target:
-    """Prepare a function for a fit of this degree on one interval or several, in increasing order.
+    """The target of a fit of this degree.
 
-    Its Chebyshev series is tried first, unless it is known not to be ``smooth``.
+    Args:
+        function: a name, or an elementwise JAX function.
+        degree: that of the fit.
+        intervals: in increasing order.
+        weight: a function by which errors are multiplied, or None.
+        smooth: whether the function's Chebyshev series is tried first.
+
+    Raises:
+        ValueError: as `values`; a negative weight, when it is evaluated.
     """
     hull = (intervals[0][0], intervals[-1][1])
-    pieces = tuple(tuple(float(t) for t in to_unit(np.asarray(piece), hull)) for piece in intervals)
+    pieces = tuple(_piece(interval, hull) for interval in intervals)
     weigh = _weight(weight, hull)
     series = _series_on_hull(function, intervals) if smooth else None
     if series is None:
@@ -70,7 +83,13 @@ def target(
     return Target(residual, weigh, base, orders, halves, resolution, terms)
 
 
-def _series_on_hull(function: str | Function, intervals: tuple[tuple[float, float], ...]) -> "Series | None":
+def _piece(interval: Interval, hull: Interval) -> Interval:
+    """The interval mapped by the map that takes the hull to [-1, 1]."""
+    start, stop = to_unit(np.asarray(interval), hull)
+    return float(start), float(stop)
+
+
+def _series_on_hull(function: str | Function, intervals: Intervals) -> "ChebyshevSeries | None":
     if len(intervals) == 1:
         return chebyshev_series(function, intervals[0])
     # Between the intervals the function need not be finite.
@@ -79,16 +98,16 @@ def _series_on_hull(function: str | Function, intervals: tuple[tuple[float, floa
     return None
 
 
-class Series(NamedTuple):
-    """Chebyshev coefficients of a function, the size of their rounding errors, and its largest value."""
+class ChebyshevSeries(NamedTuple):
+    """A function's Chebyshev series: coefficients, the size of their rounding errors, its largest value."""
 
     coefficients: np.ndarray
     floor: float
     largest: float
 
 
-def chebyshev_series(function: str | Function, interval: tuple[float, float]) -> Series | None:
-    """The series down to its rounding errors; None if it does not reach them within 1,024 terms.
+def chebyshev_series(function: str | Function, interval: Interval) -> ChebyshevSeries | None:
+    """The Chebyshev series down to its rounding errors; None if 1,024 terms do not reach them.
 
     A discrete cosine transform of 16,384 values at Chebyshev points of the first kind; aliasing is
     below the rounding errors wherever the series is accepted.
@@ -103,7 +122,7 @@ def chebyshev_series(function: str | Function, interval: tuple[float, float]) ->
     floor = max(floor, EPSILON**1.5 * largest)
     above = np.flatnonzero(np.abs(coefficients) > 2 * floor)
     length = int(above[-1]) + 1 if above.size else 1
-    return Series(coefficients[:length], floor, largest) if length <= LONGEST_SERIES else None
+    return ChebyshevSeries(coefficients[:length], floor, largest) if length <= LONGEST_SERIES else None
 
 
 def _cosine_transform(samples: np.ndarray) -> np.ndarray:
@@ -118,7 +137,7 @@ def _cosine_transform(samples: np.ndarray) -> np.ndarray:
 Parts = tuple[Callable[[np.ndarray], np.ndarray], np.ndarray, int | None, float]
 
 
-def _from_series(series: Series, degree: int) -> Parts:
+def _from_series(series: ChebyshevSeries, degree: int) -> Parts:
     terms = np.zeros(max(len(series.coefficients), degree + 2))
     terms[: len(series.coefficients)] = series.coefficients
     small = np.abs(terms) <= 8 * series.floor
@@ -129,9 +148,7 @@ def _from_series(series: Series, degree: int) -> Parts:
     return lambda t: chebval(t, tail), base, parity, float(EPSILON * series.largest)
 
 
-def _from_values(
-    function: str | Function, degree: int, hull: tuple[float, float], pieces: tuple[tuple[float, float], ...]
-) -> Parts:
+def _from_values(function: str | Function, degree: int, hull: Interval, pieces: Intervals) -> Parts:
     points = np.concatenate([np.linspace(start, stop, 257) for start, stop in pieces])
     samples = values(function, from_unit(points, hull))
     floor = float(EPSILON * np.max(np.abs(samples)))
@@ -154,7 +171,7 @@ def _from_values(
     return direct, base, None, floor
 
 
-def _weight(weight: str | Function | None, hull: tuple[float, float]) -> Callable[[np.ndarray], np.ndarray]:
+def _weight(weight: str | Function | None, hull: Interval) -> Callable[[np.ndarray], np.ndarray]:
     if weight is None:
         return np.ones_like
 
@@ -170,11 +187,11 @@ def _weight(weight: str | Function | None, hull: tuple[float, float]) -> Callabl
     return at_unit
 
 
-def _is_symmetric(pieces: tuple[tuple[float, float], ...]) -> bool:
+def _is_symmetric(pieces: Intervals) -> bool:
     mirrored = tuple((-stop, -start) for start, stop in reversed(pieces))
     return bool(np.allclose(pieces, mirrored, rtol=0, atol=4 * EPSILON))
 
 
-def _is_even(weigh: Callable[[np.ndarray], np.ndarray], pieces: tuple[tuple[float, float], ...]) -> bool:
+def _is_even(weigh: Callable[[np.ndarray], np.ndarray], pieces: Intervals) -> bool:
     points = np.concatenate([np.linspace(start, stop, 257) for start, stop in pieces])
     return bool(np.allclose(weigh(points), weigh(-points), rtol=1e-12, atol=0))

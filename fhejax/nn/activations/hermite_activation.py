@@ -10,8 +10,10 @@ from flax import nnx
 from numpy.polynomial import hermite_e
 
 from fhejax import approx
-from fhejax.approx.checks import check_count, check_interval
-from fhejax.nn.activations.options import Function, check_activation_degree
+from fhejax.approx.checks import check_count
+from fhejax.approx.functions import Function
+from fhejax.approx.intervals import check_interval
+from fhejax.nn.activations.options import check_activation_degree
 from fhejax.nn.activations.polynomial_activation import Activation, PolynomialActivation
 
 
@@ -35,7 +37,7 @@ class HermiteActivation(Activation):
         features: int,
         *,
         degree: int = 2,
-        function: Function = "relu",
+        function: str | Function = "relu",
         interval: tuple[float, float] = (-4.0, 4.0),
         momentum: float = 0.9,
         epsilon: float = 1e-5,
@@ -61,9 +63,10 @@ class HermiteActivation(Activation):
         self.shift = nnx.Param(jnp.zeros(self.features, jnp.float32))
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Apply the activation to `(batch, ..., features)`; the same shape and dtype, floating.
+        """The activation of (batch, ..., features), in the same shape and dtype, floating.
 
-        Errors: ValueError for another number of channels.
+        Raises:
+            ValueError: another number of channels.
         """
         x = jnp.asarray(x)
         if x.ndim < 2 or x.shape[-1] != self.features:
@@ -93,8 +96,10 @@ class HermiteActivation(Activation):
     def folded(self) -> PolynomialActivation:
         """The same function of inference, up to rounding of float32: a polynomial for each channel.
 
-        Computed in float64 on the host; trainable, on `interval`. Errors: ValueError where a statistic
-        or parameter is not finite.
+        Computed in float64 on the host; trainable, on `interval`.
+
+        Raises:
+            ValueError: a statistic or parameter that is not finite.
         """
         norm = self.normalisation
         mean, variance, scale, shift = (

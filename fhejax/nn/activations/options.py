@@ -11,8 +11,8 @@ from flax import nnx
 
 from fhejax import approx
 from fhejax.approx.checks import check_degree
+from fhejax.approx.functions import Function
 
-Function = str | Callable[[Any], Any]
 Fit = Callable[[Any, int, tuple[float, float]], approx.Polynomial]
 Scaling = Literal["fixed", "trained", "dynamic"]
 Variance = Callable[[jax.Array], jax.Array]
@@ -34,7 +34,12 @@ HOMOGENEOUS = ("abs", "identity", "leaky_relu", "relu")
 
 
 def check_activation_degree(degree: Any) -> int:
-    """The degree as an int of at least 1. TypeError unless an integer, ValueError if smaller."""
+    """The degree of an activation as an int.
+
+    Raises:
+        TypeError: no integer.
+        ValueError: a degree below 1.
+    """
     degree = check_degree(degree)
     if degree < 1:
         raise ValueError(f"an activation needs a degree of at least 1, not {degree}.")
@@ -42,7 +47,11 @@ def check_activation_degree(degree: Any) -> int:
 
 
 def check_scaling(scaling: Any) -> Scaling:
-    """The scaling, which is one of the three. Errors: ValueError, with their list."""
+    """The scaling itself, if it is "fixed", "trained" or "dynamic".
+
+    Raises:
+        ValueError: anything else.
+    """
     if scaling not in get_args(Scaling):
         raise ValueError(
             f"there is no scaling {scaling!r} of an activation's range; the scalings are "
@@ -52,9 +61,20 @@ def check_scaling(scaling: Any) -> Scaling:
 
 
 def fitted(
-    method: str | Fit, function: Function | None, degree: int, interval: tuple[float, float]
+    method: str | Fit, function: str | Function | None, degree: int, interval: tuple[float, float]
 ) -> approx.Polynomial:
-    """The polynomial of a method. Errors: ValueError for an unknown name, TypeError for no polynomial."""
+    """The polynomial of a method of fitting.
+
+    Args:
+        method: a key of `METHODS`, or a callable of (function, degree, interval).
+        function: a name, or an elementwise JAX function.
+        degree: that of the polynomial.
+        interval: a pair (a, b).
+
+    Raises:
+        ValueError: an unknown name.
+        TypeError: a method that returns no `approx.Polynomial`.
+    """
     if not callable(method) and method not in METHODS:
         raise ValueError(
             f"there is no method {method!r} of fitting an activation; the methods are "
@@ -71,7 +91,11 @@ def fitted(
 
 
 def for_channels(coefficients: Any, degree: int, features: int | None) -> np.ndarray:
-    """Finite float32 coefficients, `(degree + 1,)` or `(features, degree + 1)`, from either shape."""
+    """The coefficients as finite float32, (degree + 1,) or (features, degree + 1), from either shape.
+
+    Raises:
+        ValueError: another shape, or coefficients that are not finite in float32.
+    """
     shape = (degree + 1,) if features is None else (features, degree + 1)
     with np.errstate(over="ignore"):
         coefficients = np.asarray(coefficients, np.float32)
@@ -89,7 +113,11 @@ def for_channels(coefficients: Any, degree: int, features: int | None) -> np.nda
 
 
 def noise_stream(noise: Variance | None, rngs: nnx.Rngs | nnx.RngStream | None) -> nnx.RngStream | None:
-    """The stream that noise is drawn from, none without noise. Errors: ValueError if it is missing."""
+    """The random stream that noise is drawn from; None without noise.
+
+    Raises:
+        ValueError: noise without a stream.
+    """
     if noise is None:
         return None
     if isinstance(rngs, nnx.RngStream):
@@ -103,10 +131,14 @@ def noise_stream(noise: Variance | None, rngs: nnx.Rngs | nnx.RngStream | None) 
 
 
 def noise_deviation(noise: Variance, coefficients: jax.Array) -> jax.Array:
-    """Standard deviation of the noise for each polynomial: a scalar, or `(features,)`.
+    """The standard deviation of the noise for each polynomial: a scalar, or (features,).
 
-    `noise` is called with `(degree + 1,)` coefficients in JAX's default floating dtype. Errors:
-    ValueError if it does not return a scalar.
+    Args:
+        noise: the variance for coefficients (degree + 1,) in JAX's default floating dtype.
+        coefficients: (degree + 1,) or (features, degree + 1).
+
+    Raises:
+        ValueError: a variance that is no scalar.
     """
     variance = noise if coefficients.ndim == 1 else jax.vmap(noise)
     value = jnp.asarray(variance(coefficients.astype(jnp.result_type(float))))

@@ -11,11 +11,10 @@ from flax import nnx
 from fhejax import approx
 from fhejax.approx.checks import is_traced
 from fhejax.approx.errors.measurement import certified
-from fhejax.approx.functions import resolve
+from fhejax.approx.functions import Function, resolve
 from fhejax.nn.activations.options import (
     HOMOGENEOUS,
     Fit,
-    Function,
     Scaling,
     Variance,
     check_activation_degree,
@@ -53,7 +52,7 @@ class Activation(nnx.Module):
     recording = False
 
     def set_view(self, use_running_average: bool | None = None, recording: bool | None = None) -> None:
-        """Set the mode, for `nnx.view`; None leaves it."""
+        """Set the mode, for `nnx.view`; None leaves it as it is."""
         if use_running_average is not None:
             self.use_running_average = use_running_average
         if recording is not None:
@@ -69,7 +68,7 @@ class Square(Activation):
     """The square, CryptoNets' activation (Gilad-Bachrach et al., ICML 2016): one level of depth."""
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Return `x * x`, elementwise, any shape and dtype."""
+        """The square `x * x`, elementwise, any shape and dtype."""
         self._observe(x)
         return x * x
 
@@ -78,15 +77,15 @@ class ExactActivation(Activation):
     """A function itself, by a name that `approx` knows or a callable: for teachers, not for encryption.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: an unknown name.
     """
 
-    def __init__(self, function: Function = "relu") -> None:
+    def __init__(self, function: str | Function = "relu") -> None:
         self.function = function
         resolve(function)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Return the function of `x`, elementwise."""
+        """The function of `x`, elementwise."""
         self._observe(x)
         return resolve(self.function)(x)
 
@@ -94,35 +93,41 @@ class ExactActivation(Activation):
 class PolynomialActivation(Activation):
     """A polynomial in Chebyshev form, shared by all channels or one for each.
 
-    It starts as the fit of `function` (a name that `approx` knows, or a callable) on `interval`, or
-    from given `coefficients` of shape `(degree + 1,)` or `(features, degree + 1)`, lowest degree first.
-    `method` is "chebyshev" (interpolation), "minimax", "c1", "least_squares" or another fit of
-    `approx`, or a callable of (function, degree, interval). With `features` every channel (the last
-    axis of the input) has its own copy. `trainable=False` keeps them out of the optimiser. Beyond its
-    interval a polynomial grows: normalise its input, or let the interval follow it:
+    Beyond its interval a polynomial grows: normalise its input, or let the interval follow it by `scaling`.
+    `fold_activations` makes the interval static.
 
-    `scaling` of the range: with "fixed" the polynomial is p(x). Otherwise it is p(x / s), and the
-    interval is s times the given one. With "trained", s is a positive parameter that starts at 1; with
-    "dynamic", the largest |x| of each training batch is mapped to the end of the interval, and a
-    running maximum is used at inference (SmartPAF, arXiv 2404.03216). Where `function` is named and
-    positively homogeneous (relu, leaky_relu, abs, identity), the value is s p(x / s), which
-    approximates it for every s. `fold_activations` makes the interval static.
-
-    `noise` maps Chebyshev coefficients `(degree + 1,)` to the variance with which they are evaluated,
-    as in `approx.noise_aware`: Gaussian noise of this variance is added in training mode, from the
-    stream "noise" of `rngs`, and never at inference.
+    Args:
+        degree: that of the polynomial, at least 1.
+        function: what the polynomial starts as a fit of, a name that `approx` knows or a callable.
+        method: "chebyshev" (interpolation), "minimax", "c1", "least_squares" or another fit of `approx`, or
+            a callable of (function, degree, interval).
+        coefficients: what it starts from instead, (degree + 1,) or (features, degree + 1), lowest degree
+            first.
+        features: the number of channels, the last axis of the input, each with a copy of its own.
+        interval: a pair (a, b).
+        trainable: False keeps the coefficients out of the optimiser.
+        scaling: with "fixed" the value is p(x). Otherwise it is p(x / s), and the interval is s times the
+            given one. With "trained", s is a positive parameter that starts at 1; with "dynamic", the
+            largest |x| of each training batch is mapped to the end of the interval, and a running maximum is
+            used at inference (SmartPAF, arXiv 2404.03216). Where `function` is named and positively
+            homogeneous (relu, leaky_relu, abs, identity), the value is s p(x / s), which approximates it for
+            every s.
+        noise: maps Chebyshev coefficients (degree + 1,) to the variance with which they are evaluated, as in
+            `approx.noise_aware`: Gaussian noise of this variance is added in training mode, never at
+            inference.
+        rngs: random streams, of which "noise" gives that noise.
 
     Raises:
-        ValueError: for a bad interval, degree, method or scaling, coefficients of another shape or not
-            finite, noise without a stream.
-        TypeError: for a degree or method of another type.
+        ValueError: a bad interval, degree, method or scaling, coefficients of another shape or not finite,
+            noise without a stream.
+        TypeError: a degree or method of another type.
     """
 
     def __init__(
         self,
         degree: int = 2,
         *,
-        function: Function | None = "relu",
+        function: str | Function | None = "relu",
         method: str | Fit = "chebyshev",
         coefficients: Sequence[float] | np.ndarray | jax.Array | None = None,
         features: int | None = None,
@@ -150,12 +155,17 @@ class PolynomialActivation(Activation):
 
     @classmethod
     def from_polynomial(
-        cls, polynomial: approx.Polynomial, *, function: Function | None = None, **options: Any
+        cls, polynomial: approx.Polynomial, *, function: str | Function | None = None, **options: Any
     ) -> "PolynomialActivation":
-        """The activation that computes a fitted `polynomial`, on its interval and for its channels.
+        """The activation that computes a fitted polynomial, on its interval and for its channels.
 
-        `function` is what it approximates, for certificates; `options` are those of the constructor.
-        Errors: as there; ValueError for a family of polynomials with two channel axes or more.
+        Args:
+            polynomial: one, or a family with one axis of channels.
+            function: what it approximates, for certificates.
+            **options: those of the constructor.
+
+        Raises:
+            ValueError: as the constructor; a family with two channel axes or more.
         """
         if len(polynomial.channels) > 1:
             raise ValueError(
@@ -172,7 +182,7 @@ class PolynomialActivation(Activation):
         )
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Evaluate the polynomial elementwise; with `features`, channels are the last axis."""
+        """The polynomial of x, elementwise, in its shape; with `features`, channels are the last axis."""
         x = jnp.asarray(x)
         self._observe(x)
         coefficients = self.coefficients[...]
@@ -196,7 +206,11 @@ class PolynomialActivation(Activation):
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The interval for inputs at inference, two floats. TypeError if the range is traced."""
+        """The interval for inputs at inference, two floats.
+
+        Raises:
+            TypeError: a range that is traced.
+        """
         scale = self.range_scale()
         if is_traced(scale):
             raise TypeError(

@@ -1,31 +1,34 @@
 """The activations of a network: found, replaced, folded, and seen at work."""
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from fhejax.approx.functions import Function
 from fhejax.nn.activations.hermite_activation import HermiteActivation
-from fhejax.nn.activations.options import Function
 from fhejax.nn.activations.polynomial_activation import Activation, ExactActivation, PolynomialActivation
-from fhejax.nn.modules import replace_modules
-
-AnyModule = TypeVar("AnyModule", bound=nnx.Module)
+from fhejax.nn.modules import AnyModule, replace_modules
 
 
 def activation_layers(network: nnx.Module) -> tuple[Activation, ...]:
-    """Return the activations of a network, in the order of `layers()`, each object once."""
+    """The activations of a network, in the order of `layers()`, each object once."""
     return tuple({id(found): found for found in _walk(network)}.values())
 
 
 def replace_activation(network: AnyModule, index: int, activation: Activation) -> AnyModule:
-    """Return a copy of `network` with another activation at `index` of `activation_layers(network)`.
+    """A copy of `network` with another activation in the place of one.
+
+    Args:
+        network: a Flax module.
+        index: that of the old one in `activation_layers(network)`.
+        activation: the new one.
 
     Raises:
-        IndexError: when there are not that many.
+        IndexError: not that many activations.
     """
     found = activation_layers(network)
     if not -len(found) <= index < len(found):
@@ -36,14 +39,14 @@ def replace_activation(network: AnyModule, index: int, activation: Activation) -
 
 
 def fold_activations(network: AnyModule) -> AnyModule:
-    """Return a copy of `network` whose activations have static intervals, and no modes, range or noise.
+    """A copy of `network` whose activations have static intervals, and no modes, range or noise.
 
     Every Hermite activation becomes one polynomial for each channel, every trained or dynamic range the
     interval that it has reached. The function computed is that of inference mode, up to rounding of
     float32. Weights files fit the folded network only where the one they come from was folded too.
 
     Raises:
-        ValueError: for an activation with a coefficient that is not finite.
+        ValueError: an activation with a coefficient that is not finite.
     """
     folded = {
         id(layer): layer.folded()
@@ -53,11 +56,14 @@ def fold_activations(network: AnyModule) -> AnyModule:
     return replace_modules(network, folded)
 
 
-def exact_twin(network: AnyModule, function: Function = "relu") -> AnyModule:
-    """Return a copy of `network` with `function` itself in place of every activation.
+def exact_twin(network: AnyModule, function: str | Function = "relu") -> AnyModule:
+    """A copy of `network` with `function` itself in place of every activation.
 
     Trained on its own, it is the teacher of `train`: a student that imitates it loses less (Baruch et
-    al., arXiv 2111.03362). Errors: ValueError for an unknown function.
+    al., arXiv 2111.03362).
+
+    Raises:
+        ValueError: an unknown function.
     """
     return replace_modules(
         network, {id(layer): ExactActivation(function) for layer in activation_layers(network)}
@@ -65,10 +71,19 @@ def exact_twin(network: AnyModule, function: Function = "relu") -> AnyModule:
 
 
 def preactivations(network: nnx.Module, x: jax.Array | np.ndarray) -> tuple[Any, tuple[jax.Array, ...]]:
-    """Return `network(x)`, and what went into each of `activation_layers(network)`: `(values, channels)`.
+    """The outputs `network(x)`, and the inputs of each of `activation_layers(network)`.
 
     One pass. Pure under jit and grad but for what the network itself updates, its running statistics.
-    Errors: ValueError for an activation that was not applied.
+
+    Args:
+        network: a Flax module.
+        x: a batch of its inputs.
+
+    Returns:
+        The outputs, and an array (values, channels) for each activation.
+
+    Raises:
+        ValueError: an activation that was not applied.
     """
     view = nnx.view(network, recording=True, raise_if_not_found=False)
     outputs = view(x)

@@ -29,10 +29,15 @@ class Distortion:
 
 @functools.partial(jax.jit, static_argnums=2)
 def distort(key: jax.Array, images: jax.Array, distortion: Distortion) -> jax.Array:
-    """Distort each image of `(batch, height, width, channels)` on its own; the same shape, float32.
+    """The images, each distorted on its own: (batch, height, width, channels) float32 again.
 
     One affine map and one elastic field move the sampling points; pixels come from bilinear
     interpolation; what lies outside the image is 0. Values stay within the image's and 0.
+
+    Args:
+        key: a key of `jax.random`.
+        images: (batch, height, width, channels) float32.
+        distortion: the ranges of the movements, static.
     """
     keys = jax.random.split(key, images.shape[0])
     return jax.vmap(functools.partial(_distort_image, distortion))(keys, images)

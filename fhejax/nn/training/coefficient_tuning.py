@@ -1,24 +1,32 @@
-"""Activations fitted where their inputs lie: SmartPAF's coefficient tuning (arXiv 2404.03216)."""
+"""Coefficient tuning: activations fitted where their inputs lie, as by SmartPAF (arXiv 2404.03216)."""
 
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from flax import nnx
 
 from fhejax import approx
 from fhejax.approx.checks import check_positive
-from fhejax.nn.activations.options import Function, check_activation_degree
+from fhejax.approx.functions import Function
+from fhejax.nn.activations.options import check_activation_degree
 from fhejax.nn.activations.polynomial_activation import PolynomialActivation
 from fhejax.nn.activations.replacement import activation_layers, preactivations, replace_activation
+from fhejax.nn.modules import AnyModule
 from fhejax.nn.training.training_loop import inference_view
-
-Network = TypeVar("Network", bound=nnx.Module)
 
 
 def profile(network: nnx.Module, x: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return the inputs of each of `activation_layers(network)` at inference for a batch `x`.
+    """The inputs of each of `activation_layers(network)` at inference for a batch.
 
-    NumPy arrays `(values, channels)`. Errors: ValueError where one holds a value that is not finite.
+    Args:
+        network: a Flax module.
+        x: a batch of its inputs, float32.
+
+    Returns:
+        A NumPy array (values, channels) for each activation.
+
+    Raises:
+        ValueError: an input that is not finite.
     """
     # A copy, for a layer without modes may update its statistics.
     _, inputs = preactivations(inference_view(nnx.clone(network)), x)
@@ -32,22 +40,29 @@ def fit_activation(
     samples: np.ndarray,
     degree: int,
     *,
-    function: Function = "relu",
+    function: str | Function = "relu",
     headroom: float = 1.1,
     features: int | None = None,
     slope_weight: float = 0.0,
     **options: Any,
 ) -> PolynomialActivation:
-    """Return the activation with the least mean square error over observed inputs.
+    """The activation with the least mean square error over observed inputs.
 
-    `samples` has shape `(values, channels)`, as `profile` returns it. The interval is (-B, B), B
-    `headroom` times the largest magnitude observed; far from all samples the error is unbounded, which
-    the certificate shows. With `features`, each channel is fitted to its own samples. `slope_weight` is
-    that of `approx.least_squares`, `options` are those of `PolynomialActivation`.
+    The interval is (-B, B), B `headroom` times the largest magnitude observed; far from all samples the
+    error is unbounded, which the certificate shows.
+
+    Args:
+        samples: observed inputs (values, channels), as `profile` returns them.
+        degree: that of the polynomial, at least 1.
+        function: what is approximated, a name or an elementwise JAX function.
+        headroom: at least 1.
+        features: the number of channels, each of which is fitted to its own samples; None for one fit.
+        slope_weight: that of `approx.least_squares`.
+        **options: those of `PolynomialActivation`.
 
     Raises:
-        ValueError: for samples that are not finite, are all 0, have other than `features` channels, or
-            fewer distinct values than coefficients; for a headroom below 1.
+        ValueError: samples that are not finite, are all 0, have other than `features` channels, or fewer
+            distinct values than coefficients; a headroom below 1.
     """
     degree = check_activation_degree(degree)
     samples = _finite(np.asarray(samples, np.float64), "among the samples")
@@ -71,12 +86,19 @@ def fit_activation(
     )
 
 
-def tune_coefficients(network: Network, x: np.ndarray, **options: Any) -> Network:
-    """Return a copy of `network` with each polynomial activation fitted to its inputs for a batch `x`.
+def tune_coefficients(network: AnyModule, x: np.ndarray, **options: Any) -> AnyModule:
+    """A copy of `network` with each polynomial activation fitted to its inputs for a batch.
 
     Activations are profiled and fitted one after the other, from first to last, for each changes what
-    the next ones see. Degree, function, channels and scaling stay; `options` are those of
-    `fit_activation`. One without a `function` is left as it is. Errors: as `profile` and there.
+    the next ones see. Degree, function, channels and scaling stay; one without a `function` is left as it is.
+
+    Args:
+        network: a Flax module.
+        x: a batch of its inputs, float32.
+        **options: those of `fit_activation`.
+
+    Raises:
+        ValueError: as `profile` and `fit_activation`.
     """
     for index, layer in enumerate(activation_layers(network)):
         if isinstance(layer, PolynomialActivation) and layer.function is not None:

@@ -1,13 +1,13 @@
-"""The way from ReLU to polynomials, one activation after the other: SmartPAF (arXiv 2404.03216, 2024).
+"""Progressive replacement, from ReLU to polynomials, one activation after the other: SmartPAF.
 
-Its other parts are `tune_coefficients`, and the scalings "dynamic" in training and static after
-`fold_activations`.
+It is SmartPAF's schedule (arXiv 2404.03216, 2024); its other parts are `tune_coefficients`, and the
+scalings "dynamic" in training and static after `fold_activations`.
 """
 
 import itertools
 from collections.abc import Callable, Hashable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,19 +19,28 @@ from jax.typing import ArrayLike
 from fhejax.approx.checks import check_count
 from fhejax.nn.activations.polynomial_activation import Activation, Coefficients, ExactActivation
 from fhejax.nn.activations.replacement import activation_layers, replace_activation
+from fhejax.nn.modules import AnyModule
 from fhejax.nn.training.coefficient_tuning import fit_activation, profile
 from fhejax.nn.training.training_loop import Epoch, TrainingConfig, train
 
-Network = TypeVar("Network", bound=nnx.Module)
 Schedule = Callable[[int], int]
 MakeActivation = Callable[[np.ndarray], Activation]
 
 
 def replacement_schedule(count: int, period: int, start: int = 0) -> Schedule:
-    """A function of the epoch: how many of `count` activations, from the first, are replaced by then.
+    """A schedule: how many of `count` activations, from the first, are replaced at an epoch.
 
-    0 before epoch `start`, then one more every `period` epochs, until all are. Errors: TypeError or
-    ValueError unless they are natural numbers, with a period of at least 1.
+    Args:
+        count: the number of activations.
+        period: the epochs from one replacement to the next, at least 1.
+        start: the epoch of the first replacement.
+
+    Returns:
+        A function of the epoch: 0 before `start`, then one more every `period` epochs, until all are.
+
+    Raises:
+        TypeError: no integers.
+        ValueError: negative numbers, or a period of 0.
     """
     count, start = check_count(count, "number of activations"), check_count(start, "first epoch")
     period = _check_period(period)
@@ -46,11 +55,18 @@ def alternate(
 ) -> optax.GradientTransformation:
     """An optimiser that moves activations for `period` steps, then everything else, and so on.
 
-    `coefficients` updates the coefficients and trained ranges of polynomial activations, `weights` the
-    other parameters; by default Adam with SmartPAF's rates, 1e-4 and 1e-5. The group whose turn it is
-    not keeps its parameters and its moments. For the parameters of `nnx.split(model, nnx.Param, ...)`
-    or `nnx.state(model, nnx.Param)`, as in `train(optimiser=...)`. Errors: as for a natural number,
-    where the period is below 1.
+    The group whose turn it is not keeps its parameters and its moments. It is for the parameters of
+    `nnx.split(model, nnx.Param, ...)` or `nnx.state(model, nnx.Param)`, as in `train(optimiser=...)`.
+
+    Args:
+        coefficients: updates the coefficients and trained ranges of polynomial activations; by default
+            Adam with SmartPAF's rate 1e-4.
+        weights: updates the other parameters; by default Adam with SmartPAF's rate 1e-5.
+        period: the steps of each turn, at least 1.
+
+    Raises:
+        TypeError: a period that is no integer.
+        ValueError: a period below 1.
     """
     period = _check_period(period)
     coefficients = optax.adam(1e-4) if coefficients is None else coefficients
@@ -72,9 +88,12 @@ def _turn(period: int, group: int) -> Callable[..., jax.Array]:
 
 
 def parameter_groups(parameters: Any) -> Any:
-    """The same tree with "coefficients" for what shapes activations and "weights" for the rest.
+    """The tree of parameters with "coefficients" for what shapes activations and "weights" for the rest.
 
-    The labels of `optax.multi_transform`, for an `nnx.State` of parameters.
+    These are the labels of `optax.multi_transform`.
+
+    Args:
+        parameters: an `nnx.State` of parameters.
     """
 
     def label(variable: Any) -> Any:
@@ -85,7 +104,7 @@ def parameter_groups(parameters: Any) -> Any:
 
 
 def train_progressively(
-    network: Network,
+    network: AnyModule,
     images: np.ndarray,
     labels: np.ndarray,
     config: TrainingConfig,
@@ -94,15 +113,30 @@ def train_progressively(
     make_activation: MakeActivation | None = None,
     samples: int = 512,
     **options: Any,
-) -> tuple[Network, tuple[Epoch, ...]]:
-    """Train a copy of `network` for `config.epochs`, replacing its exact activations as it goes.
+) -> tuple[AnyModule, tuple[Epoch, ...]]:
+    """A copy of `network` trained for `config.epochs`, its exact activations replaced as it goes.
 
-    `schedule` gives for each epoch how many `ExactActivation`s are replaced from then on, in order; it
-    must not decrease. Each is profiled on the first `samples` images in the network as trained by then,
-    and replaced by `make_activation(samples)`, by default `fit_activation` of degree 4 with dynamic
-    scaling. Between two replacements `train` runs with `options`: each such stage has its own warm-up
-    and decay of the learning rate, and the averaged weights go on. Returns the network in inference
-    mode and all epochs. Errors: as `train` and `fit_activation`; ValueError for a bad schedule.
+    Each `ExactActivation` is profiled in the network as trained by then. Between two replacements `train`
+    runs: each such stage has its own warm-up and decay of the learning rate, and the averaged weights go on.
+
+    Args:
+        network: a Flax module with exact activations.
+        images: (count, ...) float32.
+        labels: (count,) int32.
+        config: the numbers of the recipe.
+        schedule: for each epoch how many activations are replaced from then on, in order; it must not
+            decrease.
+        make_activation: the activation for observed inputs (values, channels); by default `fit_activation`
+            of degree 4 with dynamic scaling.
+        samples: how many of the first images are profiled.
+        **options: those of `train`.
+
+    Returns:
+        The network in inference mode, and all epochs.
+
+    Raises:
+        ValueError: a schedule that decreases or asks for more activations than there are; otherwise as
+            `train` and `fit_activation`.
     """
     make = make_activation or _default_activation
     exact = [i for i, layer in enumerate(activation_layers(network)) if isinstance(layer, ExactActivation)]

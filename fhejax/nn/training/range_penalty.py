@@ -14,21 +14,35 @@ from fhejax.nn.activations.replacement import activation_layers, preactivations
 
 
 def range_penalty(network: nnx.Module, x: jax.Array, margin: float = 0.9) -> jax.Array:
-    """Sum over the polynomial activations of mean(relu(|z - m| / B - margin)^2), a float32 scalar.
+    """The sum over the polynomial activations of mean(relu(|z - m| / B - margin)^2), a float32 scalar.
 
     z are the activation's inputs for the batch `x`, and (m - B, m + B) its interval, with the range as
     trained so far: gradients reach the weights and a trained range. After PILLAR's and the boundary
-    loss (Diaa et al., arXiv 2306.08538; arXiv 2505.11589). 0 where all inputs are within `margin`
-    times their interval. `train` adds it in the same pass as the loss: `TrainingConfig.range_weight`.
+    loss (Diaa et al., arXiv 2306.08538; arXiv 2505.11589). `train` adds it in the same pass as the loss:
+    `TrainingConfig.range_weight`.
+
+    Args:
+        network: a Flax module.
+        x: a batch of its inputs, float32.
+        margin: the share of its interval within which an input is not penalised.
 
     Raises:
-        ValueError: when no activation has an interval, or for a margin that is not positive.
+        ValueError: no activation that has an interval, or a margin that is not positive.
     """
     return outputs_and_penalty(network, x, margin)[1]
 
 
 def outputs_and_penalty(network: nnx.Module, x: jax.Array, margin: float = 0.9) -> tuple[Any, jax.Array]:
-    """Return `network(x)` and its `range_penalty`, from one pass; errors as there."""
+    """The outputs `network(x)` and the `range_penalty`, from one pass.
+
+    Args:
+        network: a Flax module.
+        x: a batch of its inputs, float32.
+        margin: that of `range_penalty`.
+
+    Raises:
+        ValueError: as `range_penalty`.
+    """
     margin = check_positive(margin, "margin of the range")
     found = activation_layers(network)
     if not any(isinstance(layer, PolynomialActivation | HermiteActivation) for layer in found):

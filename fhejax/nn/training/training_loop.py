@@ -1,4 +1,4 @@
-"""One training loop for every network here: optax, a jitted step, nothing hidden.
+"""The training loop of every network here: optax, a jitted step, nothing hidden.
 
 The recipe's parts: AdamW with warm-up and a cosine schedule, gradient clipping (Loshchilov and
 Hutter, arXiv 1711.05101), label smoothing, an exponential moving average of the weights, and
@@ -8,7 +8,7 @@ distillation from a teacher (Hinton, Vinyals and Dean, arXiv 1503.02531).
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,9 +16,9 @@ import numpy as np
 import optax
 from flax import nnx
 
+from fhejax.nn.modules import AnyModule
 from fhejax.nn.training.range_penalty import outputs_and_penalty
 
-Model = TypeVar("Model", bound=nnx.Module)
 Predict = Callable[[jax.Array], jax.Array]
 Augment = Callable[[jax.Array, jax.Array], jax.Array]
 Batch = tuple[jax.Array, jax.Array]
@@ -86,31 +86,38 @@ class TrainingState:
     step: jax.Array
 
 
-Step = Callable[[TrainingState, Images, Labels], tuple[TrainingState, jax.Array]]
+TrainingStep = Callable[[TrainingState, Images, Labels], tuple[TrainingState, jax.Array]]
 
 
 def train(
-    model: Model,
+    model: AnyModule,
     images: np.ndarray,
     labels: np.ndarray,
     config: TrainingConfig,
     *,
     augment: Augment | None = None,
     teacher: Predict | None = None,
-    penalty: Callable[[Model], jax.Array] | None = None,
+    penalty: Callable[[AnyModule], jax.Array] | None = None,
     optimiser: optax.GradientTransformation | None = None,
     on_epoch: Callable[[Epoch, Predict], None] | None = None,
-) -> tuple[Model, tuple[Epoch, ...]]:
-    """Train a copy of `model` and return it, with the averaged weights, and the history.
+) -> tuple[AnyModule, tuple[Epoch, ...]]:
+    """A trained copy of `model`, with the averaged weights, and the history of its epochs.
 
-    `images` `(count, ...)` float32 and `labels` `(count,)` int32. `augment(key, images)` distorts
-    each batch; `teacher(images)` gives the logits to distil; `penalty(model)` is a scalar added to
-    the loss; `optimiser` takes the place of the recipe's (its learning rate, decay and clipping), for
-    example `alternate(..)`; `on_epoch(epoch, predict)` is called after each epoch with the averaged model.
+    Args:
+        model: a Flax module that maps images to logits (count, classes).
+        images: (count, ...) float32.
+        labels: (count,) int32.
+        config: the numbers of the recipe.
+        augment: distorts each batch, as `augment(key, images)`.
+        teacher: gives the logits to distil, as `teacher(images)`.
+        penalty: a scalar added to the loss, as `penalty(model)`.
+        optimiser: takes the place of the recipe's (its learning rate, decay and clipping), for example
+            `alternate(..)`.
+        on_epoch: is called after each epoch as `on_epoch(epoch, predict)`, with the averaged model.
 
     Raises:
-        ValueError: when the images are fewer than one batch or do not match the labels, when the loss
-            is not finite any more, or for a `range_weight` without a polynomial activation.
+        ValueError: fewer images than one batch, or than labels; a loss that is not finite any more; a
+            `range_weight` without a polynomial activation.
     """
     steps = _steps_per_epoch(images, labels, config)
     definition, parameters, other = nnx.split(_training_view(model), nnx.Param, ...)
@@ -128,24 +135,37 @@ def train(
     return inference_view(nnx.merge(definition, *state.averaged)), tuple(history)
 
 
-def inference_view(model: Model) -> Model:
-    """Return `model` in inference mode, whether or not any layer of it has modes."""
+def inference_view(model: AnyModule) -> AnyModule:
+    """The model in inference mode, whether or not any layer of it has modes."""
     return nnx.view(model, use_running_average=True, raise_if_not_found=False)
 
 
 def accuracy(predict: Predict, images: np.ndarray, labels: np.ndarray, batch_size: int = 1000) -> float:
-    """Return the share of `images` for which the largest of `predict`'s logits is the label."""
+    """The share of the images for which the largest of the logits is the label.
+
+    Args:
+        predict: maps a batch of images to logits (batch, classes).
+        images: (count, ...) float32.
+        labels: (count,) int32.
+        batch_size: images at a time.
+    """
     return float(np.mean(np.argmax(evaluate(predict, images, batch_size), axis=-1) == labels))
 
 
 def evaluate(predict: Predict, images: np.ndarray, batch_size: int = 1000) -> np.ndarray:
-    """Return `predict`'s logits for all images `(count, ...)`, computed by jitted batches."""
+    """The logits of all images, (count, classes), computed by jitted batches.
+
+    Args:
+        predict: maps a batch of images to logits (batch, classes).
+        images: (count, ...) float32.
+        batch_size: images at a time.
+    """
     jitted = jax.jit(predict)
     starts = range(0, len(images), batch_size)
     return np.concatenate([np.asarray(jitted(images[at : at + batch_size])) for at in starts])
 
 
-def _training_view(model: Model) -> Model:
+def _training_view(model: AnyModule) -> AnyModule:
     return nnx.view(model, use_running_average=False, raise_if_not_found=False)
 
 
@@ -178,8 +198,8 @@ def _make_step(
     optimiser: optax.GradientTransformation,
     config: TrainingConfig,
     teacher: Predict | None,
-    penalty: Callable[[Model], jax.Array] | None,
-) -> Step:
+    penalty: Callable[[AnyModule], jax.Array] | None,
+) -> TrainingStep:
     def objective(parameters: Any, other: Any, batch: Batch) -> tuple[jax.Array, Any]:
         images, labels = batch
         # Copied, for normalisation updates its statistics inside the trace of the gradient.
@@ -203,7 +223,7 @@ def _make_step(
     return step
 
 
-def _with_augmentation(step: Step, augment: Augment | None, seed: int) -> Step:
+def _with_augmentation(step: TrainingStep, augment: Augment | None, seed: int) -> TrainingStep:
     if augment is None:
         return step
     # Compiled apart from the step: fused into it, XLA computes the distortion again for each use.
@@ -277,7 +297,7 @@ def _largest(logits: jax.Array) -> jax.Array:
 
 
 def _run_epoch(
-    step: Step,
+    step: TrainingStep,
     state: TrainingState,
     images: np.ndarray,
     labels: np.ndarray,
