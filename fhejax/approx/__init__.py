@@ -1,36 +1,61 @@
-"""Functions to polynomials: fits on an interval, and ``Polynomial``, which JAX transforms."""
+"""Approximation of functions by polynomials: fits on an interval, and `Polynomial`, which JAX transforms."""
 
-from fhejax.approx.c1 import c1 as c1
-from fhejax.approx.certificate import Certificate as Certificate
-from fhejax.approx.chebyshev import chebyshev as chebyshev
-from fhejax.approx.compose import composite as composite
-from fhejax.approx.composite import Composite as Composite
-from fhejax.approx.cryptodl import antiderivative as antiderivative
-from fhejax.approx.cryptodl import modified_chebyshev as modified_chebyshev
-from fhejax.approx.cryptodl import modified_measure as modified_measure
-from fhejax.approx.exponential import exponential as exponential
-from fhejax.approx.extension import extend as extend
-from fhejax.approx.fit import fit as fit
-from fhejax.approx.functions import FUNCTIONS as FUNCTIONS
-from fhejax.approx.hermite import hermite as hermite
-from fhejax.approx.hermite import hermite_coefficients as hermite_coefficients
-from fhejax.approx.least_squares import least_squares as least_squares
-from fhejax.approx.maximum import Maximum as Maximum
-from fhejax.approx.maximum import maximum as maximum
-from fhejax.approx.measure import derivative_error as derivative_error
-from fhejax.approx.measure import error as error
-from fhejax.approx.measure import root_mean_square_error as root_mean_square_error
-from fhejax.approx.minimax import minimax as minimax
-from fhejax.approx.noise import noise_aware as noise_aware
-from fhejax.approx.polynomial import Polynomial as Polynomial
-from fhejax.approx.polynomial import depth_of_degree as depth_of_degree
-from fhejax.approx.polynomial import multiplications_of_degree as multiplications_of_degree
-from fhejax.approx.primitive import polynomial_p as polynomial_p
-from fhejax.approx.reciprocal import Reciprocal as Reciprocal
-from fhejax.approx.reciprocal import reciprocal as reciprocal
-from fhejax.approx.softmax import Softmax as Softmax
-from fhejax.approx.softmax import softmax as softmax
-from fhejax.approx.square_root import SquareRoot as SquareRoot
-from fhejax.approx.square_root import rsqrt as rsqrt
-from fhejax.approx.square_root import sqrt as sqrt
-from fhejax.approx.taylor import taylor as taylor
+from fhejax.approx.compositions.exponential import exponential
+from fhejax.approx.compositions.maximum import Maximum, maximum
+from fhejax.approx.compositions.piecewise_linear import composite
+from fhejax.approx.compositions.range_extension import extend
+from fhejax.approx.compositions.reciprocal import Reciprocal, reciprocal
+from fhejax.approx.compositions.softmax import Softmax, softmax
+from fhejax.approx.compositions.square_root import SquareRoot, rsqrt, sqrt
+from fhejax.approx.errors.measurement import derivative_error, error, root_mean_square_error
+from fhejax.approx.fit import fit
+from fhejax.approx.functions import FUNCTIONS
+from fhejax.approx.polynomials.certificate import Certificate
+from fhejax.approx.polynomials.composite import Composite
+from fhejax.approx.polynomials.polynomial import Polynomial, depth_of_degree, multiplications_of_degree
+from fhejax.approx.polynomials.primitive import polynomial_p
+from fhejax.approx.projections.chebyshev import chebyshev
+from fhejax.approx.projections.cryptodl import antiderivative, modified_chebyshev, modified_measure
+from fhejax.approx.projections.hermite import hermite, hermite_coefficients
+from fhejax.approx.projections.least_squares import least_squares
+from fhejax.approx.projections.noise_aware import noise_aware
+from fhejax.approx.projections.taylor import taylor
+from fhejax.approx.remez.c1 import c1
+from fhejax.approx.remez.minimax import minimax
+
+__all__ = [
+    "FUNCTIONS",
+    "Certificate",
+    "Composite",
+    "Maximum",
+    "Polynomial",
+    "Reciprocal",
+    "Softmax",
+    "SquareRoot",
+    "antiderivative",
+    "c1",
+    "chebyshev",
+    "composite",
+    "depth_of_degree",
+    "derivative_error",
+    "error",
+    "exponential",
+    "extend",
+    "fit",
+    "hermite",
+    "hermite_coefficients",
+    "least_squares",
+    "maximum",
+    "minimax",
+    "modified_chebyshev",
+    "modified_measure",
+    "multiplications_of_degree",
+    "noise_aware",
+    "polynomial_p",
+    "reciprocal",
+    "root_mean_square_error",
+    "rsqrt",
+    "softmax",
+    "sqrt",
+    "taylor",
+]

@@ -1,12 +1,13 @@
-"""What a function has to be before it is fitted: elementwise, bounded, and small enough for floats."""
+"""Conditions on a function before it is fitted: elementwise, bounded, and small enough for floats."""
 
 import functools
 from typing import NamedTuple
 
 import numpy as np
 
-from fhejax.approx.basis import from_unit
 from fhejax.approx.functions import Function, name_of, values
+from fhejax.approx.intervals import Interval
+from fhejax.approx.polynomials.basis import from_unit
 
 SAMPLES = 1 << 14
 ALONE = 128
@@ -20,8 +21,6 @@ ROUNDS = 16
 WINDOW = 4
 NO_RISE = 1e-9
 
-Interval = tuple[float, float]
-
 
 def check_function(
     function: str | Function, intervals: tuple[Interval, ...], *, bounded: bool = True
@@ -31,9 +30,17 @@ def check_function(
     It is sampled at 16,384 irregular points of each interval, between which no oscillation hides. Where
     it bends most it is magnified: towards a pole or a logarithm's singularity its values keep growing,
     towards a jump or a kink they do not. What happens within less than 1/16,384 of an interval can be
-    missed. Errors: ValueError if the function is not finite at a point, grows without bound near one, is
-    not elementwise or, if it has to be ``bounded``, exceeds 1e30, beyond which float32 does not evaluate
-    the fit; as ``values`` otherwise.
+    missed.
+
+    Args:
+        function: a name or an elementwise JAX function.
+        intervals: pairs (a, b) as `check_intervals` returns them.
+        bounded: whether values above 1e30, beyond which float32 does not evaluate a fit, are refused.
+
+    Raises:
+        ValueError: the function is not finite at a point, grows without bound near one, is not elementwise
+            or, if it has to be `bounded`, exceeds 1e30; otherwise as `values`.
+        TypeError: as `values`.
     """
     for interval in intervals:
         points = from_unit(samples(SAMPLES), interval)
@@ -49,7 +56,10 @@ def check_function(
 
 @functools.lru_cache(maxsize=8)
 def samples(count: int) -> np.ndarray:
-    """Increasing points of [-1, 1], both ends and one at random in each of count - 2 equal parts."""
+    """The increasing points of [-1, 1] at which functions are sampled, (count,) float64.
+
+    They are both ends, and one at random in each of count - 2 equal parts; equal counts give equal points.
+    """
     inside = np.arange(count - 2) + np.random.default_rng(count).random(count - 2)
     points = np.concatenate([[-1.0], 2 * inside / (count - 2) - 1, [1.0]])
     points.flags.writeable = False
@@ -57,11 +67,20 @@ def samples(count: int) -> np.ndarray:
 
 
 def check_size(function: str | Function, points: np.ndarray, found: np.ndarray) -> None:
-    """ValueError if a value is above 1e30 in magnitude."""
+    """Refuse values above 1e30 in magnitude.
+
+    Args:
+        function: the function whose values they are, for the message.
+        points: where it was evaluated, (n,) float64.
+        found: its values there, of the same shape.
+
+    Raises:
+        ValueError: a value is above 1e30.
+    """
     worst = int(np.argmax(np.abs(found)))
     if abs(found[worst]) > LARGEST_VALUE:
         raise ValueError(
-            f"The function {name_of(function)} reaches {found[worst]:.3g} at {points[worst]:g}, but an "
+            f"the function {name_of(function)} reaches {found[worst]:.3g} at {points[worst]:g}, but an "
             f"approximation has values of at most {LARGEST_VALUE:g}, so that float32 can evaluate it; divide "
             "the function by a constant, or narrow the interval."
         )
@@ -72,14 +91,14 @@ def _check_elementwise(function: str | Function, points: np.ndarray, found: np.n
     alone = values(function, points[some])
     if not np.allclose(alone, found[some], rtol=SAME, atol=SAME * np.max(np.abs(found))):
         raise ValueError(
-            f"The function {name_of(function)} is not elementwise: its values at {len(alone)} points are "
+            f"the function {name_of(function)} is not elementwise: its values at {len(alone)} points are "
             f"others when {len(points) - len(alone)} further points are given with them; pass a function "
             "that maps each number by itself."
         )
 
 
 class _Extremes(NamedTuple):
-    """The smallest and the largest value so far near each of several places."""
+    """The smallest and the largest value so far near each of several places, (places,) each."""
 
     low: np.ndarray
     high: np.ndarray
@@ -110,7 +129,7 @@ def _check_growth(function: str | Function, points: np.ndarray, found: np.ndarra
         worst = growing[np.argmax(late[growing])]
         reached = max(extremes.high[worst], -extremes.low[worst])
         raise ValueError(
-            f"The function {name_of(function)} grows without bound near {left[worst]:.9g}, which lies in the "
+            f"the function {name_of(function)} grows without bound near {left[worst]:.9g}, which lies in the "
             f"interval: it reaches {reached:.3g} there, and more the closer one looks. No polynomial is near "
             "it; leave a gap around that point, or narrow the interval."
         )

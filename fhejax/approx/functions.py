@@ -57,34 +57,44 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
 def resolve(function: str | Function) -> Function:
     """The function itself, or the one of that name.
 
-    "gelu" is exact, "gelu_tanh" the common approximation of it.
+    Args:
+        function: a callable, or a key of `FUNCTIONS`: "gelu" is the exact one, "gelu_tanh" the common
+            approximation of it.
 
-    Errors: ValueError for an unknown name; TypeError for what is neither a name nor callable.
+    Raises:
+        ValueError: an unknown name.
+        TypeError: neither a name nor callable.
     """
     if callable(function):
         return function
     if not isinstance(function, str):
         raise TypeError(
-            "A function to approximate is a JAX function or a name, but "
+            "a function to approximate is a JAX function or a name, but "
             f"{shown(function)} of type {type(function).__name__} was given; pass for example jax.nn.silu."
         )
     if function not in FUNCTIONS:
         near = difflib.get_close_matches(function, FUNCTIONS, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ValueError(
-            f"There is no function named {shown(function)}; {hint}The names are "
+            f"there is no function named {shown(function)}; {hint}The names are "
             f"{', '.join(sorted(FUNCTIONS))}; any other function is passed as a callable."
         )
     return FUNCTIONS[function]
 
 
 def values(function: str | Function, points: np.ndarray) -> np.ndarray:
-    """Values of the function at float64 points, as float64 of the same shape.
+    """The values of a function at float64 points, as float64 of the same shape.
 
-    Computed at once and in double precision, whatever jax_enable_x64 says and also while a jit is
-    being traced. Errors: TypeError if the function cannot be applied to an array or depends on
-    traced values; ValueError if a value is not real or not finite, or their shape is not that of
-    the points.
+    They are computed at once and in double precision, whatever jax_enable_x64 says and also while a jit is
+    being traced.
+
+    Args:
+        function: a name or an elementwise JAX function.
+        points: an array of float64 of any shape.
+
+    Raises:
+        TypeError: the function cannot be applied to an array, or depends on traced values.
+        ValueError: values that are not real or not finite, or of another shape than the points.
     """
     name = name_of(function)
     padded = _padded(points)
@@ -94,7 +104,7 @@ def values(function: str | Function, points: np.ndarray) -> np.ndarray:
         result = result[: points.size].reshape(points.shape)
     if result.shape not in ((), points.shape) or result.dtype.kind not in "iufb":
         raise ValueError(
-            f"The function {name} is to map each real number to a real number, but at {points.size}"
+            f"the function {name} is to map each real number to a real number, but at {points.size}"
             f" points it returned shape {result.shape} and dtype {result.dtype}; pass a function "
             "that works elementwise."
         )
@@ -102,7 +112,7 @@ def values(function: str | Function, points: np.ndarray) -> np.ndarray:
     if not np.all(np.isfinite(result)):
         where = points[~np.isfinite(result)].flat[0]
         raise ValueError(
-            f"The function {name} is not finite at {where:.9g}, which lies in the interval; choose an"
+            f"the function {name} is not finite at {where:.9g}, which lies in the interval; choose an"
             " interval on which it is bounded."
         )
     return result
@@ -121,7 +131,7 @@ def bound(function: Any, parameters: Sequence[Any]) -> Any:
 
 
 def derivative_of(function: str | Function) -> Function:
-    """The function's derivative, by JAX."""
+    """The derivative of a function, as JAX computes it: a function of x again."""
 
     def slope(x: jax.Array) -> jax.Array:
         return jax.jvp(lambda at: resolve(function)(at) + 0 * at, (x,), (jnp.ones_like(x),))[1]
@@ -131,7 +141,7 @@ def derivative_of(function: str | Function) -> Function:
 
 
 def name_of(function: str | Function) -> str:
-    """How messages call the function."""
+    """The name by which messages call the function."""
     return function if isinstance(function, str) else getattr(function, "__name__", "function")
 
 
@@ -150,12 +160,12 @@ def _apply(function: Function, name: str, points: np.ndarray) -> np.ndarray:
     except Exception as error:
         # Whatever a user's function raises: the sentence says whose fault it is.
         raise TypeError(
-            f"The function {name} could not be applied to a float64 array of {points.size} points "
+            f"the function {name} could not be applied to a float64 array of {points.size} points "
             f"({type(error).__name__}: {first_line(error)}); pass an elementwise JAX function that does not "
-            "depend on traced values; ``minimax`` and ``c1`` take those."
+            "depend on traced values; `minimax` and `c1` take those."
         ) from error
 
 
 def first_line(error: Exception) -> str:
-    """What messages say of an exception's own message."""
+    """The first line of an exception's own message, for use in a sentence."""
     return (str(error).splitlines() or [""])[0].rstrip(".")

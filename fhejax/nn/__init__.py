@@ -1,50 +1,84 @@
-"""Flax networks with polynomial activations, their data, and how they are trained.
+"""Flax networks with polynomial activations, their data and their training.
 
 Plain Flax and optax: no cryptography. `fhejax.compile` makes an encrypted program of any of these.
 """
 
-from fhejax.nn.activations import Coefficients as Coefficients
-from fhejax.nn.activations import ExactActivation as ExactActivation
-from fhejax.nn.activations import FixedCoefficients as FixedCoefficients
-from fhejax.nn.activations import PolynomialActivation as PolynomialActivation
-from fhejax.nn.activations import Square as Square
-from fhejax.nn.augmentation import Distortion as Distortion
-from fhejax.nn.augmentation import distort as distort
-from fhejax.nn.batch_norm import fold_batch_norm as fold_batch_norm
-from fhejax.nn.batch_norm import fold_into_next as fold_into_next
-from fhejax.nn.batch_norm import fold_into_previous as fold_into_previous
-from fhejax.nn.bounds import logit_bounds as logit_bounds
-from fhejax.nn.bounds import logit_magnitude as logit_magnitude
-from fhejax.nn.coefficient_tuning import fit_activation as fit_activation
-from fhejax.nn.coefficient_tuning import profile as profile
-from fhejax.nn.coefficient_tuning import tune_coefficients as tune_coefficients
-from fhejax.nn.data import Dataset as Dataset
-from fhejax.nn.data import load_digits as load_digits
-from fhejax.nn.data import load_mnist as load_mnist
-from fhejax.nn.hermite_activation import HermiteActivation as HermiteActivation
-from fhejax.nn.models import HCNN as HCNN
-from fhejax.nn.models import MLP as MLP
-from fhejax.nn.models import CryptoDL as CryptoDL
-from fhejax.nn.models import CryptoNets as CryptoNets
-from fhejax.nn.models import Digits as Digits
-from fhejax.nn.models import Network as Network
-from fhejax.nn.progressive import alternate as alternate
-from fhejax.nn.progressive import parameter_groups as parameter_groups
-from fhejax.nn.progressive import replacement_schedule as replacement_schedule
-from fhejax.nn.progressive import train_progressively as train_progressively
-from fhejax.nn.quantisation import quantise_kernels as quantise_kernels
-from fhejax.nn.range_penalty import outputs_and_penalty as outputs_and_penalty
-from fhejax.nn.range_penalty import range_penalty as range_penalty
-from fhejax.nn.replacement import activation_layers as activation_layers
-from fhejax.nn.replacement import exact_twin as exact_twin
-from fhejax.nn.replacement import fold_activations as fold_activations
-from fhejax.nn.replacement import preactivations as preactivations
-from fhejax.nn.replacement import replace_activation as replace_activation
-from fhejax.nn.training import Epoch as Epoch
-from fhejax.nn.training import TrainingConfig as TrainingConfig
-from fhejax.nn.training import accuracy as accuracy
-from fhejax.nn.training import evaluate as evaluate
-from fhejax.nn.training import inference_view as inference_view
-from fhejax.nn.training import train as train
-from fhejax.nn.weights import load_weights as load_weights
-from fhejax.nn.weights import save_weights as save_weights
+from fhejax.nn.activations.hermite_activation import HermiteActivation
+from fhejax.nn.activations.polynomial_activation import (
+    Coefficients,
+    ExactActivation,
+    FixedCoefficients,
+    PolynomialActivation,
+    Square,
+)
+from fhejax.nn.activations.replacement import (
+    activation_layers,
+    exact_twin,
+    fold_activations,
+    preactivations,
+    replace_activation,
+)
+from fhejax.nn.batch_norm import fold_batch_norm, fold_into_next, fold_into_previous
+from fhejax.nn.bounds import logit_bounds, logit_magnitude
+from fhejax.nn.data import Dataset, load_digits, load_mnist
+from fhejax.nn.models import HCNN, MLP, CryptoDL, CryptoNets, Digits, Network
+from fhejax.nn.quantisation import quantise_kernels
+from fhejax.nn.training.augmentation import Distortion, distort
+from fhejax.nn.training.coefficient_tuning import fit_activation, profile, tune_coefficients
+from fhejax.nn.training.progressive import (
+    alternate,
+    parameter_groups,
+    replacement_schedule,
+    train_progressively,
+)
+from fhejax.nn.training.range_penalty import outputs_and_penalty, range_penalty
+from fhejax.nn.training.training_loop import Epoch, TrainingConfig, accuracy, evaluate, inference_view, train
+from fhejax.nn.weights import load_weights, save_weights
+
+__all__ = [
+    "HCNN",
+    "MLP",
+    "Coefficients",
+    "CryptoDL",
+    "CryptoNets",
+    "Dataset",
+    "Digits",
+    "Distortion",
+    "Epoch",
+    "ExactActivation",
+    "FixedCoefficients",
+    "HermiteActivation",
+    "Network",
+    "PolynomialActivation",
+    "Square",
+    "TrainingConfig",
+    "accuracy",
+    "activation_layers",
+    "alternate",
+    "distort",
+    "evaluate",
+    "exact_twin",
+    "fit_activation",
+    "fold_activations",
+    "fold_batch_norm",
+    "fold_into_next",
+    "fold_into_previous",
+    "inference_view",
+    "load_digits",
+    "load_mnist",
+    "load_weights",
+    "logit_bounds",
+    "logit_magnitude",
+    "outputs_and_penalty",
+    "parameter_groups",
+    "preactivations",
+    "profile",
+    "quantise_kernels",
+    "range_penalty",
+    "replace_activation",
+    "replacement_schedule",
+    "save_weights",
+    "train",
+    "train_progressively",
+    "tune_coefficients",
+]

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from fhejax.nn.models import Layer, Network
+from fhejax.nn.models import LayerFunction, Network
 from fhejax.nn.modules import replace_modules
 
 Affine = nnx.Conv | nnx.Linear
@@ -22,12 +22,12 @@ class Identity(nnx.Module):
     """The layer that a folded one leaves in its place."""
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Return `x`."""
+        """The input `x` itself."""
         return x
 
 
 def scale_and_shift(norm: nnx.BatchNorm) -> tuple[jax.Array, jax.Array]:
-    """Return `(scale, shift)`, each `(channels,)`: at inference `norm(x) == scale * x + shift`."""
+    """The pair (scale, shift), each (channels,), with which `norm(x) == scale * x + shift` at inference."""
     mean, variance = norm.mean[...], norm.var[...]
     scale = jax.lax.rsqrt(variance + norm.epsilon)
     if norm.scale is not None:
@@ -37,7 +37,7 @@ def scale_and_shift(norm: nnx.BatchNorm) -> tuple[jax.Array, jax.Array]:
 
 
 def fold_into_previous(layer: AffineLayer, norm: nnx.BatchNorm) -> AffineLayer:
-    """Return one layer that computes `norm(layer(x))`, for a convolution or dense `layer`."""
+    """The one layer that computes `norm(layer(x))`, for a convolution or dense `layer`."""
     scale, shift = scale_and_shift(norm)
     kernel = layer.kernel[...]
     scaled = kernel * jnp.expand_dims(scale, tuple(range(kernel.ndim - 1)))
@@ -46,11 +46,11 @@ def fold_into_previous(layer: AffineLayer, norm: nnx.BatchNorm) -> AffineLayer:
 
 
 def fold_into_next(norm: nnx.BatchNorm, layer: AffineLayer) -> AffineLayer:
-    """Return one layer that computes `layer(norm(x))`, for a convolution or dense `layer`.
+    """The one layer that computes `layer(norm(x))`, for a convolution or dense `layer`.
 
     Raises:
-        ValueError: for a convolution with padding or groups: the shift does not reach the border's
-            zeros, so that no single bias is right.
+        ValueError: a convolution with padding or groups: the shift does not reach the border's zeros, so
+            that no single bias is right.
     """
     if isinstance(layer, nnx.Conv):
         _check_foldable(layer)
@@ -63,20 +63,20 @@ def fold_into_next(norm: nnx.BatchNorm, layer: AffineLayer) -> AffineLayer:
 
 
 def fold_batch_norm(network: AnyNetwork) -> AnyNetwork:
-    """Return a copy of `network` in which every batch normalisation is folded away.
+    """A copy of `network` in which every batch normalisation is folded away.
 
     Each goes into the affine layer before it, else into the one after it, and becomes `Identity`.
     The function computed is that of inference mode, up to rounding of float32.
 
     Raises:
-        ValueError: for a normalisation with no affine layer directly beside it.
+        ValueError: a normalisation with no affine layer directly beside it.
     """
     while (index := _first_normalisation(network.layers())) is not None:
         network = _fold_at(network, index)
     return network
 
 
-def _first_normalisation(layers: tuple[Layer, ...]) -> int | None:
+def _first_normalisation(layers: tuple[LayerFunction, ...]) -> int | None:
     indices = (index for index, layer in enumerate(layers) if isinstance(layer, nnx.BatchNorm))
     return next(indices, None)
 
@@ -90,7 +90,7 @@ def _fold_at(network: AnyNetwork, index: int) -> AnyNetwork:
     if isinstance(after, Affine):
         return replace_modules(network, {id(after): fold_into_next(norm, after), id(norm): Identity()})
     raise ValueError(
-        f"The batch normalisation at layer {index} of {type(network).__name__} stands between "
+        f"the batch normalisation at layer {index} of {type(network).__name__} stands between "
         f"{type(before).__name__} and {type(after).__name__}, and folds only into a Conv or Linear "
         "directly beside it. Move it next to one."
     )
@@ -110,7 +110,7 @@ def _check_foldable(layer: nnx.Conv) -> None:
     amounts = jax.tree.leaves(padding) if not isinstance(padding, str) else [padding]
     if grouped or any(amount not in (0, "VALID") for amount in amounts):
         raise ValueError(
-            f"Batch normalisation before a convolution with padding={padding!r} and "
+            f"batch normalisation before a convolution with padding={padding!r} and "
             f"{layer.feature_group_count} groups cannot be folded into it: the shift does not "
             "apply to the padding. Put it after a convolution, or use padding='VALID'."
         )

@@ -4,21 +4,28 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from fhejax.nn.activations import Activation, Square
-from fhejax.nn.models import Layer, Network
+from fhejax.nn.activations.polynomial_activation import Activation, Square
+from fhejax.nn.models import LayerFunction, Network
 
-Interval = tuple[jax.Array, jax.Array]
+Bounds = tuple[jax.Array, jax.Array]
 
 
-def logit_bounds(network: Network, low: float = 0.0, high: float = 1.0) -> Interval:
-    """Bound every logit over all images with pixels in [low, high]; two arrays of shape `(10,)`.
+def logit_bounds(network: Network, low: float = 0.0, high: float = 1.0) -> Bounds:
+    """The bounds of every logit over all images with pixels in [low, high].
 
     Sound for each layer and differentiable in the weights, so that training can keep it small
-    (interval bound propagation, Gowal et al., arXiv 1810.12715). Rounding of float32 is not
-    counted. The network must be in inference mode.
+    (interval bound propagation, Gowal et al., arXiv 1810.12715). Rounding of float32 is not counted.
+
+    Args:
+        network: in inference mode.
+        low: the smallest value of a pixel.
+        high: the largest value of a pixel.
+
+    Returns:
+        Two arrays (10,) float32, lower and upper.
 
     Raises:
-        TypeError: for a layer with no interval rule here (a general polynomial).
+        TypeError: a layer with no interval rule here (a general polynomial).
     """
     shape = (1, *network.image_shape)
     interval = (jnp.full(shape, low, jnp.float32), jnp.full(shape, high, jnp.float32))
@@ -28,12 +35,12 @@ def logit_bounds(network: Network, low: float = 0.0, high: float = 1.0) -> Inter
 
 
 def logit_magnitude(network: Network) -> jax.Array:
-    """Return the largest magnitude that any logit can reach for pixels in [0, 1], a scalar."""
+    """The largest magnitude that any logit can reach for pixels in [0, 1], a scalar."""
     low, high = logit_bounds(network)
     return jnp.max(jnp.maximum(jnp.abs(low), jnp.abs(high)))
 
 
-def _propagate(layer: Layer, interval: Interval) -> Interval:
+def _propagate(layer: LayerFunction, interval: Bounds) -> Bounds:
     low, high = interval
     if isinstance(layer, Square):
         return _square(low, high)
@@ -49,13 +56,13 @@ def _propagate(layer: Layer, interval: Interval) -> Interval:
     return jnp.minimum(*ends), jnp.maximum(*ends)
 
 
-def _square(low: jax.Array, high: jax.Array) -> Interval:
+def _square(low: jax.Array, high: jax.Array) -> Bounds:
     nearest = jnp.maximum(jnp.maximum(low, -high), jnp.zeros_like(low))
     furthest = jnp.maximum(-low, high)
     return nearest * nearest, furthest * furthest
 
 
-def _affine(layer: nnx.Conv | nnx.Linear, low: jax.Array, high: jax.Array) -> Interval:
+def _affine(layer: nnx.Conv | nnx.Linear, low: jax.Array, high: jax.Array) -> Bounds:
     definition, state = nnx.split(layer)
     absolute = nnx.merge(definition, jax.tree.map(jnp.abs, state))
     half = jnp.asarray(0.5, low.dtype)

@@ -22,7 +22,10 @@ MNIST_FILES = {
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images `(count, height, width, channels)`, float32 in [0, 1]; labels `(count,)`, int32."""
+    """A data set, split for training and test.
+
+    The images are (count, height, width, channels) float32 in [0, 1]; the labels (count,) int32.
+    """
 
     train_images: np.ndarray
     train_labels: np.ndarray
@@ -31,7 +34,7 @@ class Dataset:
 
 
 def load_digits() -> Dataset:
-    """Load scikit-learn's 1,797 digits of 8x8 pixels: 1,297 for training and 500 for the test.
+    """The digits of scikit-learn, 1,797 of 8x8 pixels: 1,297 for training and 500 for the test.
 
     The split is stratified by class and always the same.
     """
@@ -48,14 +51,15 @@ def load_digits() -> Dataset:
 
 
 def load_mnist(data_dir: str | Path | None = None) -> Dataset:
-    """Load MNIST: 60,000 training and 10,000 test images of shape (28, 28, 1).
+    """The MNIST data set: 60,000 training and 10,000 test images of shape (28, 28, 1).
 
-    `data_dir` holds the four original IDX files (LeCun, Cortes and Burges), compressed with gzip
-    (`.gz`) or not. Without it, tensorflow-datasets downloads and caches the data.
+    Args:
+        data_dir: a folder with the four original IDX files (LeCun, Cortes and Burges), compressed with
+            gzip (`.gz`) or not. Without it, tensorflow-datasets downloads and caches the data.
 
     Raises:
-        FileNotFoundError: when a file is missing, or tensorflow-datasets cannot deliver.
-        ValueError: when a file is truncated or is not what its name says.
+        FileNotFoundError: a file is missing, or tensorflow-datasets cannot deliver.
+        ValueError: a file is truncated or is not what its name says.
     """
     if data_dir is None:
         return _mnist_from_tensorflow_datasets()
@@ -95,7 +99,7 @@ def _find(folder: Path, name: str) -> Path:
 
 
 def _read_idx(path: Path, magic: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Read unsigned bytes in IDX format: big-endian magic and sizes, then entries in C order."""
+    """The unsigned bytes of a file in IDX format: big-endian magic and sizes, then entries in C order."""
     content = _read_bytes(path)
     header = 4 * (1 + len(shape))
     if len(content) < header:

@@ -10,9 +10,9 @@ from typing import ClassVar
 import jax
 from flax import nnx
 
-from fhejax.nn.activations import PolynomialActivation, Square
+from fhejax.nn.activations.polynomial_activation import PolynomialActivation, Square
 
-Layer = Callable[[jax.Array], jax.Array]
+LayerFunction = Callable[[jax.Array], jax.Array]
 
 
 class Network(nnx.Module):
@@ -20,15 +20,15 @@ class Network(nnx.Module):
 
     image_shape: ClassVar[tuple[int, int, int]] = (28, 28, 1)
 
-    def layers(self) -> tuple[Layer, ...]:
-        """Return the layers in the order in which they are applied."""
+    def layers(self) -> tuple[LayerFunction, ...]:
+        """The layers in the order in which they are applied."""
         raise NotImplementedError
 
     def __call__(self, images: jax.Array) -> jax.Array:
-        """Return the logits `(batch, 10)` of images `(batch, *image_shape)`.
+        """The logits (batch, 10) of images (batch, *image_shape), float32.
 
         Raises:
-            ValueError: for images of another shape.
+            ValueError: images of another shape.
         """
         if images.ndim != 4 or images.shape[1:] != self.image_shape:
             raise ValueError(
@@ -58,8 +58,8 @@ class CryptoNets(Network):
         self.second_square = Square()
         self.output = nnx.Linear(100, 10, rngs=rngs)
 
-    def layers(self) -> tuple[Layer, ...]:
-        """Return convolution, square, flatten, dense, square, dense."""
+    def layers(self) -> tuple[LayerFunction, ...]:
+        """The layers: convolution, square, flatten, dense, square, dense."""
         first = (self.convolution, self.first_square, flatten)
         return (*first, self.hidden, self.second_square, self.output)
 
@@ -78,8 +78,8 @@ class HCNN(Network):
         self.second_square = Square()
         self.output = nnx.Linear(800, 10, rngs=rngs)
 
-    def layers(self) -> tuple[Layer, ...]:
-        """Return convolution, square, convolution, square, flatten, dense."""
+    def layers(self) -> tuple[LayerFunction, ...]:
+        """The layers: convolution, square, convolution, square, flatten, dense."""
         first = (self.first_convolution, self.first_square)
         return (*first, self.second_convolution, self.second_square, flatten, self.output)
 
@@ -95,8 +95,8 @@ class MLP(Network):
         self.square = Square()
         self.output = nnx.Linear(128, 10, rngs=rngs)
 
-    def layers(self) -> tuple[Layer, ...]:
-        """Return crop, flatten, dense, square, dense."""
+    def layers(self) -> tuple[LayerFunction, ...]:
+        """The layers: crop, flatten, dense, square, dense."""
         return (crop, flatten, self.hidden, self.square, self.output)
 
 
@@ -115,7 +115,7 @@ class CryptoDL(Network):
 
     def __init__(
         self,
-        activation: Callable[[int], Layer] | None = None,
+        activation: Callable[[int], LayerFunction] | None = None,
         *,
         normalise: bool = True,
         rngs: nnx.Rngs,
@@ -132,8 +132,8 @@ class CryptoDL(Network):
         self.blocks = nnx.List([nnx.List(block) for block in blocks])
         self.output = nnx.Linear(1024, 10, rngs=rngs)
 
-    def layers(self) -> tuple[Layer, ...]:
-        """Return (convolution, normalisation, activation) three times, flatten, dense."""
+    def layers(self) -> tuple[LayerFunction, ...]:
+        """The layers: (convolution, normalisation, activation) three times, flatten, dense."""
         return (*(layer for block in self.blocks for layer in block), flatten, self.output)
 
 
@@ -154,27 +154,27 @@ class Digits(Network):
         self.square = Square()
         self.output = nnx.Linear(32, 10, rngs=rngs)
 
-    def layers(self) -> tuple[Layer, ...]:
-        """Return convolution, normalisation, polynomial, pooling, flatten, dense, square, dense."""
+    def layers(self) -> tuple[LayerFunction, ...]:
+        """The layers: convolution, normalisation, polynomial, pooling, flatten, dense, square, dense."""
         first = (self.convolution, self.normalisation, self.polynomial)
         return (*first, average_pool, flatten, self.hidden, self.square, self.output)
 
 
-def _quadratic(features: int) -> Layer:
+def _quadratic(features: int) -> LayerFunction:
     return PolynomialActivation(2, features=features)
 
 
 def flatten(x: jax.Array) -> jax.Array:
-    """Return `(batch, everything else)`, in row-major order."""
+    """The entries of each of a batch as one axis, (batch, everything else), in row-major order."""
     return x.reshape(x.shape[0], -1)
 
 
 def crop(images: jax.Array) -> jax.Array:
-    """Return the central 22x22 pixels of images `(batch, 28, 28, channels)`."""
+    """The central 22x22 pixels of images (batch, 28, 28, channels)."""
     return images[:, 3:25, 3:25, :]
 
 
 def average_pool(x: jax.Array) -> jax.Array:
-    """Return the means over disjoint 2x2 windows of `(batch, height, width, channels)`."""
+    """The means over disjoint 2x2 windows of (batch, height, width, channels)."""
     # Not nnx.avg_pool, which divides by an integer array: strict promotion forbids that.
     return nnx.pool(x, 0.0, jax.lax.add, (2, 2), (2, 2), "VALID") * 0.25

@@ -1,4 +1,4 @@
-"""Parts of a network exchanged for others."""
+"""The exchange of parts of a network for others."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -9,9 +9,13 @@ AnyModule = TypeVar("AnyModule", bound=nnx.Module)
 
 
 def replace_modules(network: AnyModule, replacements: Mapping[int, nnx.Module]) -> AnyModule:
-    """Return a copy of `network` with other modules for those whose `id` is in `replacements`.
+    """A copy of `network` with other modules in place of some.
 
     A module that stands in several places is replaced in all of them.
+
+    Args:
+        network: a Flax module.
+        replacements: the new modules, by the `id` of the old ones.
     """
     paths = {path: id(node) for path, node in nnx.iter_modules(network)}
     chosen = {path: replacements[found] for path, found in paths.items() if found in replacements}

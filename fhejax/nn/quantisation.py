@@ -1,25 +1,27 @@
 """Rounding of weights to few bits, as an encrypted run stores them."""
 
-from typing import TypeVar
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-Model = TypeVar("Model", bound=nnx.Module)
+from fhejax.nn.modules import AnyModule
 
 
-def quantise_kernels(model: Model, bits: int) -> Model:
-    """Return a copy of `model` whose kernels are rounded to `bits` bits, sign included.
+def quantise_kernels(model: AnyModule, bits: int) -> AnyModule:
+    """A copy of `model` whose kernels are rounded to few bits.
 
     Each kernel is scaled by its own largest magnitude to the integers up to `2**(bits - 1) - 1`,
     rounded to nearest, and scaled back; biases stay as they are, for they cost nothing.
 
+    Args:
+        model: a Flax module.
+        bits: those of a weight, sign included, at least 2.
+
     Raises:
-        ValueError: for fewer than 2 bits.
+        ValueError: fewer than 2 bits.
     """
     if bits < 2:
-        raise ValueError(f"Weights of {bits} bits were asked for; a sign and a digit need 2.")
+        raise ValueError(f"weights of {bits} bits were asked for; a sign and a digit need 2.")
     levels = float(2 ** (bits - 1) - 1)
 
     def rounded(array: jax.Array) -> jax.Array:

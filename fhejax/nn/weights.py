@@ -1,10 +1,9 @@
-"""A model's weights as a safetensors file: checked when read, replaced at once when written."""
+"""The weights of a model as a safetensors file: checked when read, replaced at once when written."""
 
 import os
 import tempfile
 from collections.abc import Hashable
 from pathlib import Path
-from typing import TypeVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,34 +11,42 @@ import safetensors
 import safetensors.numpy
 from flax import nnx
 
-Model = TypeVar("Model", bound=nnx.Module)
+from fhejax.nn.modules import AnyModule
 
 
 def save_weights(model: nnx.Module, path: str | Path, dtype: type = np.float32) -> None:
-    """Write every parameter and statistic of `model`, named by its path (`hidden.kernel`).
+    """Write every parameter and statistic of a model, named by its path (`hidden.kernel`).
 
-    The state of random streams stays out. `dtype` is float32, or float16 for half the size (11 bits of
-    precision). The file appears whole or not at all: it is written beside `path` and renamed.
+    The state of random streams stays out. The file appears whole or not at all: it is written beside
+    `path` and renamed.
+
+    Args:
+        model: a Flax module.
+        path: the file.
+        dtype: float32, or float16 for half the size (11 bits of precision).
 
     Raises:
-        ValueError: for another dtype, or a weight that is not finite in it.
-        FileNotFoundError: when the folder does not exist.
+        ValueError: another dtype, or a weight that is not finite in it.
+        FileNotFoundError: the folder does not exist.
     """
     if np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float16)):
-        raise ValueError(f"Weights are stored as float32 or float16, not {np.dtype(dtype)}.")
+        raise ValueError(f"weights are stored as float32 or float16, not {np.dtype(dtype)}.")
     if not Path(path).parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {Path(path).parent} to write weights to.")
+        raise FileNotFoundError(f"there is no folder {Path(path).parent} to write weights to.")
     arrays = {name: _cast(name, array, dtype) for name, array in _arrays(model).items()}
     _replace(Path(path), safetensors.numpy.save(arrays))
 
 
-def load_weights(model: Model, path: str | Path) -> Model:
-    """Return a copy of `model` with the weights of the file at `path`, as float32.
+def load_weights(model: AnyModule, path: str | Path) -> AnyModule:
+    """A copy of `model` with the weights of a file, as float32.
+
+    Args:
+        model: a Flax module of the same names and shapes.
+        path: the file.
 
     Raises:
-        FileNotFoundError: when there is no such file.
-        ValueError: when the file is not a safetensors file, or its names or shapes are not the
-            model's.
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not a safetensors file, or its names or shapes are not the model's.
     """
     found = _read(Path(path))
     expected = _arrays(model)
@@ -66,7 +73,7 @@ def _cast(name: str, array: np.ndarray, dtype: type) -> np.ndarray:
         stored = np.ascontiguousarray(array.astype(dtype))
     if not np.all(np.isfinite(stored)):
         raise ValueError(
-            f"The weight {name} is not finite as {np.dtype(dtype)}: training diverged, or it is "
+            f"the weight {name} is not finite as {np.dtype(dtype)}: training diverged, or it is "
             "beyond that type's range."
         )
     return stored
@@ -74,7 +81,7 @@ def _cast(name: str, array: np.ndarray, dtype: type) -> np.ndarray:
 
 def _read(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
-        raise FileNotFoundError(f"There is no file of weights at {path}.")
+        raise FileNotFoundError(f"there is no file of weights at {path}.")
     try:
         return safetensors.numpy.load_file(path)
     except safetensors.SafetensorError as error:
@@ -93,7 +100,7 @@ def _check(
     for name, array in expected.items():
         if found[name].shape != array.shape:
             raise ValueError(
-                f"The weight {name} in {path} has shape {found[name].shape}, but {model} needs {array.shape}."
+                f"the weight {name} in {path} has shape {found[name].shape}, but {model} needs {array.shape}."
             )
 
 

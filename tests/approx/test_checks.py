@@ -186,7 +186,7 @@ def test_weights_samples_and_variances():
     for samples in ("abc", 1j, object(), (0, 1j), np.array(["a"]), 10**400):
         refuses(
             TypeError,
-            "Samples are an array of real",
+            "samples are an array of real",
             approx.least_squares,
             "relu",
             2,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fhejax.approx import Composite, Maximum, Polynomial, error, fit
-from fhejax.approx.measure import on_host
+from fhejax.approx.errors.measurement import on_host
 
 
 @pytest.mark.parametrize(
