@@ -18,7 +18,7 @@ import tyro
 from benchmarks.machine import describe_machine, median_time, write_result
 from fhejax import ckks
 from fhejax.ring import Ring, inverse_ntt, modular_matrix_product, ntt, ntt_primes
-from fhejax.ring.ntt import METHODS
+from fhejax.ring.transform import METHODS
 
 _ROWS, _COLUMNS = 100, 845  # CryptoNets' first dense layer
 

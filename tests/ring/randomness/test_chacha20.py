@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fhejax.ring import chacha20
-from fhejax.ring.chacha20 import CPU_CHUNK, key_from_bytes, keystream, random_key
+from fhejax.ring.randomness import chacha20
+from fhejax.ring.randomness.chacha20 import CPU_CHUNK, key_from_bytes, keystream, random_key
 
 SECRET = bytes(range(32))
 

@@ -1,7 +1,7 @@
 """Random polynomials: uniform residues, ternary secrets and centred binomial errors.
 
 Pure functions of a typed JAX key of any kind; what has to be unpredictable needs the ChaCha20 keys
-of `fhejax.ring.chacha20`. Everything is integer arithmetic without branches, the same bits on every
+of `fhejax.ring.randomness`. Everything is integer arithmetic without branches, the same bits on every
 backend.
 
 **Seed expansion.** `uniform` is part of the file format: uniform polynomials are stored as the key

@@ -12,13 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fhejax.ring import ntt_butterflies, ntt_direct_sums
-from fhejax.ring.ntt_tree import evaluation_exponents
 from fhejax.ring.ring import Ring
+from fhejax.ring.transform import butterflies, direct_sums
+from fhejax.ring.transform.tree import evaluation_exponents
 
 __all__ = ["METHODS", "Twiddles", "evaluation_exponents", "inverse_ntt", "ntt", "twiddles"]
 
-METHODS: dict[str, ModuleType] = {"butterflies": ntt_butterflies, "direct sums": ntt_direct_sums}
+METHODS: dict[str, ModuleType] = {"butterflies": butterflies, "direct sums": direct_sums}
 # On a CPU both take as long alone; in larger programs XLA computes the terms of a sum again and again. For
 # GPUs direct sums are chosen by counting trips to memory; `benchmarks.kernels` measures both.
 _PLATFORMS = {"cpu": "butterflies"}
