@@ -36,6 +36,7 @@ from jax import lax
 
 from fhejax.ring import modular
 from fhejax.ring.modular import Array
+from fhejax.ring.platform import accelerator
 from fhejax.ring.wide import kernel, wide
 
 MODULUS_BOUND = 1 << 30
@@ -44,8 +45,6 @@ TERNARY_WORDS = 2
 TERNARY_MODULUS = 3
 ERROR_BOUND = 21
 ERROR_DEVIATION = math.sqrt(ERROR_BOUND / 2)
-# Polynomials drawn at once where there is no cache to stay in.
-DEVICE_POLYNOMIALS = 64
 
 
 def _check_key(key: jax.Array) -> None:
@@ -123,10 +122,10 @@ def _uniform(key: jax.Array, table: Array, *, batch_shape: tuple[int, ...], degr
         single = jax.random.wrap_key_data(words, impl=jax.random.key_impl(key))
         return _residues(jax.random.bits(single, (UNIFORM_WORDS, degree), np.uint32), row)
 
-    together = min(DEVICE_POLYNOMIALS, polynomials * limbs)
+    together = min(accelerator().blocks.polynomials_drawn, polynomials * limbs)
     residues = lax.platform_dependent(
         (keys, rows),
-        cpu=partial(lax.map, draw),
+        cpu=partial(lax.map, draw),  # one by one, so that each stays in the cache
         default=partial(lax.map, draw, batch_size=together),
     )
     return residues.reshape(*batch_shape, limbs, degree)
