@@ -13,8 +13,10 @@ from fhejax.program import (
     Verification,
     compile,
 )
+from fhejax.ring.platform import Device
 
 __all__ = [
+    "Device",
     "Encrypted",
     "EncryptedArray",
     "NotPolynomialError",

@@ -39,10 +39,10 @@ from fhejax.ckks.types import (
 )
 from fhejax.ring import Twiddles, modular
 from fhejax.ring.modular import constants
+from fhejax.ring.platform import current_device
 from fhejax.ring.wide import kernel, wide
 
 Operand = Ciphertext | NoiseEstimate
-_RELINEARISED_TOGETHER = 4  # enough for two cores, and within their caches
 _ALIGNMENT_TOLERANCE = Fraction(1, 2**20)
 
 
@@ -287,7 +287,7 @@ def _relinearised(keys: Found, ciphertext: Ciphertext, target: int) -> Ciphertex
 def _relinearise(
     key: SwitchingKey, data: jax.Array, twiddles: Twiddles, level: int, target: int
 ) -> jax.Array:
-    together = math.gcd(math.prod(data.shape[:-3]), _RELINEARISED_TOGETHER)
+    together = math.gcd(math.prod(data.shape[:-3]), current_device().blocks.relinearised)
     blocks = data.reshape(math.prod(data.shape[:-3]) // together, together, *data.shape[-3:])
 
     def one(block: jax.Array) -> jax.Array:

@@ -27,8 +27,7 @@ from fhejax.ckks.types import (
 from fhejax.ring import Twiddles, modular, ntt
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
-from fhejax.ring.samplers import centred_binomial, signed_to_residues, ternary
-from fhejax.ring.streams import derive
+from fhejax.ring.randomness import centred_binomial, derive, signed_to_residues, ternary
 from fhejax.ring.wide import kernel, wide
 
 

@@ -25,8 +25,8 @@ from fhejax.ckks.types import Ciphertext, SwitchingKey
 from fhejax.ring import Twiddles, modular, permutation, permute
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
-from fhejax.ring.ntt import evaluation_exponents
 from fhejax.ring.primes import root_of_unity
+from fhejax.ring.transform import evaluation_exponents
 from fhejax.ring.wide import kernel, wide
 
 

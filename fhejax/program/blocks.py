@@ -20,6 +20,7 @@ from fhejax.program.oracles import entries_of, view_values
 from fhejax.program.plan import Plan
 from fhejax.program.steps import Step
 from fhejax.program.trace import Output
+from fhejax.ring.platform import current_device
 
 
 def fill_slots(plan: Plan, argument: Encrypted, array: np.ndarray) -> np.ndarray:
@@ -59,7 +60,8 @@ def evaluate_blocks(
     they meet.
     """
     samples = count_samples(plan, arguments)
-    short = len(circuit.steps) <= _LONGEST_COMPILED and not plan.rotations and plan.bootstrapping is None
+    longest = current_device().blocks.compiled_steps
+    short = len(circuit.steps) <= longest and not plan.rotations and plan.bootstrapping is None
     execute = _run_compiled if short else _run
     fixed = (circuit.steps, circuit.leaves, keys, arguments)
     if plan.rotations or plan.blocks == 1:
@@ -96,7 +98,6 @@ def _run(
 # One compiled function, with weights and keys as its arguments: for a short program this compiles and
 # runs faster than its kernels one by one (CryptoNets on two cores: 5 s and 1.0 s, not 7 s and 1.6 s), since
 # memory is reused between steps; a long one, or one with rotations, would take minutes to compile.
-_LONGEST_COMPILED = 64
 _run_compiled = functools.partial(jax.jit, static_argnames=("steps", "registers"))(_run)
 
 

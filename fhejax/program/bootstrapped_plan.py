@@ -17,6 +17,7 @@ from fhejax.program.plan import Built, Plan, TooDeepError, described, dropped_pr
 from fhejax.program.prediction import Predictor
 from fhejax.program.trace import Graph
 from fhejax.ring import modulus_bits
+from fhejax.ring.platform import Device
 
 _LOG_DEGREE = 16
 _SCALE_BITS = (40, 45, 50)
@@ -48,6 +49,7 @@ def make_bootstrapped_plan(
     insecure: bool,
     log_degree: int | None,
     given: BootstrappingParameters | None,
+    device: Device,
 ) -> Planned:
     """Choose parameters, places of bootstraps and settings, the fewest bootstraps first.
 
@@ -60,6 +62,7 @@ def make_bootstrapped_plan(
         insecure: whether the ring may have less, as one of a given degree mostly has.
         log_degree: log2 of the ring's degree, where it is given.
         given: parameters to use and no others.
+        device: whose predicted time is to be least.
 
     Raises:
         TooDeepError: where the error of bootstraps is too large, or one node takes too many levels.
@@ -71,13 +74,14 @@ def make_bootstrapped_plan(
         least = 2.0 ** -parameters.reduction_precision_bits[0]
         choices = itertools.product(_LOST_BITS, _WEIGHT_BITS)
         attempts = (_attempt(graph, limits, parameters, *choice, least) for choice in choices)
-        for attempt in sorted((a for a in attempts if a is not None), key=_cost):
+        found = [a for a in attempts if a is not None]
+        for attempt in sorted(found, key=lambda attempt: _cost(attempt, device)):
             bits = _bits(attempt, sample, precision_bits)
             if bits >= precision_bits:
                 attempt = _with_error(attempt, graph, limits)
                 bits = _bits(attempt, sample, precision_bits)
             if bits >= precision_bits:
-                return _planned(attempt, graph, limits, sample)
+                return _planned(attempt, graph, limits, sample, device)
             best = max(best or 0.0, bits)
     raise TooDeepError(_why_not(best, precision_bits))
 
@@ -103,11 +107,15 @@ def _bits(attempt: "_Attempt", sample: Sequence[np.ndarray], wanted: float) -> f
 
 
 def _planned(
-    attempt: "_Attempt", graph: Graph, limits: tuple[float, ...], sample: Sequence[np.ndarray]
+    attempt: "_Attempt",
+    graph: Graph,
+    limits: tuple[float, ...],
+    sample: Sequence[np.ndarray],
+    device: Device,
 ) -> Planned:
     known = limits_with(graph, limits, attempt.cuts)
     predictor = Predictor(attempt.graph, sample)
-    plan = described(attempt.built, attempt.graph, known, predictor, _cost(attempt))
+    plan = described(attempt.built, attempt.graph, known, predictor, _cost(attempt, device), device)
     return Planned(plan, attempt.built.lowered, attempt.graph, known, attempt.cuts)
 
 
@@ -215,11 +223,11 @@ def limits_with(graph: Graph, limits: tuple[float, ...], cuts: tuple[Cut, ...]) 
     return tuple(limits[number] for number, _ in in_order(graph, cuts))
 
 
-def _cost(attempt: _Attempt) -> float:
-    """Predicted seconds."""
+def _cost(attempt: _Attempt, device: Device) -> float:
+    """Predicted seconds on a device."""
     built = attempt.built
     bootstraps = sum(-(-s.size // 2) for s in built.lowered.steps if s.operation == "bootstrap")
-    each = built.settings.bootstrapping.predicted_seconds
+    each = built.settings.bootstrapping.predicted_seconds(device)
     return built.blocks * (
-        predicted_seconds(attempt.graph, built.lowered, built.settings) + bootstraps * each
+        predicted_seconds(attempt.graph, built.lowered, built.settings, device) + bootstraps * each
     )

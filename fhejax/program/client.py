@@ -9,17 +9,16 @@ import numpy as np
 
 from fhejax import ckks
 from fhejax.ckks import Ciphertext, Scale, SecretKey
+from fhejax.ring.platform import current_device
 from fhejax.ring.wide import kernel
-
-_TOGETHER = 64
-_FEW = 8
 
 
 def _equal_parts(count: int) -> tuple[int, int]:
-    """(parts, size): of at most 64, all of one size, so that one shape is compiled; a few go one by one."""
-    if count < _FEW:
+    """(parts, size) of all ciphertexts: equal, so that one shape is compiled; a few go one by one."""
+    blocks = current_device().blocks
+    if count < blocks.encrypted_singly:
         return count, 1
-    parts = max(1, math.ceil(count / _TOGETHER))
+    parts = max(1, math.ceil(count / blocks.encrypted))
     return parts, math.ceil(count / parts)
 
 

@@ -21,6 +21,7 @@ from fhejax.program.plan import TooDeepError, make_plan, value_bounds
 from fhejax.program.program import Program
 from fhejax.program.simplify import simplify
 from fhejax.program.trace import Graph, trace
+from fhejax.ring.platform import Device, chosen_device
 
 _SAMPLES = 64
 _LOG_DEGREES = (4, 17)
@@ -36,6 +37,7 @@ def compile(
     bootstrapping: bool | BootstrappingParameters = True,
     insecure: bool = False,
     insecure_log_degree: int | None = None,
+    device: Device | str | None = None,
 ) -> Program:
     """Turn a polynomial JAX function into a program on encrypted data.
 
@@ -56,6 +58,10 @@ def compile(
         insecure: True accepts parameters of bootstrapping of less than `security`, for tests only; every
             report says so.
         insecure_log_degree: a ring this small, without security, for tests only; every report says so.
+        device: for which parameters are chosen and time is predicted: a `fhejax.Device`, or the name of one
+            ("cpu", "h100", "h200", "a100", "rtx5090"), by default the one that JAX runs on. Any other device
+            runs the program as well. Name one where a function is compiled on several machines, which are
+            to find the same parameters.
 
     Returns:
         A Program: `report()`, `keygen()`, `encrypt()`, a call, `decrypt()`, `simulate()`, `verify()`.
@@ -64,7 +70,9 @@ def compile(
         NotPolynomialError: every operation that cannot be encrypted, with its line and a substitute.
         TooDeepError: no secure parameters hold the function.
         SecurityError: another level of security, or parameters of bootstrapping that do not reach it.
+        ValueError: a device of an unknown name, no encrypted argument, or none that a result depends on.
     """
+    planned_for = chosen_device(device)
     wished = _wished_security(security, bootstrapping, insecure, insecure_log_degree)
     described, nesting = jax.tree.flatten(
         arguments, is_leaf=lambda a: isinstance(a, (Encrypted, Plain, jax.ShapeDtypeStruct))
@@ -81,7 +89,7 @@ def compile(
     check_finite(graph)
     _check_margin(margin, sample)
     typical = _sample(graph, sample)
-    request = {"precision_bits": precision_bits, **wished}
+    request = {"precision_bits": precision_bits, "device": planned_for, **wished}
     limits = value_bounds(graph, typical, margin)
     found = _planned(graph, limits, typical, bootstrapping, request)
     plan = found.plan

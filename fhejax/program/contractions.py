@@ -13,9 +13,7 @@ import numpy as np
 from fhejax.program.graph import Builder, Linear, Tensor
 from fhejax.program.structure import constant_along, single_sample
 from fhejax.program.sums import slot_sum
-
-_WIDEST_BAND = 512
-_THINNEST_EFFICIENT = 16
+from fhejax.ring.platform import TWO_CORES
 
 
 def linear(builder: Builder, tensor: Tensor, patches: Tensor, weights: np.ndarray) -> Tensor:
@@ -90,7 +88,7 @@ def banded(entries: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.nda
     outputs = weights.shape[1]
     best, best_cost = 0, _band_cost(groups, outputs, positions, length, length)
     for width in range(2, positions + 1):
-        if positions % width == 0 and outputs * width <= _WIDEST_BAND:
+        if positions % width == 0 and outputs * width <= TWO_CORES.blocks.widest_band:
             union = max(len(u) for u in _unions(entries, width))
             cost = _band_cost(groups * positions // width, outputs * width, 1, union, union)
             if cost < best_cost:
@@ -101,9 +99,14 @@ def banded(entries: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _band_cost(groups: int, rows: int, positions: int, length: int, gathered: int) -> float:
-    """Nanoseconds a column: multiply-adds (slower in thin matrices), gathered and written entries."""
-    products = groups * positions * max(rows, _THINNEST_EFFICIENT) * length
-    return products * 0.02 + groups * positions * gathered * 2.0 + groups * rows * positions
+    """Nanoseconds a column: multiply-adds (slower in thin matrices), gathered and written entries.
+
+    Of two cores on every machine: a function traced again on another one must give the same nodes.
+    """
+    unit = TWO_CORES.costs
+    products = groups * positions * max(rows, unit.thinnest_matrix) * length
+    gathers, writes = groups * positions * gathered, groups * rows * positions
+    return products * TWO_CORES.multiply_add() + gathers * unit.gathered + writes * unit.written
 
 
 def _unions(entries: np.ndarray, width: int) -> list[np.ndarray]:

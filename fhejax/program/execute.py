@@ -18,13 +18,13 @@ from fhejax.ckks.types import is_concrete
 from fhejax.program.steps import Step
 from fhejax.ring import modular
 from fhejax.ring.modular import constants
+from fhejax.ring.platform import current_device
 from fhejax.ring.wide import kernel, wide
 
 Constants = Sequence[jax.Array]
 Keys = EvaluationKeys | BootstrappingKeys
 Blocks = tuple[Ciphertext, ...]  # one for each block of samples; one alone serves all blocks
 Watch = Callable[[int, Step, Ciphertext], None]
-_SWITCHED_TOGETHER = 16  # ciphertexts whose keys are switched at once, where that is not a CPU
 _SUMMED_TOGETHER = 8  # products of an inner product: 16 products of residues fit an unsigned 64-bit sum
 
 
@@ -127,7 +127,7 @@ def _in_groups(function: Callable[[Ciphertext], Ciphertext], ciphertext: Ciphert
 
     On a CPU one ciphertext at a time is fastest too, for it stays in the cache.
     """
-    size = 1 if jax.default_backend() == "cpu" else _SWITCHED_TOGETHER
+    size = current_device().blocks.switched
     count = len(ciphertext.data)
     if count <= size:
         return function(ciphertext)

@@ -21,6 +21,7 @@ from fhejax.program.prediction import Predictor, in_slots
 from fhejax.program.steps import Step
 from fhejax.program.trace import Graph
 from fhejax.ring import Ring
+from fhejax.ring.platform import Device
 
 _LOG_DEGREES = range(12, 17)
 _INPUT_BITS = (14, 16, 18, 20, 22, 24, 26, 28)
@@ -29,18 +30,13 @@ _WORKING_BITS = (18, 20, 22, 24, 26, 28)
 _PRIME_BITS = (30, 28, 26, 24, 22)
 _DIGIT_SIZE = 1  # relinearised values have the scale of a square, far above the key switch's noise
 
-# Predicted nanoseconds on two CPU cores, fitted to benchmarks/kernels.py
-_MULTIPLY_ADD = 0.02
-_PRODUCT = 2.0
-_ENTRY = 3.0
-_TRANSFORM = 6.0
-
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """Everything static about a program, hashable.
 
     steps: with levels counted from the bottom. outputs: the step that holds each encrypted result's node.
+    device: on which `predicted_seconds` are.
     predicted_errors: root mean square of each encrypted result's error, noise and rounded weights.
     predicted_noise: the same of noise alone, against fixed point.
     whole_batch: whether every sample must be there, for a sum over the batch to be right.
@@ -55,6 +51,7 @@ class Plan:
     depth: int
     predicted_bits: float
     predicted_seconds: float
+    device: Device
     largest_output: float
     predicted_errors: tuple[float, ...]
     predicted_noise: tuple[float, ...]
@@ -133,6 +130,7 @@ def make_plan(
     security: int,
     insecure: bool,
     log_degree: int | None,
+    device: Device,
 ) -> tuple[Plan, Lowered]:
     """Choose parameters and lower the graph for them.
 
@@ -144,6 +142,7 @@ def make_plan(
         security: 128, 192 or 256.
         insecure: whether the ring may have less, as one of a given degree mostly has.
         log_degree: log2 of the ring's degree, where it is given.
+        device: whose predicted time is to be least.
 
     Raises:
         TooDeepError: with the depth, the limit and what would help.
@@ -152,12 +151,13 @@ def make_plan(
     best = "none fits in a modulus that is secure"
     best_bits = -math.inf
     wished = {"security": security, "insecure": insecure}
-    for cost, settings, blocks in _candidates(graph, limits, None if insecure else security, log_degree):
+    secure = None if insecure else security
+    for cost, settings, blocks in _candidates(graph, limits, secure, log_degree, device):
         virtual = lower(graph, limits, settings)
         bits = predictor.bits(settings, virtual, precision_bits)
         built = _build(graph, limits, settings, wished, blocks) if bits >= precision_bits else None
         if built is not None:
-            plan = described(built, graph, limits, predictor, cost)
+            plan = described(built, graph, limits, predictor, cost, device)
             bits = plan.predicted_bits
             if bits >= precision_bits:
                 return plan, built.lowered
@@ -183,7 +183,11 @@ def value_bounds(graph: Graph, sample: Sequence[np.ndarray], margin: float | Non
 
 
 def _candidates(
-    graph: Graph, limits: tuple[float, ...], security: int | None, log_degree: int | None
+    graph: Graph,
+    limits: tuple[float, ...],
+    security: int | None,
+    log_degree: int | None,
+    device: Device,
 ) -> Iterator[tuple[float, Settings, int]]:
     """Settings that fit a secure ring, cheapest first, and more precise first among equals.
 
@@ -205,14 +209,11 @@ def _candidates(
             total = _total_bits(lowered, settings)
             if total > limit - 0.5 or not math.isfinite(total):
                 continue
-            cost = blocks * predicted_seconds(graph, lowered, settings)
-            found.append((round(cost, 4), -sum(choice[:3]), settings, blocks))
-    found.sort(key=lambda item: item[:2])
-    seen = set()
+            cost = blocks * predicted_seconds(graph, lowered, settings, device)
+            found.append((cost, -sum(choice[:3]), settings, blocks))
+    found.sort(key=lambda item: (round(item[0] / device.resolution), item[1]))
     for cost, _, settings, blocks in found:
-        if (cost, settings) not in seen:
-            seen.add((cost, settings))
-            yield cost, settings, blocks
+        yield cost, settings, blocks
 
 
 def _total_bits(lowered: Lowered, settings: Settings) -> float:
@@ -220,31 +221,43 @@ def _total_bits(lowered: Lowered, settings: Settings) -> float:
     return lowered.base_bits + lowered.drops * settings.prime_bits + special
 
 
-def predicted_seconds(graph: Graph, lowered: Lowered, settings: Settings) -> float:
-    """Predicted seconds of one block, without bootstraps."""
+def predicted_seconds(graph: Graph, lowered: Lowered, settings: Settings, device: Device) -> float:
+    """Predicted seconds of one block on a device, without bootstraps."""
+    unit, launches = device.costs, 0
     primes = base_limbs(lowered.base_bits) + lowered.drops * base_limbs(settings.prime_bits)
     degree, total = settings.ring.degree, 0.0
     sizes = {i: step.size for i, step in enumerate(lowered.steps)}
     for step in lowered.steps:
         limbs = primes + step.level  # levels are still minus the primes dropped
         words = limbs * degree * step.components
-        total += words * _ENTRY * (step.size + sum(sizes[s] for s in step.sources))
-        total += words * _products(graph, step)
+        total += words * unit.entry * (step.size + sum(sizes[s] for s in step.sources))
+        total += words * _products(graph, step, device)
         if step.operation in ("relinearise", "rescale", "slot_sum"):
             before = primes + lowered.steps[step.sources[0]].level
             transforms = 2 * before if step.operation == "rescale" else before * (before + 3)
             repeats = max(1, step.count.bit_length() - 1)
-            total += step.size * transforms * degree * _TRANSFORM * repeats
-    return total * 1e-9
+            total += step.size * transforms * degree * unit.transform * repeats
+        launches += _launches(step, limbs, degree, device)
+    return total * 1e-9 + launches * device.launch
 
 
-def _products(graph: Graph, step: Step) -> float:
+def _launches(step: Step, limbs: int, degree: int, device: Device) -> int:
+    """The kernels of a step, where they are many: one after the other for tiles and for key switches."""
+    if step.operation == "linear":
+        return limbs * max(1, degree // device.blocks.matrix_tile) * device.costs.tile_launches
+    if step.operation in ("relinearise", "slot_sum"):
+        repeats = max(1, step.count.bit_length() - 1)
+        return repeats * -(-step.size // device.blocks.relinearised) * device.costs.switch_launches
+    return 0
+
+
+def _products(graph: Graph, step: Step, device: Device) -> float:
     """Nanoseconds for each word of a step's result that its products take."""
     node = graph.nodes[step.node] if step.node >= 0 else None
     if step.operation == "linear" and isinstance(node, Linear):
-        return _MULTIPLY_ADD * node.weights.size * node.entries.shape[2]
+        return device.multiply_add() * node.weights.size * node.entries.shape[2]
     if step.operation == "inner_product" and isinstance(node, InnerProduct):
-        return _PRODUCT * node.entries[0].size
+        return device.costs.product * node.entries[0].size
     return 0.0
 
 
@@ -282,7 +295,12 @@ def _build(
 
 
 def described(
-    built: Built, graph: Graph, limits: tuple[float, ...], predictor: Predictor, cost: float
+    built: Built,
+    graph: Graph,
+    limits: tuple[float, ...],
+    predictor: Predictor,
+    cost: float,
+    device: Device,
 ) -> Plan:
     """The plan, with what is predicted of it."""
     settings, lowered = built.settings, built.lowered
@@ -301,6 +319,7 @@ def described(
         depth=depth(graph),
         predicted_bits=predictor.bits(settings, lowered, -math.inf),
         predicted_seconds=cost,
+        device=device,
         largest_output=largest,
         predicted_errors=tuple(map(float, predictor.errors(settings, lowered))),
         predicted_noise=tuple(map(float, predictor.noise(settings, lowered))),

@@ -42,11 +42,12 @@ def _bootstraps(plan: Any) -> list[str]:
         return []
     chosen = plan.bootstrapping
     failure = chosen.failure_probability_bits
+    each = chosen.predicted_seconds(plan.device)
     odds = f"fails with probability 2**-{failure:.0f}" if math.isfinite(failure) else "cannot fail"
     places = [f"{s.size} before step {n + 1}" for n, s in enumerate(plan.steps) if s.operation == "bootstrap"]
     return [
         f"bootstraps    {plan.blocks * plan.bootstraps}, up to two ciphertexts in each: {', '.join(places)}; "
-        f"{chosen.levels_left} levels between, each {odds}, about {chosen.predicted_seconds:.3g} s each"
+        f"{chosen.levels_left} levels between, each {odds}, about {each:.3g} s each"
     ]
 
 
@@ -101,7 +102,7 @@ def report(plan: Any, arguments: Sequence[Any], graph: Any) -> str:
         *_bootstraps(plan),
         f"upload        {_amount(sum(uploads))} seeded; download {_amount(download)}",
         f"memory        about {_amount(peak_bytes(plan))} for the widest step of a block",
-        f"predicted     {plan.predicted_seconds:.2f} s on two cores, {plan.predicted_bits:.1f} bits of "
+        f"predicted     {plan.predicted_seconds:.3g} s on {plan.device}, {plan.predicted_bits:.1f} bits of "
         f"precision, outputs bounded by {plan.largest_output:.4g}",
         "steps",
     ]

@@ -2,11 +2,11 @@
 
 from fhejax.ring.automorphism import automorphism, coefficient_automorphism, permutation, permute
 from fhejax.ring.basis_conversion import convert_basis, divide_by_moduli, multiply_integers, take_limbs
-from fhejax.ring.chacha20 import key_from_bytes, random_key
 from fhejax.ring.matrix_product import modular_matrix_product, product_method
-from fhejax.ring.ntt import Twiddles, evaluation_exponents, inverse_ntt, ntt, twiddles
 from fhejax.ring.primes import is_prime, modulus_bits, ntt_primes, root_of_unity
+from fhejax.ring.randomness import key_from_bytes, random_key
 from fhejax.ring.ring import Ring, check_ring
+from fhejax.ring.transform import Twiddles, evaluation_exponents, inverse_ntt, ntt, twiddles
 
 __all__ = [
     "Ring",

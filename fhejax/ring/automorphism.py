@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax.ring import modular
-from fhejax.ring.ntt import evaluation_exponents
 from fhejax.ring.ring import Ring
+from fhejax.ring.transform import evaluation_exponents
 from fhejax.ring.wide import kernel, wide
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from fhejax.ring import modular
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
-from fhejax.ring.ntt import Twiddles, inverse_ntt, ntt, twiddles
 from fhejax.ring.ring import Ring
+from fhejax.ring.transform import Twiddles, inverse_ntt, ntt, twiddles
 from fhejax.ring.wide import kernel, wide
 
 _SUM_LENGTH = 16  # products of two residues below 2**30 that an unsigned 64-bit sum holds

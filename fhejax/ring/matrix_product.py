@@ -7,6 +7,8 @@ floating-point (or int8) matrix unit whose result is exact because every partial
 
 import functools
 import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -15,10 +17,13 @@ import numpy as np
 
 from fhejax.ring import modular
 from fhejax.ring.modular import constants
+from fhejax.ring.platform import current_device, device_like
 from fhejax.ring.wide import kernel, wide
 
 _EXACT_BITS = 53  # integers of this many bits are exact in float64
 _DIGIT_BITS = 8
+Operands = Callable[[jax.Array, modular.Moduli, bool], list[jax.Array]]
+Product = Callable[[jax.Array, list[jax.Array], modular.Moduli, int], jax.Array]
 
 
 def weight_digits(bound: int, length: int, method: str) -> tuple[int, int]:
@@ -37,8 +42,9 @@ def weight_digits(bound: int, length: int, method: str) -> tuple[int, int]:
 
 
 def product_method(platform: str | None = None) -> str:
-    """The faster method on a platform: float64 on CPUs (measured), int8 digits on GPUs and TPUs."""
-    return "float64" if (platform or jax.default_backend()) == "cpu" else "int8"
+    """The faster method on a platform, by default the current one: float64 on CPUs, int8 elsewhere."""
+    device = current_device() if platform is None else device_like(platform)
+    return device.matrix_method
 
 
 @functools.partial(kernel, static_argnames=("moduli", "bound", "square", "tile", "method"))
@@ -52,7 +58,7 @@ def modular_matrix_product(
     bias: modular.Array | None = None,
     *,
     square: bool = False,
-    tile: int = 128,
+    tile: int | None = None,
     method: str | None = None,
 ) -> jax.Array:
     """The sum over k of weights[g, o, k] * x[entries[g, k, p]] mod q, exactly, in either domain.
@@ -68,7 +74,7 @@ def modular_matrix_product(
             constant, whose value in the evaluation domain is the same everywhere.
         square: square every entry first, in the same tile: two components (x_0, x_1), in the evaluation
             domain, become the three of (x_0 + x_1 s)^2. Saves writing and reading all the squares.
-        tile: coefficients (cut to a divisor of N) worked on at once.
+        tile: coefficients (cut to a divisor of N) worked on at once; by default what the device does best.
         method: "float64" or "int8"; by default `product_method()`.
 
     Returns:
@@ -77,10 +83,7 @@ def modular_matrix_product(
     polys, limbs, degree = x.shape[1:]
     groups, length, positions = (1, x.shape[0], 1) if entries is None else entries.shape
     tile = _tile(tile, degree, (polys + square) * groups * length * positions)
-    prepare, product = {
-        "float64": (_float_operand, _float_product),
-        "int8": (_digit_operands, _digit_product),
-    }[method or product_method()]
+    prepare, product = METHODS[method or product_method()]
     zero = np.int32(0)  # 64-bit indices cannot be lowered under vmap, outside of the wide scope
     limb_constants = jax.tree.map(jnp.asarray, constants(moduli))
 
@@ -107,10 +110,11 @@ def modular_matrix_product(
     return jax.lax.fori_loop(0, steps, step, jnp.zeros(shape, jnp.uint32))
 
 
-def _tile(tile: int, degree: int, rows: int) -> int:
-    """The coefficients done at once: a divisor of N for which all gathered rows stay within 2**23 numbers."""
-    room = max(16, 2**23 // rows)
-    return math.gcd(min(tile, 2 ** (room.bit_length() - 1)), degree)
+def _tile(tile: int | None, degree: int, rows: int) -> int:
+    """The coefficients done at once: a divisor of N for which gathered rows stay within the device's room."""
+    blocks = current_device().blocks
+    room = max(16, blocks.matrix_room // rows)
+    return math.gcd(min(tile or blocks.matrix_tile, 2 ** (room.bit_length() - 1)), degree)
 
 
 def _gather(rows: jax.Array, entries: modular.Array | None) -> jax.Array:
@@ -123,7 +127,7 @@ def _gather(rows: jax.Array, entries: modular.Array | None) -> jax.Array:
 
 def _balanced_digits(values: modular.Array, count: int, bits: int) -> list[jax.Array]:
     """Digits in [-2**(bits-1), 2**(bits-1)), low first: values = sum of digit_d 2**(bits d)."""
-    digits, rest = [], values.astype(jnp.int64)
+    digits, rest = [], jnp.asarray(values).astype(jnp.int64)
     for _ in range(count - 1):
         low = (rest + 2 ** (bits - 1) & 2**bits - 1) - 2 ** (bits - 1)
         digits.append(low)
@@ -213,3 +217,8 @@ def _digit_product(
             total = total + (sums.astype(jnp.int64) << bits * place)
         parts.append(modular.reduce_signed(total, moduli))
     return _horner(parts, bits, moduli)
+
+
+METHODS: Mapping[str, tuple[Operands, Product]] = MappingProxyType(
+    {"float64": (_float_operand, _float_product), "int8": (_digit_operands, _digit_product)}
+)

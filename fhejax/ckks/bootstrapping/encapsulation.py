@@ -36,8 +36,7 @@ from fhejax.ckks.parameters.security import SecurityError
 from fhejax.ckks.types import Ciphertext, SecretKey, SwitchingKey, check_same_parameters
 from fhejax.ring import Twiddles, modular, modulus_bits
 from fhejax.ring.modular import constants
-from fhejax.ring.samplers import ternary_fixed_weight
-from fhejax.ring.streams import derive
+from fhejax.ring.randomness import derive, ternary_fixed_weight
 from fhejax.ring.wide import kernel, wide
 
 # weight -> (security, smallest degree, largest log2 of the modulus), hybrid attacks with meeting in the

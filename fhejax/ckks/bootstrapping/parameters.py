@@ -24,7 +24,7 @@ from fhejax.ckks.bootstrapping.fourier_factors import (
 from fhejax.ckks.bootstrapping.homomorphic_dft import factor_rotations
 from fhejax.ckks.bootstrapping.modular_reduction import approximate_arcsine, modular_reduction_depth
 from fhejax.ckks.bootstrapping.overflow_distribution import log2_failure_probability, smallest_bound
-from fhejax.ckks.bootstrapping.predicted_time import predicted_seconds
+from fhejax.ckks.bootstrapping.predicted_time import predicted_seconds, transform_stages
 from fhejax.ckks.bootstrapping.reduction_choice import check_reduction, choose_reduction
 from fhejax.ckks.bootstrapping.requests import check_bound, check_request
 from fhejax.ckks.keys.manifest import KeyBytes, KeyManifest
@@ -43,6 +43,7 @@ from fhejax.ckks.parameters.parameters import Parameters, check_modulus_size, pa
 from fhejax.ckks.parameters.requested_numbers import power_of_two, whole_number
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ring import Ring, modulus_bits
+from fhejax.ring.platform import TWO_CORES, Device, chosen_device
 
 _SMALLEST_MESSAGE_BITS = 33  # of the scale at level 0, where roundings are of coefficients and not of slots
 _LARGEST_BASE = 95
@@ -167,9 +168,20 @@ class BootstrappingParameters:
         return -math.log2(errors[0]), -math.log2(errors[1])
 
     @functools.cached_property
-    def predicted_seconds(self) -> float:
-        """The seconds of a bootstrap on two CPU cores, warm: within a factor of two from N = 2^12 to 2^16."""
-        return predicted_seconds(self)
+    def transform_stages(self) -> int:
+        """Residues times the stages of their transforms in the key switches of a bootstrap."""
+        return transform_stages(self)
+
+    def predicted_seconds(self, device: Device | str | None = None) -> float:
+        """The seconds of a bootstrap, warm: on two CPU cores within a factor of two from N = 2^12 to 2^16.
+
+        Args:
+            device: a `fhejax.Device` or the name of one, such as "h200"; by default the current one.
+
+        Raises:
+            ValueError: an unknown name.
+        """
+        return predicted_seconds(self, chosen_device(device))
 
     @staticmethod
     def for_levels(
@@ -210,6 +222,7 @@ class BootstrappingParameters:
         wire, memory = self.key_bytes
         mean, worst = self.reduction_precision_bits
         known = f"{self.security}-bit" if self.security else "INSECURE"
+        seconds = predicted_seconds(self, TWO_CORES)
         secret = "" if self.security == self.params.security else f"{known} with its sparse secret, "
         after = "" if self.arcsine_degree is None else f", an arcsine of degree {self.arcsine_degree}"
         return (
@@ -220,7 +233,7 @@ class BootstrappingParameters:
             f"{self.double_angles} double angles{after} and {mean:.1f} bits in the mean, "
             f"{worst:.1f} at worst, "
             f"{'minimum ' * self.minimum_keys}keys {wire / 1e6:.0f} MB on the wire and "
-            f"{memory / 1e6:.0f} MB in memory, about {self.predicted_seconds:.2g} s on two cores)"
+            f"{memory / 1e6:.0f} MB in memory, about {seconds:.2g} s on {TWO_CORES})"
         )
 
 

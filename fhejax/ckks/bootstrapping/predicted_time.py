@@ -1,4 +1,4 @@
-"""How long a bootstrap takes, before anything is made: key switches counted, and one fitted constant."""
+"""How long a bootstrap takes, before anything is made: key switches counted, at a device's fitted cost."""
 
 import dataclasses
 from typing import Any
@@ -6,18 +6,24 @@ from typing import Any
 from fhejax.ckks.parameters.parameters import Parameters
 from fhejax.ckks.polynomial.product_plan import depth_of_support, plan_evaluation
 from fhejax.ckks.polynomial.series import read_series
-
-# Nanoseconds for a residue and a stage of its transform: fitted at N = 2^12 and 2^16 on two cores (AMD EPYC).
-_NANOSECONDS = 0.6
-_MINIMUM_KEYS = 1.2  # steps that are not hoisted
+from fhejax.ring.platform import Device
 
 
-def predicted_seconds(parameters: Any) -> float:
-    """The seconds of a bootstrap on two CPU cores, warm: within a factor of two from N = 2^12 to 2^16.
+def predicted_seconds(parameters: Any, device: Device) -> float:
+    """The seconds of a bootstrap on a device, warm.
 
     Args:
         parameters: `BootstrappingParameters`.
+        device: whose costs count.
     """
+    unit = device.costs
+    slower = unit.unhoisted if parameters.minimum_keys else 1.0
+    busy = parameters.transform_stages * unit.bootstrap_stage * 1e-9 * slower
+    return busy + device.launch * unit.bootstrap_launches
+
+
+def transform_stages(parameters: Any) -> int:
+    """Residues times the stages of their transforms in all key switches of a bootstrap, hoisted ones."""
     params = parameters.params
     levels = dataclasses.replace(parameters, minimum_keys=False).manifest.levels
     rotations = {use: level for use, level in levels.items() if use != "relinearise"}
@@ -25,8 +31,7 @@ def predicted_seconds(parameters: Any) -> float:
     middle = (parameters.reduction_level + parameters.output_level) // 2
     rows += 2 * _products(parameters) * switched_residues(params, middle)  # real and imaginary parts
     degree = params.ring.degree
-    slower = _MINIMUM_KEYS if parameters.minimum_keys else 1.0
-    return rows * degree * (degree.bit_length() - 1) * _NANOSECONDS * 1e-9 * slower
+    return rows * degree * (degree.bit_length() - 1)
 
 
 def switched_residues(params: Parameters, level: int) -> int:

@@ -11,11 +11,9 @@ from fhejax.ckks.identity import switching_identity
 from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
 from fhejax.ckks.types import EvaluationKeys, PublicKey, SecretKey, SwitchingKey
 from fhejax.ring import Twiddles, modular, ntt, permutation, permute
-from fhejax.ring.chacha20 import CHACHA20
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
-from fhejax.ring.samplers import centred_binomial, signed_to_residues, ternary, uniform
-from fhejax.ring.streams import derive
+from fhejax.ring.randomness import CHACHA20, centred_binomial, derive, signed_to_residues, ternary, uniform
 from fhejax.ring.wide import kernel, wide
 
 RELINEARISATION = 0  # among exponents of automorphisms, which are odd

@@ -11,9 +11,9 @@ import numpy as np
 
 from fhejax.ckks.keys.generation import digit_ranges
 from fhejax.ckks.parameters.parameters import Parameters
+from fhejax.ring.platform import TWO_CORES, Device
 
 _ALIGNMENTS = 32
-_TRANSFORM, _PRODUCT, _MOVE = 0.4, 0.6, 1.5  # nanoseconds for a residue; the first, times log2 N
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,17 +24,21 @@ class Costs:
     giant: float
 
 
-def rotation_costs(params: Parameters, level: int) -> Costs:
-    """The costs of rotations, from operations on a coefficient as measured on a CPU with 512-bit vectors."""
+def rotation_costs(params: Parameters, level: int, device: Device = TWO_CORES) -> Costs:
+    """The costs of rotations on a device, in nanoseconds.
+
+    Not on the current one by default: from these follow the keys that a client makes for a server.
+    """
+    unit = device.costs
     sizes = [stop - start for start, stop in digit_ranges(params, level)]
     limbs, special = len(params.level_moduli(level)), len(params.special)
     extended = limbs + special
     raised = sum(extended - size for size in sizes)
-    baby = 2 * extended * (len(sizes) * _PRODUCT + _MOVE)
+    baby = 2 * extended * (len(sizes) * unit.multiplied + unit.moved)
     transforms = special + limbs + limbs + raised
     conversions = special * limbs + sum((extended - size) * size for size in sizes)
     logarithm = params.ring.degree.bit_length() - 1
-    return Costs(baby, baby + transforms * _TRANSFORM * logarithm + conversions * _PRODUCT)
+    return Costs(baby, baby + transforms * unit.stage * logarithm + conversions * unit.multiplied)
 
 
 @dataclasses.dataclass(frozen=True)

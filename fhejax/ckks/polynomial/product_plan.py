@@ -14,8 +14,9 @@ import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 
-# Relative costs, about as measured where a relinearisation dominates: only their order matters much.
-_RELINEARISE, _TENSOR, _RESCALE, _TERM = 100, 12, 25, 3
+from fhejax.ring.platform import TWO_CORES
+
+_COSTS = TWO_CORES.costs  # on every machine, so that all find the same products
 _LONGEST_RUN = 24  # basis polynomials T_1 .. T_k beside the giant ones
 
 
@@ -121,13 +122,14 @@ def _giants(node: ProductNode) -> list[int]:
 
 
 def _cost(plan: ProductPlan) -> int:
-    own = len(plan.basis) * (_RELINEARISE + _TENSOR)
+    own = len(plan.basis) * (_COSTS.relinearisation + _COSTS.tensor)
     return own + sum(_node_cost(root) for root in plan.roots)
 
 
 def _node_cost(node: ProductNode) -> int:
-    below = sum(_TENSOR + _node_cost(split.quotient) for split in node.splits)
-    return below + _TERM * len(node.terms) + (_RELINEARISE if node.splits else _RESCALE)
+    below = sum(_COSTS.tensor + _node_cost(split.quotient) for split in node.splits)
+    last = _COSTS.relinearisation if node.splits else _COSTS.rescale
+    return below + _COSTS.term * len(node.terms) + last
 
 
 def _cheapest(

@@ -19,7 +19,7 @@ from fhejax.ckks.bootstrapping.encapsulation import (
 )
 from fhejax.ckks.bootstrapping.modulus_raising import raise_modulus
 from fhejax.ckks.types import SwitchingKey
-from fhejax.ring.samplers import ternary_fixed_weight
+from fhejax.ring.randomness.samplers import ternary_fixed_weight
 
 WEIGHT = 8
 

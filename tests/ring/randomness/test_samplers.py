@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fhejax.ring import samplers
-from fhejax.ring.chacha20 import CHACHA20, key_from_bytes
+from fhejax.ring.randomness import samplers
+from fhejax.ring.randomness.chacha20 import CHACHA20, key_from_bytes
 
 PRIMES = (1_073_741_789, 805_306_457, 536_903_681, 12_289)
 COUNT = 1 << 21

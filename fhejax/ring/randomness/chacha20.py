@@ -28,16 +28,13 @@ from jax import lax
 from jax.core import Tracer
 from jax.extend.random import define_prng_impl
 
+from fhejax.ring.platform import TWO_CORES, accelerator
 from fhejax.ring.wide import kernel
 
 KEY_BYTES = 32
 KEY_WORDS = KEY_BYTES // 4
 BLOCK_WORDS = 16
 MAXIMUM_BLOCKS = 1 << 32
-# Blocks encrypted together. On a CPU the state has to stay in the second-level cache; elsewhere a
-# chunk has to fill the device.
-CPU_CHUNK = 4096
-DEVICE_CHUNK = 1 << 18
 
 CONSTANTS = np.frombuffer(b"expand 32-byte k", dtype="<u4").astype(np.uint32)
 BITS_DOMAIN, SPLIT_DOMAIN, FOLD_DOMAIN = 1, 2, 3
@@ -121,13 +118,14 @@ def keystream(key: jax.Array, nonce: jax.Array, words: int) -> jax.Array:
             f"{MAXIMUM_BLOCKS} blocks of {BLOCK_WORDS} words; split the key and draw a part of "
             "the words with each child."
         )
-    if words <= CPU_CHUNK * BLOCK_WORDS:
-        return _chunked(key, nonce, words, CPU_CHUNK)
+    smaller = TWO_CORES.blocks.keystream_blocks
+    if words <= smaller * BLOCK_WORDS:
+        return _chunked(key, nonce, words, smaller)
     return lax.platform_dependent(
         key,
         nonce,
-        cpu=partial(_chunked, words=words, largest=CPU_CHUNK),
-        default=partial(_chunked, words=words, largest=DEVICE_CHUNK),
+        cpu=partial(_chunked, words=words, largest=smaller),
+        default=partial(_chunked, words=words, largest=accelerator().blocks.keystream_blocks),
     )
 
 

@@ -15,7 +15,9 @@ import numpy as np
 from fhejax.ring import modular
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import Array, Pair
-from fhejax.ring.ntt_tree import (
+from fhejax.ring.primes import root_of_unity
+from fhejax.ring.ring import Ring
+from fhejax.ring.transform.tree import (
     add_mirrored,
     factor_exponents,
     inverse_scale,
@@ -23,8 +25,6 @@ from fhejax.ring.ntt_tree import (
     powers,
     with_quotients,
 )
-from fhejax.ring.primes import root_of_unity
-from fhejax.ring.ring import Ring
 from fhejax.ring.wide import kernel, wide
 
 

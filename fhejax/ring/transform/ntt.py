@@ -1,4 +1,4 @@
-"""The number-theoretic transform of both rings, all limbs and batch axes at once, by the platform's method.
+"""The number-theoretic transform of both rings, all limbs and batch axes at once, by the device's method.
 
 Every method gives the same bits: values at the powers `evaluation_exponents`, in one order.
 """
@@ -12,17 +12,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fhejax.ring import ntt_butterflies, ntt_direct_sums
-from fhejax.ring.ntt_tree import evaluation_exponents
+from fhejax.ring.platform import current_device
 from fhejax.ring.ring import Ring
+from fhejax.ring.transform import butterflies, direct_sums
+from fhejax.ring.transform.tree import evaluation_exponents
 
 __all__ = ["METHODS", "Twiddles", "evaluation_exponents", "inverse_ntt", "ntt", "twiddles"]
 
-METHODS: dict[str, ModuleType] = {"butterflies": ntt_butterflies, "direct sums": ntt_direct_sums}
-# On a CPU both take as long alone; in larger programs XLA computes the terms of a sum again and again. For
-# GPUs direct sums are chosen by counting trips to memory; `benchmarks.kernels` measures both.
-_PLATFORMS = {"cpu": "butterflies"}
-_DEFAULT = "direct sums"
+METHODS: dict[str, ModuleType] = {"butterflies": butterflies, "direct sums": direct_sums}
 
 
 @jax.tree_util.register_dataclass
@@ -60,12 +57,12 @@ def twiddles(ring: Ring, moduli: tuple[int, ...], *, method: str | None = None) 
     Args:
         ring: degree and kind.
         moduli: primes that are 1 modulo the order of the ring's root of unity.
-        method: "butterflies" or "direct sums"; by default what the platform does best.
+        method: "butterflies" or "direct sums"; by default what the device does best.
 
     Raises:
         ValueError: an unknown method.
     """
-    name = method or _PLATFORMS.get(jax.default_backend(), _DEFAULT)
+    name = method or current_device().transform_method
     if name not in METHODS:
         raise ValueError(f"the transform was asked for by {name!r}; its methods are {', '.join(METHODS)}.")
     return _twiddles(ring, moduli, name)
@@ -85,7 +82,7 @@ def ntt(
         x: coefficients.
         ring: degree and kind; in a kernel its `Twiddles`, given to the kernel as an argument.
         moduli: the primes of the limbs; those of the transforms, or some of them.
-        method: "butterflies" or "direct sums"; by default what the platform does best.
+        method: "butterflies" or "direct sums"; by default what the device does best.
 
     Raises:
         ValueError: another shape or dtype, or an unknown method.

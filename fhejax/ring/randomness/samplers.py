@@ -1,7 +1,7 @@
 """Random polynomials: uniform residues, ternary secrets and centred binomial errors.
 
 Pure functions of a typed JAX key of any kind; what has to be unpredictable needs the ChaCha20 keys
-of `fhejax.ring.chacha20`. Everything is integer arithmetic without branches, the same bits on every
+of `fhejax.ring.randomness`. Everything is integer arithmetic without branches, the same bits on every
 backend.
 
 **Seed expansion.** `uniform` is part of the file format: uniform polynomials are stored as the key
@@ -36,6 +36,7 @@ from jax import lax
 
 from fhejax.ring import modular
 from fhejax.ring.modular import Array
+from fhejax.ring.platform import accelerator
 from fhejax.ring.wide import kernel, wide
 
 MODULUS_BOUND = 1 << 30
@@ -44,8 +45,6 @@ TERNARY_WORDS = 2
 TERNARY_MODULUS = 3
 ERROR_BOUND = 21
 ERROR_DEVIATION = math.sqrt(ERROR_BOUND / 2)
-# Polynomials drawn at once where there is no cache to stay in.
-DEVICE_POLYNOMIALS = 64
 
 
 def _check_key(key: jax.Array) -> None:
@@ -123,10 +122,10 @@ def _uniform(key: jax.Array, table: Array, *, batch_shape: tuple[int, ...], degr
         single = jax.random.wrap_key_data(words, impl=jax.random.key_impl(key))
         return _residues(jax.random.bits(single, (UNIFORM_WORDS, degree), np.uint32), row)
 
-    together = min(DEVICE_POLYNOMIALS, polynomials * limbs)
+    together = min(accelerator().blocks.polynomials_drawn, polynomials * limbs)
     residues = lax.platform_dependent(
         (keys, rows),
-        cpu=partial(lax.map, draw),
+        cpu=partial(lax.map, draw),  # one by one, so that each stays in the cache
         default=partial(lax.map, draw, batch_size=together),
     )
     return residues.reshape(*batch_shape, limbs, degree)

@@ -9,8 +9,8 @@ import pytest
 from test_chacha20 import python_block
 
 from fhejax.ring import key_from_bytes, random_key
-from fhejax.ring.message_digest import message_digest
-from fhejax.ring.streams import derive
+from fhejax.ring.randomness.message_digest import message_digest
+from fhejax.ring.randomness.streams import derive
 
 SECRET = bytes(range(32))
 

@@ -24,8 +24,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from fhejax.ring.chacha20 import CHACHA20, KEY_WORDS, blocks
-from fhejax.ring.message_digest import message_digest
+from fhejax.ring.randomness.chacha20 import CHACHA20, KEY_WORDS, blocks
+from fhejax.ring.randomness.message_digest import message_digest
 
 ABSORB_DOMAIN, LANE_DOMAIN = 4, 5
 _CHUNK = 3  # words that one block absorbs

@@ -7,8 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fhejax.ring import chacha20
-from fhejax.ring.chacha20 import CPU_CHUNK, key_from_bytes, keystream, random_key
+from fhejax.ring.platform import DEVICES, TWO_CORES
+from fhejax.ring.randomness import chacha20
+from fhejax.ring.randomness.chacha20 import key_from_bytes, keystream, random_key
+
+CHUNK = TWO_CORES.blocks.keystream_blocks
 
 SECRET = bytes(range(32))
 
@@ -139,7 +142,7 @@ def test_split_and_fold_in_are_the_documented_stream():
         assert data_of(child).tolist() == python_stream(SECRET, (3, data, 0), 8)
 
 
-@pytest.mark.parametrize("count", [CPU_CHUNK - 1, CPU_CHUNK, CPU_CHUNK + 1, 2 * CPU_CHUNK, 2 * CPU_CHUNK + 3])
+@pytest.mark.parametrize("count", [CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 3])
 def test_chunk_edges(count):
     """Blocks on both sides of every seam, and no block twice."""
     nonce = (1, 32, 0)
@@ -148,7 +151,7 @@ def test_chunk_edges(count):
     assert stream.shape == (words,)
     padded = np.append(stream, np.zeros(5, np.uint32)).reshape(count, 16)
     seams = {0, 1, count - 2, *range(count // 2 - 2, count // 2 + 3)}
-    seams |= {i for s in (CPU_CHUNK, -(-count // 3), -(-2 * count // 3)) for i in (s - 1, s)}
+    seams |= {i for s in (CHUNK, -(-count // 3), -(-2 * count // 3)) for i in (s - 1, s)}
     for index in seams & set(range(count - 1)):
         assert padded[index].tolist() == python_block(SECRET, index, nonce), index
     assert padded[-1, :11].tolist() == python_block(SECRET, count - 1, nonce)[:11]
@@ -158,7 +161,7 @@ def test_chunk_edges(count):
 def test_chunk_size_changes_nothing():
     key, nonce = jnp.asarray(words_of(SECRET.hex())), jnp.array((1, 32, 0), jnp.uint32)
     expected = python_stream(SECRET, (1, 32, 0), 333)
-    for largest in (1, 2, 5, 20, 21, chacha20.DEVICE_CHUNK):
+    for largest in (1, 2, 5, 20, 21, DEVICES["h200"].blocks.keystream_blocks):
         assert chacha20._chunked(key, nonce, 333, largest).tolist() == expected
 
 
@@ -192,7 +195,7 @@ def test_vmap_is_a_loop_and_jit_is_plain():
     def draw(key):
         first, second = jax.random.split(jax.random.fold_in(key, 5))
         bits = jax.random.bits(first, (2, 9), np.uint16)
-        return bits, jax.random.bits(second, (16 * CPU_CHUNK + 1,), np.uint32)
+        return bits, jax.random.bits(second, (16 * CHUNK + 1,), np.uint32)
 
     def copy(index):
         return jax.random.wrap_key_data(words[index], impl=chacha20.CHACHA20)
