@@ -10,17 +10,17 @@ import numpy as np
 from fhejax.ckks import BootstrappingParameters, SecurityError
 from fhejax.ckks.parameters.requested_numbers import flag, shown, whole_number
 from fhejax.ckks.parameters.security import checked_level
-from fhejax.program.analyse import check_finite, sums_over_batch
 from fhejax.program.arguments import Encrypted, Plain, check_values, describe
-from fhejax.program.bootstrapped_plan import Planned, make_bootstrapped_plan
-from fhejax.program.circuit import Source
-from fhejax.program.execute import encode_constants
-from fhejax.program.graph import Tensor
-from fhejax.program.oracles import sample_entries
-from fhejax.program.plan import TooDeepError, make_plan, value_bounds
+from fhejax.program.circuit.constants import encode_constants
+from fhejax.program.levels.bootstrapped_plan import Planned, make_bootstrapped_plan
+from fhejax.program.levels.plan import TooDeepError, make_plan, value_bounds
 from fhejax.program.program import Program
-from fhejax.program.simplify import simplify
-from fhejax.program.trace import Graph, trace
+from fhejax.program.specialisation import Source
+from fhejax.program.tensor.evaluation import sample_entries
+from fhejax.program.tensor.graph import Tensor
+from fhejax.program.tensor.ranges import check_finite, sums_over_batch
+from fhejax.program.tensor.simplification import simplify
+from fhejax.program.tensor.trace import Graph, trace
 
 _SAMPLES = 64
 _LOG_DEGREES = (4, 17)

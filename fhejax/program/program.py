@@ -13,17 +13,18 @@ from fhejax.ckks import EvaluationKeys, Scale, SecretKey
 from fhejax.ckks.identity import is_concrete
 from fhejax.ckks.types import check_residues
 from fhejax.program.arguments import Encrypted, Plain, check_plain, check_values
-from fhejax.program.blocks import collect, count_samples, decrypt_array, evaluate_blocks, fill_slots
-from fhejax.program.circuit import Circuit, Source, retrace, specialise
-from fhejax.program.client import encrypt_entries
-from fhejax.program.encrypted_array import EncryptedArray
-from fhejax.program.execute import Keys, evaluation_of
-from fhejax.program.graph import Tensor
-from fhejax.program.identity import identity_of_call
-from fhejax.program.oracles import evaluate, result_of, sample_entries
-from fhejax.program.plan import Plan
+from fhejax.program.circuit.circuit import Circuit
+from fhejax.program.levels.plan import Plan
 from fhejax.program.report import report
-from fhejax.program.trace import Graph
+from fhejax.program.run.blocks import collect, count_samples, decrypt_array, evaluate_blocks, fill_slots
+from fhejax.program.run.call_identity import identity_of_call
+from fhejax.program.run.client import encrypt_entries
+from fhejax.program.run.encrypted_array import EncryptedArray
+from fhejax.program.run.execution import Keys, evaluation_of
+from fhejax.program.specialisation import Source, retrace, specialise
+from fhejax.program.tensor.evaluation import evaluate, result_of, sample_entries
+from fhejax.program.tensor.graph import Tensor
+from fhejax.program.tensor.trace import Graph
 from fhejax.program.verification import Verification, verify
 
 

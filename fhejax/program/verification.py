@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from fhejax.ckks import Ciphertext, SecretKey
-from fhejax.program.blocks import count_samples, live_slots
-from fhejax.program.circuit import Circuit
-from fhejax.program.client import decrypt_entries
-from fhejax.program.encrypted_array import EncryptedArray
-from fhejax.program.execute import Keys, run
-from fhejax.program.oracles import evaluate
-from fhejax.program.plan import Plan
-from fhejax.program.steps import Step
-from fhejax.program.trace import Graph
+from fhejax.program.circuit.circuit import Circuit
+from fhejax.program.circuit.steps import Step
+from fhejax.program.levels.plan import Plan
+from fhejax.program.run.blocks import count_samples, live_slots
+from fhejax.program.run.client import decrypt_entries
+from fhejax.program.run.encrypted_array import EncryptedArray
+from fhejax.program.run.execution import Keys, run
+from fhejax.program.tensor.evaluation import evaluate
+from fhejax.program.tensor.trace import Graph
 
 
 @dataclasses.dataclass(frozen=True)
