@@ -14,17 +14,17 @@ from fhejax.ckks.identity import is_concrete
 from fhejax.ckks.types import check_residues
 from fhejax.program.arguments import Encrypted, Plain, check_plain, check_values
 from fhejax.program.circuit.circuit import Circuit
-from fhejax.program.levels.plan import Plan
+from fhejax.program.levels.plan import ProgramPlan
 from fhejax.program.report import report
 from fhejax.program.run.blocks import collect, count_samples, decrypt_array, evaluate_blocks, fill_slots
 from fhejax.program.run.call_identity import identity_of_call
 from fhejax.program.run.client import encrypt_entries
 from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.execution import Keys, evaluation_of
-from fhejax.program.specialisation import Source, retrace, specialise
-from fhejax.program.tensor.evaluation import evaluate, result_of, sample_entries
-from fhejax.program.tensor.graph import Tensor
-from fhejax.program.tensor.trace import Graph
+from fhejax.program.specialisation import CompilationRecord, retrace, specialise
+from fhejax.program.tensor.evaluation import evaluate_graph, result_of, sample_entries
+from fhejax.program.tensor.graph import Graph
+from fhejax.program.tensor.views import Tensor
 from fhejax.program.verification import Verification, verify
 
 
@@ -37,8 +37,8 @@ class Program:
     """
 
     leaves: tuple[jax.Array, ...]
-    plan: Plan = dataclasses.field(metadata={"static": True})
-    source: Source = dataclasses.field(metadata={"static": True})
+    plan: ProgramPlan = dataclasses.field(metadata={"static": True})
+    source: CompilationRecord = dataclasses.field(metadata={"static": True})
 
     @property
     def params(self) -> ckks.Parameters:
@@ -205,7 +205,7 @@ class Program:
         values, _ = self._flatten(values, self.source.graph.arguments, "the oracle")
         graph = self._graph(values)
         rounding = self.source.lowered.rounding if fixed else None
-        known = evaluate(graph, self._entries(values), rounding=rounding)
+        known = evaluate_graph(graph, self._entries(values), rounding=rounding)
         outputs = [result_of(o, known).astype(o.dtype) for o in graph.outputs]
         return jax.tree.unflatten(graph.results, outputs)
 

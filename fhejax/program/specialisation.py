@@ -9,16 +9,17 @@ import numpy as np
 from fhejax.program.circuit.circuit import Circuit
 from fhejax.program.circuit.constants import encode_constants
 from fhejax.program.levels.bootstrap_placement import Cut, with_bootstraps
-from fhejax.program.levels.plan import Plan, dropped_primes, placed
+from fhejax.program.levels.plan import ProgramPlan, dropped_primes, placed
 from fhejax.program.packing.sample_per_slot.lowering import Lowered
 from fhejax.program.packing.sample_per_slot.node_lowering import lower
+from fhejax.program.tensor.graph import Graph
 from fhejax.program.tensor.ranges import bounds, check_finite
 from fhejax.program.tensor.simplification import simplify
-from fhejax.program.tensor.trace import Graph, trace
+from fhejax.program.tensor.trace import trace
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Source:
+class CompilationRecord:
     """What compiling knew and a server of a fixed program does not need.
 
     function and inputs: traced again for new plain arguments. limits: observed bounds of the nodes, where
@@ -34,7 +35,7 @@ class Source:
     cuts: tuple[Cut, ...] = ()
 
 
-def retrace(source: Source, plain: Sequence[np.ndarray]) -> Graph:
+def retrace(source: CompilationRecord, plain: Sequence[np.ndarray]) -> Graph:
     """The graph for these plain arguments."""
     graph = source.graph
     traced = trace(source.function, graph.arguments, source.inputs, graph.batch, plain)
@@ -49,7 +50,7 @@ def retrace(source: Source, plain: Sequence[np.ndarray]) -> Graph:
     return with_bootstraps(simple, source.cuts)
 
 
-def specialise(plan: Plan, source: Source, plain: Sequence[np.ndarray]) -> Circuit:
+def specialise(plan: ProgramPlan, source: CompilationRecord, plain: Sequence[np.ndarray]) -> Circuit:
     """The circuit for these plain arguments, under the planned parameters and weight scales.
 
     Raises:

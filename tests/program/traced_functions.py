@@ -7,7 +7,7 @@ import pytest
 
 import fhejax
 from fhejax.program.arguments import describe
-from fhejax.program.tensor.evaluation import evaluate, result_of, sample_entries
+from fhejax.program.tensor.evaluation import evaluate_graph, result_of, sample_entries
 from fhejax.program.tensor.ranges import bounds, check_finite
 from fhejax.program.tensor.simplification import simplify
 from fhejax.program.tensor.trace import NotPolynomialError, trace
@@ -36,7 +36,7 @@ def check_clear(function, *arguments):
     graph = traced(function, *arguments)
     arrays = [values_of(a, i) for i, a in enumerate(arguments)]
     entries = sample_entries(graph.arguments, [a.astype(np.float64) for a in arrays])
-    known = evaluate(graph, entries)
+    known = evaluate_graph(graph, entries)
     expected = jax.tree.leaves(function(*arrays))
     for output, wanted in zip(graph.outputs, expected, strict=True):
         found = result_of(output, known)

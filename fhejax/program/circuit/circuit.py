@@ -5,7 +5,7 @@ import dataclasses
 import jax
 
 from fhejax.program.circuit.steps import Step
-from fhejax.program.tensor.trace import Output
+from fhejax.program.tensor.graph import Output
 
 
 @dataclasses.dataclass(frozen=True)

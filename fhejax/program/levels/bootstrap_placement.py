@@ -10,9 +10,9 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
-from fhejax.program.tensor.graph import Bootstrap, Node, Tensor, renamed, sources
-from fhejax.program.tensor.ranges import consumers, live_nodes
-from fhejax.program.tensor.trace import Graph
+from fhejax.program.tensor.graph import Graph, consumers, live_nodes
+from fhejax.program.tensor.nodes import Bootstrap, GraphNode, renamed, sources
+from fhejax.program.tensor.views import Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _spends_at_most(
     return max(depth.values(), default=0.0) <= bits
 
 
-def _depth(node: Node, number: int, depth: Mapping[int, float], spent: Mapping[int, float]) -> float:
+def _depth(node: GraphNode, number: int, depth: Mapping[int, float], spent: Mapping[int, float]) -> float:
     """Bits spent since the cut."""
     return max((depth.get(s, 0) for s in sources(node)), default=0.0) + spent.get(number, 0.0)
 
@@ -106,7 +106,7 @@ def in_order(graph: Graph, cuts: Sequence[Cut]) -> list[tuple[int, bool]]:
 
 def with_bootstraps(graph: Graph, cuts: Sequence[Cut]) -> Graph:
     """The graph in which what comes after a cut reads bootstrapped values. Results stay as they were."""
-    nodes: list[Node] = []
+    nodes: list[GraphNode] = []
     first: dict[int, int] = {}
     current: dict[int, int] = {}
     for place, (number, bootstrapped) in enumerate(in_order(graph, cuts)):

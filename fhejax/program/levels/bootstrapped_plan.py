@@ -10,12 +10,14 @@ import numpy as np
 from fhejax.ckks import BootstrappingParameters
 from fhejax.program.levels.bootstrap_noise import bootstrap_deviation
 from fhejax.program.levels.bootstrap_placement import Cut, in_order, place_bootstraps, with_bootstraps
-from fhejax.program.levels.plan import Built, Plan, TooDeepError, described, dropped_primes, predicted_seconds
+from fhejax.program.levels.plan import Built, ProgramPlan, TooDeepError, described, dropped_primes
 from fhejax.program.levels.precision_prediction import Predictor
+from fhejax.program.levels.predicted_time import predicted_block_seconds
 from fhejax.program.packing.sample_per_slot.lowering import Lowered, Settings, TooLowError
-from fhejax.program.packing.sample_per_slot.node_lowering import batch_period, lower
-from fhejax.program.tensor.graph import PRODUCTS, sources
-from fhejax.program.tensor.trace import Graph
+from fhejax.program.packing.sample_per_slot.node_lowering import lower
+from fhejax.program.packing.sample_per_slot.slots import batch_period
+from fhejax.program.tensor.graph import Graph
+from fhejax.program.tensor.nodes import PRODUCTS, sources
 from fhejax.ring import modulus_bits
 
 _LOG_DEGREE = 16
@@ -31,7 +33,7 @@ _RESERVES = (0.05, 0.25, 0.5, 1, 1.5, 2, 3)  # levels kept back where scales gro
 class Planned:
     """A plan, its steps, and the graph that they are of: with its bootstraps and largest magnitudes."""
 
-    plan: Plan
+    plan: ProgramPlan
     lowered: Lowered
     graph: Graph
     limits: tuple[float, ...]
@@ -71,11 +73,11 @@ def make_bootstrapped_plan(
         least = 2.0 ** -parameters.reduction_precision_bits[0]
         choices = itertools.product(_LOST_BITS, _WEIGHT_BITS)
         attempts = (_attempt(graph, limits, parameters, *choice, least) for choice in choices)
-        for attempt in sorted((a for a in attempts if a is not None), key=_cost):
-            bits = _bits(attempt, sample, precision_bits)
+        for attempt in sorted((a for a in attempts if a is not None), key=_predicted_cost):
+            bits = _predicted_bits(attempt, sample, precision_bits)
             if bits >= precision_bits:
                 attempt = _with_error(attempt, graph, limits)
-                bits = _bits(attempt, sample, precision_bits)
+                bits = _predicted_bits(attempt, sample, precision_bits)
             if bits >= precision_bits:
                 return _planned(attempt, graph, limits, sample)
             best = max(best or 0.0, bits)
@@ -98,7 +100,7 @@ def _why_not(best: float | None, wanted: float) -> str:
     )
 
 
-def _bits(attempt: "_Attempt", sample: Sequence[np.ndarray], wanted: float) -> float:
+def _predicted_bits(attempt: "_Attempt", sample: Sequence[np.ndarray], wanted: float) -> float:
     return Predictor(attempt.graph, sample).bits(attempt.built.settings, attempt.built.lowered, wanted)
 
 
@@ -107,7 +109,7 @@ def _planned(
 ) -> Planned:
     known = limits_with(graph, limits, attempt.cuts)
     predictor = Predictor(attempt.graph, sample)
-    plan = described(attempt.built, attempt.graph, known, predictor, _cost(attempt))
+    plan = described(attempt.built, attempt.graph, known, predictor, _predicted_cost(attempt))
     return Planned(plan, attempt.built.lowered, attempt.graph, known, attempt.cuts)
 
 
@@ -159,7 +161,7 @@ def _attempt(
             return None
         planned = with_bootstraps(graph, cuts)
         try:
-            lowered = _lowered(planned, limits_with(graph, limits, cuts), settings)
+            lowered = _lowered_with_bootstraps(planned, limits_with(graph, limits, cuts), settings)
         except TooLowError:
             continue
         fits = lowered.base_bits <= modulus_bits(params.level_moduli(0))
@@ -168,7 +170,7 @@ def _attempt(
     return None
 
 
-def _lowered(graph: Graph, limits: tuple[float, ...], settings: Settings) -> Lowered:
+def _lowered_with_bootstraps(graph: Graph, limits: tuple[float, ...], settings: Settings) -> Lowered:
     parameters = settings.bootstrapping
     return lower(graph, limits, settings, dropped_primes(parameters.params, parameters.output_level))
 
@@ -178,7 +180,7 @@ def _with_error(attempt: _Attempt, graph: Graph, limits: tuple[float, ...]) -> _
     built = attempt.built
     error = bootstrap_deviation(built.settings.bootstrapping)
     settings = dataclasses.replace(built.settings, bootstrap_error=error)
-    lowered = _lowered(attempt.graph, limits_with(graph, limits, attempt.cuts), settings)
+    lowered = _lowered_with_bootstraps(attempt.graph, limits_with(graph, limits, attempt.cuts), settings)
     return dataclasses.replace(attempt, built=dataclasses.replace(built, settings=settings, lowered=lowered))
 
 
@@ -215,11 +217,11 @@ def limits_with(graph: Graph, limits: tuple[float, ...], cuts: tuple[Cut, ...]) 
     return tuple(limits[number] for number, _ in in_order(graph, cuts))
 
 
-def _cost(attempt: _Attempt) -> float:
+def _predicted_cost(attempt: _Attempt) -> float:
     """Predicted seconds."""
     built = attempt.built
     bootstraps = sum(-(-s.size // 2) for s in built.lowered.steps if s.operation == "bootstrap")
     each = built.settings.bootstrapping.predicted_seconds
     return built.blocks * (
-        predicted_seconds(attempt.graph, built.lowered, built.settings) + bootstraps * each
+        predicted_block_seconds(attempt.graph, built.lowered, built.settings) + bootstraps * each
     )

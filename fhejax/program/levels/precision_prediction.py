@@ -5,16 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fhejax.program.arguments import Encrypted, filler
 from fhejax.program.packing.sample_per_slot.lowering import Lowered, Settings
-from fhejax.program.packing.sample_per_slot.node_lowering import batch_period
-from fhejax.program.tensor.evaluation import Slots, Values, evaluate, result_of, view_difference
-from fhejax.program.tensor.graph import Tensor
-from fhejax.program.tensor.ranges import sums_over_batch
+from fhejax.program.packing.sample_per_slot.slots import in_slots
+from fhejax.program.tensor.evaluation import Slots, Values, evaluate_graph, result_of, view_difference
+from fhejax.program.tensor.graph import Graph, sums_over_batch
 from fhejax.program.tensor.sensitivity import noise_gains
-from fhejax.program.tensor.trace import Graph
-
-_LONGEST_REPEATED = 4096
+from fhejax.program.tensor.views import Tensor
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,7 +32,7 @@ class Predictor:
 
     def __init__(self, graph: Graph, sample: Sequence[np.ndarray]) -> None:
         self.graph, self.sample = graph, sample
-        self.values = evaluate(graph, sample)
+        self.values = evaluate_graph(graph, sample)
         self.views = [o.value for o in graph.outputs if isinstance(o.value, Tensor)]
         self.sizes = self._root_mean_squares(self.values)
         self._rounded: dict[tuple, np.ndarray] = {}
@@ -83,7 +79,7 @@ class Predictor:
         opposite = {node: -deviation for node, deviation in lowered.noise.items()}
         known = layout.arguments, layout.slots
         above, below = (
-            evaluate(self.graph, known[0], noise=n, slots=known[1]) for n in (lowered.noise, opposite)
+            evaluate_graph(self.graph, known[0], noise=n, slots=known[1]) for n in (lowered.noise, opposite)
         )
         errors = []
         for view in self.views:
@@ -103,7 +99,7 @@ class Predictor:
     def _rounding(self, settings: Settings, lowered: Lowered) -> np.ndarray:
         key = tuple(lowered.rounding.items())
         if key not in self._rounded:
-            found = evaluate(self.graph, self.sample, rounding=lowered.rounding)
+            found = evaluate_graph(self.graph, self.sample, rounding=lowered.rounding)
             differences = [view_difference(v, found[v.node] - self.values[v.node]) for v in self.views]
             self._rounded[key] = np.array([np.sqrt(np.mean(d**2)) for d in differences])
         return self._rounded[key]
@@ -126,26 +122,5 @@ class Predictor:
         if not sums_over_batch(self.graph):
             return _Layout(self.sample, self.values, None, self.values[0].shape[1] / slots)
         arguments, where = in_slots(self.graph, self.sample, slots)
-        values, share = evaluate(self.graph, arguments, slots=where), len(where.live) / slots
+        values, share = evaluate_graph(self.graph, arguments, slots=where), len(where.live) / slots
         return _Layout(arguments, values, where, min(1.0, share))
-
-
-def in_slots(graph: Graph, sample: Sequence[np.ndarray], slots: int) -> tuple[list[np.ndarray], Slots]:
-    """Arguments [size, slot] as the client lays them out: repeated, and filled where no sample is.
-
-    Two repetitions behave like any number of them.
-    """
-    batch, period = graph.batch, batch_period(graph.batch, slots)
-    blocks = -(-batch // slots)
-    columns = blocks * slots if blocks > 1 else period
-    copies = 2 if 2 * period <= min(slots, 2 * _LONGEST_REPEATED) else 1
-    arguments = []
-    for argument, values in zip(graph.arguments, sample, strict=True):
-        if isinstance(argument, Encrypted):
-            fill = filler(argument) if argument.batch_axis is not None else values[:, :1]
-            padded = np.empty((len(values), columns))
-            padded[:, :batch], padded[:, batch:] = values, fill
-            values = np.tile(padded, copies)
-        arguments.append(values)
-    live = np.tile(np.arange(columns) < batch, copies)
-    return arguments, Slots(live, columns, columns * copies // blocks)

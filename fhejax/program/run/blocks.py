@@ -13,16 +13,16 @@ from fhejax.ckks.types import check_opens
 from fhejax.program.arguments import Encrypted, filler
 from fhejax.program.circuit.circuit import Circuit
 from fhejax.program.circuit.steps import Step
-from fhejax.program.levels.plan import Plan
+from fhejax.program.levels.plan import ProgramPlan
 from fhejax.program.run.client import decrypt_entries
 from fhejax.program.run.encrypted_array import AffineView, EncryptedArray
 from fhejax.program.run.execution import Keys, run
 from fhejax.program.tensor.evaluation import entries_of, view_values
-from fhejax.program.tensor.graph import Tensor
-from fhejax.program.tensor.trace import Output
+from fhejax.program.tensor.graph import Output
+from fhejax.program.tensor.views import Tensor
 
 
-def fill_slots(plan: Plan, argument: Encrypted, array: np.ndarray) -> np.ndarray:
+def fill_slots(plan: ProgramPlan, argument: Encrypted, array: np.ndarray) -> np.ndarray:
     """An argument as float64 [block, entry, slot].
 
     Sample i is in slot i % slots of block i // slots; one block repeats its samples with the plan's period.
@@ -40,7 +40,7 @@ def fill_slots(plan: Plan, argument: Encrypted, array: np.ndarray) -> np.ndarray
     return np.moveaxis(padded.reshape(len(entries), plan.blocks, slots), 1, 0)
 
 
-def live_slots(plan: Plan, samples: int) -> np.ndarray | None:
+def live_slots(plan: ProgramPlan, samples: int) -> np.ndarray | None:
     """[block, slot]: one where a slot holds a sample, else zero; None where no step masks."""
     if not any(step.operation == "mask" for step in plan.steps):
         return None
@@ -51,7 +51,7 @@ def live_slots(plan: Plan, samples: int) -> np.ndarray | None:
 
 
 def evaluate_blocks(
-    plan: Plan, circuit: Circuit, keys: Keys, arguments: Sequence[EncryptedArray | None]
+    plan: ProgramPlan, circuit: Circuit, keys: Keys, arguments: Sequence[EncryptedArray | None]
 ) -> list[tuple[Ciphertext, ...]]:
     """The blocks of each encrypted result.
 
@@ -69,7 +69,7 @@ def evaluate_blocks(
     return [sum(parts, ()) for parts in zip(*results, strict=True)]
 
 
-def count_samples(plan: Plan, arguments: Sequence[EncryptedArray | None]) -> int:
+def count_samples(plan: ProgramPlan, arguments: Sequence[EncryptedArray | None]) -> int:
     """How many samples the arguments of a call hold."""
     return min((a.samples for a in arguments if a is not None), default=plan.batch)
 

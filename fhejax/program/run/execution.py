@@ -156,7 +156,7 @@ def _last_uses(steps: tuple[Step, ...], outputs: tuple[int, ...]) -> list[int]:
     return last
 
 
-def _linear(call: _Call) -> Ciphertext:
+def _run_linear(call: _Call) -> Ciphertext:
     weights, *rest = call.leaves
     entries = rest.pop(0) if call.step.gathered else None
     return ckks.linear_combinations(
@@ -170,7 +170,7 @@ def _linear(call: _Call) -> Ciphertext:
     )
 
 
-def _shift(call: _Call) -> Ciphertext:
+def _run_shift(call: _Call) -> Ciphertext:
     return _add_constants(call.sources[0], call.leaves[0])
 
 
@@ -183,15 +183,15 @@ def _add_constants(x: Ciphertext, residues: jax.Array) -> Ciphertext:
     return x.replace(data=x.data.at[:, 0].set(body))
 
 
-def _square(call: _Call) -> Ciphertext:
+def _run_square(call: _Call) -> Ciphertext:
     return ckks.square_tensor(call.sources[0])
 
 
-def _multiply(call: _Call) -> Ciphertext:
+def _run_multiply(call: _Call) -> Ciphertext:
     return ckks.tensor(*call.sources)
 
 
-def _inner_product(call: _Call) -> Ciphertext:
+def _run_inner_product(call: _Call) -> Ciphertext:
     first, second = call.sources
     data = _inner_products(first, second, call.leaves[0])
     return first.replace(data=data, scale=call.step.scale)
@@ -227,28 +227,28 @@ def _sum_of_tensors(x: jax.Array, y: jax.Array, chunk: jax.Array, limbs: modular
     return modular.reduce_wide(parts, limbs)
 
 
-def _mask(call: _Call) -> Ciphertext:
+def _run_mask(call: _Call) -> Ciphertext:
     source, step = call.sources[0], call.step
     plain = ckks.encode(source.params, call.live, level=step.level, scale=step.weight_scales[0])
     return ckks.multiply_plain(source, plain)
 
 
-def _relinearise(call: _Call) -> Ciphertext:
+def _run_relinearise(call: _Call) -> Ciphertext:
     def one(part: Ciphertext) -> Ciphertext:
         return ckks.relinearise(call.evaluation, part, target_level=call.step.level)
 
     return _in_groups(one, call.sources[0]) if is_concrete(call.sources[0].data) else one(call.sources[0])
 
 
-def _rescale(call: _Call) -> Ciphertext:
+def _run_rescale(call: _Call) -> Ciphertext:
     return ckks.rescale(call.sources[0], call.step.level)
 
 
-def _drop(call: _Call) -> Ciphertext:
+def _run_drop(call: _Call) -> Ciphertext:
     return ckks.drop_level(call.sources[0], call.step.level)
 
 
-def _bootstrap(call: _Call) -> Ciphertext:
+def _run_bootstrap(call: _Call) -> Ciphertext:
     """Two by two, since real numbers leave room for others as imaginary parts."""
     source = call.sources[0]
     params = source.params
@@ -262,7 +262,7 @@ def _bootstrap(call: _Call) -> Ciphertext:
     return source.replace(data=jnp.stack(results), level=call.step.level, scale=call.step.scale)
 
 
-def _gather(call: _Call) -> Ciphertext:
+def _run_gather(call: _Call) -> Ciphertext:
     data, entries = call.sources[0].data, call.leaves[0]
     taken = jnp.take(data, jnp.maximum(entries, 0), axis=0)
     zeroed = jnp.where((entries < 0)[:, None, None, None], jnp.uint32(0), taken)
@@ -281,7 +281,7 @@ def _scale_entries(x: Ciphertext, residues: jax.Array) -> jax.Array:
     return modular.multiply(x.data, residues[:, None, :, None], constants(x.moduli))
 
 
-def _combine(call: _Call) -> Ciphertext:
+def _run_combine(call: _Call) -> Ciphertext:
     terms = _scaled_terms(call)
     data = _add_terms(terms, call.sources[0].moduli)
     return call.sources[0].replace(data=data, scale=call.step.scale)
@@ -294,23 +294,23 @@ def _add_terms(terms: list[jax.Array], moduli: tuple[int, ...]) -> jax.Array:
     return functools.reduce(lambda x, y: modular.add(x, y, modulus), terms)
 
 
-def _concatenate(call: _Call) -> Ciphertext:
+def _run_concatenate(call: _Call) -> Ciphertext:
     data = jnp.concatenate(_scaled_terms(call))
     return call.sources[0].replace(data=data, scale=call.step.scale)
 
 
 _STEPS = {
-    "linear": _linear,
-    "square": _square,
-    "multiply": _multiply,
-    "inner_product": _inner_product,
-    "mask": _mask,
-    "combine": _combine,
-    "concatenate": _concatenate,
-    "gather": _gather,
-    "shift": _shift,
-    "relinearise": _relinearise,
-    "rescale": _rescale,
-    "drop": _drop,
-    "bootstrap": _bootstrap,
+    "linear": _run_linear,
+    "square": _run_square,
+    "multiply": _run_multiply,
+    "inner_product": _run_inner_product,
+    "mask": _run_mask,
+    "combine": _run_combine,
+    "concatenate": _run_concatenate,
+    "gather": _run_gather,
+    "shift": _run_shift,
+    "relinearise": _run_relinearise,
+    "rescale": _run_rescale,
+    "drop": _run_drop,
+    "bootstrap": _run_bootstrap,
 }

@@ -11,22 +11,22 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from fhejax.program.arguments import Encrypted
-from fhejax.program.tensor.graph import (
+from fhejax.program.tensor.graph import Graph, Output
+from fhejax.program.tensor.nodes import (
     Bootstrap,
     Combine,
     Concatenate,
+    ElementwiseProduct,
+    ElementwiseSquare,
     Gather,
+    GraphNode,
     InnerProduct,
     Input,
     Linear,
-    Multiply,
-    Node,
     SlotSum,
-    Square,
     Summand,
-    Tensor,
 )
-from fhejax.program.tensor.trace import Graph, Output
+from fhejax.program.tensor.views import Tensor
 
 Values = np.ndarray
 
@@ -44,7 +44,7 @@ class Slots:
     width: int
 
 
-def evaluate(
+def evaluate_graph(
     graph: Graph,
     arguments: Sequence[Values],
     *,
@@ -81,41 +81,41 @@ def weight_factor(weights: np.ndarray, weight_bits: int) -> float:
     return (2.0**weight_bits - 1) / largest if largest else 1.0
 
 
-def _rounded(weights: np.ndarray, factor: float) -> np.ndarray:
+def _rounded_weights(weights: np.ndarray, factor: float) -> np.ndarray:
     return np.rint(weights * factor) / factor
 
 
 def evaluate_node(
-    node: Node,
+    node: GraphNode,
     values: list[Values],
     arguments: Sequence[Values],
     factors: tuple[float, ...] | None,
     slots: Slots | None,
 ) -> Values:
-    """The values of one node from those of the nodes before it; arguments as of `evaluate`."""
+    """The values of one node from those of the nodes before it; arguments as of `evaluate_graph`."""
     if isinstance(node, Input):
         return np.asarray(arguments[node.argument], np.float64)
     if isinstance(node, Linear):
         patches = taken(values[node.source], node.entries)
-        weights = _rounded(node.weights, factors[0]) if factors else node.weights
+        weights = _rounded_weights(node.weights, factors[0]) if factors else node.weights
         total = np.einsum("gok,gkps->gops", weights, patches, optimize=True)
         total = total.reshape(node.size, -1)
         return total if node.bias is None else total + node.bias[:, None]
-    if isinstance(node, Square):
+    if isinstance(node, ElementwiseSquare):
         return shifted(values[node.source], node.shift) ** 2
-    if isinstance(node, Multiply):
+    if isinstance(node, ElementwiseProduct):
         pairs = zip(node.sources, node.shifts, strict=True)
         first, second = (shifted(values[s], shift) for s, shift in pairs)
         return first * second
     if isinstance(node, InnerProduct):
-        return _inner_product(node, values)
+        return _evaluate_inner_product(node, values)
     if isinstance(node, Summand):
         terms = shifted(values[node.source], node.shift)
         return terms * slots.live if node.masked and slots else terms
     if isinstance(node, SlotSum):
-        return _slot_sum(values[node.source], slots)
+        return _evaluate_slot_sum(values[node.source], slots)
     if isinstance(node, Combine):
-        return _combined(node, values, factors)
+        return _evaluate_combination(node, values, factors)
     if isinstance(node, Concatenate):
         return np.concatenate([values[s] for s in node.sources])
     if isinstance(node, Gather):
@@ -125,7 +125,7 @@ def evaluate_node(
     raise TypeError(f"no oracle rule for a {type(node).__name__}")
 
 
-def _inner_product(node: InnerProduct, values: list[Values]) -> Values:
+def _evaluate_inner_product(node: InnerProduct, values: list[Values]) -> Values:
     pairs = zip(node.sources, node.shifts, strict=True)
     first, second = (shifted(values[s], shift) for s, shift in pairs)
     total = np.zeros((node.size, first.shape[1]))
@@ -134,7 +134,7 @@ def _inner_product(node: InnerProduct, values: list[Values]) -> Values:
     return total
 
 
-def _slot_sum(values: Values, slots: Slots | None) -> Values:
+def _evaluate_slot_sum(values: Values, slots: Slots | None) -> Values:
     if slots is None:
         return np.repeat(values.sum(1, keepdims=True), values.shape[1], 1)
     return window_sums(values, slots.period)
@@ -147,11 +147,11 @@ def window_sums(values: Values, length: int) -> Values:
     return totals[:, length:] - totals[:, :-length]
 
 
-def _combined(node: Combine, values: list[Values], factors: tuple[float, ...] | None) -> Values:
+def _evaluate_combination(node: Combine, values: list[Values], factors: tuple[float, ...] | None) -> Values:
     total = np.zeros(1)
     for term, (source, weights) in enumerate(zip(node.sources, node.weights, strict=True)):
         column = np.ones((node.size, 1)) if weights is None else weights[:, None]
-        total = total + values[source] * (_rounded(column, factors[term]) if factors else column)
+        total = total + values[source] * (_rounded_weights(column, factors[term]) if factors else column)
     return total
 
 

@@ -11,10 +11,17 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from fhejax.program.tensor.graph import Builder, Tensor
-from fhejax.program.tensor.operations import contractions, encrypted_contractions, rearrangement
-from fhejax.program.tensor.operations.elementwise import add, divide, multiply, power, square, subtract
+from fhejax.program.tensor.operations import contractions, encrypted_contractions, rearrangement, windows
+from fhejax.program.tensor.operations.elementwise import (
+    add_views,
+    divide_view,
+    multiply_views,
+    power_of_view,
+    square_view,
+    subtract_views,
+)
 from fhejax.program.tensor.operations.polynomials import polynomial
+from fhejax.program.tensor.views import Builder, Tensor
 
 Operand = Any
 Rule = Callable[[Builder, list[Operand], dict[str, Any]], Tensor]
@@ -24,17 +31,17 @@ def _matrix_product(builder: Builder, operands: list[Operand], params: dict[str,
     x, y = operands
     numbers = params["dimension_numbers"]
     if isinstance(x, Tensor) and isinstance(y, Tensor):
-        return encrypted_contractions.dot_general(builder, x, y, numbers)
+        return encrypted_contractions.dot_general_of_encrypted(builder, x, y, numbers)
     if isinstance(x, Tensor):
-        return contractions.dot_general(builder, x, np.asarray(y, np.float64), numbers, True)
-    return contractions.dot_general(builder, y, np.asarray(x, np.float64), numbers, False)
+        return contractions.dot_general_by_plain(builder, x, np.asarray(y, np.float64), numbers, True)
+    return contractions.dot_general_by_plain(builder, y, np.asarray(x, np.float64), numbers, False)
 
 
 def _convolution(builder: Builder, operands: list[Operand], params: dict[str, Any]) -> Tensor:
     image, kernel = operands
     if not isinstance(image, Tensor) or isinstance(kernel, Tensor):
         raise ValueError("a convolution by an encrypted kernel; the kernel must be plain")
-    return contractions.convolution(builder, image, np.asarray(kernel, np.float64), params)
+    return windows.convolution(builder, image, np.asarray(kernel, np.float64), params)
 
 
 def _convert(builder: Builder, operands: list[Operand], params: dict[str, Any]) -> Tensor:
@@ -47,7 +54,7 @@ def _unchanged(builder: Builder, operands: list[Operand], params: dict[str, Any]
     return operands[0]
 
 
-def _pad(builder: Builder, operands: list[Operand], params: dict[str, Any]) -> Tensor:
+def _padding(builder: Builder, operands: list[Operand], params: dict[str, Any]) -> Tensor:
     array, value = operands
     if isinstance(value, Tensor):
         raise ValueError("a padding with an encrypted value; pad with zero, and add the value")
@@ -73,30 +80,28 @@ def _select(builder: Builder, operands: list[Operand], params: dict[str, Any]) -
     for mask, case in zip(masks, cases, strict=True):
         shaped = np.broadcast_to(mask, like.shape)
         if isinstance(case, Tensor):
-            encrypted.append(multiply(builder, case, shaped.astype(np.float64)))
+            encrypted.append(multiply_views(builder, case, shaped.astype(np.float64)))
         else:
             plain = np.where(shaped, np.asarray(case, np.float64), plain)
-    total = functools.reduce(lambda x, y: add(builder, x, y), encrypted)
-    return add(builder, total, plain)
+    total = functools.reduce(lambda x, y: add_views(builder, x, y), encrypted)
+    return add_views(builder, total, plain)
 
 
 RULES: dict[str, Rule] = {
-    "add": _binary(add),
-    "add_any": _binary(add),
-    "sub": _binary(subtract),
-    "mul": _binary(multiply),
-    "div": _binary(divide),
+    "add": _binary(add_views),
+    "add_any": _binary(add_views),
+    "sub": _binary(subtract_views),
+    "mul": _binary(multiply_views),
+    "div": _binary(divide_view),
     "neg": lambda builder, operands, params: operands[0].affine(-1.0, 0.0),
-    "square": lambda builder, operands, params: square(builder, operands[0]),
-    "integer_pow": lambda builder, operands, params: power(builder, operands[0], params["y"]),
+    "square": lambda builder, operands, params: square_view(builder, operands[0]),
+    "integer_pow": lambda builder, operands, params: power_of_view(builder, operands[0], params["y"]),
     "dot_general": _matrix_product,
     "conv_general_dilated": _convolution,
     "reduce_sum": lambda builder, operands, params: contractions.reduce_sum(
         builder, operands[0], tuple(params["axes"])
     ),
-    "reduce_window_sum": lambda builder, operands, params: contractions.window_sum(
-        builder, operands[0], params
-    ),
+    "reduce_window_sum": lambda builder, operands, params: windows.window_sum(builder, operands[0], params),
     "polynomial": lambda builder, operands, params: polynomial(
         builder, operands[0], operands[1], params["interval"]
     ),
@@ -108,9 +113,9 @@ RULES: dict[str, Rule] = {
     "slice": _unary(rearrangement.slice_),
     "rev": _unary(rearrangement.reverse),
     "split": _unary(rearrangement.split),
-    "pad": _pad,
-    "concatenate": rearrangement.concatenate,
-    "stack": rearrangement.stack,
+    "pad": _padding,
+    "concatenate": rearrangement.concatenate_views,
+    "stack": rearrangement.stack_views,
     "tile": _unary(rearrangement.tile),
     "select_n": _select,
     "convert_element_type": _convert,

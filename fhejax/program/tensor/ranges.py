@@ -5,26 +5,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fhejax.program.tensor.graph import (
-    PRODUCTS,
+from fhejax.program.tensor.graph import Graph
+from fhejax.program.tensor.nodes import (
     Bootstrap,
     Combine,
     Concatenate,
+    ElementwiseProduct,
+    ElementwiseSquare,
     Gather,
+    GraphNode,
     InnerProduct,
     Input,
     Linear,
-    Multiply,
-    Node,
     SlotSum,
-    Square,
     Summand,
-    Tensor,
-    sources,
 )
-from fhejax.program.tensor.trace import Graph
+from fhejax.program.tensor.views import Tensor
 
-Interval = tuple[np.ndarray, np.ndarray]
+ValueInterval = tuple[np.ndarray, np.ndarray]
 
 
 def check_finite(graph: Graph) -> None:
@@ -47,30 +45,9 @@ def check_finite(graph: Graph) -> None:
             )
 
 
-def consumers(graph: Graph) -> tuple[tuple[int, ...], ...]:
-    """The nodes that read each node, and -1 where a result does."""
-    readers: list[list[int]] = [[] for _ in graph.nodes]
-    for number, node in enumerate(graph.nodes):
-        for source in dict.fromkeys(sources(node)):
-            readers[source].append(number)
-    for output in graph.outputs:
-        if isinstance(output.value, Tensor):
-            readers[output.value.node].append(-1)
-    return tuple(tuple(r) for r in readers)
-
-
-def live_nodes(graph: Graph) -> frozenset[int]:
-    """The nodes on which some result depends."""
-    live = {o.value.node for o in graph.outputs if isinstance(o.value, Tensor)}
-    for number in range(len(graph.nodes) - 1, -1, -1):
-        if number in live:
-            live.update(sources(graph.nodes[number]))
-    return frozenset(live)
-
-
 def bounds(graph: Graph) -> tuple[float, ...]:
     """The largest magnitude each node can reach, by interval arithmetic over the ranges of arguments."""
-    intervals: list[Interval] = []
+    intervals: list[ValueInterval] = []
     for node in graph.nodes:
         with np.errstate(over="ignore", invalid="ignore"):  # what has no bound is refused as too deep
             intervals.append(_interval(node, intervals, graph.batch))
@@ -84,38 +61,27 @@ def observed_bounds(graph: Graph, values: Sequence[np.ndarray], margin: float) -
     return tuple(min(seen, limit) for seen, limit in zip(largest, bounds(graph), strict=True))
 
 
-def needs_whole_batch(graph: Graph) -> bool:
-    """Whether some sum over the batch is right only if every sample is there."""
-    nodes = (graph.nodes[number] for number in live_nodes(graph))
-    return any(isinstance(node, Summand) and node.whole for node in nodes)
-
-
-def sums_over_batch(graph: Graph) -> bool:
-    """Whether some sum runs over the batch."""
-    return any(isinstance(graph.nodes[number], SlotSum) for number in live_nodes(graph))
-
-
-def _interval(node: Node, known: list[Interval], batch: int) -> Interval:
+def _interval(node: GraphNode, known: list[ValueInterval], batch: int) -> ValueInterval:
     if isinstance(node, Input):
         return np.full(node.size, node.low), np.full(node.size, node.high)
     if isinstance(node, Linear):
         return _linear_interval(node, known[node.source])
-    if isinstance(node, Square):
-        return _square_interval(*_shifted(known[node.source], node.shift))
-    if isinstance(node, Multiply):
+    if isinstance(node, ElementwiseSquare):
+        return _square_interval(*_shifted_interval(known[node.source], node.shift))
+    if isinstance(node, ElementwiseProduct):
         pairs = zip(node.sources, node.shifts, strict=True)
-        return _product_interval(*(_shifted(known[s], shift) for s, shift in pairs))
+        return _product_interval(*(_shifted_interval(known[s], shift) for s, shift in pairs))
     if isinstance(node, InnerProduct):
         return _inner_interval(node, known)
     if isinstance(node, Summand):
-        low, high = _shifted(known[node.source], node.shift)
+        low, high = _shifted_interval(known[node.source], node.shift)
         return np.minimum(low, 0.0), np.maximum(high, 0.0)
     if isinstance(node, SlotSum):
         low, high = known[node.source]
         return batch * low, batch * high
     if isinstance(node, Combine):
         parts = zip(node.sources, node.weights, strict=True)
-        scaled = [_scaled(known[s], w) for s, w in parts]
+        scaled = [_scaled_interval(known[s], w) for s, w in parts]
         return sum(low for low, _ in scaled), sum(high for _, high in scaled)
     if isinstance(node, Concatenate):
         return tuple(np.concatenate([known[s][i] for s in node.sources]) for i in (0, 1))
@@ -130,7 +96,7 @@ def _taken(values: np.ndarray, entries: np.ndarray) -> np.ndarray:
     return np.where(entries < 0, 0.0, values[entries])
 
 
-def _linear_interval(node: Linear, source: Interval) -> Interval:
+def _linear_interval(node: Linear, source: ValueInterval) -> ValueInterval:
     low, high = (_taken(side, node.entries) for side in source)
     positive, negative = np.maximum(node.weights, 0), np.minimum(node.weights, 0)
     bottom = np.einsum("gok,gkp->gop", positive, low) + np.einsum("gok,gkp->gop", negative, high)
@@ -139,44 +105,35 @@ def _linear_interval(node: Linear, source: Interval) -> Interval:
     return bottom.reshape(-1) + bias, top.reshape(-1) + bias
 
 
-def _shifted(interval: Interval, shift: np.ndarray | None) -> Interval:
+def _shifted_interval(interval: ValueInterval, shift: np.ndarray | None) -> ValueInterval:
     return interval if shift is None else (interval[0] + shift, interval[1] + shift)
 
 
-def _scaled(interval: Interval, weights: np.ndarray | None) -> Interval:
+def _scaled_interval(interval: ValueInterval, weights: np.ndarray | None) -> ValueInterval:
     if weights is None:
         return interval
     ends = interval[0] * weights, interval[1] * weights
     return np.minimum(*ends), np.maximum(*ends)
 
 
-def _square_interval(low: np.ndarray, high: np.ndarray) -> Interval:
+def _square_interval(low: np.ndarray, high: np.ndarray) -> ValueInterval:
     largest = np.maximum(low**2, high**2)
     smallest = np.where((low < 0) & (high > 0), 0.0, np.minimum(low**2, high**2))
     return smallest, largest
 
 
-def _product_interval(first: Interval, second: Interval) -> Interval:
+def _product_interval(first: ValueInterval, second: ValueInterval) -> ValueInterval:
     corners = np.stack([a * b for a in first for b in second])
     return corners.min(0), corners.max(0)
 
 
-def _inner_interval(node: InnerProduct, known: list[Interval]) -> Interval:
+def _inner_interval(node: InnerProduct, known: list[ValueInterval]) -> ValueInterval:
     """One term of every sum at a time, so that memory stays that of the result."""
     pairs = zip(node.sources, node.shifts, strict=True)
-    first, second = (_shifted(known[s], shift) for s, shift in pairs)
+    first, second = (_shifted_interval(known[s], shift) for s, shift in pairs)
     low, high = np.zeros(node.size), np.zeros(node.size)
     for left, right in zip(*(e.T for e in node.entries), strict=True):
         operands = (tuple(_taken(s, e) for s in side) for side, e in ((first, left), (second, right)))
         bottom, top = _product_interval(*operands)
         low, high = low + bottom, high + top
     return low, high
-
-
-def depth(graph: Graph) -> int:
-    """Products of encrypted values in a row, on the longest path."""
-    deepest: list[int] = []
-    for node in graph.nodes:
-        before = max((deepest[s] for s in sources(node)), default=0)
-        deepest.append(before + isinstance(node, PRODUCTS))
-    return max(deepest, default=0)

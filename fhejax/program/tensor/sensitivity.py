@@ -14,22 +14,22 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from fhejax.program.tensor.evaluation import Slots, Values, shifted, taken, window_sums
-from fhejax.program.tensor.graph import (
+from fhejax.program.tensor.graph import Graph
+from fhejax.program.tensor.nodes import (
     Bootstrap,
     Combine,
     Concatenate,
+    ElementwiseProduct,
+    ElementwiseSquare,
     Gather,
+    GraphNode,
     InnerProduct,
     Linear,
-    Multiply,
-    Node,
     SlotSum,
-    Square,
     Summand,
-    Tensor,
     sources,
 )
-from fhejax.program.tensor.trace import Graph
+from fhejax.program.tensor.views import Tensor
 
 _PROBES = 4
 _LARGEST_EXACT = 16
@@ -43,7 +43,7 @@ def noise_gains(
 
     Args:
         graph: as evaluated.
-        values: of every node, from `evaluate`.
+        values: of every node, from `evaluate_graph`.
         view: the result. One that all samples share is the mean over columns, as it is decrypted.
         slots: those of the evaluation.
 
@@ -97,15 +97,15 @@ def _backwards(
     return adjoints
 
 
-def _parts(node: Node, values: Sequence[Values], adjoint: Values, slots: Slots | None) -> _Parts:
+def _parts(node: GraphNode, values: Sequence[Values], adjoint: Values, slots: Slots | None) -> _Parts:
     """What a node's gradient gives to each of its sources."""
     if isinstance(node, Linear):
-        weighted = np.einsum("gok,gops->gkps", node.weights, _grouped(node, adjoint), optimize=True)
+        weighted = np.einsum("gok,gops->gkps", node.weights, _grouped_adjoint(node, adjoint), optimize=True)
         entries = node.entries.reshape(-1)
         yield node.source, _scattered(weighted.reshape(len(entries), -1), entries, len(values[node.source]))
-    elif isinstance(node, Square):
+    elif isinstance(node, ElementwiseSquare):
         yield node.source, 2 * shifted(values[node.source], node.shift) * adjoint
-    elif isinstance(node, Multiply):
+    elif isinstance(node, ElementwiseProduct):
         yield from _product_parts(node, values, adjoint)
     elif isinstance(node, InnerProduct):
         yield from _inner_parts(node, values, adjoint)
@@ -127,12 +127,12 @@ def _parts(node: Node, values: Sequence[Values], adjoint: Values, slots: Slots |
         raise TypeError(f"no derivative for a {type(node).__name__}")
 
 
-def _grouped(node: Linear, adjoint: Values) -> np.ndarray:
+def _grouped_adjoint(node: Linear, adjoint: Values) -> np.ndarray:
     groups, outputs, _ = node.weights.shape
     return adjoint.reshape(groups, outputs, node.entries.shape[2], -1)
 
 
-def _product_parts(node: Multiply, values: Sequence[Values], adjoint: Values) -> _Parts:
+def _product_parts(node: ElementwiseProduct, values: Sequence[Values], adjoint: Values) -> _Parts:
     pairs = zip(node.sources, node.shifts, strict=True)
     first, second = (shifted(values[s], shift) for s, shift in pairs)
     yield node.sources[0], adjoint * second

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from fhejax.program.tensor.graph import Combine, Input, Linear, Node, Square, Tensor, renamed
-from fhejax.program.tensor.ranges import consumers
-from fhejax.program.tensor.trace import Graph
+from fhejax.program.tensor.graph import Graph, consumers
+from fhejax.program.tensor.nodes import Combine, ElementwiseSquare, GraphNode, Input, Linear, renamed
+from fhejax.program.tensor.views import Tensor
 
 
 def simplify(graph: Graph) -> Graph:
@@ -22,7 +22,7 @@ def merge_equal(graph: Graph) -> Graph:
     same: dict[int, int] = {}
     for number, node in enumerate(nodes):
         nodes[number] = node = renamed(node, same)
-        same[number] = number if isinstance(node, Input) else first.setdefault(_signature(node), number)
+        same[number] = number if isinstance(node, Input) else first.setdefault(_node_signature(node), number)
     outputs = tuple(
         dataclasses.replace(o, value=dataclasses.replace(o.value, node=same[o.value.node]))
         if isinstance(o.value, Tensor)
@@ -32,7 +32,7 @@ def merge_equal(graph: Graph) -> Graph:
     return dataclasses.replace(graph, nodes=tuple(nodes), outputs=outputs)
 
 
-def _signature(node: Node) -> tuple:
+def _node_signature(node: GraphNode) -> tuple:
     """All that decides a node's values."""
 
     def plain(value: Any) -> Any:
@@ -61,7 +61,7 @@ def merge_combinations(graph: Graph) -> Graph:
     return dataclasses.replace(graph, nodes=tuple(nodes))
 
 
-def _terms(nodes: list[Node], number: int, private: bool) -> list[tuple[int, np.ndarray | None]]:
+def _terms(nodes: list[GraphNode], number: int, private: bool) -> list[tuple[int, np.ndarray | None]]:
     """The terms that a term of a sum stands for: its own, where it is itself a sum and read here alone."""
     node = nodes[number]
     if private and isinstance(node, Combine):
@@ -77,7 +77,7 @@ def fold_shifts(graph: Graph) -> Graph:
     readers = consumers(graph)
     nodes = list(graph.nodes)
     for number, node in enumerate(nodes):
-        if not isinstance(node, Square) or node.shift is None:
+        if not isinstance(node, ElementwiseSquare) or node.shift is None:
             continue
         before = nodes[node.source]
         if isinstance(before, Linear) and readers[node.source] == (number,):

@@ -14,8 +14,10 @@ import jax
 import numpy as np
 
 from fhejax.program.arguments import Encrypted, Plain
-from fhejax.program.tensor.graph import Builder, Input, Node, Tensor
+from fhejax.program.tensor.graph import Graph, Output
+from fhejax.program.tensor.nodes import Input
 from fhejax.program.tensor.primitive_rules import RULES, substitute
+from fhejax.program.tensor.views import Builder, Tensor
 
 _INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr")
 _CALLS = frozenset(
@@ -29,27 +31,6 @@ _PACKAGE = pathlib.Path(__file__).resolve().parents[2].as_posix() + "/"
 
 class NotPolynomialError(ValueError):
     """A function has operations that no circuit of additions and multiplications computes."""
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Output:
-    """One result: an encrypted view or a plain array, with its shape and dtype."""
-
-    value: Tensor | np.ndarray
-    shape: tuple[int, ...]
-    dtype: Any
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Graph:
-    """The traced function: nodes in order, results, and how results and arguments are nested."""
-
-    nodes: tuple[Node, ...]
-    outputs: tuple[Output, ...]
-    arguments: tuple[Encrypted | Plain, ...]
-    inputs: Any
-    results: Any
-    batch: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +60,7 @@ def trace(
         NotPolynomialError: with every operation that cannot be encrypted, its line and a substitute.
         ValueError: a module in training mode, or a function that does not trace.
     """
-    shapes = [_abstract(argument) for argument in arguments]
+    shapes = [_shape_of(argument) for argument in arguments]
     closed, results = _jaxpr(function, jax.tree.unflatten(inputs, shapes))
     builder = Builder()
     known = iter(plain)
@@ -99,7 +80,7 @@ def trace(
     )
 
 
-def _abstract(argument: Encrypted | Plain) -> jax.ShapeDtypeStruct:
+def _shape_of(argument: Encrypted | Plain) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(tuple(argument.shape), argument.dtype)
 
 

@@ -12,9 +12,10 @@ import pytest
 import fhejax as fhe
 from fhejax.ckks import BootstrappingParameters
 from fhejax.program.levels.bootstrap_placement import Cut, place_bootstraps, with_bootstraps
-from fhejax.program.tensor.evaluation import evaluate
-from fhejax.program.tensor.graph import Bootstrap, Combine, Input, Square, Tensor
-from fhejax.program.tensor.trace import Graph, Output
+from fhejax.program.tensor.evaluation import evaluate_graph
+from fhejax.program.tensor.graph import Graph, Output
+from fhejax.program.tensor.nodes import Bootstrap, Combine, ElementwiseSquare, Input
+from fhejax.program.tensor.views import Tensor
 
 SLOTS = 16
 
@@ -45,7 +46,7 @@ def graph_of(nodes: list) -> Graph:
 def chain(sizes: list[int]) -> Graph:
     """Squares one after the other; sizes are only what the search counts."""
     nodes = [Input(0, sizes[0], -1.0, 1.0, "x")]
-    nodes += [Square(i, None, size, f"{i}") for i, size in enumerate(sizes[1:])]
+    nodes += [ElementwiseSquare(i, None, size, f"{i}") for i, size in enumerate(sizes[1:])]
     return graph_of(nodes)
 
 
@@ -73,7 +74,7 @@ def test_places_of_a_chain_are_the_cheapest(seed):
 
 def test_a_skip_connection_is_bootstrapped_where_it_is_crossed_unless_it_is_fresh():
     nodes = [Input(0, 2, -1.0, 1.0, "x")]
-    nodes += [Square(i, None, 2, "s") for i in range(6)]
+    nodes += [ElementwiseSquare(i, None, 2, "s") for i in range(6)]
     from_input = graph_of([*nodes, Combine((6, 0), (None, None), 2, "sum")])
     from_square = graph_of([*nodes, Combine((6, 1), (None, None), 2, "sum")])
     spent = {0: 0.0, 7: 0.0} | dict.fromkeys(range(1, 7), 1.0)
@@ -91,7 +92,7 @@ def test_the_graph_with_bootstraps_has_the_same_values():
     planned = with_bootstraps(graph, (Cut(2, (1,)), Cut(3, (2,))))
     assert sum(isinstance(node, Bootstrap) for node in planned.nodes) == 2
     values = np.random.default_rng(0).uniform(-1, 1, (2, 5))
-    np.testing.assert_array_equal(evaluate(graph, [values])[-1], evaluate(planned, [values])[-1])
+    np.testing.assert_array_equal(evaluate_graph(graph, [values])[-1], evaluate_graph(planned, [values])[-1])
 
 
 def deep(x: jax.Array) -> jax.Array:

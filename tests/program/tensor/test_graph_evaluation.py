@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from circuits import LOG_DEGREE, compiled, data, linear_square_linear, rows
 
-from fhejax.program.tensor.evaluation import entries_of, evaluate, weight_factor
+from fhejax.program.tensor.evaluation import entries_of, evaluate_graph, weight_factor
 from fhejax.program.tensor.ranges import bounds
 
 SAMPLES = 2**LOG_DEGREE
@@ -24,9 +24,9 @@ def predicted_noise(program, x):
     """The deviation of the noise at the outputs, by injecting that of each node many times."""
     graph, lowered = program.source.graph, program.source.lowered
     entries = [entries_of(x.astype(np.float64), 0, SAMPLES)]
-    fixed = evaluate(graph, entries, rounding=lowered.rounding)[-1]
+    fixed = evaluate_graph(graph, entries, rounding=lowered.rounding)[-1]
     noisy = [
-        evaluate(graph, entries, rounding=lowered.rounding, noise=lowered.noise, seed=s)[-1]
+        evaluate_graph(graph, entries, rounding=lowered.rounding, noise=lowered.noise, seed=s)[-1]
         for s in range(20)
     ]
     return root_mean_square(np.stack(noisy) - fixed)
@@ -67,7 +67,7 @@ def test_values_stay_within_their_bounds_at_the_corners():
     program = compiled(function, rows(4, 16))
     corners = np.array(np.meshgrid(*[[-1.0, 1.0]] * 4)).reshape(4, -1)
     graph = program.source.graph
-    for limit, values in zip(bounds(graph), evaluate(graph, [corners]), strict=True):
+    for limit, values in zip(bounds(graph), evaluate_graph(graph, [corners]), strict=True):
         assert np.abs(values).max() <= limit * (1 + 1e-12)
 
 

@@ -14,8 +14,16 @@ from traced_functions import refusals
 import fhejax
 from fhejax import approx
 from fhejax.program.arguments import describe
-from fhejax.program.tensor.graph import Combine, Concatenate, Gather, Input, Linear, Multiply, Square
-from fhejax.program.tensor.ranges import consumers, depth, live_nodes
+from fhejax.program.tensor.graph import consumers, depth, live_nodes
+from fhejax.program.tensor.nodes import (
+    Combine,
+    Concatenate,
+    ElementwiseProduct,
+    ElementwiseSquare,
+    Gather,
+    Input,
+    Linear,
+)
 from fhejax.program.tensor.simplification import fold_shifts
 from fhejax.program.tensor.trace import trace
 
@@ -61,22 +69,22 @@ def test_what_is_affine_or_structural_makes_no_node(name):
 
 NODES = {
     "matrix": (lambda x: x @ weights(6, 3), [Linear]),
-    "square": (lambda x: (2 * x + 1) ** 2, [Square]),
-    "itself": (lambda x: (x + 1) * (1 + x), [Square]),
-    "product": (lambda x: x * (x + 1), [Multiply]),
-    "product of halves": (lambda x: x[:, :3] * x[:, 3:], [Gather, Gather, Multiply]),
+    "square": (lambda x: (2 * x + 1) ** 2, [ElementwiseSquare]),
+    "itself": (lambda x: (x + 1) * (1 + x), [ElementwiseSquare]),
+    "product": (lambda x: x * (x + 1), [ElementwiseProduct]),
+    "product of halves": (lambda x: x[:, :3] * x[:, 3:], [Gather, Gather, ElementwiseProduct]),
     "sum": (lambda x: x.sum(1), [Linear]),
     "mean": (lambda x: x.mean(1), [Linear]),
     "twice": (lambda x: x + 2 * x, []),
-    "residual": (lambda x: x + x**2, [Square, Combine]),
-    "join": (lambda x: jnp.concatenate([x, x**2], 1), [Square, Concatenate]),
+    "residual": (lambda x: x + x**2, [ElementwiseSquare, Combine]),
+    "join": (lambda x: jnp.concatenate([x, x**2], 1), [ElementwiseSquare, Concatenate]),
     "join of one": (lambda x: jnp.concatenate([x, 2 * x, x + 1], 1), []),
-    "cube": (lambda x: x**3, [Square, Multiply]),
-    "fourth": (lambda x: x**4, [Square, Square]),
-    "quadratic": (approx.Polynomial.from_chebyshev([1.0, 2, 3], (-1.0, 1.0)), [Square]),
+    "cube": (lambda x: x**3, [ElementwiseSquare, ElementwiseProduct]),
+    "fourth": (lambda x: x**4, [ElementwiseSquare, ElementwiseSquare]),
+    "quadratic": (approx.Polynomial.from_chebyshev([1.0, 2, 3], (-1.0, 1.0)), [ElementwiseSquare]),
     "cubic": (
         approx.Polynomial.from_chebyshev([1.0, 2, 3, 4], (-1.0, 1.0)),
-        [Square, Multiply, Combine, Combine],
+        [ElementwiseSquare, ElementwiseProduct, Combine, Combine],
     ),
     "unused": (lambda x: (x**2, x @ weights(6, 3))[1], [Linear]),
 }
@@ -118,7 +126,7 @@ def test_a_convolution_and_its_batch_norm_are_one_node():
     )
     view = nnx.view(model, use_running_average=True)
     graph = graph_of(view, IMAGE)
-    assert [type(n) for n in graph.nodes] == [Input, Linear, Square]
+    assert [type(n) for n in graph.nodes] == [Input, Linear, ElementwiseSquare]
     folded = fold_shifts(graph)
     assert folded.nodes[2].shift is None
     assert graph.nodes[2].shift is None or folded.nodes[1].bias is not None

@@ -17,9 +17,8 @@ from fhejax.ckks.parameters.deviations import (
 )
 from fhejax.program.arguments import Plain
 from fhejax.program.circuit.steps import Step
-from fhejax.program.tensor.graph import Node
-from fhejax.program.tensor.ranges import consumers
-from fhejax.program.tensor.trace import Graph
+from fhejax.program.tensor.graph import Graph, consumers
+from fhejax.program.tensor.nodes import GraphNode
 from fhejax.ring import Ring, modulus_bits
 
 SPECIAL_BITS = 30  # of the one special prime; digits are single primes
@@ -315,6 +314,6 @@ class Lowering:
             self.steps[register.step] = dataclasses.replace(step, node=-1)
         return step.label
 
-    def nodes_after(self, number: int) -> list[Node]:
+    def nodes_after(self, number: int) -> list[GraphNode]:
         """The nodes that read a node."""
         return [self.graph.nodes[r] for r in self.readers[number] if r >= 0]

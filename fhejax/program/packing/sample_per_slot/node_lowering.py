@@ -12,24 +12,24 @@ import numpy as np
 from fhejax.ckks.parameters.deviations import fresh_deviation
 from fhejax.program.packing.sample_per_slot import scale_alignment
 from fhejax.program.packing.sample_per_slot.lowering import Lowered, Lowering, Register, Settings, TooLowError
+from fhejax.program.packing.sample_per_slot.slots import batch_period
 from fhejax.program.tensor.evaluation import weight_factor
-from fhejax.program.tensor.graph import (
+from fhejax.program.tensor.graph import Graph, live_nodes
+from fhejax.program.tensor.nodes import (
     PRODUCTS,
     Bootstrap,
     Combine,
     Concatenate,
+    ElementwiseProduct,
+    ElementwiseSquare,
     Gather,
+    GraphNode,
     InnerProduct,
     Input,
     Linear,
-    Multiply,
-    Node,
     SlotSum,
-    Square,
     Summand,
 )
-from fhejax.program.tensor.ranges import live_nodes
-from fhejax.program.tensor.trace import Graph
 
 # A rotation's noise is up to 20 times that of a rescale; at 2**6 times the scale it does not matter.
 _ROTATION_BITS = 6
@@ -62,16 +62,11 @@ def lower(
     return lowering.result()
 
 
-def batch_period(batch: int, slots: int) -> int:
-    """Slots after which the samples repeat, a power of two: as many as a sum over the batch adds up."""
-    return min(2 ** (batch - 1).bit_length(), slots)
-
-
-def _lower_node(lowering: Lowering, number: int, node: Node, multiplied: Sequence[bool]) -> None:
+def _lower_node(lowering: Lowering, number: int, node: GraphNode, multiplied: Sequence[bool]) -> None:
     """Emit the steps of one node and remember its register."""
-    if isinstance(node, Square) and _fuses(lowering, number, node, multiplied):
+    if isinstance(node, ElementwiseSquare) and _fuses(lowering, number, node, multiplied):
         return
-    register = _RULES[type(node)](lowering, number, node)
+    register = _LOWERINGS[type(node)](lowering, number, node)
     multiplied_next = any(isinstance(n, PRODUCTS) for n in lowering.nodes_after(number))
     if multiplied_next or _relinearises_before_linear(lowering, number, register, multiplied):
         register = lowering.reduce(number, register)
@@ -79,16 +74,16 @@ def _lower_node(lowering: Lowering, number: int, node: Node, multiplied: Sequenc
     lowering.need(number, register)
 
 
-def _input(lowering: Lowering, number: int, node: Input) -> Register:
+def _lower_input(lowering: Lowering, number: int, node: Input) -> Register:
     scale = lowering.scale(2.0**lowering.settings.input_bits)
     lowering.add_noise(number, fresh_deviation(lowering.settings.ring) / float(scale))
     fields = (0, scale, 2, node.size)
     return lowering.emit("input", fields, node=number, label=node.label, argument=node.argument)
 
 
-def _linear(lowering: Lowering, number: int, node: Linear) -> Register:
+def _lower_linear(lowering: Lowering, number: int, node: Linear) -> Register:
     before = lowering.graph.nodes[node.source]
-    squared = isinstance(before, Square) and node.source not in lowering.registers
+    squared = isinstance(before, ElementwiseSquare) and node.source not in lowering.registers
     source = lowering.registers[before.source if squared else node.source]
     factor = _linear_factor(lowering, number, node)
     weight_scale = lowering.scale(factor)
@@ -133,13 +128,13 @@ def _weight_bound(lowering: Lowering, node: Linear, factor: float) -> int:
     return max(planned, 2 ** largest.bit_length() - 1)
 
 
-def _square(lowering: Lowering, number: int, node: Square) -> Register:
+def _lower_square(lowering: Lowering, number: int, node: ElementwiseSquare) -> Register:
     source = lowering.shift(lowering.registers[node.source], node.shift, node.label)
     fields = (source.drops, source.scale * source.scale, 3, node.size)
     return lowering.emit("square", fields, sources=(source.step,), node=number, label=node.label)
 
 
-def _operands(lowering: Lowering, node: Multiply | InnerProduct) -> tuple[Register, Register]:
+def _lower_operands(lowering: Lowering, node: ElementwiseProduct | InnerProduct) -> tuple[Register, Register]:
     """Both factors, with their shifts, at one level."""
     pairs = zip(node.sources, node.shifts, strict=True)
     first, second = (lowering.shift(lowering.registers[s], shift, node.label) for s, shift in pairs)
@@ -147,15 +142,15 @@ def _operands(lowering: Lowering, node: Multiply | InnerProduct) -> tuple[Regist
     return lowering.drop(first, drops), lowering.drop(second, drops)
 
 
-def _multiply(lowering: Lowering, number: int, node: Multiply) -> Register:
-    first, second = _operands(lowering, node)
+def _lower_multiply(lowering: Lowering, number: int, node: ElementwiseProduct) -> Register:
+    first, second = _lower_operands(lowering, node)
     fields = (first.drops, first.scale * second.scale, 3, node.size)
     sources = (first.step, second.step)
     return lowering.emit("multiply", fields, sources=sources, node=number, label=node.label)
 
 
-def _inner_product(lowering: Lowering, number: int, node: InnerProduct) -> Register:
-    first, second = _operands(lowering, node)
+def _lower_inner_product(lowering: Lowering, number: int, node: InnerProduct) -> Register:
+    first, second = _lower_operands(lowering, node)
     return lowering.emit(
         "inner_product",
         (first.drops, first.scale * second.scale, 3, node.size),
@@ -166,7 +161,7 @@ def _inner_product(lowering: Lowering, number: int, node: InnerProduct) -> Regis
     )
 
 
-def _gather(lowering: Lowering, number: int, node: Gather) -> Register:
+def _lower_gather(lowering: Lowering, number: int, node: Gather) -> Register:
     source = lowering.registers[node.source]
     return lowering.emit(
         "gather",
@@ -178,7 +173,7 @@ def _gather(lowering: Lowering, number: int, node: Gather) -> Register:
     )
 
 
-def _summand(lowering: Lowering, number: int, node: Summand) -> Register:
+def _lower_summand(lowering: Lowering, number: int, node: Summand) -> Register:
     """Two components, zero where no sample is, at a scale at which rotations do no harm."""
     register = lowering.shift(lowering.registers[node.source], node.shift, node.label)
     if node.masked:
@@ -192,7 +187,7 @@ def _summand(lowering: Lowering, number: int, node: Summand) -> Register:
     return lowering.raise_scale(lowering.reduce(number, register, floor), floor)
 
 
-def _slot_sum(lowering: Lowering, number: int, node: SlotSum) -> Register:
+def _lower_slot_sum(lowering: Lowering, number: int, node: SlotSum) -> Register:
     """Rotations by 1, 2, 4, ..: the noise of the first is added up most, like that of what is summed.
 
     In all a total has the noise of count - 1 key switches: as if every summand had nearly one.
@@ -210,7 +205,7 @@ def _slot_sum(lowering: Lowering, number: int, node: SlotSum) -> Register:
     )
 
 
-def _bootstrap(lowering: Lowering, number: int, node: Bootstrap) -> Register:
+def _lower_bootstrap(lowering: Lowering, number: int, node: Bootstrap) -> Register:
     """Numbers v of magnitude below B > 1 go in as v / B' with B' up to 2 B: a matter of the scale alone.
 
     A bootstrap takes scales of its input level alone, and a product with a power of two, which is exact and
@@ -242,22 +237,22 @@ def _bootstrap(lowering: Lowering, number: int, node: Bootstrap) -> Register:
     return lowering.emit("bootstrap", fields, sources=(register.step,), node=number, label=node.label)
 
 
-_RULES: dict[type, Callable[[Lowering, int, Node], Register]] = {
-    Input: _input,
-    Linear: _linear,
-    Square: _square,
-    Multiply: _multiply,
-    InnerProduct: _inner_product,
-    Combine: scale_alignment.combine,
-    Concatenate: scale_alignment.concatenate,
-    Gather: _gather,
-    Summand: _summand,
-    SlotSum: _slot_sum,
-    Bootstrap: _bootstrap,
+_LOWERINGS: dict[type, Callable[[Lowering, int, GraphNode], Register]] = {
+    Input: _lower_input,
+    Linear: _lower_linear,
+    ElementwiseSquare: _lower_square,
+    ElementwiseProduct: _lower_multiply,
+    InnerProduct: _lower_inner_product,
+    Combine: scale_alignment.lower_combination,
+    Concatenate: scale_alignment.lower_concatenation,
+    Gather: _lower_gather,
+    Summand: _lower_summand,
+    SlotSum: _lower_slot_sum,
+    Bootstrap: _lower_bootstrap,
 }
 
 
-def _fuses(lowering: Lowering, number: int, node: Square, multiplied: Sequence[bool]) -> bool:
+def _fuses(lowering: Lowering, number: int, node: ElementwiseSquare, multiplied: Sequence[bool]) -> bool:
     """A square read by one linear node only is computed tile by tile inside it."""
     readers = lowering.readers[number]
     if len(readers) != 1 or readers[0] < 0 or node.shift is not None:

@@ -7,13 +7,13 @@ import numpy as np
 
 from fhejax.ckks import Scale
 from fhejax.program.packing.sample_per_slot.lowering import Lowering, Register, RoughScale
-from fhejax.program.tensor.graph import Combine, Concatenate
+from fhejax.program.tensor.nodes import Combine, Concatenate
 
-Weights = np.ndarray | None
+TermWeights = np.ndarray | None
 AnyScale = Scale | RoughScale
 
 
-def combine(lowering: Lowering, number: int, node: Combine) -> Register:
+def lower_combination(lowering: Lowering, number: int, node: Combine) -> Register:
     """The steps of a sum of terms times plain numbers."""
     largest = (1.0 if w is None else float(np.abs(w).max()) or 1.0 for w in node.weights)
     norms = lowering.given.get(number, tuple(largest))
@@ -26,7 +26,7 @@ def combine(lowering: Lowering, number: int, node: Combine) -> Register:
     return _emit(lowering, number, node, registers, weights, scale, factors)
 
 
-def concatenate(lowering: Lowering, number: int, node: Concatenate) -> Register:
+def lower_concatenation(lowering: Lowering, number: int, node: Concatenate) -> Register:
     """The steps of a concatenation."""
     registers = _together(lowering, [lowering.registers[s] for s in node.sources])
     weights = [None] * len(registers)
@@ -35,7 +35,7 @@ def concatenate(lowering: Lowering, number: int, node: Concatenate) -> Register:
     return _emit(lowering, number, node, registers, weights, scale, factors)
 
 
-def _varies(lowering: Lowering, weights: Weights) -> bool:
+def _varies(lowering: Lowering, weights: TermWeights) -> bool:
     """Whether weights are more than a common factor, which a scale absorbs."""
     if weights is None:
         return False
@@ -52,7 +52,7 @@ def _emit(
     number: int,
     node: Combine | Concatenate,
     registers: Sequence[Register],
-    weights: Sequence[Weights],
+    weights: Sequence[TermWeights],
     scale: AnyScale,
     factors: Sequence[AnyScale],
 ) -> Register:

@@ -5,22 +5,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fhejax.program.tensor.graph import (
-    Builder,
+from fhejax.program.tensor.nodes import (
     Combine,
     Concatenate,
+    ElementwiseProduct,
+    ElementwiseSquare,
     Gather,
+    GraphNode,
     InnerProduct,
     Input,
     Linear,
-    Multiply,
-    Node,
     SlotSum,
-    Square,
     Summand,
-    Tensor,
-    in_node_order,
 )
+from fhejax.program.tensor.views import Builder, Tensor, in_node_order
 
 
 def slot_sum(builder: Builder, tensor: Tensor) -> Tensor:
@@ -62,7 +60,9 @@ def _distinct(builder: Builder, tensor: Tensor) -> Tensor:
     return dataclasses.replace(tensor, node=node, entries=places[tensor.entries])
 
 
-def is_zero_without_sample(nodes: Sequence[Node], number: int, known: dict[int, bool] | None = None) -> bool:
+def is_zero_without_sample(
+    nodes: Sequence[GraphNode], number: int, known: dict[int, bool] | None = None
+) -> bool:
     """Whether a node is zero in slots without a sample, where the client's ciphertexts hold zeros.
 
     known: of nodes that were looked at, so that none is twice.
@@ -73,7 +73,7 @@ def is_zero_without_sample(nodes: Sequence[Node], number: int, known: dict[int, 
     return known[number]
 
 
-def _is_zero(nodes: Sequence[Node], node: Node, known: dict[int, bool]) -> bool:
+def _is_zero(nodes: Sequence[GraphNode], node: GraphNode, known: dict[int, bool]) -> bool:
     def zero(source: int, shift: np.ndarray | None = None) -> bool:
         return (shift is None or not shift.any()) and is_zero_without_sample(nodes, source, known)
 
@@ -81,9 +81,9 @@ def _is_zero(nodes: Sequence[Node], node: Node, known: dict[int, bool]) -> bool:
         return not node.shared and node.low <= 0 <= node.high
     if isinstance(node, Linear):
         return node.bias is None and zero(node.source)
-    if isinstance(node, Square):
+    if isinstance(node, ElementwiseSquare):
         return zero(node.source, node.shift)
-    if isinstance(node, Multiply | InnerProduct):
+    if isinstance(node, ElementwiseProduct | InnerProduct):
         return any(map(zero, node.sources, node.shifts))
     if isinstance(node, Combine | Concatenate):
         return all(map(zero, node.sources))

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from fhejax.program.tensor.graph import Builder, Combine, Multiply, Square, Tensor, in_node_order
+from fhejax.program.tensor.nodes import Combine, ElementwiseProduct, ElementwiseSquare
 from fhejax.program.tensor.operations.rearrangement import as_batch, single_sample, without_batch
+from fhejax.program.tensor.views import Builder, Tensor, in_node_order
 
 Operand = Any
 _LARGEST_FACTOR = 2.0**6
@@ -21,10 +22,10 @@ def plain_operand(operand: Operand, like: Tensor) -> np.ndarray:
     return without_batch(np.asarray(operand, np.float64), like)
 
 
-def add(builder: Builder, x: Operand, y: Operand) -> Tensor:
+def add_views(builder: Builder, x: Operand, y: Operand) -> Tensor:
     """x + y."""
     if not isinstance(x, Tensor):
-        return add(builder, y, x)
+        return add_views(builder, y, x)
     if not isinstance(y, Tensor):
         return _spread(x, y).affine(1.0, plain_operand(y, x))
     return _add_encrypted(builder, *_same_samples(_spread(x, y), _spread(y, x)))
@@ -63,31 +64,31 @@ def _add_encrypted(builder: Builder, x: Tensor, y: Tensor) -> Tensor:
     return dataclasses.replace(total, multiplier=x.multiplier, offset=offset)
 
 
-def subtract(builder: Builder, x: Operand, y: Operand) -> Tensor:
+def subtract_views(builder: Builder, x: Operand, y: Operand) -> Tensor:
     """x - y."""
-    return add(builder, x, y.affine(-1.0, 0.0) if isinstance(y, Tensor) else -np.asarray(y))
+    return add_views(builder, x, y.affine(-1.0, 0.0) if isinstance(y, Tensor) else -np.asarray(y))
 
 
-def multiply(builder: Builder, x: Operand, y: Operand) -> Tensor:
+def multiply_views(builder: Builder, x: Operand, y: Operand) -> Tensor:
     """x * y."""
     if not isinstance(x, Tensor):
-        return multiply(builder, y, x)
+        return multiply_views(builder, y, x)
     if not isinstance(y, Tensor):
         return _spread(x, y).affine(plain_operand(y, x), 0.0)
     x, y = _same_samples(_spread(x, y), _spread(y, x))
     if x.same_values(y):
-        return square(builder, x)
+        return square_view(builder, x)
     x, y = (builder.row_major(normalised(builder, t)) for t in (x, y))
-    shifts = tuple(_shift(t) for t in (x, y))
-    node = Multiply((x.node, y.node), shifts, x.entries.size, builder.label)
+    shifts = tuple(_shift_of_view(t) for t in (x, y))
+    node = ElementwiseProduct((x.node, y.node), shifts, x.entries.size, builder.label)
     product = builder.fresh(node, x, x.entries.shape)
     return dataclasses.replace(product, multiplier=x.multiplier * y.multiplier)
 
 
-def square(builder: Builder, x: Tensor) -> Tensor:
+def square_view(builder: Builder, x: Tensor) -> Tensor:
     """x^2 = m^2 (node + c / m)^2."""
     x, _ = builder.arranged(normalised(builder, x))
-    node = Square(x.node, _shift(x), x.entries.size, builder.label)
+    node = ElementwiseSquare(x.node, _shift_of_view(x), x.entries.size, builder.label)
     result = builder.fresh(node, x, (x.entries.size,))
     return dataclasses.replace(
         result,
@@ -117,14 +118,14 @@ def scaled(builder: Builder, tensor: Tensor) -> Tensor:
     return dataclasses.replace(fresh, offset=tensor.offset)
 
 
-def _shift(x: Tensor) -> np.ndarray | None:
+def _shift_of_view(x: Tensor) -> np.ndarray | None:
     """c / m in the node's order, or None where it is zero."""
     if not x.offset.any():
         return None
     return in_node_order(x, x.offset / x.multiplier)
 
 
-def power(builder: Builder, x: Tensor, exponent: int) -> Tensor:
+def power_of_view(builder: Builder, x: Tensor, exponent: int) -> Tensor:
     """x^n for a whole n > 0, at depth ceil(log2 n)."""
     if exponent < 1:
         raise ValueError(
@@ -135,13 +136,13 @@ def power(builder: Builder, x: Tensor, exponent: int) -> Tensor:
     def need(n: int) -> Tensor:
         if n not in powers:
             half = need((n + 1) // 2)
-            powers[n] = multiply(builder, half, need(n // 2)) if n % 2 else square(builder, half)
+            powers[n] = multiply_views(builder, half, need(n // 2)) if n % 2 else square_view(builder, half)
         return powers[n]
 
     return need(exponent)
 
 
-def divide(builder: Builder, x: Operand, y: Operand) -> Tensor:
+def divide_view(builder: Builder, x: Operand, y: Operand) -> Tensor:
     """x / y for a plain y."""
     if isinstance(y, Tensor):
         raise ValueError(
@@ -150,4 +151,4 @@ def divide(builder: Builder, x: Operand, y: Operand) -> Tensor:
     divisor = np.asarray(y, np.float64)
     if not divisor.all():
         raise ValueError("a division by a plain zero; leave out what is divided by zero")
-    return multiply(builder, x, 1.0 / divisor)
+    return multiply_views(builder, x, 1.0 / divisor)

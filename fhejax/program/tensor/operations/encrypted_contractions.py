@@ -8,16 +8,11 @@ import dataclasses
 
 import numpy as np
 
-from fhejax.program.tensor.graph import (
-    Builder,
-    InnerProduct,
-    Tensor,
-    in_node_order,
-    without_dead_entries,
-)
+from fhejax.program.tensor.nodes import InnerProduct
 from fhejax.program.tensor.operations.batch_sums import slot_sum
 from fhejax.program.tensor.operations.elementwise import scaled
 from fhejax.program.tensor.operations.rearrangement import at_batch, single_sample
+from fhejax.program.tensor.views import Builder, Tensor, in_node_order, without_dead_entries
 
 Numbers = tuple[tuple[tuple[int, ...], tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]]
 
@@ -32,7 +27,7 @@ class _Operand:
     factor: np.ndarray
 
 
-def dot_general(builder: Builder, x: Tensor, y: Tensor, numbers: Numbers) -> Tensor:
+def dot_general_of_encrypted(builder: Builder, x: Tensor, y: Tensor, numbers: Numbers) -> Tensor:
     """lax.dot_general of two encrypted arrays, at the depth of one product.
 
     Raises:
@@ -44,7 +39,7 @@ def dot_general(builder: Builder, x: Tensor, y: Tensor, numbers: Numbers) -> Ten
     x, y = _matched(x, y, numbers), _matched(y, x, _swapped(numbers))
     (x_sum, y_sum), (x_group, y_group) = numbers
     x_free, y_free = _free(x, x_sum, x_group), _free(y, y_sum, y_group)
-    product = _inner_product(
+    product = _inner_product_view(
         builder,
         x,
         _operand(builder, _grouped(x, x_group, x_free, x_sum)),
@@ -111,7 +106,7 @@ def _operand(builder: Builder, tensor: Tensor) -> _Operand:
     return _Operand(tensor.node, tensor.entries.astype(np.int32), shift, factor[..., 0])
 
 
-def _inner_product(builder: Builder, like: Tensor, x: _Operand, y: _Operand) -> Tensor:
+def _inner_product_view(builder: Builder, like: Tensor, x: _Operand, y: _Operand) -> Tensor:
     """sum over k of x[g, i, k] y[g, j, k] as a view with arrays [g, i, j]."""
     groups, rows, length = x.entries.shape
     columns = y.entries.shape[1]

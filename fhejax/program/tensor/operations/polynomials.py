@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from fhejax.program.tensor.graph import Builder, Combine, Tensor
-from fhejax.program.tensor.operations.elementwise import multiply, square, subtract
+from fhejax.program.tensor.nodes import Combine
+from fhejax.program.tensor.operations.elementwise import multiply_views, square_view, subtract_views
 from fhejax.program.tensor.operations.rearrangement import without_batch
+from fhejax.program.tensor.views import Builder, Tensor
 
 _LARGEST_SHIFT = 64.0
 
@@ -53,7 +54,7 @@ def _can_complete(table: list[np.ndarray]) -> bool:
 
 def _completed_square(builder: Builder, t: Tensor, table: list[np.ndarray]) -> Tensor:
     shift = table[1] / (4 * table[2])
-    squared = square(builder, t.affine(1.0, shift))
+    squared = square_view(builder, t.affine(1.0, shift))
     return squared.affine(2 * table[2], table[0] - table[2] - 2 * table[2] * shift**2)
 
 
@@ -61,17 +62,17 @@ def _chebyshev_sum(builder: Builder, t: Tensor, table: list[np.ndarray]) -> Tens
     """sum of c_k T_k, with T_2k = 2 T_k^2 - 1 and T_(j+k) = 2 T_j T_k - T_(j-k)."""
 
     def double(x: Tensor) -> Tensor:
-        return square(builder, x).affine(2.0, -1.0)
+        return square_view(builder, x).affine(2.0, -1.0)
 
     def join(x: Tensor, y: Tensor, difference: Tensor) -> Tensor:
-        return subtract(builder, multiply(builder, x, y).affine(2.0, 0.0), difference)
+        return subtract_views(builder, multiply_views(builder, x, y).affine(2.0, 0.0), difference)
 
-    basis = _basis(t, [k for k in range(1, len(table)) if table[k].any()], double, join)
+    basis = _chebyshev_basis(t, [k for k in range(1, len(table)) if table[k].any()], double, join)
     terms = [(basis[k], table[k]) for k in range(1, len(table)) if table[k].any()]
-    return combine(builder, terms).affine(1.0, table[0])
+    return weighted_sum_of_views(builder, terms).affine(1.0, table[0])
 
 
-def _basis(t: Tensor, wanted: list[int], double: Callable, join: Callable) -> dict[int, Tensor]:
+def _chebyshev_basis(t: Tensor, wanted: list[int], double: Callable, join: Callable) -> dict[int, Tensor]:
     basis = {1: t}
 
     def need(k: int) -> Tensor:
@@ -88,7 +89,7 @@ def _basis(t: Tensor, wanted: list[int], double: Callable, join: Callable) -> di
     return basis
 
 
-def combine(builder: Builder, terms: list[tuple[Tensor, np.ndarray]]) -> Tensor:
+def weighted_sum_of_views(builder: Builder, terms: list[tuple[Tensor, np.ndarray]]) -> Tensor:
     """The sum of several views times plain numbers in one node, so that their weights are aligned once."""
     if len(terms) == 1:
         return terms[0][0].affine(terms[0][1], 0.0)

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fhejax.program.tensor.graph import Builder, Concatenate, Tensor
+from fhejax.program.tensor.nodes import Concatenate
+from fhejax.program.tensor.views import Builder, Tensor
 
 
 def _without(values: tuple, axis: int | None) -> list:
@@ -170,7 +171,9 @@ def _pad_axis(array: np.ndarray, axis: int, low: int, high: int, interior: int, 
     return np.pad(spread, widths, constant_values=fill)
 
 
-def concatenate(builder: Builder, operands: list[Tensor | np.ndarray], params: dict[str, Any]) -> Tensor:
+def concatenate_views(
+    builder: Builder, operands: list[Tensor | np.ndarray], params: dict[str, Any]
+) -> Tensor:
     """lax.concatenate of encrypted and plain arrays along an axis other than the batch.
 
     Raises:
@@ -197,7 +200,7 @@ def concatenate(builder: Builder, operands: list[Tensor | np.ndarray], params: d
     )
 
 
-def stack(builder: Builder, operands: list[Tensor | np.ndarray], params: dict[str, Any]) -> Tensor:
+def stack_views(builder: Builder, operands: list[Tensor | np.ndarray], params: dict[str, Any]) -> Tensor:
     """lax.stack: a new axis, and a concatenation along it."""
 
     def expand(operand: Tensor | np.ndarray) -> Tensor | np.ndarray:
@@ -205,7 +208,7 @@ def stack(builder: Builder, operands: list[Tensor | np.ndarray], params: dict[st
             return expand_dims(operand, {"dimensions": (params["axis"],)})
         return np.expand_dims(operand, params["axis"])
 
-    return concatenate(builder, [expand(o) for o in operands], {"dimension": params["axis"]})
+    return concatenate_views(builder, [expand(o) for o in operands], {"dimension": params["axis"]})
 
 
 def tile(tensor: Tensor, params: dict[str, Any]) -> Tensor:

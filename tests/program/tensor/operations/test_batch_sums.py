@@ -14,9 +14,9 @@ from traced_functions import check_clear, constant, encrypted, traced
 
 import fhejax
 from fhejax import ckks
-from fhejax.program.levels.precision_prediction import in_slots
-from fhejax.program.tensor.evaluation import Slots, evaluate, evaluate_node, window_sums
-from fhejax.program.tensor.graph import SlotSum, Summand
+from fhejax.program.packing.sample_per_slot.slots import in_slots
+from fhejax.program.tensor.evaluation import Slots, evaluate_graph, evaluate_node, window_sums
+from fhejax.program.tensor.nodes import SlotSum, Summand
 from fhejax.program.tensor.sensitivity import noise_gains
 
 SUMS = {
@@ -111,7 +111,7 @@ def test_derivatives_of_every_node(batch):
     generator = np.random.default_rng(0)
     sample = [generator.uniform(-1, 1, (3, batch)), np.repeat(generator.uniform(-1, 1, (9, 1)), batch, 1)]
     arguments, slots = in_slots(graph, sample, 8)
-    values = evaluate(graph, arguments, slots=slots)
+    values = evaluate_graph(graph, arguments, slots=slots)
     for output in graph.outputs:
         view = output.value
         gains = noise_gains(graph, values, view, slots)

@@ -13,7 +13,7 @@ from traced_functions import check_clear, constant, encrypted, refusals, traced
 import fhejax
 from fhejax import ckks
 from fhejax.program.run.execution import _inner_products
-from fhejax.program.tensor.graph import Combine, InnerProduct, Linear, Multiply, SlotSum
+from fhejax.program.tensor.nodes import Combine, ElementwiseProduct, InnerProduct, Linear, SlotSum
 from fhejax.program.tensor.trace import NotPolynomialError
 
 # equation, shapes, and the axis of each operand that lies in the slots
@@ -125,7 +125,7 @@ def test_data_that_the_server_knows():
         return jax.grad(lambda w: jnp.mean((x @ w - y) ** 2))(w)
 
     graph = check_clear(function, encrypted((3,), None), encrypted((5,), None))
-    assert not any(isinstance(n, InnerProduct | Multiply | SlotSum) for n in graph.nodes)
+    assert not any(isinstance(n, InnerProduct | ElementwiseProduct | SlotSum) for n in graph.nodes)
     assert any(isinstance(n, Linear) for n in graph.nodes)
 
 
