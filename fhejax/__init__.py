@@ -1,6 +1,6 @@
 """fhejax: fully homomorphic encryption (CKKS) as pure, jitted JAX functions."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fhejax import approx, ckks, ring
 from fhejax.program import (
@@ -13,6 +13,9 @@ from fhejax.program import (
     Verification,
     compile,
 )
+
+if TYPE_CHECKING:
+    from fhejax import nn
 
 __all__ = [
     "Encrypted",

@@ -100,14 +100,14 @@ class Program:
             ValueError: keys or ciphertexts of other parameters or another secret, a missing
                 relinearisation key, altered residues, or a wrong number of arguments.
         """
-        arguments, _ = self._flatten(arguments, self.source.graph.arguments, "call")
-        key_id = self._check_call(keys, arguments)
-        circuit = self._circuit(arguments)
-        holders = [a if isinstance(a, EncryptedArray) else None for a in arguments]
+        flat, _ = self._flatten(arguments, self.source.graph.arguments, "call")
+        key_id = self._check_call(keys, flat)
+        circuit = self._circuit(flat)
+        holders = [a if isinstance(a, EncryptedArray) else None for a in flat]
         results = iter(evaluate_blocks(self.plan, circuit, keys, holders))
         samples = count_samples(self.plan, holders)
         outputs = [
-            collect(next(results), key_id, samples, output)
+            collect(next(results), key_id, samples, output.value, output)
             if isinstance(output.value, Tensor)
             else jnp.asarray(output.value)
             for output in circuit.outputs
@@ -138,15 +138,15 @@ class Program:
     def verify(self, *values: Any) -> Verification:
         """Run with new keys and compare each layer: in the clear, in fixed point, and encrypted."""
         secret, keys = self.keygen()
-        values, _ = self._flatten(values, self.source.graph.arguments, "verify")
-        entries = self._entries(values)
+        flat, _ = self._flatten(values, self.source.graph.arguments, "verify")
+        entries = self._entries(flat)
         arguments = [
             self._encrypt(secret, a, check_values(a, v)) if isinstance(a, Encrypted) else v
-            for a, v in zip(self.source.graph.arguments, values, strict=True)
+            for a, v in zip(self.source.graph.arguments, flat, strict=True)
         ]
         return verify(
             self.plan,
-            self._graph(values),
+            self._graph(flat),
             self.source.lowered.rounding,
             self._circuit(arguments),
             secret,
@@ -202,10 +202,10 @@ class Program:
             )
 
     def _oracle(self, values: tuple, fixed: bool) -> Any:
-        values, _ = self._flatten(values, self.source.graph.arguments, "the oracle")
-        graph = self._graph(values)
+        flat, _ = self._flatten(values, self.source.graph.arguments, "the oracle")
+        graph = self._graph(flat)
         rounding = self.source.lowered.rounding if fixed else None
-        known = evaluate_graph(graph, self._entries(values), rounding=rounding)
+        known = evaluate_graph(graph, self._entries(flat), rounding=rounding)
         outputs = [result_of(o, known).astype(o.dtype) for o in graph.outputs]
         return jax.tree.unflatten(graph.results, outputs)
 
@@ -252,7 +252,8 @@ class Program:
     def _check_call(self, given: Keys, arguments: Sequence) -> jax.Array:
         """The identity of the secret that opens the results."""
         expected = EvaluationKeys if self.plan.bootstrapping is None else ckks.BootstrappingKeys
-        if not isinstance(given, expected) or evaluation_of(given) is None:
+        bare = isinstance(given, ckks.BootstrappingKeys) and given.evaluation is None
+        if bare or not isinstance(given, expected):
             raise TypeError(
                 f"a program was called with a {type(given).__name__} as its first argument; it needs the "
                 f"{expected.__name__} from keygen(), then the encrypted arguments."

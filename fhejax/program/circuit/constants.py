@@ -8,10 +8,11 @@ import numpy as np
 
 from fhejax.ckks import Parameters, Scale
 
+# Integers as they are, or (numbers, scale, primes dropped before) to be encoded.
+RawConstant = np.ndarray | tuple[np.ndarray, Scale, int]
 
-def encode_constants(
-    raw: Sequence[np.ndarray | tuple[np.ndarray, Scale, int]], params: Parameters, top: int
-) -> tuple[jax.Array, ...]:
+
+def encode_constants(raw: Sequence[RawConstant], params: Parameters, top: int) -> tuple[jax.Array, ...]:
     """Leaves of a program: integers as they are; numbers at a scale as residues [entry, limb].
 
     top: the level from which those that were dropped are counted.
@@ -19,9 +20,7 @@ def encode_constants(
     return tuple(jnp.asarray(_encode_constant(item, params, top)) for item in raw)
 
 
-def _encode_constant(
-    item: np.ndarray | tuple[np.ndarray, Scale, int], params: Parameters, top: int
-) -> np.ndarray:
+def _encode_constant(item: RawConstant, params: Parameters, top: int) -> np.ndarray:
     if not isinstance(item, tuple):
         return item
     values, scale, drops = item

@@ -67,9 +67,10 @@ def from_json(text: str) -> tuple[Step, ...]:
     def scale(pair: list) -> Scale:
         return Scale(int(pair[0], 16), pair[1])
 
-    steps = []
-    for fields in json.loads(text):
-        fields["scale"] = scale(fields["scale"])
-        fields["weight_scales"] = tuple(map(scale, fields["weight_scales"]))
-        steps.append(Step(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}))
-    return tuple(steps)
+    def step(written: dict[str, Any]) -> Step:
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in written.items()}
+        fields["scale"] = scale(written["scale"])
+        fields["weight_scales"] = tuple(map(scale, written["weight_scales"]))
+        return Step(**fields)
+
+    return tuple(map(step, json.loads(text)))

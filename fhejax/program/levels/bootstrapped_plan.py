@@ -117,6 +117,7 @@ def _planned(
 class _Attempt:
     """Bootstraps placed and steps lowered under some settings."""
 
+    parameters: BootstrappingParameters
     built: Built
     graph: Graph
     cuts: tuple[Cut, ...]
@@ -161,26 +162,30 @@ def _attempt(
             return None
         planned = with_bootstraps(graph, cuts)
         try:
-            lowered = _lowered_with_bootstraps(planned, limits_with(graph, limits, cuts), settings)
+            lowered = _lowered_with_bootstraps(
+                planned, limits_with(graph, limits, cuts), settings, parameters
+            )
         except TooLowError:
             continue
         fits = lowered.base_bits <= modulus_bits(params.level_moduli(0))
         if fits and lowered.drops <= parameters.output_level:
-            return _Attempt(Built(params, settings, lowered, blocks), planned, cuts)
+            return _Attempt(parameters, Built(params, settings, lowered, blocks), planned, cuts)
     return None
 
 
-def _lowered_with_bootstraps(graph: Graph, limits: tuple[float, ...], settings: Settings) -> Lowered:
-    parameters = settings.bootstrapping
+def _lowered_with_bootstraps(
+    graph: Graph, limits: tuple[float, ...], settings: Settings, parameters: BootstrappingParameters
+) -> Lowered:
     return lower(graph, limits, settings, dropped_primes(parameters.params, parameters.output_level))
 
 
 def _with_error(attempt: _Attempt, graph: Graph, limits: tuple[float, ...]) -> _Attempt:
     """The same attempt with the predicted error of its bootstraps."""
     built = attempt.built
-    error = bootstrap_deviation(built.settings.bootstrapping)
+    error = bootstrap_deviation(attempt.parameters)
     settings = dataclasses.replace(built.settings, bootstrap_error=error)
-    lowered = _lowered_with_bootstraps(attempt.graph, limits_with(graph, limits, attempt.cuts), settings)
+    known = limits_with(graph, limits, attempt.cuts)
+    lowered = _lowered_with_bootstraps(attempt.graph, known, settings, attempt.parameters)
     return dataclasses.replace(attempt, built=dataclasses.replace(built, settings=settings, lowered=lowered))
 
 
@@ -221,7 +226,7 @@ def _predicted_cost(attempt: _Attempt) -> float:
     """Predicted seconds."""
     built = attempt.built
     bootstraps = sum(-(-s.size // 2) for s in built.lowered.steps if s.operation == "bootstrap")
-    each = built.settings.bootstrapping.predicted_seconds
+    each = attempt.parameters.predicted_seconds
     return built.blocks * (
         predicted_block_seconds(attempt.graph, built.lowered, built.settings) + bootstraps * each
     )

@@ -2,13 +2,12 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
 from fractions import Fraction
 
 from fhejax.ckks import BootstrappingParameters, KeyManifest, Parameters
 from fhejax.program.circuit.steps import Step
 from fhejax.program.levels.precision_prediction import Predictor
-from fhejax.program.packing.sample_per_slot.lowering import Lowered, Settings
+from fhejax.program.packing.sample_per_slot.lowering import Divisor, Lowered, Settings
 from fhejax.program.packing.sample_per_slot.slots import batch_period
 from fhejax.program.tensor.graph import Graph, depth, needs_whole_batch
 from fhejax.program.tensor.views import Tensor
@@ -139,7 +138,7 @@ def described(
     )
 
 
-def dropped_primes(params: Parameters, top: int) -> Callable[[int], int | Fraction]:
+def dropped_primes(params: Parameters, top: int) -> Divisor:
     """What the d-th rescale from level `top` on divides by; a circuit that drops more is found too deep."""
 
     def divisor(drop: int) -> int | Fraction:

@@ -100,9 +100,11 @@ _LONGEST_COMPILED = 64
 _run_compiled = functools.partial(jax.jit, static_argnames=("steps", "registers"))(_run)
 
 
-def collect(blocks: Sequence[Ciphertext], key_id: jax.Array, samples: int, output: Output) -> EncryptedArray:
+def collect(
+    blocks: Sequence[Ciphertext], key_id: jax.Array, samples: int, view: Tensor, output: Output
+) -> EncryptedArray:
     """One result's blocks with the view through which they are read."""
-    first, view = blocks[0], output.value
+    first = blocks[0]
     kept = blocks[:1] if view.batch_axis is None else blocks
     with jax.enable_x64(True):  # in 32 bits a multiplier of 1e40 or 1e-50 would be infinite or zero
         described = AffineView(
@@ -136,7 +138,10 @@ def decrypt_array(secret: SecretKey, result: EncryptedArray) -> np.ndarray:
     else:
         values = np.concatenate(blocks, 1)[:, : result.samples]
     shape = tuple(s for d, s in enumerate(result.shape) if d != result.batch_axis)
-    view = result.view or AffineView(np.arange(len(values)).reshape(shape), np.ones(shape), np.zeros(shape))
-    arrays = (np.asarray(a) for a in (view.entries, view.multiplier, view.offset))
-    tensor = Tensor(-1, *arrays, result.batch_axis, result.samples)
-    return view_values(tensor, values).astype(result.dtype)
+    if result.view is None:
+        arrays = np.arange(len(values)).reshape(shape), np.ones(shape), np.zeros(shape)
+    else:
+        arrays = result.view.entries, result.view.multiplier, result.view.offset
+    entries, multiplier, offset = map(np.asarray, arrays)
+    view = Tensor(-1, entries, multiplier, offset, result.batch_axis, result.samples)
+    return view_values(view, values).astype(result.dtype)

@@ -40,7 +40,9 @@ def encrypt_entries(
 
 
 @functools.partial(kernel, static_argnames=("level", "scale"))
-def _encrypt(random: jax.Array, secret: SecretKey, values: jax.Array, level: int, scale: Scale) -> jax.Array:
+def _encrypt(
+    random: jax.Array, secret: SecretKey, values: jax.Array | np.ndarray, level: int, scale: Scale
+) -> jax.Array:
     plaintext = ckks.encode(secret.params, values, level=level, scale=scale)
     return ckks.encrypt(random, secret, plaintext).data
 
@@ -58,5 +60,5 @@ def decrypt_entries(secret: SecretKey, ciphertext: Ciphertext) -> np.ndarray:
     values = []
     for start in range(0, parts * size, size):
         part = ciphertext.replace(data=data[start : start + size])
-        values.append(np.asarray(ckks.decode(ckks.decrypt(secret, part))).real)
+        values.append(np.real(ckks.decode(ckks.decrypt(secret, part))))
     return np.concatenate(values)[:count]

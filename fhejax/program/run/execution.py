@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from fhejax import ckks
 from fhejax.ckks import BootstrappingKeys, Ciphertext, EvaluationKeys
@@ -22,6 +23,7 @@ from fhejax.ring.wide import kernel, wide
 Constants = Sequence[jax.Array]
 Keys = EvaluationKeys | BootstrappingKeys
 Blocks = tuple[Ciphertext, ...]  # one for each block of samples; one alone serves all blocks
+Live = jax.Array | np.ndarray
 Watch = Callable[[int, Step, Ciphertext], None]
 _SWITCHED_TOGETHER = 16  # ciphertexts whose keys are switched at once, where that is not a CPU
 _SUMMED_TOGETHER = 8  # products of an inner product: 16 products of residues fit an unsigned 64-bit sum
@@ -34,27 +36,37 @@ class _Call:
     step: Step
     sources: Sequence[Ciphertext]
     leaves: Constants
-    keys: Keys | None
-    live: jax.Array | None
+    keys: Keys
+    live: Live | None
 
     @property
-    def evaluation(self) -> EvaluationKeys | None:
+    def evaluation(self) -> EvaluationKeys:
         """The keys for products and rotations."""
         return evaluation_of(self.keys)
 
 
-def evaluation_of(keys: Keys | None) -> EvaluationKeys | None:
-    """The keys for products and rotations, alone or beside those of bootstraps."""
-    return keys.evaluation if isinstance(keys, BootstrappingKeys) else keys
+def evaluation_of(keys: Keys) -> EvaluationKeys:
+    """The keys for products and rotations, alone or beside those of bootstraps.
+
+    Raises:
+        ValueError: when those of bootstraps were made without.
+    """
+    evaluation = keys.evaluation if isinstance(keys, BootstrappingKeys) else keys
+    if evaluation is None:
+        raise ValueError(
+            "a program was given BootstrappingKeys without evaluation keys; it needs those for products and "
+            "rotations too: use the keys from its keygen()."
+        )
+    return evaluation
 
 
 def run(
     steps: tuple[Step, ...],
     leaves: Constants,
-    keys: Keys | None,
+    keys: Keys,
     arguments: Sequence[Blocks | None],
     outputs: tuple[int, ...],
-    live: jax.Array | None = None,
+    live: Live | None = None,
     watch: Watch | None = None,
 ) -> list[Blocks]:
     """Run steps on blocks of samples: each is a Ciphertext with data [entry, poly, limb, N].
@@ -76,7 +88,7 @@ def run(
     registers: dict[int, Blocks] = {}
     for number, step in enumerate(steps):
         if step.operation == "input":
-            registers[number] = arguments[step.argument]
+            registers[number] = _argument(step, arguments)
         else:
             sources = [registers[s] for s in step.sources]
             registers[number] = _run_step(
@@ -90,12 +102,20 @@ def run(
     return [registers[o] for o in outputs]
 
 
+def _argument(step: Step, arguments: Sequence[Blocks | None]) -> Blocks:
+    """The blocks of the argument that an input step takes."""
+    blocks = arguments[step.argument]
+    if blocks is None:
+        raise ValueError(f"{step.label} of a program is encrypted, and was given in the clear; encrypt it.")
+    return blocks
+
+
 def _run_step(
     step: Step,
     sources: Sequence[Blocks],
     leaves: Constants,
-    keys: Keys | None,
-    live: jax.Array | None,
+    keys: Keys,
+    live: Live | None,
     count: int,
 ) -> Blocks:
     """A step in every block, or a sum over all of them."""
@@ -229,6 +249,10 @@ def _sum_of_tensors(x: jax.Array, y: jax.Array, chunk: jax.Array, limbs: modular
 
 def _run_mask(call: _Call) -> Ciphertext:
     source, step = call.sources[0], call.step
+    if call.live is None:
+        raise ValueError(
+            "a step masks slots without a sample, and was not told which slots hold one; pass live."
+        )
     plain = ckks.encode(source.params, call.live, level=step.level, scale=step.weight_scales[0])
     return ckks.multiply_plain(source, plain)
 
@@ -250,15 +274,20 @@ def _run_drop(call: _Call) -> Ciphertext:
 
 def _run_bootstrap(call: _Call) -> Ciphertext:
     """Two by two, since real numbers leave room for others as imaginary parts."""
-    source = call.sources[0]
+    source, keys = call.sources[0], call.keys
+    if not isinstance(keys, BootstrappingKeys):
+        raise TypeError(
+            f"a step bootstraps, and the program was given {type(keys).__name__}; it needs the "
+            f"BootstrappingKeys from its keygen()."
+        )
     params = source.params
-    level = call.keys.circuit.parameters.input_level
+    level = keys.circuit.parameters.input_level
     entered = source.replace(scale=params.scales[level])
     parts = [entered.replace(data=entered.data[i]) for i in range(len(source.data))]
-    found = [ckks.bootstrap_pair(call.keys, *parts[i : i + 2]) for i in range(0, len(parts) - 1, 2)]
+    found = [ckks.bootstrap_pair(keys, *parts[i : i + 2]) for i in range(0, len(parts) - 1, 2)]
     results = [part.data for pair in found for part in pair]
     if len(parts) % 2:
-        results.append(ckks.bootstrap_real(call.keys, parts[-1]).data)
+        results.append(ckks.bootstrap_real(keys, parts[-1]).data)
     return source.replace(data=jnp.stack(results), level=call.step.level, scale=call.step.scale)
 
 

@@ -142,19 +142,9 @@ class Bootstrap:
     label: str
 
 
-GraphNode = (
-    Input
-    | Linear
-    | ElementwiseSquare
-    | ElementwiseProduct
-    | InnerProduct
-    | Combine
-    | Concatenate
-    | Gather
-    | Summand
-    | SlotSum
-    | Bootstrap
-)
+SingleSource = Linear | ElementwiseSquare | Gather | Summand | SlotSum | Bootstrap
+SeveralSources = ElementwiseProduct | InnerProduct | Combine | Concatenate
+GraphNode = Input | SingleSource | SeveralSources
 PRODUCTS = (ElementwiseSquare, ElementwiseProduct, InnerProduct)
 
 
@@ -162,13 +152,13 @@ def sources(node: GraphNode) -> tuple[int, ...]:
     """The nodes that a node reads."""
     if isinstance(node, Input):
         return ()
-    return node.sources if hasattr(node, "sources") else (node.source,)
+    return node.sources if isinstance(node, SeveralSources) else (node.source,)
 
 
 def renamed(node: GraphNode, names: Mapping[int, int]) -> GraphNode:
     """A node that reads others in place of its sources."""
     if isinstance(node, Input):
         return node
-    if hasattr(node, "sources"):
+    if isinstance(node, SeveralSources):
         return dataclasses.replace(node, sources=tuple(names[s] for s in node.sources))
     return dataclasses.replace(node, source=names[node.source])

@@ -13,6 +13,7 @@ import numpy as np
 
 from fhejax.program.tensor.operations import contractions, encrypted_contractions, rearrangement, windows
 from fhejax.program.tensor.operations.elementwise import (
+    Operand,
     add_views,
     divide_view,
     multiply_views,
@@ -23,8 +24,7 @@ from fhejax.program.tensor.operations.elementwise import (
 from fhejax.program.tensor.operations.polynomials import polynomial
 from fhejax.program.tensor.views import Builder, Tensor
 
-Operand = Any
-Rule = Callable[[Builder, list[Operand], dict[str, Any]], Tensor]
+Rule = Callable[[Builder, list[Operand], dict[str, Any]], Tensor | list[Tensor]]
 
 
 def _matrix_product(builder: Builder, operands: list[Operand], params: dict[str, Any]) -> Tensor:
@@ -61,7 +61,7 @@ def _padding(builder: Builder, operands: list[Operand], params: dict[str, Any]) 
     return rearrangement.pad(array, value, params)
 
 
-def _unary(rule: Callable[[Tensor, dict[str, Any]], Tensor]) -> Rule:
+def _unary(rule: Callable[[Tensor, dict[str, Any]], Tensor | list[Tensor]]) -> Rule:
     return lambda builder, operands, params: rule(operands[0], params)
 
 

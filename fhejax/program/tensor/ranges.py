@@ -1,5 +1,6 @@
 """Pass 2: what every node can hold, and who reads it."""
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -80,16 +81,23 @@ def _interval(node: GraphNode, known: list[ValueInterval], batch: int) -> ValueI
         low, high = known[node.source]
         return batch * low, batch * high
     if isinstance(node, Combine):
-        parts = zip(node.sources, node.weights, strict=True)
-        scaled = [_scaled_interval(known[s], w) for s, w in parts]
-        return sum(low for low, _ in scaled), sum(high for _, high in scaled)
+        terms = zip(node.sources, node.weights, strict=True)
+        scaled = [_scaled_interval(known[s], w) for s, w in terms]
+        return functools.reduce(np.add, (low for low, _ in scaled)), functools.reduce(
+            np.add, (high for _, high in scaled)
+        )
     if isinstance(node, Concatenate):
-        return tuple(np.concatenate([known[s][i] for s in node.sources]) for i in (0, 1))
+        parts = [known[s] for s in node.sources]
+        return np.concatenate([low for low, _ in parts]), np.concatenate([high for _, high in parts])
     if isinstance(node, Gather):
-        return tuple(_taken(side, node.entries) for side in known[node.source])
+        return _taken_interval(known[node.source], node.entries)
     if isinstance(node, Bootstrap):
         return known[node.source]
     raise TypeError(f"no interval rule for a {type(node).__name__}")
+
+
+def _taken_interval(interval: ValueInterval, entries: np.ndarray) -> ValueInterval:
+    return _taken(interval[0], entries), _taken(interval[1], entries)
 
 
 def _taken(values: np.ndarray, entries: np.ndarray) -> np.ndarray:
@@ -97,7 +105,7 @@ def _taken(values: np.ndarray, entries: np.ndarray) -> np.ndarray:
 
 
 def _linear_interval(node: Linear, source: ValueInterval) -> ValueInterval:
-    low, high = (_taken(side, node.entries) for side in source)
+    low, high = _taken_interval(source, node.entries)
     positive, negative = np.maximum(node.weights, 0), np.minimum(node.weights, 0)
     bottom = np.einsum("gok,gkp->gop", positive, low) + np.einsum("gok,gkp->gop", negative, high)
     top = np.einsum("gok,gkp->gop", positive, high) + np.einsum("gok,gkp->gop", negative, low)
@@ -133,7 +141,6 @@ def _inner_interval(node: InnerProduct, known: list[ValueInterval]) -> ValueInte
     first, second = (_shifted_interval(known[s], shift) for s, shift in pairs)
     low, high = np.zeros(node.size), np.zeros(node.size)
     for left, right in zip(*(e.T for e in node.entries), strict=True):
-        operands = (tuple(_taken(s, e) for s in side) for side, e in ((first, left), (second, right)))
-        bottom, top = _product_interval(*operands)
+        bottom, top = _product_interval(_taken_interval(first, left), _taken_interval(second, right))
         low, high = low + bottom, high + top
     return low, high

@@ -89,9 +89,10 @@ def _backwards(
     adjoints: list[Values | None] = [None] * len(graph.nodes)
     adjoints[view.node] = _scattered(gradient, view.entries.reshape(-1), len(values[view.node]))
     for number in range(len(graph.nodes) - 1, -1, -1):
-        if adjoints[number] is None or not sources(graph.nodes[number]):
+        adjoint = adjoints[number]
+        if adjoint is None or not sources(graph.nodes[number]):
             continue
-        for source, part in _parts(graph.nodes[number], values, adjoints[number], slots):
+        for source, part in _parts(graph.nodes[number], values, adjoint, slots):
             before = adjoints[source]
             adjoints[source] = part if before is None else before + part
     return adjoints

@@ -7,6 +7,7 @@ encrypted values and contractions make nodes.
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -37,12 +38,12 @@ class Tensor:
         return tuple(shape)
 
     def view(
-        self, function: Callable[[np.ndarray], np.ndarray], batch_axis: int | str | None = "same"
+        self, function: Callable[[np.ndarray], np.ndarray], batch_axis: int | Literal["same"] | None = "same"
     ) -> "Tensor":
         """Apply an indexing function to all three arrays."""
         axis = self.batch_axis if batch_axis == "same" else batch_axis
-        arrays = (function(a) for a in (self.entries, self.multiplier, self.offset))
-        return Tensor(self.node, *arrays, axis, self.batch)
+        entries, multiplier, offset = map(function, (self.entries, self.multiplier, self.offset))
+        return Tensor(self.node, entries, multiplier, offset, axis, self.batch)
 
     def affine(self, factor: np.ndarray | float, term: np.ndarray | float) -> "Tensor":
         """factor * self + term, for plain arrays that broadcast to the shape without the batch."""

@@ -16,12 +16,21 @@ from fhejax.ckks.parameters.deviations import (
     slot_deviation,
 )
 from fhejax.program.arguments import Plain
+from fhejax.program.circuit.constants import RawConstant
 from fhejax.program.circuit.steps import Step
+from fhejax.program.packing.sample_per_slot.scales import (
+    AnyScale,
+    Number,
+    RoughScale,
+    scale_product,
+    scale_quotient,
+)
 from fhejax.program.tensor.graph import Graph, consumers
 from fhejax.program.tensor.nodes import GraphNode
 from fhejax.ring import Ring, modulus_bits
 
 SPECIAL_BITS = 30  # of the one special prime; digits are single primes
+Divisor = Callable[[int], Number]  # the d-th prime to be dropped, or what a rational rescale divides by
 _SLACK_BITS = 0.05  # primes differ from their nominal size by less
 
 
@@ -45,32 +54,12 @@ class Settings:
 
 
 @dataclasses.dataclass(frozen=True)
-class RoughScale:
-    """A scale while settings are searched for: its logarithm is all that matters, and is 20 times faster."""
-
-    bits: float
-
-    def __mul__(self, other: "RoughScale | float") -> "RoughScale":
-        return RoughScale(self.bits + _bits_of(other))
-
-    def __truediv__(self, other: "RoughScale | float") -> "RoughScale":
-        return RoughScale(self.bits - _bits_of(other))
-
-    def __float__(self) -> float:
-        return 2.0**self.bits
-
-
-def _bits_of(scale: RoughScale | float) -> float:
-    return scale.bits if isinstance(scale, RoughScale) else math.log2(scale)
-
-
-@dataclasses.dataclass(frozen=True)
 class Register:
     """A value while lowering: how many primes were dropped, its scale, components and ciphertexts."""
 
     step: int
     drops: int
-    scale: Scale | RoughScale
+    scale: AnyScale
     components: int
     size: int
 
@@ -85,7 +74,7 @@ class Lowered:
     """
 
     steps: tuple[Step, ...]
-    constants: tuple[np.ndarray | tuple[np.ndarray, Scale], ...]
+    constants: tuple[RawConstant, ...]
     drops: int
     base_bits: float
     noise: dict[int, float]
@@ -123,7 +112,7 @@ class _Switch:
 
     node: int
     drops: int
-    scale: Scale | RoughScale
+    scale: AnyScale
     gain: float
 
 
@@ -139,17 +128,17 @@ class Lowering:
         graph: Graph,
         bounds: tuple[float, ...],
         settings: Settings,
-        divisor: Callable | None,
+        divisor: Divisor | None,
         factors: Mapping[int, tuple[float, ...]] | None,
     ) -> None:
         self.graph, self.bounds, self.settings = graph, bounds, settings
         self.exact = divisor is not None
-        self.divisor = divisor or (lambda drop: _typical_prime(settings.prime_bits, drop))
+        self.divisor: Divisor = divisor or (lambda drop: _typical_prime(settings.prime_bits, drop))
         self.readers = consumers(graph)
         self.weights_may_change = any(isinstance(a, Plain) for a in graph.arguments)
         self.given = factors or {}
         self.steps: list[Step] = []
-        self.constants: list = []
+        self.constants: list[RawConstant] = []
         self.registers: dict[int, Register] = {}
         self.noise: dict[int, float] = {}
         self.factors: dict[int, tuple[float, ...]] = {}
@@ -198,7 +187,7 @@ class Lowering:
         ring = self.settings.ring
         return slot_deviation(ring, key_switch_variance(ring, ratios, 1) + division_variance(ring))
 
-    def scale(self, value: float) -> Scale | RoughScale:
+    def scale(self, value: float) -> AnyScale:
         """A number as a scale."""
         return Scale.of(value) if self.exact else RoughScale(math.log2(value))
 
@@ -209,12 +198,16 @@ class Lowering:
         self.steps.append(Step(operation, sources, size, components, -drops, scale, **fields))
         return Register(len(self.steps) - 1, drops, scale, components, size)
 
-    def constant(self, make: Callable[[], object]) -> tuple[int, ...]:
+    def constant(self, make: Callable[[], RawConstant]) -> tuple[int, ...]:
         """A leaf of the program, made only once the primes are known."""
         if not self.exact:
             return ()
         self.constants.append(make())
         return (len(self.constants) - 1,)
+
+    def encoded(self, values: Callable[[], np.ndarray], scale: AnyScale, drops: int) -> tuple[int, ...]:
+        """A leaf of plain numbers at a scale, to be encoded once the primes are known."""
+        return () if isinstance(scale, RoughScale) else self.constant(lambda: (values(), scale, drops))
 
     def need(self, number: int, register: Register) -> None:
         """The modulus that a value needs: its scale, its bound, a sign and a margin for noise."""
@@ -233,7 +226,7 @@ class Lowering:
         """Plain numbers added."""
         if shift is None:
             return register
-        constants = self.constant(lambda: (shift, register.scale, register.drops))
+        constants = self.encoded(lambda: shift, register.scale, register.drops)
         fields = (register.drops, register.scale, register.components, register.size)
         return self.emit("shift", fields, sources=(register.step,), constants=constants, label=label)
 
@@ -253,8 +246,9 @@ class Lowering:
         if power <= 0:
             return register
         factor = self.scale(2.0**power)
-        constants = self.constant(lambda: (np.ones(register.size), factor, register.drops))
-        fields = (register.drops, register.scale * factor, register.components, register.size)
+        constants = self.encoded(lambda: np.ones(register.size), factor, register.drops)
+        scale = scale_product(register.scale, factor)
+        fields = (register.drops, scale, register.components, register.size)
         return self.emit(
             "combine", fields, sources=(register.step,), constants=constants, weight_scales=(factor,)
         )
@@ -272,7 +266,7 @@ class Lowering:
             return register
         scale = register.scale
         for drop in range(register.drops, register.drops + count):
-            scale = scale / self.divisor(drop)
+            scale = scale_quotient(scale, self.divisor(drop))
         if count:
             self.add_noise(number, rescale_deviation(self.settings.ring) / float(scale))
         operation = "relinearise" if register.components == 3 else "rescale"

@@ -6,12 +6,21 @@ relinearised on the side of a linear layer that has fewer ciphertexts, and never
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from fhejax.ckks.parameters.deviations import fresh_deviation
 from fhejax.program.packing.sample_per_slot import scale_alignment
-from fhejax.program.packing.sample_per_slot.lowering import Lowered, Lowering, Register, Settings, TooLowError
+from fhejax.program.packing.sample_per_slot.lowering import (
+    Divisor,
+    Lowered,
+    Lowering,
+    Register,
+    Settings,
+    TooLowError,
+)
+from fhejax.program.packing.sample_per_slot.scales import scale_product, scale_quotient
 from fhejax.program.packing.sample_per_slot.slots import batch_period
 from fhejax.program.tensor.evaluation import weight_factor
 from fhejax.program.tensor.graph import Graph, live_nodes
@@ -41,7 +50,7 @@ def lower(
     graph: Graph,
     bounds: tuple[float, ...],
     settings: Settings,
-    divisor: Callable[[int], int | float] | None = None,
+    divisor: Divisor | None = None,
     factors: Mapping[int, tuple[float, ...]] | None = None,
 ) -> Lowered:
     """Lower a graph.
@@ -82,20 +91,20 @@ def _lower_input(lowering: Lowering, number: int, node: Input) -> Register:
 
 
 def _lower_linear(lowering: Lowering, number: int, node: Linear) -> Register:
-    before = lowering.graph.nodes[node.source]
-    squared = isinstance(before, ElementwiseSquare) and node.source not in lowering.registers
-    source = lowering.registers[before.source if squared else node.source]
+    source, squared = _linear_source(lowering, node)
     factor = _linear_factor(lowering, number, node)
     weight_scale = lowering.scale(factor)
-    scale = (source.scale * source.scale if squared else source.scale) * weight_scale
+    read = scale_product(source.scale, source.scale) if squared else source.scale
+    scale = scale_product(read, weight_scale)
     components = 3 if squared else source.components
     lowering.need(number, Register(0, source.drops, scale, components, node.size))
     constants = lowering.constant(lambda: np.rint(node.weights * factor).astype(np.int32))
     gathered = not _reads_in_order(node, source.size)
     if gathered:
         constants += lowering.constant(lambda: node.entries)
-    if node.bias is not None:
-        constants += lowering.constant(lambda: (node.bias, scale, source.drops))
+    bias = node.bias
+    if bias is not None:
+        constants += lowering.encoded(lambda: bias, scale, source.drops)
     return lowering.emit(
         "linear",
         (source.drops, scale, components, node.size),
@@ -108,6 +117,14 @@ def _lower_linear(lowering: Lowering, number: int, node: Linear) -> Register:
         node=number,
         label=node.label,
     )
+
+
+def _linear_source(lowering: Lowering, node: Linear) -> tuple[Register, bool]:
+    """What a linear layer reads, and whether it squares that first: the square is then no step of its own."""
+    before = lowering.graph.nodes[node.source]
+    if isinstance(before, ElementwiseSquare) and node.source not in lowering.registers:
+        return lowering.registers[before.source], True
+    return lowering.registers[node.source], False
 
 
 def _linear_factor(lowering: Lowering, number: int, node: Linear) -> float:
@@ -130,7 +147,7 @@ def _weight_bound(lowering: Lowering, node: Linear, factor: float) -> int:
 
 def _lower_square(lowering: Lowering, number: int, node: ElementwiseSquare) -> Register:
     source = lowering.shift(lowering.registers[node.source], node.shift, node.label)
-    fields = (source.drops, source.scale * source.scale, 3, node.size)
+    fields = (source.drops, scale_product(source.scale, source.scale), 3, node.size)
     return lowering.emit("square", fields, sources=(source.step,), node=number, label=node.label)
 
 
@@ -144,7 +161,7 @@ def _lower_operands(lowering: Lowering, node: ElementwiseProduct | InnerProduct)
 
 def _lower_multiply(lowering: Lowering, number: int, node: ElementwiseProduct) -> Register:
     first, second = _lower_operands(lowering, node)
-    fields = (first.drops, first.scale * second.scale, 3, node.size)
+    fields = (first.drops, scale_product(first.scale, second.scale), 3, node.size)
     sources = (first.step, second.step)
     return lowering.emit("multiply", fields, sources=sources, node=number, label=node.label)
 
@@ -153,7 +170,7 @@ def _lower_inner_product(lowering: Lowering, number: int, node: InnerProduct) ->
     first, second = _lower_operands(lowering, node)
     return lowering.emit(
         "inner_product",
-        (first.drops, first.scale * second.scale, 3, node.size),
+        (first.drops, scale_product(first.scale, second.scale), 3, node.size),
         sources=(first.step, second.step),
         constants=lowering.constant(lambda: np.stack(node.entries)),
         node=number,
@@ -178,7 +195,7 @@ def _lower_summand(lowering: Lowering, number: int, node: Summand) -> Register:
     register = lowering.shift(lowering.registers[node.source], node.shift, node.label)
     if node.masked:
         mask = lowering.scale(2.0**_MASK_BITS)
-        fields = (register.drops, register.scale * mask, register.components, register.size)
+        fields = (register.drops, scale_product(register.scale, mask), register.components, register.size)
         register = lowering.emit(
             "mask", fields, sources=(register.step,), weight_scales=(mask,), node=number, label=node.label
         )
@@ -215,6 +232,11 @@ def _lower_bootstrap(lowering: Lowering, number: int, node: Bootstrap) -> Regist
         TooLowError: where too few levels are left for that.
     """
     parameters = lowering.settings.bootstrapping
+    if parameters is None:
+        raise ValueError(
+            f"{node.label} has a bootstrap, and the settings to lower it with have no parameters of "
+            f"bootstrapping; pass Settings(..., bootstrapping=parameters)."
+        )
     scales, lowest = parameters.params.scales, parameters.levels_left
     entry, exit_ = scales[parameters.input_level], scales[parameters.output_level]
     register, bound = lowering.registers[node.source], max(lowering.bounds[number], 1.0)
@@ -231,13 +253,15 @@ def _lower_bootstrap(lowering: Lowering, number: int, node: Bootstrap) -> Regist
         raise TooLowError(f"{node.label} has spent {register.drops} levels of {lowest} before its bootstrap.")
     lowering.need(number, register)
     register = lowering.drop(register, lowest)
-    scale = register.scale * exit_ / entry
-    lowering.add_noise(number, lowering.settings.bootstrap_error * float(entry / register.scale))
+    scale = scale_quotient(scale_product(register.scale, exit_), entry)
+    lowering.add_noise(
+        number, lowering.settings.bootstrap_error * float(scale_quotient(entry, register.scale))
+    )
     fields = (0, scale, 2, node.size)
     return lowering.emit("bootstrap", fields, sources=(register.step,), node=number, label=node.label)
 
 
-_LOWERINGS: dict[type, Callable[[Lowering, int, GraphNode], Register]] = {
+_LOWERINGS: dict[type, Callable[[Lowering, int, Any], Register]] = {
     Input: _lower_input,
     Linear: _lower_linear,
     ElementwiseSquare: _lower_square,

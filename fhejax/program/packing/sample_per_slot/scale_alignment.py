@@ -5,12 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fhejax.ckks import Scale
-from fhejax.program.packing.sample_per_slot.lowering import Lowering, Register, RoughScale
+from fhejax.program.packing.sample_per_slot.lowering import Lowering, Register
+from fhejax.program.packing.sample_per_slot.scales import AnyScale, scale_product, scale_quotient
 from fhejax.program.tensor.nodes import Combine, Concatenate
 
 TermWeights = np.ndarray | None
-AnyScale = Scale | RoughScale
 
 
 def lower_combination(lowering: Lowering, number: int, node: Combine) -> Register:
@@ -20,7 +19,7 @@ def lower_combination(lowering: Lowering, number: int, node: Combine) -> Registe
     lowering.factors[number] = norms
     weights = [None if w is None else w / n for w, n in zip(node.weights, norms, strict=True)]
     registers = _together(lowering, [lowering.registers[s] for s in node.sources])
-    virtual = [r.scale / n for r, n in zip(registers, norms, strict=True)]
+    virtual = [scale_quotient(r.scale, n) for r, n in zip(registers, norms, strict=True)]
     scale, factors = aligned(virtual, [_varies(lowering, w) for w in weights], lowering.settings.weight_bits)
     lowering.rounding[number] = tuple(float(f) / n for f, n in zip(factors, norms, strict=True))
     return _emit(lowering, number, node, registers, weights, scale, factors)
@@ -60,7 +59,7 @@ def _emit(
     constants: tuple[int, ...] = ()
     for register, weight, factor in zip(registers, weights, factors, strict=True):
         values = np.ones(register.size) if weight is None else weight
-        constants += lowering.constant(lambda v=values, f=factor: (v, f, drops))
+        constants += lowering.encoded(lambda v=values: v, factor, drops)
     return lowering.emit(
         "combine" if isinstance(node, Combine) else "concatenate",
         (drops, scale, max(r.components for r in registers), node.size),
@@ -80,13 +79,13 @@ def aligned(
     A factor is rounded to an integer, to `bits` bits or better. A term whose weights vary is multiplied by
     weights of that many bits.
     """
-    candidates = [s * 2.0**bits if v else s for s, v in zip(scales, varying, strict=True)]
+    candidates = [scale_product(s, 2.0**bits) if v else s for s, v in zip(scales, varying, strict=True)]
     largest = max(candidates, key=lambda s: s.bits)
-    factors = [(largest / s).bits for s, v in zip(scales, varying, strict=True) if not v]
+    factors = [scale_quotient(largest, s).bits for s, v in zip(scales, varying, strict=True) if not v]
     missing = math.ceil(max((bits - size for size in factors if _is_rough(size, bits)), default=0.0))
     if missing > 0:
-        largest = largest * 2.0**missing
-    return largest, [largest / s for s in scales]
+        largest = scale_product(largest, 2.0**missing)
+    return largest, [scale_quotient(largest, s) for s in scales]
 
 
 def _is_rough(factor_bits: float, bits: int) -> bool:

@@ -31,8 +31,9 @@ def dot_general_by_plain(
             "a matrix product with other weights for each sample of the batch; use the same weights for "
             "all samples, or encrypt them and write products and sums"
         )
-    if tensor.batch_axis is not None and tensor.batch_axis in own:
-        return _sum_of_products(builder, tensor, plain, numbers, encrypted_first)
+    axis = tensor.batch_axis
+    if axis is not None and axis in own:
+        return _sum_of_products(builder, tensor, axis, plain, numbers, encrypted_first)
     rank = tensor.entries.ndim + (tensor.batch_axis is not None)
     free = [d for d in range(rank) if d not in own and d not in own_batch]
     reduced = [d for d in free if d != tensor.batch_axis]
@@ -53,19 +54,19 @@ def dot_general_by_plain(
 
 
 def _sum_of_products(
-    builder: Builder, tensor: Tensor, plain: np.ndarray, numbers: tuple, encrypted_first: bool
+    builder: Builder, tensor: Tensor, axis: int, plain: np.ndarray, numbers: tuple, encrypted_first: bool
 ) -> Tensor:
     """The same, contracted over the batch axis: a sum of slots, and the other axes before or after it."""
     own, other = numbers[0] if encrypted_first else numbers[0][::-1]
     own_batch, other_batch = numbers[1] if encrypted_first else numbers[1][::-1]
-    place = own.index(tensor.batch_axis)
+    place = own.index(axis)
     weights = constant_along(plain, other[place])
 
     def without(axes: tuple[int, ...], removed: int) -> tuple[int, ...]:
         return tuple(d - (d > removed) for d in axes if d != removed)
 
-    inner = (without(own, tensor.batch_axis), without(other, other[place]))
-    grouped = (without(own_batch, tensor.batch_axis), without(other_batch, other[place]))
+    inner = (without(own, axis), without(other, other[place]))
+    grouped = (without(own_batch, axis), without(other_batch, other[place]))
     total = slot_sum(builder, tensor)
     pairs = (inner, grouped) if encrypted_first else (inner[::-1], grouped[::-1])
     return dot_general_by_plain(builder, total, weights, pairs, encrypted_first)

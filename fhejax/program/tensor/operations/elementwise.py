@@ -79,7 +79,7 @@ def multiply_views(builder: Builder, x: Operand, y: Operand) -> Tensor:
     if x.same_values(y):
         return square_view(builder, x)
     x, y = (builder.row_major(normalised(builder, t)) for t in (x, y))
-    shifts = tuple(_shift_of_view(t) for t in (x, y))
+    shifts = (_shift_of_view(x), _shift_of_view(y))
     node = ElementwiseProduct((x.node, y.node), shifts, x.entries.size, builder.label)
     product = builder.fresh(node, x, x.entries.shape)
     return dataclasses.replace(product, multiplier=x.multiplier * y.multiplier)

@@ -35,7 +35,6 @@ def dot_general_of_encrypted(builder: Builder, x: Tensor, y: Tensor, numbers: Nu
     """
     if x.batch == 1:
         x, y = (single_sample(t) if t.batch_axis is not None else t for t in (x, y))
-    numbers = tuple(tuple(tuple(map(int, axes)) for axes in pair) for pair in numbers)
     x, y = _matched(x, y, numbers), _matched(y, x, _swapped(numbers))
     (x_sum, y_sum), (x_group, y_group) = numbers
     x_free, y_free = _free(x, x_sum, x_group), _free(y, y_sum, y_group)
@@ -50,7 +49,8 @@ def dot_general_of_encrypted(builder: Builder, x: Tensor, y: Tensor, numbers: Nu
 
 
 def _swapped(numbers: Numbers) -> Numbers:
-    return tuple((second, first) for first, second in numbers)
+    (x_sum, y_sum), (x_group, y_group) = numbers
+    return (y_sum, x_sum), (y_group, x_group)
 
 
 def _free(tensor: Tensor, summed: tuple[int, ...], grouped: tuple[int, ...]) -> list[int]:
@@ -79,7 +79,8 @@ def _matched(x: Tensor, y: Tensor, numbers: Numbers) -> Tensor:
 
 
 def _meets(x: Tensor, y: Tensor, numbers: Numbers) -> bool:
-    return any((x.batch_axis, y.batch_axis) in zip(own, other, strict=True) for own, other in numbers)
+    pairs = [pair for own, other in numbers for pair in zip(own, other, strict=True)]
+    return (x.batch_axis, y.batch_axis) in pairs
 
 
 def _grouped(tensor: Tensor, group: tuple[int, ...], free: list[int], summed: tuple[int, ...]) -> Tensor:
@@ -121,15 +122,13 @@ def _inner_product_view(builder: Builder, like: Tensor, x: _Operand, y: _Operand
 def _place(x: Tensor, y: Tensor, numbers: Numbers, x_free: list[int], y_free: list[int]) -> int | None:
     """The axis of the result in which the samples lie; -1 where the contraction sums them."""
     (x_sum, y_sum), (x_group, y_group) = numbers
-    if x.batch_axis is None and y.batch_axis is None:
-        return None
     if x.batch_axis in x_sum or y.batch_axis in y_sum:
         return -1
     if x.batch_axis in x_group:
         return x_group.index(x.batch_axis)
     if x.batch_axis is not None:
         return len(x_group) + x_free.index(x.batch_axis)
-    return len(y_group) + len(x_free) + y_free.index(y.batch_axis)
+    return None if y.batch_axis is None else len(y_group) + len(x_free) + y_free.index(y.batch_axis)
 
 
 def _ungrouped(builder: Builder, product: Tensor, place: int | None, shape: list[int]) -> Tensor:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from fhejax.program.tensor.nodes import Concatenate
 from fhejax.program.tensor.views import Builder, Tensor
 
 
-def _without(values: tuple, axis: int | None) -> list:
+def _without(values: Sequence, axis: int | None) -> list:
     """`values`, one for each axis, without that of the batch."""
     return [v for i, v in enumerate(values) if i != axis]
 
@@ -70,7 +71,8 @@ def broadcast_in_dim(tensor: Tensor, params: dict[str, Any]) -> Tensor:
 
 def single_sample(tensor: Tensor) -> Tensor:
     """A view of a batch of one with its batch axis as an ordinary axis: all slots hold the one sample."""
-    return tensor.view(lambda a: np.expand_dims(a, tensor.batch_axis), batch_axis=None)
+    axis = tensor.batch_axis
+    return tensor if axis is None else tensor.view(lambda a: np.expand_dims(a, axis), batch_axis=None)
 
 
 def squeeze(tensor: Tensor, params: dict[str, Any]) -> Tensor:
@@ -127,7 +129,7 @@ def reverse(tensor: Tensor, params: dict[str, Any]) -> Tensor:
     axis = tensor.batch_axis
     if axis in params["dimensions"]:
         raise ValueError("a reversal runs over the batch axis, whose samples lie in the slots")
-    reduced = [d if axis is None or d < axis else d - 1 for d in params["dimensions"]]
+    reduced = tuple(d if axis is None or d < axis else d - 1 for d in params["dimensions"])
     return tensor.view(lambda a: np.flip(a, reduced))
 
 

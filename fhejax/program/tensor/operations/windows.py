@@ -1,5 +1,6 @@
 """Windows that slide over an array: convolutions, and the sums under average pooling."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -62,8 +63,13 @@ def _windowed(tensor: Tensor, *window: tuple) -> tuple[Tensor, tuple[int, ...]]:
     lead = tensor.entries.ndim - len(window[0])
     spatial = entries.shape[lead + 1 :]
     flat = (*entries.shape[: lead + 1], entry_count(spatial))
-    arrays = (a.reshape(flat) for a in (entries, multiplier, offset))
-    return Tensor(tensor.node, *arrays, tensor.batch_axis, tensor.batch), spatial
+    view = dataclasses.replace(
+        tensor,
+        entries=entries.reshape(flat),
+        multiplier=multiplier.reshape(flat),
+        offset=offset.reshape(flat),
+    )
+    return view, spatial
 
 
 def convolution(builder: Builder, tensor: Tensor, kernel: np.ndarray, params: dict) -> Tensor:
