@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from fhejax import nn
-from fhejax.program.verification import Layer
+from fhejax.program.verification import VerifiedLayer
 
 COLUMNS, SHOWN, MISTAKES = 10, 20, 5
 RIGHT, WRONG = "#2a7a3f", "#c03028"
@@ -35,7 +35,7 @@ def draw(
     dataset: nn.Dataset,
     clear: np.ndarray,
     encrypted: np.ndarray,
-    layers: Sequence[Layer],
+    layers: Sequence[VerifiedLayer],
 ) -> Figure:
     """Draw test images with their labels `clear` and `encrypted`, above the layers' errors.
 
@@ -110,7 +110,7 @@ def _write(axes: Axes, position: float, found: int, label: int, weight: str) -> 
     )
 
 
-def _draw_layers(axes: Axes, layers: Sequence[Layer]) -> None:
+def _draw_layers(axes: Axes, layers: Sequence[VerifiedLayer]) -> None:
     positions = np.arange(len(layers))
     for field, name, colour, marker in SERIES:
         values = np.array([getattr(layer, field) for layer in layers])
@@ -135,6 +135,6 @@ def _draw_layers(axes: Axes, layers: Sequence[Layer]) -> None:
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, frameon=False, fontsize=9)
 
 
-def _name(layer: Layer) -> str:
+def _name(layer: VerifiedLayer) -> str:
     primitive = layer.label.split(" ")[0]
     return f"{OPERATIONS.get(primitive, primitive)}\nlevel {layer.level}"

@@ -1,6 +1,6 @@
 """fhejax: fully homomorphic encryption (CKKS) as pure, jitted JAX functions."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fhejax import approx, ckks, ring
 from fhejax.program import (
@@ -14,6 +14,9 @@ from fhejax.program import (
     compile,
 )
 from fhejax.ring.platform import Device
+
+if TYPE_CHECKING:
+    from fhejax import nn
 
 __all__ = [
     "Device",

@@ -2,10 +2,10 @@
 
 from fhejax.program.arguments import Encrypted, Plain
 from fhejax.program.compiler import compile
-from fhejax.program.encrypted_array import EncryptedArray
-from fhejax.program.plan import TooDeepError
+from fhejax.program.levels.plan import TooDeepError
 from fhejax.program.program import Program
-from fhejax.program.trace import NotPolynomialError
+from fhejax.program.run.encrypted_array import EncryptedArray
+from fhejax.program.tensor.trace import NotPolynomialError
 from fhejax.program.verification import Verification
 
 __all__ = [

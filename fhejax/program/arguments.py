@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +126,7 @@ def check_values(argument: Encrypted, values: Any) -> np.ndarray:
 
     Fewer samples than planned are accepted (and padded later); more are refused.
     """
-    if isinstance(values, jax.core.Tracer):
+    if isinstance(values, Tracer):
         raise TypeError(
             "values to be encrypted are being traced, as inside jax.jit or jax.vmap; encrypt draws "
             "randomness and checks its values, so call it outside, on numbers."
@@ -160,7 +161,7 @@ def filler(argument: Encrypted) -> float:
 
 def check_plain(argument: Plain, values: Any) -> np.ndarray:
     """A plain argument of a call as an array, or a sentence that says what is wrong with it."""
-    if isinstance(values, jax.core.Tracer):
+    if isinstance(values, Tracer):
         raise TypeError(
             "a plain argument of a program was traced; its value decides the integers that the circuit "
             "multiplies by, so call the program directly, or close the jitted function over the value."

@@ -10,17 +10,19 @@ import numpy as np
 from fhejax.ckks import BootstrappingParameters, SecurityError
 from fhejax.ckks.parameters.requested_numbers import flag, shown, whole_number
 from fhejax.ckks.parameters.security import checked_level
-from fhejax.program.analyse import check_finite, sums_over_batch
 from fhejax.program.arguments import Encrypted, Plain, check_values, describe
-from fhejax.program.bootstrapped_plan import Planned, make_bootstrapped_plan
-from fhejax.program.circuit import Source
-from fhejax.program.execute import encode_constants
-from fhejax.program.graph import Tensor
-from fhejax.program.oracles import sample_entries
-from fhejax.program.plan import TooDeepError, make_plan, value_bounds
+from fhejax.program.circuit.constants import encode_constants
+from fhejax.program.levels.bootstrapped_plan import Planned, make_bootstrapped_plan
+from fhejax.program.levels.parameter_search import make_plan, value_bounds
+from fhejax.program.levels.plan import TooDeepError
 from fhejax.program.program import Program
-from fhejax.program.simplify import simplify
-from fhejax.program.trace import Graph, trace
+from fhejax.program.specialisation import CompilationRecord
+from fhejax.program.tensor.evaluation import sample_entries
+from fhejax.program.tensor.graph import Graph, sums_over_batch
+from fhejax.program.tensor.ranges import check_finite
+from fhejax.program.tensor.simplification import simplify
+from fhejax.program.tensor.trace import trace
+from fhejax.program.tensor.views import Tensor
 from fhejax.ring.platform import Device, chosen_device
 
 _SAMPLES = 64
@@ -83,7 +85,7 @@ def compile(
             "compile was given no encrypted argument; describe at least one by fhejax.Encrypted(shape)."
         )
     plain = [a.placeholder(i) for i, a in enumerate(described) if isinstance(a, Plain)]
-    graph = simplify(trace(function, described, nesting, _batch(described), plain))
+    graph = simplify(trace(function, described, nesting, _common_batch(described), plain))
     if not any(isinstance(o.value, Tensor) for o in graph.outputs):
         raise ValueError("no result of the function depends on an encrypted argument; nothing to do.")
     check_finite(graph)
@@ -91,11 +93,13 @@ def compile(
     typical = _sample(graph, sample)
     request = {"precision_bits": precision_bits, "device": planned_for, **wished}
     limits = value_bounds(graph, typical, margin)
-    found = _planned(graph, limits, typical, bootstrapping, request)
+    found = _planned_program(graph, limits, typical, bootstrapping, request)
     plan = found.plan
     leaves = encode_constants(found.lowered.constants, plan.params, plan.top_level)
     observed = None if margin is None else found.limits
-    return Program(leaves, plan, Source(function, nesting, found.graph, found.lowered, observed, found.cuts))
+    return Program(
+        leaves, plan, CompilationRecord(function, nesting, found.graph, found.lowered, observed, found.cuts)
+    )
 
 
 def _wished_security(
@@ -126,7 +130,7 @@ def _wished_security(
     return {"security": security, "insecure": insecure, "log_degree": log_degree}
 
 
-def _planned(
+def _planned_program(
     graph: Graph,
     limits: tuple[float, ...],
     sample: Sequence[np.ndarray],
@@ -162,7 +166,7 @@ def _check_margin(margin: float | None, sample: Any) -> None:
         raise ValueError(f"a margin of {margin} was asked for; it is finite and 1 or more, such as 4.")
 
 
-def _batch(arguments: Sequence[Encrypted | Plain]) -> int:
+def _common_batch(arguments: Sequence[Encrypted | Plain]) -> int:
     sizes = {
         a.shape[a.batch_axis] for a in arguments if isinstance(a, Encrypted) and a.batch_axis is not None
     }

@@ -13,17 +13,18 @@ from fhejax.ckks import EvaluationKeys, Scale, SecretKey
 from fhejax.ckks.identity import is_concrete
 from fhejax.ckks.types import check_residues
 from fhejax.program.arguments import Encrypted, Plain, check_plain, check_values
-from fhejax.program.blocks import collect, count_samples, decrypt_array, evaluate_blocks, fill_slots
-from fhejax.program.circuit import Circuit, Source, retrace, specialise
-from fhejax.program.client import encrypt_entries
-from fhejax.program.encrypted_array import EncryptedArray
-from fhejax.program.execute import Keys, evaluation_of
-from fhejax.program.graph import Tensor
-from fhejax.program.identity import identity_of_call
-from fhejax.program.oracles import evaluate, result_of, sample_entries
-from fhejax.program.plan import Plan
+from fhejax.program.circuit.circuit import Circuit
+from fhejax.program.levels.plan import ProgramPlan
 from fhejax.program.report import report
-from fhejax.program.trace import Graph
+from fhejax.program.run.blocks import collect, count_samples, decrypt_array, evaluate_blocks, fill_slots
+from fhejax.program.run.call_identity import identity_of_call
+from fhejax.program.run.client import encrypt_entries
+from fhejax.program.run.encrypted_array import EncryptedArray
+from fhejax.program.run.execution import Keys, evaluation_of
+from fhejax.program.specialisation import CompilationRecord, retrace, specialise
+from fhejax.program.tensor.evaluation import evaluate_graph, result_of, sample_entries
+from fhejax.program.tensor.graph import Graph
+from fhejax.program.tensor.views import Tensor
 from fhejax.program.verification import Verification, verify
 
 
@@ -36,8 +37,8 @@ class Program:
     """
 
     leaves: tuple[jax.Array, ...]
-    plan: Plan = dataclasses.field(metadata={"static": True})
-    source: Source = dataclasses.field(metadata={"static": True})
+    plan: ProgramPlan = dataclasses.field(metadata={"static": True})
+    source: CompilationRecord = dataclasses.field(metadata={"static": True})
 
     @property
     def params(self) -> ckks.Parameters:
@@ -99,14 +100,14 @@ class Program:
             ValueError: keys or ciphertexts of other parameters or another secret, a missing
                 relinearisation key, altered residues, or a wrong number of arguments.
         """
-        arguments, _ = self._flatten(arguments, self.source.graph.arguments, "call")
-        key_id = self._check_call(keys, arguments)
-        circuit = self._circuit(arguments)
-        holders = [a if isinstance(a, EncryptedArray) else None for a in arguments]
+        flat, _ = self._flatten(arguments, self.source.graph.arguments, "call")
+        key_id = self._check_call(keys, flat)
+        circuit = self._circuit(flat)
+        holders = [a if isinstance(a, EncryptedArray) else None for a in flat]
         results = iter(evaluate_blocks(self.plan, circuit, keys, holders))
         samples = count_samples(self.plan, holders)
         outputs = [
-            collect(next(results), key_id, samples, output)
+            collect(next(results), key_id, samples, output.value, output)
             if isinstance(output.value, Tensor)
             else jnp.asarray(output.value)
             for output in circuit.outputs
@@ -137,15 +138,15 @@ class Program:
     def verify(self, *values: Any) -> Verification:
         """Run with new keys and compare each layer: in the clear, in fixed point, and encrypted."""
         secret, keys = self.keygen()
-        values, _ = self._flatten(values, self.source.graph.arguments, "verify")
-        entries = self._entries(values)
+        flat, _ = self._flatten(values, self.source.graph.arguments, "verify")
+        entries = self._entries(flat)
         arguments = [
             self._encrypt(secret, a, check_values(a, v)) if isinstance(a, Encrypted) else v
-            for a, v in zip(self.source.graph.arguments, values, strict=True)
+            for a, v in zip(self.source.graph.arguments, flat, strict=True)
         ]
         return verify(
             self.plan,
-            self._graph(values),
+            self._graph(flat),
             self.source.lowered.rounding,
             self._circuit(arguments),
             secret,
@@ -201,10 +202,10 @@ class Program:
             )
 
     def _oracle(self, values: tuple, fixed: bool) -> Any:
-        values, _ = self._flatten(values, self.source.graph.arguments, "the oracle")
-        graph = self._graph(values)
+        flat, _ = self._flatten(values, self.source.graph.arguments, "the oracle")
+        graph = self._graph(flat)
         rounding = self.source.lowered.rounding if fixed else None
-        known = evaluate(graph, self._entries(values), rounding=rounding)
+        known = evaluate_graph(graph, self._entries(flat), rounding=rounding)
         outputs = [result_of(o, known).astype(o.dtype) for o in graph.outputs]
         return jax.tree.unflatten(graph.results, outputs)
 
@@ -251,7 +252,8 @@ class Program:
     def _check_call(self, given: Keys, arguments: Sequence) -> jax.Array:
         """The identity of the secret that opens the results."""
         expected = EvaluationKeys if self.plan.bootstrapping is None else ckks.BootstrappingKeys
-        if not isinstance(given, expected) or evaluation_of(given) is None:
+        bare = isinstance(given, ckks.BootstrappingKeys) and given.evaluation is None
+        if bare or not isinstance(given, expected):
             raise TypeError(
                 f"a program was called with a {type(given).__name__} as its first argument; it needs the "
                 f"{expected.__name__} from keygen(), then the encrypted arguments."

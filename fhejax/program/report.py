@@ -26,7 +26,7 @@ def key_bytes(plan: Any) -> int:
     return sum(count * plan.params.switching_key_bytes(level) for level, count in counts)
 
 
-def _sums(plan: Any) -> list[str]:
+def _batch_sum_lines(plan: Any) -> list[str]:
     """How sums over the batch take a batch that is not full."""
     if not plan.rotations:
         return []
@@ -36,7 +36,7 @@ def _sums(plan: Any) -> list[str]:
     return [f"sums          over the batch of {plan.batch}, in every slot; {needed}"]
 
 
-def _bootstraps(plan: Any) -> list[str]:
+def _bootstrap_lines(plan: Any) -> list[str]:
     """How many, where, and what that rests on."""
     if plan.bootstrapping is None:
         return []
@@ -98,8 +98,8 @@ def report(plan: Any, arguments: Sequence[Any], graph: Any) -> str:
         f"circuit       depth {plan.depth} (products in a row), sample per slot, weights of "
         f"{plan.settings.weight_bits} bits, input scale 2**{plan.settings.input_bits}",
         f"keys          {key_names(plan)} to the server, {_amount(key_bytes(plan))} seeded",
-        *_sums(plan),
-        *_bootstraps(plan),
+        *_batch_sum_lines(plan),
+        *_bootstrap_lines(plan),
         f"upload        {_amount(sum(uploads))} seeded; download {_amount(download)}",
         f"memory        about {_amount(peak_bytes(plan))} for the widest step of a block",
         f"predicted     {plan.predicted_seconds:.3g} s on {plan.device}, {plan.predicted_bits:.1f} bits of "

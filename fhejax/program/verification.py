@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 
 from fhejax.ckks import Ciphertext, SecretKey
-from fhejax.program.blocks import count_samples, live_slots
-from fhejax.program.circuit import Circuit
-from fhejax.program.client import decrypt_entries
-from fhejax.program.encrypted_array import EncryptedArray
-from fhejax.program.execute import Keys, run
-from fhejax.program.oracles import evaluate
-from fhejax.program.plan import Plan
-from fhejax.program.steps import Step
-from fhejax.program.trace import Graph
+from fhejax.program.circuit.circuit import Circuit
+from fhejax.program.circuit.steps import Step
+from fhejax.program.levels.plan import ProgramPlan
+from fhejax.program.run.blocks import count_samples, live_slots
+from fhejax.program.run.client import decrypt_entries
+from fhejax.program.run.encrypted_array import EncryptedArray
+from fhejax.program.run.execution import Keys, run
+from fhejax.program.tensor.evaluation import evaluate_graph
+from fhejax.program.tensor.graph import Graph
 
 
 @dataclasses.dataclass(frozen=True)
-class Layer:
+class VerifiedLayer:
     """One layer's largest values and errors.
 
     magnitude: largest clear value. fixed_error: of weights rounded, against the clear. encrypted_error: of
@@ -42,7 +42,7 @@ class Layer:
 class Verification:
     """All layers, in order; printing it prints a table."""
 
-    layers: tuple[Layer, ...]
+    layers: tuple[VerifiedLayer, ...]
 
     @property
     def bits(self) -> float:
@@ -60,7 +60,7 @@ class Verification:
 
 
 def verify(
-    plan: Plan,
+    plan: ProgramPlan,
     graph: Graph,
     rounding: Mapping[int, tuple[float, ...]],
     circuit: Circuit,
@@ -70,9 +70,9 @@ def verify(
     entries: list[np.ndarray],
 ) -> Verification:
     """Run step by step, decrypting the first block of every value that a node of the graph stands for."""
-    clear = evaluate(graph, entries)
-    fixed = evaluate(graph, entries, rounding=rounding)
-    layers: list[Layer] = []
+    clear = evaluate_graph(graph, entries)
+    fixed = evaluate_graph(graph, entries, rounding=rounding)
+    layers: list[VerifiedLayer] = []
     holders = [a if isinstance(a, EncryptedArray) else None for a in arguments]
     count = count_samples(plan, holders)
     samples = min(plan.params.slots, count)
@@ -92,9 +92,9 @@ def _root_mean_square(values: np.ndarray) -> float:
     return float(np.sqrt(np.mean(values**2)))
 
 
-def _layer(step: Step, clear: np.ndarray, fixed: np.ndarray, found: np.ndarray) -> Layer:
+def _layer(step: Step, clear: np.ndarray, fixed: np.ndarray, found: np.ndarray) -> VerifiedLayer:
     error, size = _root_mean_square(found - clear), _root_mean_square(clear)
-    return Layer(
+    return VerifiedLayer(
         step.label,
         step.operation,
         step.level,

@@ -23,7 +23,7 @@ from fhejax.ring.wide import kernel, wide
 _EXACT_BITS = 53  # integers of this many bits are exact in float64
 _DIGIT_BITS = 8
 Operands = Callable[[jax.Array, modular.Moduli, bool], list[jax.Array]]
-Product = Callable[[jax.Array, list[jax.Array], modular.Moduli, int], jax.Array]
+Product = Callable[[modular.Array, list[jax.Array], modular.Moduli, int], jax.Array]
 
 
 def weight_digits(bound: int, length: int, method: str) -> tuple[int, int]:

@@ -15,6 +15,9 @@ ALLOWED = {
     "program": {"program", "ckks", "approx", "ring"},
     "nn": {"nn", "approx"},
 }
+# Within `program`: each room sees those before it, and the compiler itself all of them.
+ROOMS = ("arguments", "tensor", "circuit", "packing", "levels", "run")
+MOST_MODULES = 16
 FILES = sorted(PACKAGE.rglob("*.py"))
 LONGEST_FILE = 450
 LONGEST_FUNCTION = 80
@@ -48,6 +51,22 @@ def test_imports_point_down(path):
     if package in ALLOWED:
         ours = {m.split(".")[1] for m in modules if m.startswith("fhejax.")}
         assert ours <= ALLOWED[package]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_of_the_compiler_see_those_below(room):
+    program = PACKAGE / "program"
+    files = [program / f"{room}.py"] if (program / f"{room}.py").exists() else (program / room).rglob("*.py")
+    modules = {m for path in files for m in imported(ast.parse(path.read_text()))}
+    seen = {m.split(".")[2] for m in modules if m.startswith("fhejax.program.")}
+    assert seen <= set(ROOMS[: ROOMS.index(room) + 1])
+    assert "fhejax.program" not in modules
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in FILES}), ids=name_of)
+def test_folders_of_the_compiler_have_few_modules(folder):
+    if "program" in folder.relative_to(PACKAGE).parts:
+        assert len(list(folder.glob("*.py"))) <= MOST_MODULES
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

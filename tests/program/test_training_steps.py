@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_slot_sums import shared, small
+from small_programs import shared, small
 
 import fhejax
 from fhejax import approx
@@ -168,7 +168,7 @@ def test_observed_bounds_need_a_smaller_modulus():
 
 
 def test_steps_of_training_are_plain_json():
-    from fhejax.program.steps import from_json, to_json
+    from fhejax.program.circuit.steps import from_json, to_json
 
     program = small(two_steps(squared_error, 0.2), *regression_arguments(13))
     assert from_json(to_json(program.plan.steps)) == program.plan.steps

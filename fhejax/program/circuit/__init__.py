@@ -1,0 +1,1 @@
+"""The circuit of ciphertexts: the steps that a program takes, as data."""

@@ -1,0 +1,1 @@
+"""The planner: levels, scales, parameters and bootstraps that meet a precision at least cost."""

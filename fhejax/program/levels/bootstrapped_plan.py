@@ -1,0 +1,241 @@
+"""Pass 3 where depth runs out: parameters that bootstrap, and the places where it costs least."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from fhejax.ckks import BootstrappingParameters
+from fhejax.program.levels.bootstrap_noise import bootstrap_deviation
+from fhejax.program.levels.bootstrap_placement import Cut, in_order, place_bootstraps, with_bootstraps
+from fhejax.program.levels.plan import Built, ProgramPlan, TooDeepError, described, dropped_primes
+from fhejax.program.levels.precision_prediction import Predictor
+from fhejax.program.levels.predicted_time import predicted_block_seconds
+from fhejax.program.packing.sample_per_slot.lowering import Lowered, Settings, TooLowError
+from fhejax.program.packing.sample_per_slot.node_lowering import lower
+from fhejax.program.packing.sample_per_slot.slots import batch_period
+from fhejax.program.tensor.graph import Graph
+from fhejax.program.tensor.nodes import PRODUCTS, sources
+from fhejax.ring import modulus_bits
+from fhejax.ring.platform import Device
+
+_LOG_DEGREE = 16
+_SCALE_BITS = (40, 45, 50)
+_MOST_LEVELS = 15
+_INSECURE_LEVELS = 8
+_WEIGHT_BITS = (10, 13, 15)
+_LOST_BITS = (8, 4, 0)  # of the levels' scale, which a value may be below after a rescale
+_RESERVES = (0.05, 0.25, 0.5, 1, 1.5, 2, 3)  # levels kept back where scales grow more than was expected
+
+
+@dataclasses.dataclass(frozen=True)
+class Planned:
+    """A plan, its steps, and the graph that they are of: with its bootstraps and largest magnitudes."""
+
+    plan: ProgramPlan
+    lowered: Lowered
+    graph: Graph
+    limits: tuple[float, ...]
+    cuts: tuple[Cut, ...] = ()
+
+
+def make_bootstrapped_plan(
+    graph: Graph,
+    limits: tuple[float, ...],
+    sample: Sequence[np.ndarray],
+    *,
+    precision_bits: float,
+    security: int,
+    insecure: bool,
+    log_degree: int | None,
+    given: BootstrappingParameters | None,
+    device: Device,
+) -> Planned:
+    """Choose parameters, places of bootstraps and settings, the fewest bootstraps first.
+
+    Args:
+        graph: without bootstraps.
+        limits: the largest magnitude of each node.
+        sample: typical arguments, as of `make_plan`.
+        precision_bits: as of `make_plan`.
+        security: 128, 192 or 256, of which bootstraps are known to reach the first.
+        insecure: whether the ring may have less, as one of a given degree mostly has.
+        log_degree: log2 of the ring's degree, where it is given.
+        given: parameters to use and no others.
+        device: whose predicted time is to be least.
+
+    Raises:
+        TooDeepError: where the error of bootstraps is too large, or one node takes too many levels.
+    """
+    best = None
+    wished = {"security": security, "insecure": insecure}
+    for parameters in _parameters(graph.batch, log_degree, wished) if given is None else [given]:
+        # The error of a bootstrap takes long to predict where the ring is large: first what it is at least.
+        least = 2.0 ** -parameters.reduction_precision_bits[0]
+        choices = itertools.product(_LOST_BITS, _WEIGHT_BITS)
+        attempts = (_attempt(graph, limits, parameters, *choice, least) for choice in choices)
+        found = [attempt for attempt in attempts if attempt is not None]
+        for attempt in sorted(found, key=lambda attempt: _predicted_cost(attempt, device)):
+            bits = _predicted_bits(attempt, sample, precision_bits)
+            if bits >= precision_bits:
+                attempt = _with_error(attempt, graph, limits)
+                bits = _predicted_bits(attempt, sample, precision_bits)
+            if bits >= precision_bits:
+                return _planned(attempt, graph, limits, sample, device)
+            best = max(best or 0.0, bits)
+    raise TooDeepError(_why_not(best, precision_bits))
+
+
+def _why_not(best: float | None, wanted: float) -> str:
+    if best is None:
+        return (
+            "no places for bootstraps were found: one operation takes more levels than there are between two "
+            "of them, or values are too large for the modulus there. Pass parameters with more levels as "
+            "bootstrapping=, or give a typical sample= and a margin= where interval arithmetic overestimates "
+            "the values."
+        )
+    return (
+        f"with bootstraps the function keeps {best:.1f} bits at best, where {wanted:g} are wanted; each adds "
+        f"an error of about 2**-20 of the largest value. Narrow the range of the arguments, give a typical "
+        f"sample= and a margin= where interval arithmetic overestimates the values, lower precision_bits, or "
+        f"pass parameters with a larger scale as bootstrapping=."
+    )
+
+
+def _predicted_bits(attempt: "_Attempt", sample: Sequence[np.ndarray], wanted: float) -> float:
+    return Predictor(attempt.graph, sample).bits(attempt.built.settings, attempt.built.lowered, wanted)
+
+
+def _planned(
+    attempt: "_Attempt",
+    graph: Graph,
+    limits: tuple[float, ...],
+    sample: Sequence[np.ndarray],
+    device: Device,
+) -> Planned:
+    known = limits_with(graph, limits, attempt.cuts)
+    predictor = Predictor(attempt.graph, sample)
+    cost = _predicted_cost(attempt, device)
+    plan = described(attempt.built, attempt.graph, known, predictor, cost, device)
+    return Planned(plan, attempt.built.lowered, attempt.graph, known, attempt.cuts)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Attempt:
+    """Bootstraps placed and steps lowered under some settings."""
+
+    parameters: BootstrappingParameters
+    built: Built
+    graph: Graph
+    cuts: tuple[Cut, ...]
+
+
+def _parameters(
+    batch: int, log_degree: int | None, wished: dict[str, Any]
+) -> Iterator[BootstrappingParameters]:
+    """The most levels that fit, of each scale."""
+    degree = 2 ** (_LOG_DEGREE if log_degree is None else log_degree)
+    slots = batch_period(batch, degree // 2)
+    for bits in _SCALE_BITS:
+        options = {"degree": degree, "slots": slots, "scale_bits": bits, **wished}
+        for levels in range(_INSECURE_LEVELS if wished["insecure"] else _MOST_LEVELS, 2, -1):
+            try:
+                yield BootstrappingParameters.for_levels(levels, **options)
+            except ValueError:
+                continue  # not in a secure modulus
+            break
+
+
+def _attempt(
+    graph: Graph,
+    limits: tuple[float, ...],
+    parameters: BootstrappingParameters,
+    lost_bits: int,
+    weight_bits: int,
+    error: float,
+) -> _Attempt | None:
+    """The fewest bootstraps with these settings, or None where a node takes more levels than there are."""
+    params = parameters.params
+    scale_bits = params.scales[parameters.output_level].bits
+    working_bits = scale_bits - lost_bits
+    settings = Settings(params.ring, scale_bits, weight_bits, working_bits, scale_bits, parameters, error)
+    rough = lower(graph, limits, dataclasses.replace(settings, bootstrapping=None))
+    spent = bits_spent(graph, rough, scale_bits)
+    blocks = -(-graph.batch // params.slots)
+    for reserve in _RESERVES:
+        levels = (n - reserve for n in (parameters.levels_left, parameters.output_level))
+        cuts = place_bootstraps(graph, spent, *(n * scale_bits for n in levels))
+        if cuts is None:
+            return None
+        planned = with_bootstraps(graph, cuts)
+        try:
+            lowered = _lowered_with_bootstraps(
+                planned, limits_with(graph, limits, cuts), settings, parameters
+            )
+        except TooLowError:
+            continue
+        fits = lowered.base_bits <= modulus_bits(params.level_moduli(0))
+        if fits and lowered.drops <= parameters.output_level:
+            return _Attempt(parameters, Built(params, settings, lowered, blocks), planned, cuts)
+    return None
+
+
+def _lowered_with_bootstraps(
+    graph: Graph, limits: tuple[float, ...], settings: Settings, parameters: BootstrappingParameters
+) -> Lowered:
+    return lower(graph, limits, settings, dropped_primes(parameters.params, parameters.output_level))
+
+
+def _with_error(attempt: _Attempt, graph: Graph, limits: tuple[float, ...]) -> _Attempt:
+    """The same attempt with the predicted error of its bootstraps."""
+    built = attempt.built
+    error = bootstrap_deviation(attempt.parameters)
+    settings = dataclasses.replace(built.settings, bootstrap_error=error)
+    known = limits_with(graph, limits, attempt.cuts)
+    lowered = _lowered_with_bootstraps(attempt.graph, known, settings, attempt.parameters)
+    return dataclasses.replace(attempt, built=dataclasses.replace(built, settings=settings, lowered=lowered))
+
+
+def bits_spent(graph: Graph, lowered: Lowered, scale_bits: float) -> dict[int, float]:
+    """What each node takes of the modulus: products the scale, weights their own bits.
+
+    A rescale takes nothing, since the modulus and the scale fall alike. Nodes computed within another one are
+    left out, and count there.
+    """
+
+    def taken(number: int) -> float:
+        if number not in lowered.registers:
+            return max(map(taken, sources(graph.nodes[number])), default=0.0)
+        register = lowered.registers[number]
+        return register.drops * scale_bits + register.scale.bits
+
+    spent = {}
+    for number, register in lowered.registers.items():
+        node = graph.nodes[number]
+        within = [s for s in sources(node) if s not in lowered.registers]
+        if isinstance(node, PRODUCTS):
+            spent[number] = scale_bits
+        elif within:
+            weights = lowered.steps[register.step].weight_scales
+            spent[number] = scale_bits + max((w.bits for w in weights), default=0.0)
+        else:
+            before = max(map(taken, sources(node)), default=taken(number))
+            spent[number] = max(0.0, taken(number) - before)
+    return spent
+
+
+def limits_with(graph: Graph, limits: tuple[float, ...], cuts: tuple[Cut, ...]) -> tuple[float, ...]:
+    """The largest magnitudes of the nodes of the graph with its bootstraps."""
+    return tuple(limits[number] for number, _ in in_order(graph, cuts))
+
+
+def _predicted_cost(attempt: _Attempt, device: Device) -> float:
+    """Predicted seconds on a device."""
+    built = attempt.built
+    bootstraps = sum(-(-s.size // 2) for s in built.lowered.steps if s.operation == "bootstrap")
+    each = attempt.parameters.predicted_seconds(device)
+    return built.blocks * (
+        predicted_block_seconds(attempt.graph, built.lowered, built.settings, device) + bootstraps * each
+    )

@@ -1,0 +1,154 @@
+"""The search for settings, ring and primes that meet the precision at the least predicted cost."""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from fhejax.ckks import make_parameters
+from fhejax.ckks.parameters.level_table import SMALLEST_LEVEL_BITS
+from fhejax.ckks.parameters.security import maximum_modulus_bits
+from fhejax.program.levels.plan import Built, ProgramPlan, TooDeepError, described, dropped_primes
+from fhejax.program.levels.precision_prediction import Predictor
+from fhejax.program.levels.predicted_time import predicted_block_seconds
+from fhejax.program.packing.sample_per_slot.lowering import SPECIAL_BITS, Lowered, Settings
+from fhejax.program.packing.sample_per_slot.node_lowering import lower
+from fhejax.program.packing.sample_per_slot.slots import in_slots
+from fhejax.program.tensor.evaluation import evaluate_graph
+from fhejax.program.tensor.graph import Graph, depth
+from fhejax.program.tensor.ranges import bounds, observed_bounds
+from fhejax.ring import Ring
+from fhejax.ring.platform import Device
+
+_LOG_DEGREES = range(12, 17)
+_INPUT_BITS = (14, 16, 18, 20, 22, 24, 26, 28)
+_WEIGHT_BITS = (7, 8, 9, 10, 11, 12, 13, 14, 15)
+_WORKING_BITS = (18, 20, 22, 24, 26, 28)
+_PRIME_BITS = (30, 28, 26, 24, 22)
+_DIGIT_SIZE = 1  # relinearised values have the scale of a square, far above the key switch's noise
+
+
+def make_plan(
+    graph: Graph,
+    limits: tuple[float, ...],
+    sample: Sequence[np.ndarray],
+    *,
+    precision_bits: float,
+    security: int,
+    insecure: bool,
+    log_degree: int | None,
+    device: Device,
+) -> tuple[ProgramPlan, Lowered]:
+    """Choose parameters and lower the graph for them.
+
+    Args:
+        graph: what to compute.
+        limits: the largest magnitude of each node, from `value_bounds`.
+        sample: typical arguments, [size, sample] each, on which precision is predicted.
+        precision_bits: -log2 of the error's root mean square over that of the outputs.
+        security: 128, 192 or 256.
+        insecure: whether the ring may have less, as one of a given degree mostly has.
+        log_degree: log2 of the ring's degree, where it is given.
+        device: whose predicted time is to be least.
+
+    Raises:
+        TooDeepError: with the depth, the limit and what would help.
+    """
+    predictor = Predictor(graph, sample)
+    best = "none fits in a modulus that is secure"
+    best_bits = -math.inf
+    wished = {"security": security, "insecure": insecure}
+    for cost, settings, blocks in _candidate_settings(
+        graph, limits, None if insecure else security, log_degree
+    ):
+        virtual = lower(graph, limits, settings)
+        bits = predictor.bits(settings, virtual, precision_bits)
+        built = _build(graph, limits, settings, wished, blocks) if bits >= precision_bits else None
+        if built is not None:
+            plan = described(built, graph, limits, predictor, cost, device)
+            bits = plan.predicted_bits
+            if bits >= precision_bits:
+                return plan, built.lowered
+        if bits > best_bits:
+            best_bits, best = bits, f"the best secure ones leave {bits:.1f} bits"
+    level = "the insecure ring of this test" if insecure else f"{security}-bit security"
+    raise TooDeepError(
+        f"the function multiplies encrypted values {depth(graph)} times in a row, and no ring up to degree "
+        f"2**{_LOG_DEGREES[-1]} keeps {precision_bits:g} bits at {level} ({best}; weights have at most "
+        f"{_WEIGHT_BITS[-1]} bits and inputs a scale of at most 2**{_INPUT_BITS[-1]}). Use fewer "
+        f"or lower-degree activations, lower precision_bits, narrow the range of the arguments, or split "
+        f"the function in two programs. Interval arithmetic says that values reach {max(limits):.3g}; where "
+        f"they do not, compile with a typical sample= and a margin=."
+    )
+
+
+def value_bounds(graph: Graph, sample: Sequence[np.ndarray], margin: float | None) -> tuple[float, ...]:
+    """The largest magnitude of each node: rigorous, or `margin` times that on a sample with empty slots."""
+    if margin is None:
+        return bounds(graph)
+    arguments, slots = in_slots(graph, sample, 2 ** (graph.batch - 1).bit_length())
+    return observed_bounds(graph, evaluate_graph(graph, arguments, slots=slots), margin)
+
+
+def _candidate_settings(
+    graph: Graph,
+    limits: tuple[float, ...],
+    security: int | None,
+    log_degree: int | None,
+    device: Device,
+) -> Iterator[tuple[float, Settings, int]]:
+    """Settings that fit a secure ring, cheapest first, and more precise first among equals.
+
+    security: in bits, or None where any modulus will do.
+    """
+    rings = [2**k for k in (_LOG_DEGREES if log_degree is None else [log_degree])]
+    found = []
+    choices = list(itertools.product(_INPUT_BITS, _WEIGHT_BITS, _WORKING_BITS, _PRIME_BITS))
+    shapes: dict[tuple, Lowered] = {}
+    for degree in rings:
+        ring = Ring(degree, conjugate_invariant=True)
+        limit = math.inf if security is None else maximum_modulus_bits(degree, security)
+        blocks = -(-graph.batch // ring.slots)
+        for choice in choices:
+            if choice not in shapes:
+                shapes[choice] = lower(graph, limits, Settings(ring, *choice))
+            lowered = shapes[choice]
+            settings = Settings(ring, *choice)
+            total = _total_bits(lowered, settings)
+            if total > limit - 0.5 or not math.isfinite(total):
+                continue
+            cost = blocks * predicted_block_seconds(graph, lowered, settings, device)
+            found.append((cost, -sum(choice[:3]), settings, blocks))
+    found.sort(key=lambda item: (round(item[0] / device.resolution), item[1]))
+    for cost, _, settings, blocks in found:
+        yield cost, settings, blocks
+
+
+def _total_bits(lowered: Lowered, settings: Settings) -> float:
+    special = SPECIAL_BITS if lowered.switches_keys else 0
+    return lowered.base_bits + lowered.drops * settings.prime_bits + special
+
+
+def _build(
+    graph: Graph, limits: tuple[float, ...], settings: Settings, wished: dict[str, Any], blocks: int
+) -> Built | None:
+    """The same settings with real primes, or None where those need more than was thought."""
+    virtual = lower(graph, limits, settings)
+    try:
+        params = make_parameters(
+            settings.ring,
+            [settings.prime_bits] * virtual.drops,
+            settings.prime_bits,  # the scales of steps are their own; the primes are to be of equal size
+            base_bits=max(virtual.base_bits, float(SMALLEST_LEVEL_BITS)),
+            key_switching=virtual.switches_keys,
+            digit_size=_DIGIT_SIZE,
+            **wished,
+        )
+    except ValueError:  # too few primes of this size, or more of them than is secure
+        return None
+    lowered = lower(graph, limits, settings, dropped_primes(params, params.depth))
+    if lowered.drops > params.depth or lowered.base_bits > virtual.base_bits + 0.5:
+        return None
+    return Built(params, settings, lowered, blocks)

@@ -1,0 +1,163 @@
+"""The plan of a program: parameters, steps, and what is predicted of them."""
+
+import dataclasses
+import math
+from fractions import Fraction
+
+from fhejax.ckks import BootstrappingParameters, KeyManifest, Parameters
+from fhejax.program.circuit.steps import Step
+from fhejax.program.levels.precision_prediction import Predictor
+from fhejax.program.packing.sample_per_slot.lowering import Divisor, Lowered, Settings
+from fhejax.program.packing.sample_per_slot.slots import batch_period
+from fhejax.program.tensor.graph import Graph, depth, needs_whole_batch
+from fhejax.program.tensor.views import Tensor
+from fhejax.ring.platform import Device
+
+
+@dataclasses.dataclass(frozen=True)
+class ProgramPlan:
+    """Everything static about a program, hashable.
+
+    steps: with levels counted from the bottom. outputs: the step that holds each encrypted result's node.
+    device: on which `predicted_seconds` are.
+    predicted_errors: root mean square of each encrypted result's error, noise and rounded weights.
+    predicted_noise: the same of noise alone, against fixed point.
+    whole_batch: whether every sample must be there, for a sum over the batch to be right.
+    """
+
+    params: Parameters
+    settings: Settings
+    steps: tuple[Step, ...]
+    outputs: tuple[int, ...]
+    blocks: int
+    batch: int
+    depth: int
+    predicted_bits: float
+    predicted_seconds: float
+    device: Device
+    largest_output: float
+    predicted_errors: tuple[float, ...]
+    predicted_noise: tuple[float, ...]
+    whole_batch: bool
+
+    @property
+    def bootstrapping(self) -> BootstrappingParameters | None:
+        """How values are bootstrapped, if any are."""
+        return self.settings.bootstrapping
+
+    @property
+    def security(self) -> int:
+        """Bits of security that are known of all secrets, a bootstrap's included: 256, 192, 128, or 0."""
+        chosen = self.params if self.bootstrapping is None else self.bootstrapping
+        return chosen.security
+
+    @property
+    def bootstraps(self) -> int:
+        """Bootstraps of one block: each takes two ciphertexts of real numbers."""
+        return sum(-(-step.size // 2) for step in self.steps if step.operation == "bootstrap")
+
+    @property
+    def top_level(self) -> int:
+        """The level of fresh and of bootstrapped ciphertexts."""
+        return self.params.depth if self.bootstrapping is None else self.bootstrapping.output_level
+
+    @property
+    def relinearises(self) -> bool:
+        """Whether a relinearisation key is needed."""
+        return any(step.operation == "relinearise" for step in self.steps)
+
+    @property
+    def relinearisation_level(self) -> int:
+        """The highest level at which it is used."""
+        return self._highest("relinearise")
+
+    @property
+    def rotations(self) -> tuple[int, ...]:
+        """The slot distances for which a rotation key is needed."""
+        count = max((step.count for step in self.steps), default=0)
+        return tuple(2**i for i in range(max(0, count.bit_length() - 1)))
+
+    @property
+    def rotation_level(self) -> int:
+        """The highest level at which slots are rotated."""
+        return self._highest("slot_sum")
+
+    @property
+    def manifest(self) -> KeyManifest:
+        """The keys of all steps but bootstraps."""
+        levels: dict[int | str, int] = dict.fromkeys(self.rotations, self.rotation_level)
+        return KeyManifest.of(
+            levels | {"relinearise": self.relinearisation_level} if self.relinearises else levels
+        )
+
+    @property
+    def period(self) -> int:
+        """The slots after which the samples of a block repeat."""
+        return batch_period(self.batch, self.params.slots)
+
+    def _highest(self, operation: str) -> int:
+        levels = [self.steps[step.sources[0]].level for step in self.steps if step.operation == operation]
+        return max(levels, default=0)
+
+
+class TooDeepError(ValueError):
+    """No secure parameters hold the circuit at the precision asked for."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Built:
+    """Parameters with real primes, and the graph lowered for them."""
+
+    params: Parameters
+    settings: Settings
+    lowered: Lowered
+    blocks: int
+
+
+def described(
+    built: Built,
+    graph: Graph,
+    limits: tuple[float, ...],
+    predictor: Predictor,
+    cost: float,
+    device: Device,
+) -> ProgramPlan:
+    """The plan, with what is predicted of it."""
+    settings, lowered = built.settings, built.lowered
+    bootstrapping = settings.bootstrapping
+    top = built.params.depth if bootstrapping is None else bootstrapping.output_level
+    steps, registers = placed(graph, lowered, top)
+    encrypted = [o.value for o in graph.outputs if isinstance(o.value, Tensor)]
+    largest = max(float((limits[v.node] * abs(v.multiplier) + abs(v.offset)).max()) for v in encrypted)
+    return ProgramPlan(
+        params=built.params,
+        settings=settings,
+        steps=steps,
+        outputs=registers,
+        blocks=built.blocks,
+        batch=graph.batch,
+        depth=depth(graph),
+        predicted_bits=predictor.bits(settings, lowered, -math.inf),
+        predicted_seconds=cost,
+        device=device,
+        largest_output=largest,
+        predicted_errors=tuple(map(float, predictor.errors(settings, lowered))),
+        predicted_noise=tuple(map(float, predictor.noise(settings, lowered))),
+        whole_batch=needs_whole_batch(graph),
+    )
+
+
+def dropped_primes(params: Parameters, top: int) -> Divisor:
+    """What the d-th rescale from level `top` on divides by; a circuit that drops more is found too deep."""
+
+    def divisor(drop: int) -> int | Fraction:
+        return params.moduli[-1] if drop >= top else params.rescale_factor(top - drop, top - drop - 1)
+
+    return divisor
+
+
+def placed(graph: Graph, lowered: Lowered, top: int) -> tuple[tuple[Step, ...], tuple[int, ...]]:
+    """Steps with levels counted from the bottom, and the register of each encrypted result."""
+    steps = tuple(dataclasses.replace(s, level=top + s.level) for s in lowered.steps)
+    views = [o.value for o in graph.outputs if isinstance(o.value, Tensor)]
+    return steps, tuple(lowered.registers[view.node].step for view in views)

@@ -1,0 +1,126 @@
+"""Predicts the error of every result, from a few evaluations in the clear."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from fhejax.program.packing.sample_per_slot.lowering import Lowered, Settings
+from fhejax.program.packing.sample_per_slot.slots import in_slots
+from fhejax.program.tensor.evaluation import Slots, Values, evaluate_graph, result_of, view_difference
+from fhejax.program.tensor.graph import Graph, sums_over_batch
+from fhejax.program.tensor.sensitivity import noise_gains
+from fhejax.program.tensor.views import Tensor
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Layout:
+    """Values in slots. share: columns there are for each slot that a shared result is averaged over."""
+
+    arguments: Sequence[np.ndarray]
+    values: list[Values]
+    slots: Slots | None
+    share: float
+
+
+class Predictor:
+    """One evaluation for each rounding of weights, and one for each way in which samples fill slots.
+
+    The effect of noise on a result has an odd part, which is nearly linear, and an even one: a bias, since
+    squares of noise do not cancel. Noise being symmetric, both add up as squares.
+    """
+
+    def __init__(self, graph: Graph, sample: Sequence[np.ndarray]) -> None:
+        self.graph, self.sample = graph, sample
+        self.values = evaluate_graph(graph, sample)
+        self.views = [o.value for o in graph.outputs if isinstance(o.value, Tensor)]
+        self.sizes = self._root_mean_squares(self.values)
+        self._rounded: dict[tuple, np.ndarray] = {}
+        self._even: dict[tuple, np.ndarray] = {}
+        self._gains: dict[int, np.ndarray] = {}
+        self._layouts: dict[int, _Layout] = {}
+
+    def bits(self, settings: Settings, lowered: Lowered, wanted: float) -> float:
+        """-log2 of the error's root mean square over that of the worst result.
+
+        What is below `wanted` by one kind of error is not looked at any further.
+        """
+        error = np.zeros(len(self.views))
+        for kind in (self._linear_noise, self._rounding, self._even_noise):
+            error = np.hypot(error, kind(settings, lowered))
+            if self._bits(error) < wanted:
+                break
+        return self._bits(error)
+
+    def errors(self, settings: Settings, lowered: Lowered) -> np.ndarray:
+        """Root mean square error of every encrypted result: noise, and weights rounded."""
+        return np.hypot(self.noise(settings, lowered), self._rounding(settings, lowered))
+
+    def noise(self, settings: Settings, lowered: Lowered) -> np.ndarray:
+        """Root mean square of what encryption adds to every encrypted result."""
+        return np.hypot(self._linear_noise(settings, lowered), self._even_noise(settings, lowered))
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def _linear_noise(self, settings: Settings, lowered: Lowered) -> np.ndarray:
+        gains = self._noise_gains(settings.ring.slots)
+        deviations = np.zeros(len(self.graph.nodes))
+        deviations[list(lowered.noise)] = list(lowered.noise.values())
+        return np.sqrt(gains**2 @ deviations**2)
+
+    def _even_noise(self, settings: Settings, lowered: Lowered) -> np.ndarray:
+        """Half of what noise and its opposite do together, in one draw."""
+        key = (settings.ring.slots, *lowered.noise.items())
+        if key not in self._even:
+            self._even[key] = self._draw_even_noise(settings, lowered)
+        return self._even[key]
+
+    def _draw_even_noise(self, settings: Settings, lowered: Lowered) -> np.ndarray:
+        layout = self._layout(settings.ring.slots)
+        opposite = {node: -deviation for node, deviation in lowered.noise.items()}
+        known = layout.arguments, layout.slots
+        above, below = (
+            evaluate_graph(self.graph, known[0], noise=n, slots=known[1]) for n in (lowered.noise, opposite)
+        )
+        errors = []
+        for view in self.views:
+            both = above[view.node] + below[view.node]
+            difference = view_difference(view, both / 2 - layout.values[view.node])
+            errors.append(difference.mean(-1) if view.batch_axis is None else difference)
+        return np.array([np.sqrt(np.mean(e**2)) for e in errors])
+
+    def _bits(self, errors: np.ndarray) -> float:
+        relative = errors / np.where(self.sizes > 0, self.sizes, 1.0)
+        return float(-np.log2(max(np.nan_to_num(relative, nan=np.inf).max(initial=0.0), 2.0**-60)))
+
+    def _root_mean_squares(self, values: Sequence[Values]) -> np.ndarray:
+        outputs = [o for o in self.graph.outputs if isinstance(o.value, Tensor)]
+        return np.array([np.sqrt(np.mean(result_of(o, values) ** 2)) for o in outputs])
+
+    def _rounding(self, settings: Settings, lowered: Lowered) -> np.ndarray:
+        key = tuple(lowered.rounding.items())
+        if key not in self._rounded:
+            found = evaluate_graph(self.graph, self.sample, rounding=lowered.rounding)
+            differences = [view_difference(v, found[v.node] - self.values[v.node]) for v in self.views]
+            self._rounded[key] = np.array([np.sqrt(np.mean(d**2)) for d in differences])
+        return self._rounded[key]
+
+    def _noise_gains(self, slots: int) -> np.ndarray:
+        """[result, node]."""
+        if slots not in self._gains:
+            layout = self._layout(slots)
+            gains = [noise_gains(self.graph, layout.values, view, layout.slots) for view in self.views]
+            shares = [layout.share if view.batch_axis is None else 1.0 for view in self.views]
+            self._gains[slots] = np.stack(gains) * np.sqrt(shares)[:, None]
+        return self._gains[slots]
+
+    def _layout(self, slots: int) -> _Layout:
+        if slots not in self._layouts:
+            self._layouts[slots] = self._make_layout(slots)
+        return self._layouts[slots]
+
+    def _make_layout(self, slots: int) -> _Layout:
+        if not sums_over_batch(self.graph):
+            return _Layout(self.sample, self.values, None, self.values[0].shape[1] / slots)
+        arguments, where = in_slots(self.graph, self.sample, slots)
+        values, share = evaluate_graph(self.graph, arguments, slots=where), len(where.live) / slots
+        return _Layout(arguments, values, where, min(1.0, share))

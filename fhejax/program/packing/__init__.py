@@ -1,0 +1,1 @@
+"""The packings: where the entries of an array lie in ciphertexts and slots."""

@@ -1,0 +1,37 @@
+"""How samples fill the slots: one in each, repeated with a period that is a power of two."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fhejax.program.arguments import Encrypted, filler
+from fhejax.program.tensor.evaluation import Slots
+from fhejax.program.tensor.graph import Graph
+
+_LONGEST_REPEATED = 4096
+
+
+def batch_period(batch: int, slots: int) -> int:
+    """Slots after which the samples repeat, a power of two: as many as a sum over the batch adds up."""
+    return min(2 ** (batch - 1).bit_length(), slots)
+
+
+def in_slots(graph: Graph, sample: Sequence[np.ndarray], slots: int) -> tuple[list[np.ndarray], Slots]:
+    """Arguments [size, slot] as the client lays them out: repeated, and filled where no sample is.
+
+    Two repetitions behave like any number of them.
+    """
+    batch, period = graph.batch, batch_period(graph.batch, slots)
+    blocks = -(-batch // slots)
+    columns = blocks * slots if blocks > 1 else period
+    copies = 2 if 2 * period <= min(slots, 2 * _LONGEST_REPEATED) else 1
+    arguments = []
+    for argument, values in zip(graph.arguments, sample, strict=True):
+        if isinstance(argument, Encrypted):
+            fill = filler(argument) if argument.batch_axis is not None else values[:, :1]
+            padded = np.empty((len(values), columns))
+            padded[:, :batch], padded[:, batch:] = values, fill
+            values = np.tile(padded, copies)
+        arguments.append(values)
+    live = np.tile(np.arange(columns) < batch, copies)
+    return arguments, Slots(live, columns, columns * copies // blocks)

@@ -1,0 +1,77 @@
+"""What a call runs: the planned steps, or, where plain arguments come with the call, steps for them."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fhejax.program.circuit.circuit import Circuit
+from fhejax.program.circuit.constants import encode_constants
+from fhejax.program.levels.bootstrap_placement import Cut, with_bootstraps
+from fhejax.program.levels.plan import ProgramPlan, dropped_primes, placed
+from fhejax.program.packing.sample_per_slot.lowering import Lowered
+from fhejax.program.packing.sample_per_slot.node_lowering import lower
+from fhejax.program.tensor.graph import Graph
+from fhejax.program.tensor.ranges import bounds, check_finite
+from fhejax.program.tensor.simplification import simplify
+from fhejax.program.tensor.trace import trace
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CompilationRecord:
+    """What compiling knew and a server of a fixed program does not need.
+
+    function and inputs: traced again for new plain arguments. limits: observed bounds of the nodes, where
+    those are used; else rigorous ones are made for the arguments of each call. cuts: where the graph is
+    bootstrapped.
+    """
+
+    function: Callable
+    inputs: Any
+    graph: Graph
+    lowered: Lowered
+    limits: tuple[float, ...] | None = None
+    cuts: tuple[Cut, ...] = ()
+
+
+def retrace(source: CompilationRecord, plain: Sequence[np.ndarray]) -> Graph:
+    """The graph for these plain arguments."""
+    graph = source.graph
+    traced = trace(source.function, graph.arguments, source.inputs, graph.batch, plain)
+    check_finite(traced)
+    simple = simplify(traced)
+    bootstraps = sum(len(cut.values) for cut in source.cuts)
+    if source.cuts and len(simple.nodes) + bootstraps != len(graph.nodes):
+        raise ValueError(
+            "the plain arguments of this call make another circuit than the program was planned for, whose "
+            "bootstraps are in other places; compile with values like these, closed over."
+        )
+    return with_bootstraps(simple, source.cuts)
+
+
+def specialise(plan: ProgramPlan, source: CompilationRecord, plain: Sequence[np.ndarray]) -> Circuit:
+    """The circuit for these plain arguments, under the planned parameters and weight scales.
+
+    Raises:
+        ValueError: when the values make a circuit that the plan does not hold.
+    """
+    graph = retrace(source, plain)
+    kinds = [type(node) for node in graph.nodes]
+    same = kinds == [type(node) for node in source.graph.nodes]
+    limits = source.limits if same and source.limits else bounds(graph)
+    params, top = plan.params, plan.top_level
+    lowered = lower(
+        graph,
+        limits,
+        plan.settings,
+        dropped_primes(params, top),
+        source.lowered.factors if same else None,
+    )
+    if lowered.drops > top or lowered.base_bits > source.lowered.base_bits + 0.5:
+        raise ValueError(
+            "the plain arguments of this call make values larger than the program was planned for, which "
+            "could overflow; compile with a range for them that holds these values at their largest."
+        )
+    steps, registers = placed(graph, lowered, top)
+    return Circuit(steps, encode_constants(lowered.constants, params, top), registers, graph.outputs)

@@ -1,0 +1,1 @@
+"""The function as tensors: its graph, how it is traced and simplified, and what its values are."""

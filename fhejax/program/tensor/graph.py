@@ -1,0 +1,72 @@
+"""The traced function as a graph: nodes in order, results as views of them, and who reads what."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from fhejax.program.arguments import Encrypted, Plain
+from fhejax.program.tensor.nodes import PRODUCTS, GraphNode, SlotSum, Summand, sources
+from fhejax.program.tensor.views import Tensor
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Output:
+    """One result: an encrypted view or a plain array, with its shape and dtype."""
+
+    value: Tensor | np.ndarray
+    shape: tuple[int, ...]
+    dtype: Any
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Graph:
+    """The traced function: nodes in order, results, and how results and arguments are nested."""
+
+    nodes: tuple[GraphNode, ...]
+    outputs: tuple[Output, ...]
+    arguments: tuple[Encrypted | Plain, ...]
+    inputs: Any
+    results: Any
+    batch: int
+
+
+def consumers(graph: Graph) -> tuple[tuple[int, ...], ...]:
+    """The nodes that read each node, and -1 where a result does."""
+    readers: list[list[int]] = [[] for _ in graph.nodes]
+    for number, node in enumerate(graph.nodes):
+        for source in dict.fromkeys(sources(node)):
+            readers[source].append(number)
+    for output in graph.outputs:
+        if isinstance(output.value, Tensor):
+            readers[output.value.node].append(-1)
+    return tuple(tuple(r) for r in readers)
+
+
+def live_nodes(graph: Graph) -> frozenset[int]:
+    """The nodes on which some result depends."""
+    live = {o.value.node for o in graph.outputs if isinstance(o.value, Tensor)}
+    for number in range(len(graph.nodes) - 1, -1, -1):
+        if number in live:
+            live.update(sources(graph.nodes[number]))
+    return frozenset(live)
+
+
+def needs_whole_batch(graph: Graph) -> bool:
+    """Whether some sum over the batch is right only if every sample is there."""
+    nodes = (graph.nodes[number] for number in live_nodes(graph))
+    return any(isinstance(node, Summand) and node.whole for node in nodes)
+
+
+def sums_over_batch(graph: Graph) -> bool:
+    """Whether some sum runs over the batch."""
+    return any(isinstance(graph.nodes[number], SlotSum) for number in live_nodes(graph))
+
+
+def depth(graph: Graph) -> int:
+    """Products of encrypted values in a row, on the longest path."""
+    deepest: list[int] = []
+    for node in graph.nodes:
+        before = max((deepest[s] for s in sources(node)), default=0)
+        deepest.append(before + isinstance(node, PRODUCTS))
+    return max(deepest, default=0)

@@ -1,0 +1,1 @@
+"""The operations of the traced function, one kind in each module."""

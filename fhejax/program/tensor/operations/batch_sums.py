@@ -1,0 +1,92 @@
+"""Sums over the batch: rotations add up all slots, and every slot then holds the total."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from fhejax.program.tensor.nodes import (
+    Combine,
+    Concatenate,
+    ElementwiseProduct,
+    ElementwiseSquare,
+    Gather,
+    GraphNode,
+    InnerProduct,
+    Input,
+    Linear,
+    SlotSum,
+    Summand,
+)
+from fhejax.program.tensor.views import Builder, Tensor, in_node_order
+
+
+def slot_sum(builder: Builder, tensor: Tensor) -> Tensor:
+    """The sum over the batch axis, a value that all samples share.
+
+    Slots without a sample must be zero. They are where the client's zeros went only through products;
+    else a product with 0 and 1 makes them so, unless the batch fills them all (a power of two does, for
+    slots hold it periodically).
+    """
+    if tensor.batch == 1:
+        return tensor.view(lambda a: a, batch_axis=None)
+    zero = not tensor.offset.any() and is_zero_without_sample(builder.nodes, tensor.node)
+    masked = not zero and tensor.batch & (tensor.batch - 1) != 0
+    shift = None
+    if masked and tensor.offset.any():
+        tensor, _ = builder.arranged(tensor)
+        shift = in_node_order(tensor, tensor.offset / tensor.multiplier)
+    else:
+        tensor = _distinct(builder, tensor)
+    size = builder.nodes[tensor.node].size
+    whole = not zero and not masked
+    summand = builder.append(Summand(tensor.node, shift, masked, whole, size, builder.label))
+    total = builder.append(SlotSum(summand, size, builder.label))
+    offset = np.zeros(tensor.offset.shape) if masked else tensor.offset * tensor.batch
+    return dataclasses.replace(tensor, node=total, offset=offset, batch_axis=None)
+
+
+def _distinct(builder: Builder, tensor: Tensor) -> Tensor:
+    """The view over a node that holds what the view reads and nothing else, once each."""
+    used = np.unique(tensor.entries[(tensor.entries >= 0) & (tensor.multiplier != 0)])
+    size = builder.nodes[tensor.node].size
+    if len(used) == size:
+        return tensor
+    if not len(used):  # a constant: any ciphertext will do, and none is read
+        used = np.zeros(1, np.int64)
+    node = builder.append(Gather(tensor.node, used.astype(np.int32), len(used), builder.label))
+    places = np.full(size + 1, -1)  # the last for entries of -1
+    places[used] = np.arange(len(used))
+    return dataclasses.replace(tensor, node=node, entries=places[tensor.entries])
+
+
+def is_zero_without_sample(
+    nodes: Sequence[GraphNode], number: int, known: dict[int, bool] | None = None
+) -> bool:
+    """Whether a node is zero in slots without a sample, where the client's ciphertexts hold zeros.
+
+    known: of nodes that were looked at, so that none is twice.
+    """
+    known = {} if known is None else known
+    if number not in known:
+        known[number] = _is_zero(nodes, nodes[number], known)
+    return known[number]
+
+
+def _is_zero(nodes: Sequence[GraphNode], node: GraphNode, known: dict[int, bool]) -> bool:
+    def zero(source: int, shift: np.ndarray | None = None) -> bool:
+        return (shift is None or not shift.any()) and is_zero_without_sample(nodes, source, known)
+
+    if isinstance(node, Input):
+        return not node.shared and node.low <= 0 <= node.high
+    if isinstance(node, Linear):
+        return node.bias is None and zero(node.source)
+    if isinstance(node, ElementwiseSquare):
+        return zero(node.source, node.shift)
+    if isinstance(node, ElementwiseProduct | InnerProduct):
+        return any(map(zero, node.sources, node.shifts))
+    if isinstance(node, Combine | Concatenate):
+        return all(map(zero, node.sources))
+    if isinstance(node, Gather):
+        return zero(node.source)
+    return False

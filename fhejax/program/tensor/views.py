@@ -1,0 +1,141 @@
+"""Affine views of a node, which stand for the arrays of the traced function.
+
+A `Tensor` is a view: value = multiplier * node[entries] + offset, elementwise. Reshapes, slices, paddings,
+products with plain numbers and sums with them change the view alone and cost nothing; only products of
+encrypted values and contractions make nodes.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+
+from fhejax.program.tensor.nodes import Gather, GraphNode
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tensor:
+    """An encrypted array of the traced function, as an affine view of a node.
+
+    entries int64, multiplier and offset float64 all have the array's shape without its batch axis;
+    an entry of -1 stands for zero. batch_axis is None where no axis lies in the slots.
+    """
+
+    node: int
+    entries: np.ndarray
+    multiplier: np.ndarray
+    offset: np.ndarray
+    batch_axis: int | None
+    batch: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape that the traced function sees."""
+        shape = list(self.entries.shape)
+        if self.batch_axis is not None:
+            shape.insert(self.batch_axis, self.batch)
+        return tuple(shape)
+
+    def view(
+        self, function: Callable[[np.ndarray], np.ndarray], batch_axis: int | Literal["same"] | None = "same"
+    ) -> "Tensor":
+        """Apply an indexing function to all three arrays."""
+        axis = self.batch_axis if batch_axis == "same" else batch_axis
+        entries, multiplier, offset = map(function, (self.entries, self.multiplier, self.offset))
+        return Tensor(self.node, entries, multiplier, offset, axis, self.batch)
+
+    def affine(self, factor: np.ndarray | float, term: np.ndarray | float) -> "Tensor":
+        """factor * self + term, for plain arrays that broadcast to the shape without the batch."""
+        shape = self.entries.shape
+        factor, term = (np.broadcast_to(np.asarray(a, np.float64), shape) for a in (factor, term))
+        with np.errstate(invalid="ignore"):  # infinite weights are refused once all is traced
+            offset = self.offset * factor + term
+            return dataclasses.replace(self, multiplier=self.multiplier * factor, offset=offset)
+
+    def same_values(self, other: "Tensor") -> bool:
+        """Whether both views are of the same numbers."""
+        return (
+            self.node == other.node
+            and self.batch_axis == other.batch_axis
+            and all(
+                np.array_equal(a, b)
+                for a, b in zip(
+                    (self.entries, self.multiplier, self.offset),
+                    (other.entries, other.multiplier, other.offset),
+                    strict=True,
+                )
+            )
+        )
+
+
+class Builder:
+    """Collects nodes while a function is traced; lives no longer than the trace."""
+
+    def __init__(self) -> None:
+        self.nodes: list[GraphNode] = []
+        self.label = ""
+
+    def append(self, node: GraphNode) -> int:
+        """Add a node and return its number."""
+        self.nodes.append(node)
+        return len(self.nodes) - 1
+
+    def fresh(self, node: GraphNode, like: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """A view of a new node in row-major order of `shape`."""
+        entries = np.arange(node.size, dtype=np.int64).reshape(shape)
+        ones, zeros = np.ones(shape), np.zeros(shape)
+        return Tensor(self.append(node), entries, ones, zeros, like.batch_axis, like.batch)
+
+    def arranged(self, tensor: Tensor) -> tuple[Tensor, bool]:
+        """The tensor with each entry of its node used exactly once, gathering if need be.
+
+        Also says whether the order is the row-major one.
+        """
+        tensor = without_dead_entries(tensor)
+        flat = tensor.entries.reshape(-1)
+        size = self.nodes[tensor.node].size
+        if flat.size == size and np.array_equal(np.sort(flat), np.arange(size)):
+            return tensor, np.array_equal(flat, np.arange(size))
+        node = Gather(tensor.node, flat.astype(np.int32), flat.size, self.label)
+        fresh = self.fresh(node, tensor, tensor.entries.shape)
+        return dataclasses.replace(fresh, multiplier=tensor.multiplier, offset=tensor.offset), True
+
+    def row_major(self, tensor: Tensor) -> Tensor:
+        """The tensor over a node in the tensor's own row-major order."""
+        tensor, ordered = self.arranged(tensor)
+        if ordered:
+            return tensor
+        flat = tensor.entries.reshape(-1).astype(np.int32)
+        node = Gather(tensor.node, flat, flat.size, self.label)
+        fresh = self.fresh(node, tensor, tensor.entries.shape)
+        return dataclasses.replace(fresh, multiplier=tensor.multiplier, offset=tensor.offset)
+
+
+def without_dead_entries(tensor: Tensor) -> Tensor:
+    """Entries times zero become the constant entry -1 with multiplier 1, so that m divides."""
+    dead = (tensor.entries < 0) | (tensor.multiplier == 0)
+    if not dead.any():
+        return tensor
+    return dataclasses.replace(
+        tensor,
+        entries=np.where(dead, -1, tensor.entries),
+        multiplier=np.where(dead, 1.0, tensor.multiplier),
+    )
+
+
+def in_node_order(tensor: Tensor, values: np.ndarray) -> np.ndarray:
+    """Values given in the tensor's shape, reordered to its node's entries (used once each)."""
+    ordered = np.empty(tensor.entries.size)
+    ordered[tensor.entries.reshape(-1)] = values.reshape(-1)
+    return ordered
+
+
+def axis_in_view(batch_axis: int | None) -> Callable[[int], int]:
+    """The map from axes of the whole array to axes of a view's arrays, which lack the batch axis."""
+    return lambda d: d if batch_axis is None or d < batch_axis else d - 1
+
+
+def entry_count(shape: Sequence[int]) -> int:
+    """The number of entries of a shape."""
+    return int(np.prod(shape, dtype=np.int64))

@@ -1,0 +1,57 @@
+"""What the tests of traced functions share: graphs, their values in the clear, and what is refused."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import fhejax
+from fhejax.program.arguments import describe
+from fhejax.program.tensor.evaluation import evaluate_graph, result_of, sample_entries
+from fhejax.program.tensor.ranges import bounds, check_finite
+from fhejax.program.tensor.simplification import simplify
+from fhejax.program.tensor.trace import NotPolynomialError, trace
+
+
+def constant(*shape):
+    return jnp.asarray(np.random.default_rng(sum(shape)).normal(size=shape), jnp.float32)
+
+
+def traced(function, *arguments):
+    described = [describe(a) for a in arguments]
+    nesting = jax.tree.structure(tuple(range(len(arguments))))
+    sizes = [a.shape[a.batch_axis] for a in described if a.batch_axis is not None]
+    graph = simplify(trace(function, described, nesting, max(sizes, default=1), []))
+    check_finite(graph)
+    return graph
+
+
+def values_of(argument, seed=0):
+    generator = np.random.default_rng(seed)
+    return generator.uniform(*argument.range, argument.shape).astype(np.float32)
+
+
+def check_clear(function, *arguments):
+    """The graph computes what the function does, and every node stays within its bound."""
+    graph = traced(function, *arguments)
+    arrays = [values_of(a, i) for i, a in enumerate(arguments)]
+    entries = sample_entries(graph.arguments, [a.astype(np.float64) for a in arrays])
+    known = evaluate_graph(graph, entries)
+    expected = jax.tree.leaves(function(*arrays))
+    for output, wanted in zip(graph.outputs, expected, strict=True):
+        found = result_of(output, known)
+        assert found.shape == wanted.shape == output.shape
+        np.testing.assert_allclose(found, wanted, rtol=2e-4, atol=2e-4)
+    for limit, values in zip(bounds(graph), known, strict=True):
+        assert np.abs(values).max(initial=0) <= limit * (1 + 1e-9) + 1e-12
+    return graph
+
+
+def encrypted(shape, batch_axis=0, low=-1.0, high=1.0):
+    return fhejax.Encrypted(shape, range=(low, high), batch_axis=batch_axis)
+
+
+def refusals(function, *arguments):
+    with pytest.raises(NotPolynomialError) as caught:
+        traced(function, *arguments)
+    return str(caught.value)
