@@ -61,7 +61,7 @@ def make_plan(
     best_bits = -math.inf
     wished = {"security": security, "insecure": insecure}
     for cost, settings, blocks in _candidate_settings(
-        graph, limits, None if insecure else security, log_degree
+        graph, limits, None if insecure else security, log_degree, device
     ):
         virtual = lower(graph, limits, settings)
         bits = predictor.bits(settings, virtual, precision_bits)
