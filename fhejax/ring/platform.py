@@ -235,7 +235,12 @@ _CONSUMER = ("GeForce", "RTX")
 
 def current_device() -> Device:
     """The row of the device that JAX computes on by default: asking starts JAX, importing does not."""
-    return device_like(jax.default_backend(), jax.local_devices()[0].device_kind)
+    return _row_of(jax.default_backend())
+
+
+@functools.cache
+def _row_of(backend: str) -> Device:
+    return device_like(backend, jax.local_devices(backend=backend)[0].device_kind)
 
 
 @functools.cache
