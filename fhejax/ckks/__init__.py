@@ -41,7 +41,12 @@ from fhejax.ckks.keys.manifest import (
     required_keys,
 )
 from fhejax.ckks.levels import align, drop_level, match_scale, rescale
-from fhejax.ckks.linear_transform.transform import LinearTransform, apply_linear_transform, linear_transform
+from fhejax.ckks.linear_transform import (
+    LinearTransform,
+    apply_linear_transform,
+    apply_linear_transforms,
+    linear_transform,
+)
 from fhejax.ckks.noise.estimates import NoiseEstimate, estimate
 from fhejax.ckks.parameters.parameters import (
     Parameters,
@@ -103,6 +108,7 @@ __all__ = [
     "add_scalar",
     "align",
     "apply_linear_transform",
+    "apply_linear_transforms",
     "bootstrap",
     "bootstrap_iteratively",
     "bootstrap_pair",

@@ -19,6 +19,7 @@ from fhejax.ckks.levels import (
     align,
     check_evaluation_domain,
     check_level_left,
+    check_scales,
     divided_to,
     drop_level,
     plaintext_at,
@@ -43,7 +44,6 @@ from fhejax.ring.platform import current_device
 from fhejax.ring.wide import kernel, wide
 
 Operand = Ciphertext | NoiseEstimate
-_ALIGNMENT_TOLERANCE = Fraction(1, 2**20)
 
 
 def _kernel(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
@@ -101,7 +101,7 @@ def _sum(x: Value, y: Value | Plaintext, subtract: bool) -> Value:
     if x.domain != y.domain:
         check_evaluation_domain("a sum", x, y)
     x, y = align(x, y)
-    _check_scales(x.scale, y.scale)
+    check_scales(x.scale, y.scale)
     return _added(x, y, subtract)
 
 
@@ -115,18 +115,6 @@ def _added(x: Ciphertext, y: Ciphertext, subtract: bool) -> Ciphertext:
 def _as_operand(x: Ciphertext, y: Plaintext) -> Ciphertext:
     """A plaintext as a ciphertext with one component; as an estimate where x is one."""
     return Ciphertext(y.data[..., None, :, :], x.key_id, y.params, y.level, y.scale, y.domain)
-
-
-def _check_scales(first: Scale, second: Scale) -> None:
-    if first is second or first == second:
-        return
-    ratio = first.fraction() / second.fraction()
-    if abs(ratio - 1) > _ALIGNMENT_TOLERANCE:
-        raise ValueError(
-            f"operands of scales {first} and {second}, of ratio {float(ratio):.9g}, were to be added, and no "
-            f"level is left to align them; rescale both to the same level first, or encode a plaintext with "
-            f"scale=ciphertext.scale."
-        )
 
 
 @functools.partial(kernel, static_argnames=("params", "level", "subtract"))

@@ -6,6 +6,7 @@ Levels and scales are static. Where two operands differ the library aligns them.
 import dataclasses
 import functools
 import math
+from fractions import Fraction
 
 import jax
 
@@ -18,6 +19,8 @@ from fhejax.ckks.scalars import multiply_integer
 from fhejax.ckks.types import Ciphertext, Plaintext
 from fhejax.ring import Twiddles, divide_by_moduli
 from fhejax.ring.wide import kernel, wide
+
+_ALIGNMENT_TOLERANCE = Fraction(1, 2**20)
 
 
 def check_evaluation_domain(operation: str, *operands: Ciphertext | Plaintext | NoiseEstimate) -> None:
@@ -36,6 +39,19 @@ def check_level_left(ciphertext: Ciphertext | NoiseEstimate, name: str) -> None:
         raise ValueError(
             f"{name} needs one level and none is left: these parameters have depth "
             f"{ciphertext.params.depth}, all spent. Make parameters of more depth."
+        )
+
+
+def check_scales(first: Scale, second: Scale) -> None:
+    """Refuse scales that differ by more than their own rounding, where two operands are to be added."""
+    if first is second or first == second:
+        return
+    ratio = first.fraction() / second.fraction()
+    if abs(ratio - 1) > _ALIGNMENT_TOLERANCE:
+        raise ValueError(
+            f"operands of scales {first} and {second}, of ratio {float(ratio):.9g}, were to be added, and no "
+            f"level is left to align them; rescale both to the same level first, or encode a plaintext with "
+            f"scale=ciphertext.scale."
         )
 
 

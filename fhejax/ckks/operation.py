@@ -12,7 +12,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 from fhejax.ckks.keys.matching import find_keys, identity_under
 from fhejax.ckks.keys.recorder import KeyRecorder
 from fhejax.ckks.noise.noise_estimate import NoiseEstimate
-from fhejax.ckks.types import Ciphertext, EvaluationKeys, SwitchingKey
+from fhejax.ckks.types import Ciphertext, EvaluationKeys, SwitchingKey, common_key_id
 
 Value = TypeVar("Value", Ciphertext, NoiseEstimate)
 Keys = EvaluationKeys | KeyRecorder | None  # the last two for estimates only
@@ -40,6 +40,12 @@ class _Keyed(Protocol[Rest]):
     def __call__(self, keys: Keys, x: Value, /, *rest: Rest.args, **options: Rest.kwargs) -> Value: ...
 
 
+class _KeyedManyToMany(Protocol[Rest]):
+    def __call__(
+        self, keys: Keys, x: Sequence[Value], /, *rest: Rest.args, **options: Rest.kwargs
+    ) -> list[Value]: ...
+
+
 class _KeyedToMany(Protocol[Rest]):
     def __call__(self, keys: Keys, x: Value, /, *rest: Rest.args, **options: Rest.kwargs) -> list[Value]: ...
 
@@ -55,6 +61,16 @@ def operation(  # pyright: ignore[reportOverlappingOverload]
 def operation(
     *, noise: Callable[Concatenate[Sequence[NoiseEstimate], Rest], NoiseEstimate]
 ) -> Callable[[Callable[Concatenate[Sequence[Ciphertext], Rest], Ciphertext]], _OfMany[Rest]]: ...
+
+
+@overload
+def operation(
+    *,
+    noise: Callable[Concatenate[Sequence[NoiseEstimate], Rest], list[NoiseEstimate]],
+    keys: Callable[Concatenate[Any, Rest], Iterable[int]],
+) -> Callable[
+    [Callable[Concatenate[Found, Sequence[Ciphertext], Rest], list[Ciphertext]]], _KeyedManyToMany[Rest]
+]: ...
 
 
 @overload
@@ -117,12 +133,17 @@ def _with_keys(
     @functools.wraps(function)
     def dispatched(held: Any, value: Any, *rest: Any, **options: Any) -> Any:
         exponents = tuple(dict.fromkeys(e for e in keys(value, *rest, **options) if e != 1))
-        if isinstance(value, NoiseEstimate):
+        first = value[0] if isinstance(value, list) else value
+        if isinstance(first, NoiseEstimate):
             if isinstance(held, KeyRecorder):
-                held.note(exponents, value.level)
+                held.note(exponents, first.level)
             return noise(value, *rest, **options)
-        found = find_keys(held, value, exponents)
-        value = value.replace(key_id=identity_under(held, value, found))
+        found = find_keys(held, first, exponents)
+        if isinstance(value, list):
+            key_id = identity_under(held, first.replace(key_id=common_key_id(*value)), found)
+            value = [each.replace(key_id=key_id) for each in value]
+        else:
+            value = value.replace(key_id=identity_under(held, value, found))
         return function(found, value, *rest, **options)
 
     return dispatched

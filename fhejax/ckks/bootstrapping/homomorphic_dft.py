@@ -9,9 +9,8 @@ see `minimum_keys`.
 """
 
 import dataclasses
-import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -24,13 +23,8 @@ from fhejax.ckks.bootstrapping.fourier_factors import (
 from fhejax.ckks.bootstrapping.minimum_keys import counted_from_zero, split_walks
 from fhejax.ckks.keys.generation import rotation_exponent
 from fhejax.ckks.keys.switching import divide_by_special
-from fhejax.ckks.linear_transform.double_hoisting import (
-    decompose,
-    divide_mask,
-    lift,
-    rotate_pair,
-    weighted_sum,
-)
+from fhejax.ckks.linear_transform.double_hoisting import lift
+from fhejax.ckks.linear_transform.extended_steps import BabySteps, Steps
 from fhejax.ckks.linear_transform.transform import LinearTransform, linear_transform
 from fhejax.ckks.linear_transform.transform_noise import estimate_linear_transform
 from fhejax.ckks.noise.estimates import NoiseEstimate
@@ -39,11 +33,9 @@ from fhejax.ckks.parameters.parameters import Parameters
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.types import (
     Ciphertext,
-    SwitchingKey,
     check_same_parameters,
     static,
 )
-from fhejax.ring import permutation
 
 
 @jax.tree_util.register_dataclass
@@ -134,7 +126,7 @@ def _encode(
     unit, stride, split = _split(tuple(diagonals), params.slots, minimum_keys)
     period = len(next(iter(diagonals.values())))
     tiled = {d: np.tile(v, params.slots // period) for d, v in diagonals.items()}
-    transform = linear_transform(params, tiled, level=level, scale=scale, split=split)
+    transform = linear_transform(params, tiled, level=level, scale=scale, split=split, transformed=True)
     return FourierFactor(transform, stride, unit)
 
 
@@ -226,68 +218,29 @@ def _exponents(ciphertext: object, factor: FourierFactor) -> list[int]:
 
 @operation(noise=_noise, keys=_exponents)
 def _transformed(keys: Found, ciphertext: Ciphertext, factor: FourierFactor) -> Ciphertext:
-    params, target = factor.transform.params, factor.transform.level - 1
-    found = {d: keys[rotation_exponent(params, d)] for d in factor.rotations}
-    data = divide_by_special(_undivided(found, ciphertext, factor), params, target + 1, target)
-    scale = ciphertext.scale * factor.transform.scale / params.rescale_factor(target + 1, target)
-    return ciphertext.replace(data=data, level=target, scale=params.settle(target, scale))
+    params, level = factor.transform.params, factor.transform.level
+    total = _undivided(Steps(keys, params, level), ciphertext.data, factor)
+    data = divide_by_special(total, params, level, level - 1)
+    scale = ciphertext.scale * factor.transform.scale / params.rescale_factor(level, level - 1)
+    return ciphertext.replace(data=data, level=level - 1, scale=params.settle(level - 1, scale))
 
 
-def _undivided(keys: Mapping[int, SwitchingKey], ciphertext: Ciphertext, factor: FourierFactor) -> jax.Array:
+def _undivided(steps: Steps, data: jax.Array, factor: FourierFactor) -> jax.Array:
     """P times the result, uint32 [..., 2, limb of Q then P, N]: the last giant step first, by Horner."""
     transform = factor.transform
-    babies = _baby_walk(keys, ciphertext, factor) if factor.unit else _baby_steps(keys, ciphertext, transform)
-    groups, start = [], 0
-    for giant, steps in itertools.groupby(transform.steps, key=lambda step: step[0]):
-        members = tuple(babies[baby] for _, baby in steps)
-        groups.append((giant, start, members))
-        start += len(members)
-    total = None
-    for _, start, members in reversed(groups):
-        inner = weighted_sum(members, transform.diagonals, np.int32(start), transform.params, transform.level)
-        total = inner if total is None else _step(keys[factor.stride], total, factor.stride, transform, inner)
+    babies = _baby_walk(steps, data, factor) if factor.unit else steps.babies(data, [transform])
+    last, *others = reversed(transform.giants)
+    total = steps.summed(babies, transform, last, None)
+    for giant in others:
+        inner = steps.summed(babies, transform, giant, None)
+        total = steps.rotated(total, factor.stride, inner)
     return total
 
 
-def _baby_steps(
-    keys: Mapping[int, SwitchingKey], ciphertext: Ciphertext, transform: LinearTransform
-) -> dict[int, jax.Array]:
-    """P times the ciphertext rotated by each baby step, which share its decomposition."""
-    params, level = transform.params, transform.level
-    lifted = lift(ciphertext.data, params, level)
-    if transform.babies == (0,):
-        return {0: lifted}
-    digits = decompose(ciphertext.data[..., 1, :, :], params, level)
-    return {
-        baby: rotate_pair(keys[baby], digits, lifted, _positions(params, baby)) if baby else lifted
-        for baby in transform.babies
-    }
-
-
-def _baby_walk(
-    keys: Mapping[int, SwitchingKey], ciphertext: Ciphertext, factor: FourierFactor
-) -> dict[int, jax.Array]:
+def _baby_walk(steps: Steps, data: jax.Array, factor: FourierFactor) -> BabySteps:
     """P times the ciphertext rotated by each multiple of the unit up to the last baby step."""
-    transform, unit = factor.transform, factor.unit
-    params, level = transform.params, transform.level
-    babies = {0: lift(ciphertext.data, params, level)}
-    for baby in range(unit, transform.babies[-1] + 1, unit):
-        babies[baby] = _step(keys[unit], babies[baby - unit], unit, transform)
-    return babies
-
-
-def _step(
-    key: SwitchingKey,
-    pair: jax.Array,
-    distance: int,
-    transform: LinearTransform,
-    inner: jax.Array | None = None,
-) -> jax.Array:
-    """A pair rotated, and `inner` added: of its two components the second alone is divided by P."""
-    params, level = transform.params, transform.level
-    digits = decompose(divide_mask(pair, params, level), params, level)
-    return rotate_pair(key, digits, pair, _positions(params, distance), inner)
-
-
-def _positions(params: Parameters, distance: int) -> jax.Array:
-    return permutation(params.ring, rotation_exponent(params, distance))
+    distances = range(0, factor.transform.babies[-1] + 1, factor.unit)
+    pairs = [lift(data, steps.params, steps.level)]
+    for _ in distances[1:]:
+        pairs.append(steps.rotated(pairs[-1], factor.unit))
+    return BabySteps(tuple(distances), pairs)

@@ -12,7 +12,7 @@ from fhejax.ckks.encoding.encodable import check_encodable, encoding_place, padd
 from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.types import Domain, Plaintext
-from fhejax.ring import Twiddles, inverse_ntt, ntt
+from fhejax.ring import Ring, Twiddles, inverse_ntt, ntt
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants, multiply, reduce_signed
 from fhejax.ring.residues import residues_to_float
@@ -65,10 +65,14 @@ def encode_term(params: Parameters, values: jax.Array | np.ndarray, level: int, 
 
 
 def _encoded(params: Parameters, values: jax.Array | np.ndarray, level: int, scale: Scale) -> Plaintext:
-    exponent = np.int32(scale.mantissa.bit_length() + scale.exponent)
     values = padded(params, values)
-    data = _encode(values, _significand(scale), exponent, twiddles_of(params), params, level)
+    data = _encode(values, *significand_and_exponent(scale), twiddles_of(params), params, level)
     return Plaintext(data, params, level, scale, "evaluation")
+
+
+def significand_and_exponent(scale: Scale) -> tuple[jax.Array, np.int32]:
+    """The pair (significand, exponent) of significand * 2**exponent = scale, as arguments of a kernel."""
+    return _significand(scale), np.int32(scale.mantissa.bit_length() + scale.exponent)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -90,8 +94,29 @@ def _encode(
 ) -> jax.Array:
     """Coefficients times significand * 2**exponent, rounded: the scale is no constant of the executable."""
     moduli = params.level_moduli(level)
+    return encoded_residues(values, significand, exponent, twiddles, params.ring, moduli)
+
+
+def encoded_residues(
+    values: jax.Array,
+    significand: jax.Array,
+    exponent: np.int32,
+    twiddles: Twiddles,
+    ring: Ring,
+    moduli: tuple[int, ...],
+) -> jax.Array:
+    """The residues uint32 [..., limb, N], in the evaluation domain, of numbers at a scale; in a wide kernel.
+
+    Args:
+        values: in all slots, float64 or complex128 [..., slots].
+        significand: float64, of the scale significand * 2**exponent.
+        exponent: of the scale.
+        twiddles: of these primes and others.
+        ring: degree and kind.
+        moduli: the primes.
+    """
     powers = _powers_of_two(moduli)
-    coefficients = slots_to_coefficients(values, params.ring) * significand
+    coefficients = slots_to_coefficients(values, ring) * significand
     rounded, shift = _rounded(coefficients, exponent, powers.shape[-1] - 1)
     residues = reduce_signed(rounded[..., None, :], constants(moduli))
     return ntt(_shifted_left(residues, shift, powers, moduli), twiddles, moduli)

@@ -11,9 +11,13 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from fhejax.ckks.encoding.vector_encoding import encoded_residues, significand_and_exponent
 from fhejax.ckks.keys import switching
 from fhejax.ckks.keys.switching import Decomposition, divide_by_special, extended_moduli
+from fhejax.ckks.linear_transform.diagonals import from_pairs
+from fhejax.ckks.linear_transform.transform import LinearTransform
 from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
 from fhejax.ckks.types import SwitchingKey
 from fhejax.ring import Twiddles, modular, multiply_integers, permute
@@ -34,7 +38,7 @@ def lift(data: jax.Array, params: Parameters, level: int) -> jax.Array:
     return jnp.pad(lifted, padding)
 
 
-def decompose(x: jax.Array, params: Parameters, level: int) -> Decomposition:
+def decompose_at(x: jax.Array, params: Parameters, level: int) -> Decomposition:
     """The digits of a polynomial, uint32 [..., limb of Q_level, N]."""
     return _decompose(x, twiddles_of(params), params, level)
 
@@ -80,10 +84,15 @@ def rotate_pair(
 
 @functools.partial(kernel, static_argnames=("params", "level"))
 @wide
-def weighted_sum(
-    pairs: tuple[jax.Array, ...], weights: jax.Array, start: jax.Array, params: Parameters, level: int
+def sum_of_products(
+    pairs: tuple[jax.Array, ...],
+    weights: jax.Array,
+    start: np.int32,
+    params: Parameters,
+    level: int,
+    total: jax.Array | None = None,
 ) -> jax.Array:
-    """The sum of pairs[i] * weights[start + i]: a pair. Sums are reduced every 15 products.
+    """`total` plus the sum of pairs[i] * weights[start + i]: a pair. Sums are reduced every 15 products.
 
     Args:
         pairs: of one shape.
@@ -92,10 +101,60 @@ def weighted_sum(
     """
     moduli = constants(extended_moduli(params, level))
     rows = jax.lax.dynamic_slice_in_dim(weights, start, len(pairs))
-    total = None
+    found = jnp.zeros((), jnp.uint64) if total is None else total.astype(jnp.uint64)
     for number, pair in enumerate(pairs):
-        product = pair.astype(jnp.uint64) * rows[number].astype(jnp.uint64)
-        total = product if total is None else total + product
+        found = found + pair.astype(jnp.uint64) * rows[number].astype(jnp.uint64)
         if number % _SUM_LENGTH == _SUM_LENGTH - 1:
-            total = modular.reduce_wide(total, moduli).astype(jnp.uint64)
-    return modular.reduce_wide(total, moduli)
+            found = modular.reduce_wide(found, moduli).astype(jnp.uint64)
+    return modular.reduce_wide(found, moduli)
+
+
+def streamed_sum(
+    pairs: jax.Array,
+    transform: LinearTransform,
+    places: np.ndarray,
+    start: int,
+    stop: int,
+    total: jax.Array | None = None,
+) -> jax.Array:
+    """`total` plus the products of pairs with diagonals that are held as numbers: one at a time.
+
+    Args:
+        pairs: uint32 [baby, ..., 2, limb of Q_level then P, N].
+        transform: whose diagonals are numbers.
+        places: int32 [term], the baby of each term.
+        start: the first term.
+        stop: after the last term.
+        total: a pair.
+    """
+    params, level = transform.params, transform.level
+    total = jnp.zeros(pairs.shape[1:], jnp.uint32) if total is None else total
+    steps = (places, np.int32(start), np.int32(stop))
+    scale = significand_and_exponent(transform.scale)
+    return _streamed_sum(pairs, transform.diagonals, steps, scale, total, twiddles_of(params), params, level)
+
+
+@functools.partial(kernel, static_argnames=("params", "level"))
+@wide
+def _streamed_sum(
+    pairs: jax.Array,
+    diagonals: jax.Array,
+    steps: tuple[np.ndarray, np.int32, np.int32],
+    scale: tuple[jax.Array, np.int32],
+    total: jax.Array,
+    twiddles: Twiddles,
+    params: Parameters,
+    level: int,
+) -> jax.Array:
+    everything = extended_moduli(params, level)
+    moduli = constants(everything)
+    places, start, stop = (jnp.asarray(step) for step in steps)
+
+    def step(term: jax.Array, total: jax.Array) -> jax.Array:
+        numbers = jax.lax.dynamic_index_in_dim(diagonals, term, keepdims=False)
+        values = from_pairs(numbers, params.slots)
+        diagonal = encoded_residues(values, *scale, twiddles, params.ring, everything)
+        pair = jax.lax.dynamic_index_in_dim(pairs, places[term], keepdims=False)
+        return modular.add(total, modular.multiply(pair, materialise(diagonal), moduli), moduli.value)
+
+    return jax.lax.fori_loop(start, stop, step, total)

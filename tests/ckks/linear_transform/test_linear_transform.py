@@ -12,12 +12,20 @@ from schemes import Scheme
 
 from fhejax import ckks
 from fhejax.ckks.keys.switching import extended_moduli
-from fhejax.ckks.linear_transform import double_hoisting
+from fhejax.ckks.linear_transform import (
+    LinearTransform,
+    apply_linear_transform,
+    apply_linear_transforms,
+    double_hoisting,
+    extended_steps,
+    linear_transform,
+)
 from fhejax.ckks.linear_transform.rotation_plan import Costs, rotation_costs, split_distances
-from fhejax.ckks.linear_transform.transform import LinearTransform, apply_linear_transform, linear_transform
 from fhejax.ring import inverse_ntt
 
 DEGREE, DEPTH = 64, 2
+transform_module = importlib.import_module("fhejax.ckks.linear_transform.transform")
+noise_module = importlib.import_module("fhejax.ckks.linear_transform.transform_noise")
 SETTINGS = {
     "real, one prime": lambda: ckks.insecure_parameters(DEGREE, DEPTH),
     "real, rational": lambda: ckks.insecure_parameters(DEGREE, 1, 40, rational=True),
@@ -93,9 +101,7 @@ def test_sets_of_diagonals(name, monkeypatch):
         counted.append(len(arguments) == 5)
         return double_hoisting.rotate_pair(*arguments)
 
-    monkeypatch.setattr(
-        importlib.import_module(apply_linear_transform.__module__), "rotate_pair", rotate_pair
-    )
+    monkeypatch.setattr(extended_steps, "rotate_pair", rotate_pair)
     x = scheme.numbers(2, seed=9)
     result = apply_linear_transform(keys, scheme.encrypt(x), transform)
     assert (counted.count(False), counted.count(True)) == transform.key_switches
@@ -193,7 +199,7 @@ def test_sums_of_many_of_the_largest_products_do_not_overflow():
     highest = np.array(moduli, np.uint32)[:, None] - 1
     pair = jnp.asarray(np.broadcast_to(highest, (2, len(moduli), 8)))
     weights = jnp.asarray(np.broadcast_to(highest, (50, len(moduli), 8)))
-    total = double_hoisting.weighted_sum((pair,) * 47, weights, np.int32(3), params, DEPTH)
+    total = double_hoisting.sum_of_products((pair,) * 47, weights, np.int32(3), params, DEPTH)
     assert (np.asarray(total) == 47).all()
 
 
@@ -256,7 +262,7 @@ def test_missing_keys_are_all_named():
     with pytest.raises(ValueError, match=r"3 more rotations.*up to level 1.*level=2"):
         apply_linear_transform(low, scheme.encrypt(scheme.numbers(2)), transform)
     none = ckks.evaluation_keys(ckks.random_key(), scheme.secret)
-    with pytest.raises(ValueError, match="these evaluation keys have none"):
+    with pytest.raises(ValueError, match="these evaluation keys have no rotation keys"):
         apply_linear_transform(none, scheme.encrypt(scheme.numbers(2)), transform)
 
 
@@ -325,3 +331,105 @@ def test_what_it_refuses_to_apply():
     lowest = linear_transform(params, {0: np.ones(params.slots)}, level=0, scale=ckks.Scale.of(2))
     with pytest.raises(ValueError, match="no level is left"):
         apply_linear_transform(scheme.keys, ckks.drop_level(x, 0), lowest)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_diagonals_held_as_numbers_give_the_same_bits(name):
+    """Encoded as they are used, and summed one after the other."""
+    scheme = setting(name)
+    given = diagonals(scheme, range(9))
+    held, made = (linear_transform(scheme.params, given, baby_steps=3, transformed=t) for t in (False, True))
+    assert (held.is_transformed, made.is_transformed) == (False, True)
+    assert held.diagonals.shape == (9, 1 + np.iscomplexobj(given[0]), 2, scheme.params.slots)
+    keys, x = keys_for(scheme, held), scheme.encrypt(scheme.numbers(2, seed=9))
+    results = [apply_linear_transform(keys, x, transform) for transform in (held, made)]
+    np.testing.assert_array_equal(results[0].data, results[1].data)
+    jitted = jax.jit(lambda x, t: apply_linear_transform(keys, x, t))(x, held)
+    np.testing.assert_array_equal(jitted.data, results[0].data)
+
+
+def test_diagonals_that_repeat_themselves_are_held_once():
+    scheme = setting()
+    slots = scheme.params.slots
+    given = {d: np.tile(scheme.numbers(seed=d)[: slots // 8], 8) for d in range(3)}
+    transform = linear_transform(scheme.params, given, transformed=False)
+    assert transform.diagonals.shape == (3, 1, 2, slots // 8)
+    x = scheme.numbers(2, seed=9)
+    keys = keys_for(scheme, transform)
+    result = apply_linear_transform(keys, scheme.encrypt(x), transform)
+    assert abs(scheme.decrypt(result) - product(given, x)).max() < 2**-12
+    constant = linear_transform(scheme.params, {1: np.full(slots, 0.5)}, transformed=False)
+    assert constant.diagonals.shape == (1, 1, 2, 1)
+
+
+def test_large_transforms_are_held_as_numbers(monkeypatch):
+    scheme = setting()
+    given = diagonals(scheme, range(4))
+    assert linear_transform(scheme.params, given).is_transformed
+    monkeypatch.setattr(transform_module, "_TRANSFORMED_BYTES", 1000)
+    assert not linear_transform(scheme.params, given).is_transformed
+    with pytest.raises(ValueError, match="traced ones are held as residues"):
+        jax.jit(lambda d: linear_transform(scheme.params, {0: d}, transformed=False))(
+            jnp.ones(64, jnp.float32)
+        )
+
+
+@pytest.mark.parametrize("transformed", [True, False])
+def test_a_matrix_of_transforms_shares_baby_steps(transformed, monkeypatch):
+    """Hoisted steps once for each of three ciphertexts, giant steps for each of two results."""
+    scheme = setting()
+    options = {"baby_steps": 3, "transformed": transformed}
+    given = [[diagonals(scheme, range(9), seed=10 * o + i) for i in range(3)] for o in range(2)]
+    rows = [[linear_transform(scheme.params, d, **options) for d in row] for row in given]
+    rows[1][2] = None
+    keys = keys_for(scheme, rows[0][0])
+    counted = []
+
+    def rotate_pair(*arguments):
+        counted.append(len(arguments))
+        return double_hoisting.rotate_pair(*arguments)
+
+    monkeypatch.setattr(extended_steps, "rotate_pair", rotate_pair)
+    x = [scheme.numbers(2, seed=90 + i) for i in range(3)]
+    results = apply_linear_transforms(keys, [scheme.encrypt(each) for each in x], rows)
+    predicted = apply_linear_transforms(None, [ckks.estimate(scheme.params, each) for each in x], rows)
+    assert (counted.count(4), counted.count(5)) == (3 * 2, 2 * 2)
+    for o, (result, estimate) in enumerate(zip(results, predicted, strict=True)):
+        expected = sum(product(d, v) for d, v, t in zip(given[o], x, rows[o], strict=True) if t is not None)
+        np.testing.assert_allclose(estimate.values, expected, atol=1e-5)
+        error = scheme.decrypt(result) - expected
+        assert abs(-np.log2(np.sqrt(np.mean(error**2))) - estimate.precision_bits) < 0.5
+
+
+@pytest.mark.parametrize("transformed", [True, False])
+@pytest.mark.parametrize("name", SETTINGS)
+def test_norms_of_rows_predict_what_following_every_source_does(name, transformed, monkeypatch):
+    scheme = setting(name)
+    params, x = scheme.params, scheme.numbers(2, seed=7)
+    transform = linear_transform(params, matrix(scheme), transformed=transformed)
+    estimates = []
+    for followed in (10**6, 0):
+        monkeypatch.setattr(noise_module, "_FOLLOWED", followed)
+        estimates.append(apply_linear_transform(None, ckks.estimate(params, x), transform))
+    exact, quick = estimates
+    np.testing.assert_allclose(quick.values, exact.values, atol=1e-5)
+    assert abs(exact.precision_bits - quick.precision_bits) < 0.02
+    np.testing.assert_allclose(quick.deviation, exact.deviation, rtol=0.1)
+
+
+def test_rows_of_transforms_that_do_not_fit():
+    scheme = setting()
+    params, x = scheme.params, ckks.estimate(scheme.params, scheme.numbers())
+    one = linear_transform(params, {0: np.ones(params.slots)})
+    low = linear_transform(params, {0: np.ones(params.slots)}, level=1)
+    pair = ckks.estimate(params, scheme.numbers(2))
+    cases = [
+        ([x], [[one, one]], r"rows of \[2\] were to be applied to 1 ciphertexts"),
+        ([x, x], [[one, one], [None, None]], "at least one transform"),
+        ([x], [], "at least one transform"),
+        ([x, x], [[one, low]], "level 1 and scale .*level 2 and scale"),
+        ([x, pair], [[one, one]], r"batches \(\) and \(2,\)"),
+    ]
+    for operands, rows, message in cases:
+        with pytest.raises(ValueError, match=message):
+            apply_linear_transforms(None, operands, rows)
