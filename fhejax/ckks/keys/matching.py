@@ -54,8 +54,9 @@ def _several_are_missing(keys: EvaluationKeys, level: int, missing: Sequence[int
     params = keys.params
     steps = [_distance(params, exponent) for exponent in missing]
     distances = ", ".join(str(step) for step in steps if step)
+    tuple_of = f"({distances},)" if distances.count(",") == 0 else f"({distances})"
     others = "" if all(steps) else " and conjugation"
-    call = f"rotations=({distances},)" + ", conjugate=True" * bool(others)
+    call = f"rotations={tuple_of}" + ", conjugate=True" * bool(others)
     return (
         f"an operation at level {level} needs the keys of {len(missing)} more rotations, by {distances}"
         f"{others}; these evaluation keys have {', '.join(_names(keys)) or 'no rotation keys'}. Make them "

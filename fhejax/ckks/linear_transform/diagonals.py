@@ -3,7 +3,7 @@
 The diagonal at distance d holds in entry j what slot j of the result takes of slot j + d of the argument.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -86,19 +86,35 @@ def _repeats(diagonal: np.ndarray, period: int) -> bool:
     return bool((diagonal[period:] == diagonal[:-period]).all())
 
 
-def as_pairs(diagonal: np.ndarray, period: int, is_complex: bool) -> np.ndarray:
-    """One period in pairs of float32 that add up to 48 bits: [part, 2, period], real part and imaginary.
+def as_words(diagonals: Sequence[np.ndarray], period: int) -> np.ndarray:
+    """One period of each in float32 numbers that add up to it exactly: [term, part, word, period].
 
-    Arrays of 64 bits would lose half of them in a program whose JAX has 32-bit types.
+    The parts are real and imaginary. Numbers of single precision, as most weights are, take one word, others
+    up to three. Arrays of 64 bits would lose half of them in a program whose JAX has 32-bit types.
     """
-    values = diagonal[:period]
-    parts = np.stack([np.real(values), np.imag(values)] if is_complex else [np.real(values)])
-    high = parts.astype(np.float32)
-    return np.stack([high, (parts - high).astype(np.float32)], 1)
+    is_complex = any(np.iscomplexobj(diagonal) for diagonal in diagonals)
+    rows = [_words(diagonal[:period], is_complex) for diagonal in diagonals]
+    words = np.zeros((len(rows), 1 + is_complex, max(map(len, rows)), period), np.float32)
+    for number, row in enumerate(rows):
+        for place, word in enumerate(row):
+            words[number, :, place] = word
+    return words
 
 
-def from_pairs(pairs: jax.Array, slots: int) -> jax.Array:
-    """The numbers in all slots from `as_pairs`: float64 or complex128 [..., slots], in a wide scope."""
-    parts = pairs.astype(jnp.float64).sum(-2)
+def _words(values: np.ndarray, is_complex: bool) -> list[np.ndarray]:
+    rest = np.stack([np.real(values), np.imag(values)] if is_complex else [np.real(values)]).astype(
+        np.float64
+    )
+    found: list[np.ndarray] = []
+    while not found or rest.any():
+        found.append(rest.astype(np.float32))
+        rest = rest - found[-1]
+        rest[np.abs(rest) < np.finfo(np.float32).tiny] = 0.0
+    return found
+
+
+def from_words(words: jax.Array, slots: int) -> jax.Array:
+    """The numbers in all slots from `as_words`: float64 or complex128 [..., slots], in a wide scope."""
+    parts = words.astype(jnp.float64).sum(-2)
     values = parts[..., 0, :] if parts.shape[-2] == 1 else jax.lax.complex(parts[..., 0, :], parts[..., 1, :])
-    return jnp.tile(values, slots // pairs.shape[-1])
+    return jnp.tile(values, slots // words.shape[-1])

@@ -16,7 +16,7 @@ import numpy as np
 from fhejax.ckks.encoding.vector_encoding import encoded_residues, significand_and_exponent
 from fhejax.ckks.keys import switching
 from fhejax.ckks.keys.switching import Decomposition, divide_by_special, extended_moduli
-from fhejax.ckks.linear_transform.diagonals import from_pairs
+from fhejax.ckks.linear_transform.diagonals import from_words
 from fhejax.ckks.linear_transform.transform import LinearTransform
 from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
 from fhejax.ckks.types import SwitchingKey
@@ -152,7 +152,7 @@ def _streamed_sum(
 
     def step(term: jax.Array, total: jax.Array) -> jax.Array:
         numbers = jax.lax.dynamic_index_in_dim(diagonals, term, keepdims=False)
-        values = from_pairs(numbers, params.slots)
+        values = from_words(numbers, params.slots)
         diagonal = encoded_residues(values, *scale, twiddles, params.ring, everything)
         pair = jax.lax.dynamic_index_in_dim(pairs, places[term], keepdims=False)
         return modular.add(total, modular.multiply(pair, materialise(diagonal), moduli), moduli.value)

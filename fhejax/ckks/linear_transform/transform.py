@@ -15,7 +15,7 @@ import numpy as np
 from fhejax.ckks.encoding.encodable import check_encodable, rounds_to_zero, slot_values
 from fhejax.ckks.encoding.vector_encoding import encode_term
 from fhejax.ckks.keys.switching import extended_moduli
-from fhejax.ckks.linear_transform.diagonals import Numbers, as_pairs, period_of, read_diagonals
+from fhejax.ckks.linear_transform.diagonals import Numbers, as_words, period_of, read_diagonals
 from fhejax.ckks.linear_transform.rotation_plan import rotation_costs, split_distances
 from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
 from fhejax.ckks.parameters.scale import Scale
@@ -33,8 +33,8 @@ class LinearTransform:
 
     Attributes:
         diagonals: each rotated back by its giant step. As residues uint32 [term, limb of Q_level then P, N],
-            evaluation domain; or as numbers float32 [term, real and imaginary part, 2, period], in pairs
-            that add up, which are encoded and transformed whenever they are used.
+            evaluation domain; or as numbers float32 [term, real and imaginary part, word, period], the
+            words to be added up, which are encoded and transformed whenever they are used.
         params: of the ciphertexts.
         level: of the ciphertexts it is applied to.
         scale: of the diagonals.
@@ -188,12 +188,11 @@ def _is_to_be_transformed(
 
 
 def _as_numbers(params: Parameters, diagonals: Mapping[int, Numbers], level: int, scale: Scale) -> jax.Array:
-    """float32 [term, part, 2, period]."""
-    rows = {d: np.asarray(values) for d, values in diagonals.items()}
-    for row in rows.values():
+    """float32 [term, part, word, period]."""
+    rows = [np.asarray(values) for values in diagonals.values()]
+    for row in rows:
         check_encodable(params, slot_values(params, row, "linear_transform"), level, scale, vanishing=True)
-    period, is_complex = period_of(rows.values()), any(np.iscomplexobj(row) for row in rows.values())
-    return jnp.asarray(np.stack([as_pairs(row, period, is_complex) for row in rows.values()]))
+    return jnp.asarray(as_words(rows, period_of(rows)))
 
 
 def _as_residues(params: Parameters, diagonals: Mapping[int, Numbers], level: int, scale: Scale) -> jax.Array:

