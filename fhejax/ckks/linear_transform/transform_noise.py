@@ -167,22 +167,39 @@ def _by_row_norms(messages: Sequence[Message], row: Row, scale: Scale) -> Messag
 
 def _moments(message: Message, transform: LinearTransform, hoisted: float) -> tuple[np.ndarray, np.ndarray]:
     """(values, variance) of the sum of all terms of one transform, complex64 and float32 [slots]."""
-    rows = _numbers(transform, np.float32) if not transform.is_transformed else _decoded(transform)
+    rows = _decoded(transform) if transform.is_transformed else _numbers(transform, np.float32)
     babies = {baby: number for number, baby in enumerate(transform.babies)}
-    moved = np.stack([np.roll(message.values, -baby) for baby in babies]).astype(np.complex64)
-    noise = np.stack([np.roll(message.variance(), -b) + bool(b) * hoisted**2 for b in babies]).astype(
-        np.float32
-    )
-    noise_of_rows = _encoding_gain(transform) ** 2 * np.abs(moved) ** 2
+    moved = np.stack([np.roll(message.values, -baby) for baby in babies])
+    before, rounding = message.variance(), _encoding_gain(transform) ** 2
+    noise = np.stack([np.roll(before, -baby) + bool(baby) * hoisted**2 for baby in babies])
+    moved, noise, rounded = _single(moved), _single(noise), _single(rounding * np.abs(moved) ** 2)
     slots = transform.params.slots
     values, variance = np.zeros(slots, np.complex64), np.zeros(slots, np.float32)
     for giant, group in itertools.groupby(enumerate(transform.steps), key=lambda step: step[1][0]):
         numbers, places = zip(*((number, babies[baby]) for number, (_, baby) in group), strict=True)
-        weights, x = rows[numbers[0] : numbers[-1] + 1], list(places)
-        inner = np.einsum("ts,ts->s", weights, moved[x])
-        spread = np.einsum("ts,ts->s", np.abs(weights) ** 2, noise[x]) + noise_of_rows[x].sum(0)
+        weights, taken = rows[numbers[0] : numbers[-1] + 1], _view(places)
+        inner = _dot(weights, moved[taken])
+        spread = _dot(np.square(np.abs(weights)), noise[taken]) + rounded[taken].sum(0)
         values, variance = values + np.roll(inner, -giant), variance + np.roll(spread, -giant)
     return values, variance
+
+
+def _view(places: Sequence[int]) -> slice | list[int]:
+    """An index of these rows, which copies none where they follow each other."""
+    following = list(range(places[0], places[0] + len(places)))
+    return slice(places[0], places[0] + len(places)) if following == list(places) else list(places)
+
+
+def _single(values: np.ndarray) -> np.ndarray:
+    """Single precision; real without an imaginary part, where products take a fourth of the time."""
+    if np.iscomplexobj(values) and np.imag(values).any():
+        return values.astype(np.complex64)
+    return np.real(values).astype(np.float32)
+
+
+def _dot(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The sum over rows of x * y."""
+    return np.einsum("ts,ts->s", x, y)
 
 
 def _decoded(transform: LinearTransform) -> np.ndarray:
