@@ -13,7 +13,13 @@ _TRANSFORM = 6.0
 
 
 def predicted_block_seconds(graph: Graph, lowered: Lowered, settings: Settings) -> float:
-    """Predicted seconds of one block, without bootstraps."""
+    """The predicted seconds of one block, without bootstraps.
+
+    Args:
+        graph: what was lowered.
+        lowered: its steps.
+        settings: those that it was lowered under.
+    """
     primes = base_limbs(lowered.base_bits) + lowered.drops * base_limbs(settings.prime_bits)
     degree, total = settings.ring.degree, 0.0
     sizes = {i: step.size for i, step in enumerate(lowered.steps)}
@@ -31,7 +37,7 @@ def predicted_block_seconds(graph: Graph, lowered: Lowered, settings: Settings) 
 
 
 def _product_nanoseconds(graph: Graph, step: Step) -> float:
-    """Nanoseconds for each word of a step's result that its products take."""
+    """The nanoseconds for each word of a step's result that its products take."""
     node = graph.nodes[step.node] if step.node >= 0 else None
     if step.operation == "linear" and isinstance(node, Linear):
         return _MULTIPLY_ADD * node.weights.size * node.entries.shape[2]
