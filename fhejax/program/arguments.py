@@ -48,7 +48,7 @@ class Plain:
     dtype: Any = jnp.float32
 
     def placeholder(self, seed: int) -> np.ndarray:
-        """Values of the largest magnitude, of both signs, on which the planner works."""
+        """Numbers of the largest magnitude, of both signs, on which the planner works."""
         generator = np.random.default_rng(seed)
         low, high = self.range
         edge = low if abs(low) > abs(high) else high
@@ -58,7 +58,7 @@ class Plain:
 
 
 def describe(argument: Any) -> "Encrypted | Plain":
-    """An argument's description, checked; a bare shape means `Encrypted` with its defaults.
+    """The description of an argument, checked; a bare shape means `Encrypted` with its defaults.
 
     Raises:
         TypeError, ValueError: when it is no description, or one that cannot be met.
@@ -122,9 +122,18 @@ def _check_encrypted(argument: Encrypted) -> None:
 
 
 def check_values(argument: Encrypted, values: Any) -> np.ndarray:
-    """`values` as float64, or a sentence that says what is wrong with them.
+    """Values to be encrypted, as float64 of a shape and range that the argument describes.
 
-    Fewer samples than planned are accepted (and padded later); more are refused.
+    Args:
+        argument: the description that the program was planned with.
+        values: an array; fewer samples than planned are accepted (and padded later).
+
+    Returns:
+        float64, of the shape of `values`.
+
+    Raises:
+        TypeError: values that are traced, or no real numbers.
+        ValueError: a masked array, another shape, too many samples, NaN, or values outside the range.
     """
     if isinstance(values, Tracer):
         raise TypeError(
@@ -155,12 +164,21 @@ def check_values(argument: Encrypted, values: Any) -> np.ndarray:
 
 
 def filler(argument: Encrypted) -> float:
-    """What slots without a sample hold: zero, or the number of the range that is next to it."""
+    """The number in slots without a sample: zero, or the end of the range that is next to it."""
     return float(np.clip(0.0, *argument.range))
 
 
 def check_plain(argument: Plain, values: Any) -> np.ndarray:
-    """A plain argument of a call as an array, or a sentence that says what is wrong with it."""
+    """The value of a plain argument of a call, of the dtype that the function was traced with.
+
+    Args:
+        argument: the description that the program was planned with.
+        values: an array of its shape.
+
+    Raises:
+        TypeError: values that are traced, or no real numbers.
+        ValueError: another shape, NaN, or values outside the range.
+    """
     if isinstance(values, Tracer):
         raise TypeError(
             "a plain argument of a program was traced; its value decides the integers that the circuit "

@@ -17,7 +17,7 @@ from fhejax.program.levels.parameter_search import make_plan, value_bounds
 from fhejax.program.levels.plan import TooDeepError
 from fhejax.program.program import Program
 from fhejax.program.specialisation import CompilationRecord
-from fhejax.program.tensor.evaluation import sample_entries
+from fhejax.program.tensor.entries import sample_entries
 from fhejax.program.tensor.graph import Graph, sums_over_batch
 from fhejax.program.tensor.ranges import check_finite
 from fhejax.program.tensor.simplification import simplify
@@ -137,7 +137,7 @@ def _planned_program(
     bootstrapping: bool | BootstrappingParameters,
     request: dict[str, Any],
 ) -> Planned:
-    """Without bootstraps where that can be, unless their parameters were given."""
+    """The plan without bootstraps where there is one, unless parameters of bootstraps were given."""
     given = None if isinstance(bootstrapping, bool) else bootstrapping
     if given is None:
         try:
@@ -200,7 +200,7 @@ def _sample(graph: Graph, given: Any) -> list[np.ndarray]:
 
 
 def _repeated(entries: np.ndarray, batch: int) -> np.ndarray:
-    """Columns over and over, as many as there are samples."""
+    """The entries with their columns over and over, as many as there are samples."""
     return np.resize(entries.T, (batch, len(entries))).T if entries.size else entries
 
 

@@ -20,9 +20,10 @@ from fhejax.program.run.blocks import collect, count_samples, decrypt_array, eva
 from fhejax.program.run.call_identity import identity_of_call
 from fhejax.program.run.client import encrypt_entries
 from fhejax.program.run.encrypted_array import EncryptedArray
-from fhejax.program.run.execution import Keys, evaluation_of
+from fhejax.program.run.step_operations import Keys, evaluation_of
 from fhejax.program.specialisation import CompilationRecord, retrace, specialise
-from fhejax.program.tensor.evaluation import evaluate_graph, result_of, sample_entries
+from fhejax.program.tensor.entries import result_of, sample_entries
+from fhejax.program.tensor.evaluation import evaluate_graph
 from fhejax.program.tensor.graph import Graph
 from fhejax.program.tensor.views import Tensor
 from fhejax.program.verification import Verification, verify
@@ -46,11 +47,11 @@ class Program:
         return self.plan.params
 
     def report(self) -> str:
-        """Parameters, security, depth, keys, bytes, predicted time and precision, and every step."""
-        return report(self.plan, self._arguments, self.source.graph)
+        """The text that says all about the program: parameters, security, keys, bytes, predictions, steps."""
+        return report(self.plan, self._arguments)
 
     def keygen(self) -> tuple[SecretKey, Keys]:
-        """A new secret key, and what the server needs; randomness from the operating system.
+        """The new keys: a secret one, and what the server needs; randomness from the operating system.
 
         The evaluation keys hold a relinearisation key and rotation keys only if the program needs them,
         each cut to the level of its first use. Where values are bootstrapped, they are `BootstrappingKeys`
@@ -70,7 +71,7 @@ class Program:
         return secret, dataclasses.replace(keys, rotations=rotations.rotations)
 
     def encrypt(self, secret: SecretKey, *values: Any) -> Any:
-        """Encrypt the encrypted arguments, in order: one EncryptedArray, or a tuple of them.
+        """The encrypted arguments, in order: one EncryptedArray, or a tuple of them.
 
         Args:
             secret: from `keygen` of this program.
@@ -91,7 +92,7 @@ class Program:
         return nested[0] if len(nested) == 1 else nested
 
     def __call__(self, keys: Keys, *arguments: Any) -> Any:
-        """Run on the arguments in order, encrypted or plain; the result is nested like the function's.
+        """The encrypted result for the arguments in order, encrypted or plain, nested like the function's.
 
         Called directly a program of up to 64 steps is compiled as one function of pytrees, a longer one
         kernel by kernel; jax.jit, jax.vmap and sharding apply as to any function.
@@ -128,15 +129,15 @@ class Program:
         )
 
     def simulate(self, *values: Any) -> Any:
-        """The function in fixed point without cryptography: weights rounded as the program rounds them."""
+        """The function's result in fixed point without cryptography: weights rounded as the program does."""
         return self._oracle(values, fixed=True)
 
     def clear(self, *values: Any) -> Any:
-        """The function in the clear, in float64, from the same graph."""
+        """The function's result in the clear, in float64, from the same graph."""
         return self._oracle(values, fixed=False)
 
     def verify(self, *values: Any) -> Verification:
-        """Run with new keys and compare each layer: in the clear, in fixed point, and encrypted."""
+        """The comparison of each layer in the clear, in fixed point, and encrypted with new keys."""
         secret, keys = self.keygen()
         flat, _ = self._flatten(values, self.source.graph.arguments, "verify")
         entries = self._entries(flat)
@@ -164,7 +165,7 @@ class Program:
         return [a for a in self.source.graph.arguments if isinstance(a, Encrypted)]
 
     def _flatten(self, values: tuple, described: Sequence, verb: str) -> tuple[list, Any]:
-        """Values flat, one for each of the described arguments, and how they are nested.
+        """The values flat, one for each of the described arguments, and how they are nested.
 
         Raises:
             ValueError: when they are not nested like the function's arguments.
@@ -182,7 +183,7 @@ class Program:
             ) from None
 
     def _entries(self, values: Sequence) -> list[np.ndarray]:
-        """Every argument as [size, sample]; plain ones are empty, for they are in the graph."""
+        """The entries of every argument, [size, sample]; plain ones are empty, for they are in the graph."""
         pairs = list(zip(self.source.graph.arguments, values, strict=True))
         checked = [check_values(a, v) for a, v in pairs if isinstance(a, Encrypted)]
         known = sample_entries(self._arguments, checked)

@@ -2,18 +2,25 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from fhejax.ckks.parameters.security import maximum_modulus_bits
+from fhejax.program.arguments import Encrypted
+from fhejax.program.levels.plan import ProgramPlan
 
 
-def ciphertext_bytes(plan: Any, level: int, components: int) -> int:
-    """Bytes of one ciphertext's residues."""
+def ciphertext_bytes(plan: ProgramPlan, level: int, components: int) -> int:
+    """The bytes of one ciphertext's residues.
+
+    Args:
+        plan: of the program.
+        level: of the ciphertext.
+        components: polynomials that it has, or travel.
+    """
     return components * len(plan.params.levels[level]) * plan.params.ring.degree * 4
 
 
-def key_bytes(plan: Any) -> int:
-    """Bytes of the evaluation keys on the wire: seeded, so half of each is a seed."""
+def key_bytes(plan: ProgramPlan) -> int:
+    """The bytes of the evaluation keys on the wire: seeded, so half of each is a seed."""
     if plan.bootstrapping is not None:
         manifest = plan.bootstrapping.manifest | plan.manifest
         return (
@@ -26,8 +33,8 @@ def key_bytes(plan: Any) -> int:
     return sum(count * plan.params.switching_key_bytes(level) for level, count in counts)
 
 
-def _batch_sum_lines(plan: Any) -> list[str]:
-    """How sums over the batch take a batch that is not full."""
+def _batch_sum_lines(plan: ProgramPlan) -> list[str]:
+    """The line on how sums over the batch take a batch that is not full."""
     if not plan.rotations:
         return []
     needed = (
@@ -36,8 +43,8 @@ def _batch_sum_lines(plan: Any) -> list[str]:
     return [f"sums          over the batch of {plan.batch}, in every slot; {needed}"]
 
 
-def _bootstrap_lines(plan: Any) -> list[str]:
-    """How many, where, and what that rests on."""
+def _bootstrap_lines(plan: ProgramPlan) -> list[str]:
+    """The line on bootstraps: how many, where, and what that rests on."""
     if plan.bootstrapping is None:
         return []
     chosen = plan.bootstrapping
@@ -51,8 +58,8 @@ def _bootstrap_lines(plan: Any) -> list[str]:
     ]
 
 
-def key_names(plan: Any) -> str:
-    """Which keys the server needs."""
+def key_names(plan: ProgramPlan) -> str:
+    """The names of the keys that the server needs."""
     if plan.bootstrapping is not None:
         return f"{len((plan.bootstrapping.manifest | plan.manifest).levels)} and two of the sparse secret"
     names = ["relinearisation"] if plan.relinearises else []
@@ -61,8 +68,8 @@ def key_names(plan: Any) -> str:
     return " and ".join(names) or "none"
 
 
-def peak_bytes(plan: Any) -> int:
-    """Predicted peak of one block: the largest sum of a step's result and what it reads."""
+def peak_bytes(plan: ProgramPlan) -> int:
+    """The predicted peak of one block: the largest sum of a step's result and what it reads."""
     sizes = [s.size * ciphertext_bytes(plan, s.level, s.components) for s in plan.steps]
     return max(
         size + sum(sizes[s] for s in step.sources) for size, step in zip(sizes, plan.steps, strict=True)
@@ -77,8 +84,13 @@ def _amount(count: float) -> str:
     return f"{count:.3g} GB"
 
 
-def report(plan: Any, arguments: Sequence[Any], graph: Any) -> str:
-    """Everything a person should know before making keys, as text."""
+def report(plan: ProgramPlan, arguments: Sequence[Encrypted]) -> str:
+    """The text of all that a person should know before making keys.
+
+    Args:
+        plan: of the program.
+        arguments: descriptions of the encrypted ones.
+    """
     params = plan.params
     kind = "conjugate-invariant" if params.ring.conjugate_invariant else "standard"
     uploads = [
@@ -117,7 +129,7 @@ def report(plan: Any, arguments: Sequence[Any], graph: Any) -> str:
     return "\n".join(lines)
 
 
-def _security(plan: Any) -> str:
+def _security(plan: ProgramPlan) -> str:
     params, level = plan.params, plan.security
     if not level:
         return f"INSECURE, for tests only (log2 QP = {params.modulus_bits:.1f})"

@@ -20,7 +20,7 @@ from fhejax.program.tensor.trace import trace
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CompilationRecord:
-    """What compiling knew and a server of a fixed program does not need.
+    """The knowledge of compiling that a server of a fixed program does not need.
 
     function and inputs: traced again for new plain arguments. limits: observed bounds of the nodes, where
     those are used; else rigorous ones are made for the arguments of each call. cuts: where the graph is
@@ -36,7 +36,15 @@ class CompilationRecord:
 
 
 def retrace(source: CompilationRecord, plain: Sequence[np.ndarray]) -> Graph:
-    """The graph for these plain arguments."""
+    """The graph for these plain arguments.
+
+    Args:
+        source: what compiling knew.
+        plain: values of the plain arguments, in order.
+
+    Raises:
+        ValueError: weights that are not finite, or bootstraps that would be in other places.
+    """
     graph = source.graph
     traced = trace(source.function, graph.arguments, source.inputs, graph.batch, plain)
     check_finite(traced)
@@ -52,6 +60,11 @@ def retrace(source: CompilationRecord, plain: Sequence[np.ndarray]) -> Graph:
 
 def specialise(plan: ProgramPlan, source: CompilationRecord, plain: Sequence[np.ndarray]) -> Circuit:
     """The circuit for these plain arguments, under the planned parameters and weight scales.
+
+    Args:
+        plan: of the program.
+        source: what compiling knew.
+        plain: values of the plain arguments, in order.
 
     Raises:
         ValueError: when the values make a circuit that the plan does not hold.

@@ -14,14 +14,15 @@ from fhejax.program.levels.plan import ProgramPlan
 from fhejax.program.run.blocks import count_samples, live_slots
 from fhejax.program.run.client import decrypt_entries
 from fhejax.program.run.encrypted_array import EncryptedArray
-from fhejax.program.run.execution import Keys, run
+from fhejax.program.run.execution import run
+from fhejax.program.run.step_operations import Keys
 from fhejax.program.tensor.evaluation import evaluate_graph
 from fhejax.program.tensor.graph import Graph
 
 
 @dataclasses.dataclass(frozen=True)
 class VerifiedLayer:
-    """One layer's largest values and errors.
+    """The largest values and the errors of one layer.
 
     magnitude: largest clear value. fixed_error: of weights rounded, against the clear. encrypted_error: of
     decryption, against fixed point, both root mean squares. largest_error: of decryption against the
@@ -40,13 +41,13 @@ class VerifiedLayer:
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """All layers, in order; printing it prints a table."""
+    """The comparison of all layers, in order; printing it prints a table."""
 
     layers: tuple[VerifiedLayer, ...]
 
     @property
     def bits(self) -> float:
-        """Bits of precision at the worst layer."""
+        """The bits of precision at the worst layer."""
         return min(layer.bits for layer in self.layers)
 
     def __str__(self) -> str:
@@ -69,7 +70,18 @@ def verify(
     arguments: Sequence[Any],
     entries: list[np.ndarray],
 ) -> Verification:
-    """Run step by step, decrypting the first block of every value that a node of the graph stands for."""
+    """The comparison of every node's value, decrypted from the first block, step by step.
+
+    Args:
+        plan: of the program.
+        graph: for the values of the plain arguments.
+        rounding: of weights, as of `evaluate_graph`.
+        circuit: steps and constants of the call.
+        secret: opens what is compared.
+        keys: of the same secret.
+        arguments: encrypted ones, and plain ones as they are.
+        entries: of the same arguments in the clear, [size, sample].
+    """
     clear = evaluate_graph(graph, entries)
     fixed = evaluate_graph(graph, entries, rounding=rounding)
     layers: list[VerifiedLayer] = []

@@ -64,9 +64,10 @@ def test_rooms_of_the_compiler_see_those_below(room):
 
 
 @pytest.mark.parametrize("folder", sorted({path.parent for path in FILES}), ids=name_of)
-def test_folders_of_the_compiler_have_few_modules(folder):
+def test_folders_of_the_compiler_have_few_and_short_modules(folder):
     if "program" in folder.relative_to(PACKAGE).parts:
         assert len(list(folder.glob("*.py"))) <= MOST_MODULES
+        assert max(len(path.read_text().splitlines()) for path in folder.glob("*.py")) <= 400
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

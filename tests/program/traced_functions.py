@@ -7,7 +7,8 @@ import pytest
 
 import fhejax
 from fhejax.program.arguments import describe
-from fhejax.program.tensor.evaluation import evaluate_graph, result_of, sample_entries
+from fhejax.program.tensor.entries import result_of, sample_entries
+from fhejax.program.tensor.evaluation import evaluate_graph
 from fhejax.program.tensor.ranges import bounds, check_finite
 from fhejax.program.tensor.simplification import simplify
 from fhejax.program.tensor.trace import NotPolynomialError, trace

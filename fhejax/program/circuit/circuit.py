@@ -10,7 +10,7 @@ from fhejax.program.tensor.graph import Output
 
 @dataclasses.dataclass(frozen=True)
 class Circuit:
-    """Steps, their constants, the registers of the encrypted results, and how all results are read."""
+    """The steps of a call, their constants, the registers of encrypted results, and all results' views."""
 
     steps: tuple[Step, ...]
     leaves: tuple[jax.Array, ...]

@@ -13,9 +13,15 @@ RawConstant = np.ndarray | tuple[np.ndarray, Scale, int]
 
 
 def encode_constants(raw: Sequence[RawConstant], params: Parameters, top: int) -> tuple[jax.Array, ...]:
-    """Leaves of a program: integers as they are; numbers at a scale as residues [entry, limb].
+    """The leaves of a program: integers as they are; numbers at a scale as residues [entry, limb].
 
-    top: the level from which those that were dropped are counted.
+    Args:
+        raw: the constants in the order in which steps name them.
+        params: the parameters whose primes the residues are for.
+        top: the level from which the primes that were dropped are counted.
+
+    Returns:
+        One array for each constant: int32 as given, or uint32 residues.
     """
     return tuple(jnp.asarray(_encode_constant(item, params, top)) for item in raw)
 

@@ -50,7 +50,7 @@ class Step:
 
 
 def to_json(steps: tuple[Step, ...]) -> str:
-    """Steps as a JSON list; scales as [mantissa, exponent] with the mantissa in hexadecimal."""
+    """The text of steps as a JSON list; scales as [mantissa, exponent] with the mantissa in hexadecimal."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, Scale):

@@ -10,7 +10,7 @@ from fhejax.ckks import BootstrappingParameters
 
 @functools.cache
 def bootstrap_deviation(parameters: BootstrappingParameters) -> float:
-    """Root mean square error of real numbers uniform in (-1, 1) after a bootstrap, noise and polynomial.
+    """The root mean square error of real numbers uniform in (-1, 1) after a bootstrap.
 
     The matrices are encoded for it, and forgotten: at N = 2^16 that takes half a minute.
     """

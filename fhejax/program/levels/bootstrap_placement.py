@@ -66,7 +66,7 @@ def _ways(
     last_reader: Mapping[int, int],
     bits: float,
 ) -> list[tuple[int, tuple[int, ...]]]:
-    """(place, values bootstrapped there) of every cut within `bits` of the one at `start`."""
+    """The cuts within `bits` of the one at `start`: their places, and the values bootstrapped there."""
     found: list[tuple[int, tuple[int, ...]]] = []
     depth: dict[int, float] = {}
     for place in range(start, len(live) - 1):
@@ -90,12 +90,20 @@ def _spends_at_most(
 
 
 def _depth(node: GraphNode, number: int, depth: Mapping[int, float], spent: Mapping[int, float]) -> float:
-    """Bits spent since the cut."""
+    """The bits that a node's value has spent since the cut."""
     return max((depth.get(s, 0) for s in sources(node)), default=0.0) + spent.get(number, 0.0)
 
 
 def in_order(graph: Graph, cuts: Sequence[Cut]) -> list[tuple[int, bool]]:
-    """The nodes of the graph with its bootstraps: the number of each in `graph`, and whether it is one."""
+    """The nodes of the graph with its bootstraps in order.
+
+    Args:
+        graph: without bootstraps.
+        cuts: the places of bootstraps.
+
+    Returns:
+        For each node its number in `graph`, and whether it is a bootstrap of that node.
+    """
     at = {cut.position: cut.values for cut in cuts}
     found: list[tuple[int, bool]] = []
     for number in range(len(graph.nodes)):
@@ -105,7 +113,12 @@ def in_order(graph: Graph, cuts: Sequence[Cut]) -> list[tuple[int, bool]]:
 
 
 def with_bootstraps(graph: Graph, cuts: Sequence[Cut]) -> Graph:
-    """The graph in which what comes after a cut reads bootstrapped values. Results stay as they were."""
+    """The graph in which what comes after a cut reads bootstrapped values; results stay as they were.
+
+    Args:
+        graph: without bootstraps.
+        cuts: the places of bootstraps.
+    """
     nodes: list[GraphNode] = []
     first: dict[int, int] = {}
     current: dict[int, int] = {}

@@ -135,7 +135,7 @@ class _Attempt:
 def _parameters(
     batch: int, log_degree: int | None, wished: dict[str, Any]
 ) -> Iterator[BootstrappingParameters]:
-    """The most levels that fit, of each scale."""
+    """The parameters of each scale with the most levels that are secure."""
     degree = 2 ** (_LOG_DEGREE if log_degree is None else log_degree)
     slots = batch_period(batch, degree // 2)
     for bits in _SCALE_BITS:
@@ -199,10 +199,18 @@ def _with_error(attempt: _Attempt, graph: Graph, limits: tuple[float, ...]) -> _
 
 
 def bits_spent(graph: Graph, lowered: Lowered, scale_bits: float) -> dict[int, float]:
-    """What each node takes of the modulus: products the scale, weights their own bits.
+    """The bits of the modulus that each node takes: products the scale, weights their own bits.
 
     A rescale takes nothing, since the modulus and the scale fall alike. Nodes computed within another one are
     left out, and count there.
+
+    Args:
+        graph: without bootstraps.
+        lowered: its steps under rough scales.
+        scale_bits: log2 of the levels' scale.
+
+    Returns:
+        The number of each node that has steps of its own, with its bits.
     """
 
     def taken(number: int) -> float:
@@ -227,12 +235,18 @@ def bits_spent(graph: Graph, lowered: Lowered, scale_bits: float) -> dict[int, f
 
 
 def limits_with(graph: Graph, limits: tuple[float, ...], cuts: tuple[Cut, ...]) -> tuple[float, ...]:
-    """The largest magnitudes of the nodes of the graph with its bootstraps."""
+    """The largest magnitudes of the nodes of the graph with its bootstraps.
+
+    Args:
+        graph: without bootstraps.
+        limits: the largest magnitude of each of its nodes.
+        cuts: the places of bootstraps.
+    """
     return tuple(limits[number] for number, _ in in_order(graph, cuts))
 
 
 def _predicted_cost(attempt: _Attempt, device: Device) -> float:
-    """Predicted seconds on a device."""
+    """The predicted seconds of a program under an attempt on a device, bootstraps included."""
     built = attempt.built
     bootstraps = sum(-(-s.size // 2) for s in built.lowered.steps if s.operation == "bootstrap")
     each = attempt.parameters.predicted_seconds(device)

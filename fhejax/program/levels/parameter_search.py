@@ -85,7 +85,13 @@ def make_plan(
 
 
 def value_bounds(graph: Graph, sample: Sequence[np.ndarray], margin: float | None) -> tuple[float, ...]:
-    """The largest magnitude of each node: rigorous, or `margin` times that on a sample with empty slots."""
+    """The largest magnitude of each node: rigorous, or `margin` times that on a sample with empty slots.
+
+    Args:
+        graph: what is computed.
+        sample: typical arguments, [size, sample] each.
+        margin: None for interval arithmetic over the arguments' ranges.
+    """
     if margin is None:
         return bounds(graph)
     arguments, slots = in_slots(graph, sample, 2 ** (graph.batch - 1).bit_length())
@@ -99,7 +105,7 @@ def _candidate_settings(
     log_degree: int | None,
     device: Device,
 ) -> Iterator[tuple[float, Settings, int]]:
-    """Settings that fit a secure ring, cheapest first, and more precise first among equals.
+    """The settings that fit a secure ring, cheapest first, and more precise first among equals.
 
     security: in bits, or None where any modulus will do.
     """
@@ -134,7 +140,7 @@ def _total_bits(lowered: Lowered, settings: Settings) -> float:
 def _build(
     graph: Graph, limits: tuple[float, ...], settings: Settings, wished: dict[str, Any], blocks: int
 ) -> Built | None:
-    """The same settings with real primes, or None where those need more than was thought."""
+    """The graph lowered with real primes, or None where those need more than was thought."""
     virtual = lower(graph, limits, settings)
     try:
         params = make_parameters(

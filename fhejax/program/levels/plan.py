@@ -16,7 +16,7 @@ from fhejax.ring.platform import Device
 
 @dataclasses.dataclass(frozen=True)
 class ProgramPlan:
-    """Everything static about a program, hashable.
+    """All that is static about a program, hashable: its parameters, steps and predictions.
 
     steps: with levels counted from the bottom. outputs: the step that holds each encrypted result's node.
     device: on which `predicted_seconds` are.
@@ -42,18 +42,18 @@ class ProgramPlan:
 
     @property
     def bootstrapping(self) -> BootstrappingParameters | None:
-        """How values are bootstrapped, if any are."""
+        """The parameters by which values are bootstrapped, if any are."""
         return self.settings.bootstrapping
 
     @property
     def security(self) -> int:
-        """Bits of security that are known of all secrets, a bootstrap's included: 256, 192, 128, or 0."""
+        """The bits of security that are known of all secrets, a bootstrap's included: 256, 192, 128, or 0."""
         chosen = self.params if self.bootstrapping is None else self.bootstrapping
         return chosen.security
 
     @property
     def bootstraps(self) -> int:
-        """Bootstraps of one block: each takes two ciphertexts of real numbers."""
+        """The number of bootstraps of one block: each takes two ciphertexts of real numbers."""
         return sum(-(-step.size // 2) for step in self.steps if step.operation == "bootstrap")
 
     @property
@@ -68,7 +68,7 @@ class ProgramPlan:
 
     @property
     def relinearisation_level(self) -> int:
-        """The highest level at which it is used."""
+        """The highest level at which the relinearisation key is used."""
         return self._highest("relinearise")
 
     @property
@@ -101,7 +101,7 @@ class ProgramPlan:
 
 
 class TooDeepError(ValueError):
-    """No secure parameters hold the circuit at the precision asked for."""
+    """An error that says that no secure parameters hold the circuit at the precision asked for."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +122,15 @@ def described(
     cost: float,
     device: Device,
 ) -> ProgramPlan:
-    """The plan, with what is predicted of it."""
+    """The plan of a lowered graph, with what is predicted of it.
+
+    Args:
+        built: parameters, and the graph lowered for them.
+        graph: what was lowered.
+        limits: the largest magnitude of each node.
+        predictor: of the same graph.
+        cost: predicted seconds.
+    """
     settings, lowered = built.settings, built.lowered
     bootstrapping = settings.bootstrapping
     top = built.params.depth if bootstrapping is None else bootstrapping.output_level
@@ -148,7 +156,10 @@ def described(
 
 
 def dropped_primes(params: Parameters, top: int) -> Divisor:
-    """What the d-th rescale from level `top` on divides by; a circuit that drops more is found too deep."""
+    """The divisor of the d-th rescale from level `top` on.
+
+    Where a circuit drops more primes than there are, any number will do: it is found too deep.
+    """
 
     def divisor(drop: int) -> int | Fraction:
         return params.moduli[-1] if drop >= top else params.rescale_factor(top - drop, top - drop - 1)
@@ -157,7 +168,13 @@ def dropped_primes(params: Parameters, top: int) -> Divisor:
 
 
 def placed(graph: Graph, lowered: Lowered, top: int) -> tuple[tuple[Step, ...], tuple[int, ...]]:
-    """Steps with levels counted from the bottom, and the register of each encrypted result."""
+    """The steps with levels counted from the bottom, and the register of each encrypted result.
+
+    Args:
+        graph: what was lowered.
+        lowered: its steps, with levels counted from the top.
+        top: the level of fresh ciphertexts.
+    """
     steps = tuple(dataclasses.replace(s, level=top + s.level) for s in lowered.steps)
     views = [o.value for o in graph.outputs if isinstance(o.value, Tensor)]
     return steps, tuple(lowered.registers[view.node].step for view in views)

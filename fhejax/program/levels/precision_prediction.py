@@ -7,7 +7,8 @@ import numpy as np
 
 from fhejax.program.packing.sample_per_slot.lowering import Lowered, Settings
 from fhejax.program.packing.sample_per_slot.slots import in_slots
-from fhejax.program.tensor.evaluation import Slots, Values, evaluate_graph, result_of, view_difference
+from fhejax.program.tensor.entries import result_of, view_difference
+from fhejax.program.tensor.evaluation import Slots, Values, evaluate_graph
 from fhejax.program.tensor.graph import Graph, sums_over_batch
 from fhejax.program.tensor.sensitivity import noise_gains
 from fhejax.program.tensor.views import Tensor
@@ -15,7 +16,10 @@ from fhejax.program.tensor.views import Tensor
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Layout:
-    """Values in slots. share: columns there are for each slot that a shared result is averaged over."""
+    """The values of a graph in slots.
+
+    share: columns there are for each slot that a shared result is averaged over.
+    """
 
     arguments: Sequence[np.ndarray]
     values: list[Values]
@@ -24,7 +28,9 @@ class _Layout:
 
 
 class Predictor:
-    """One evaluation for each rounding of weights, and one for each way in which samples fill slots.
+    """Predictions of a graph's precision under any settings, from a few evaluations.
+
+    There is one for each rounding of weights, and one for each way in which samples fill slots.
 
     The effect of noise on a result has an odd part, which is nearly linear, and an even one: a bias, since
     squares of noise do not cancel. Noise being symmetric, both add up as squares.
@@ -41,9 +47,14 @@ class Predictor:
         self._layouts: dict[int, _Layout] = {}
 
     def bits(self, settings: Settings, lowered: Lowered, wanted: float) -> float:
-        """-log2 of the error's root mean square over that of the worst result.
+        """The precision of the worst result: -log2 of its error's root mean square over its own.
 
         What is below `wanted` by one kind of error is not looked at any further.
+
+        Args:
+            settings: what the planner chose.
+            lowered: the graph lowered under them.
+            wanted: bits below which the number is not looked at any further, and is an upper bound.
         """
         error = np.zeros(len(self.views))
         for kind in (self._linear_noise, self._rounding, self._even_noise):
@@ -53,11 +64,11 @@ class Predictor:
         return self._bits(error)
 
     def errors(self, settings: Settings, lowered: Lowered) -> np.ndarray:
-        """Root mean square error of every encrypted result: noise, and weights rounded."""
+        """The root mean square error of every encrypted result: noise, and weights rounded."""
         return np.hypot(self.noise(settings, lowered), self._rounding(settings, lowered))
 
     def noise(self, settings: Settings, lowered: Lowered) -> np.ndarray:
-        """Root mean square of what encryption adds to every encrypted result."""
+        """The root mean square of what encryption adds to every encrypted result."""
         return np.hypot(self._linear_noise(settings, lowered), self._even_noise(settings, lowered))
 
     @np.errstate(over="ignore", invalid="ignore")
@@ -68,7 +79,7 @@ class Predictor:
         return np.sqrt(gains**2 @ deviations**2)
 
     def _even_noise(self, settings: Settings, lowered: Lowered) -> np.ndarray:
-        """Half of what noise and its opposite do together, in one draw."""
+        """The half of what noise and its opposite do together, in one draw."""
         key = (settings.ring.slots, *lowered.noise.items())
         if key not in self._even:
             self._even[key] = self._draw_even_noise(settings, lowered)
@@ -105,7 +116,7 @@ class Predictor:
         return self._rounded[key]
 
     def _noise_gains(self, slots: int) -> np.ndarray:
-        """[result, node]."""
+        """The gains of noise, [result, node], from every node to every result."""
         if slots not in self._gains:
             layout = self._layout(slots)
             gains = [noise_gains(self.graph, layout.values, view, layout.slots) for view in self.views]

@@ -8,7 +8,14 @@ from fhejax.ring.platform import Device
 
 
 def predicted_block_seconds(graph: Graph, lowered: Lowered, settings: Settings, device: Device) -> float:
-    """Predicted seconds of one block on a device, without bootstraps."""
+    """The predicted seconds of one block on a device, without bootstraps.
+
+    Args:
+        graph: what was lowered.
+        lowered: its steps.
+        settings: those that it was lowered under.
+        device: where the program will run.
+    """
     unit, launches = device.costs, 0
     primes = base_limbs(lowered.base_bits) + lowered.drops * base_limbs(settings.prime_bits)
     degree, total = settings.ring.degree, 0.0
@@ -38,7 +45,7 @@ def _launches(step: Step, limbs: int, degree: int, device: Device) -> int:
 
 
 def _product_nanoseconds(graph: Graph, step: Step, device: Device) -> float:
-    """Nanoseconds for each word of a step's result that its products take."""
+    """The nanoseconds for each word of a step's result that its products take."""
     node = graph.nodes[step.node] if step.node >= 0 else None
     if step.operation == "linear" and isinstance(node, Linear):
         return device.multiply_add() * node.weights.size * node.entries.shape[2]

@@ -16,19 +16,25 @@ from fhejax.program.circuit.steps import Step
 from fhejax.program.levels.plan import ProgramPlan
 from fhejax.program.run.client import decrypt_entries
 from fhejax.program.run.encrypted_array import AffineView, EncryptedArray
-from fhejax.program.run.execution import Keys, run
-from fhejax.program.tensor.evaluation import entries_of, view_values
+from fhejax.program.run.execution import run
+from fhejax.program.run.step_operations import Keys
+from fhejax.program.tensor.entries import entries_of, view_values
 from fhejax.program.tensor.graph import Output
 from fhejax.program.tensor.views import Tensor
 from fhejax.ring.platform import current_device
 
 
 def fill_slots(plan: ProgramPlan, argument: Encrypted, array: np.ndarray) -> np.ndarray:
-    """An argument as float64 [block, entry, slot].
+    """The values of an argument in blocks of slots, float64 [block, entry, slot].
 
     Sample i is in slot i % slots of block i // slots; one block repeats its samples with the plan's period.
     Slots without a sample hold zero if the range has it, so that nothing there overflows. What all
     samples share fills every slot of one block.
+
+    Args:
+        plan: of the program.
+        argument: the argument's description.
+        array: its values, at most as many samples as planned.
     """
     axis, slots = argument.batch_axis, plan.params.slots
     if axis is None:
@@ -42,7 +48,7 @@ def fill_slots(plan: ProgramPlan, argument: Encrypted, array: np.ndarray) -> np.
 
 
 def live_slots(plan: ProgramPlan, samples: int) -> np.ndarray | None:
-    """[block, slot]: one where a slot holds a sample, else zero; None where no step masks."""
+    """The slots that hold a sample, [block, slot], as ones among zeros; None where no step masks."""
     if not any(step.operation == "mask" for step in plan.steps):
         return None
     slots = plan.params.slots
@@ -54,10 +60,19 @@ def live_slots(plan: ProgramPlan, samples: int) -> np.ndarray | None:
 def evaluate_blocks(
     plan: ProgramPlan, circuit: Circuit, keys: Keys, arguments: Sequence[EncryptedArray | None]
 ) -> list[tuple[Ciphertext, ...]]:
-    """The blocks of each encrypted result.
+    """The blocks of each encrypted result of a circuit.
 
     Block after block, so that memory is that of one; all at once where slots are summed, for there
     they meet.
+
+    Args:
+        plan: of the program.
+        circuit: steps and constants of the call.
+        keys: of the server.
+        arguments: the encrypted ones; None in place of a plain one.
+
+    Returns:
+        For each encrypted result its blocks, data [entry, poly, limb, N].
     """
     samples = count_samples(plan, arguments)
     longest = current_device().blocks.compiled_steps
@@ -72,7 +87,7 @@ def evaluate_blocks(
 
 
 def count_samples(plan: ProgramPlan, arguments: Sequence[EncryptedArray | None]) -> int:
-    """How many samples the arguments of a call hold."""
+    """The number of samples that the arguments of a call hold."""
     return min((a.samples for a in arguments if a is not None), default=plan.batch)
 
 
@@ -85,7 +100,7 @@ def _run(
     live: jax.Array | None,
     registers: tuple[int, ...],
 ) -> list[tuple[Ciphertext, ...]]:
-    """One block of every argument through the steps, or all of them where `block` is None."""
+    """The results of one block of every argument, or of all of them where `block` is None."""
     flat = [
         None
         if a is None
@@ -104,7 +119,15 @@ _run_compiled = functools.partial(jax.jit, static_argnames=("steps", "registers"
 def collect(
     blocks: Sequence[Ciphertext], key_id: jax.Array, samples: int, view: Tensor, output: Output
 ) -> EncryptedArray:
-    """One result's blocks with the view through which they are read."""
+    """The encrypted array of one result: its blocks, with the view through which they are read.
+
+    Args:
+        blocks: of the result's node.
+        key_id: the identity of the secret that opens them.
+        samples: how many of the batch are in use.
+        view: of the node's entries.
+        output: shape and dtype of the result.
+    """
     first = blocks[0]
     kept = blocks[:1] if view.batch_axis is None else blocks
     with jax.enable_x64(True):  # in 32 bits a multiplier of 1e40 or 1e-50 would be infinite or zero
@@ -128,9 +151,12 @@ def collect(
 
 
 def decrypt_array(secret: SecretKey, result: EncryptedArray) -> np.ndarray:
-    """A result, or an encrypted argument, in the clear.
+    """The numbers in a result, or in an encrypted argument.
 
     What all samples share is in every slot with other noise: the mean over slots has least of it.
+
+    Raises:
+        ValueError: a secret key that does not open it, or altered residues.
     """
     check_opens(secret, result)
     blocks = [decrypt_entries(secret, result.flat(b)) for b in range(result.data.shape[0])]

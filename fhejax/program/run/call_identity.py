@@ -10,7 +10,7 @@ from fhejax.ckks.keys.generation import RELINEARISATION
 from fhejax.ckks.keys.matching import identity_under
 from fhejax.ckks.types import common_key_id
 from fhejax.program.run.encrypted_array import EncryptedArray
-from fhejax.program.run.execution import Keys, evaluation_of
+from fhejax.program.run.step_operations import Keys, evaluation_of
 
 
 def identity_of_call(keys: Keys, arguments: Sequence[EncryptedArray]) -> jax.Array:

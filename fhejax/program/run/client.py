@@ -14,7 +14,10 @@ from fhejax.ring.wide import kernel
 
 
 def _equal_parts(count: int) -> tuple[int, int]:
-    """(parts, size) of all ciphertexts: equal, so that one shape is compiled; a few go one by one."""
+    """The number and size of parts of all ciphertexts: equal, so that one shape is compiled.
+
+    A few ciphertexts go one by one.
+    """
     blocks = current_device().blocks
     if count < blocks.encrypted_singly:
         return count, 1
@@ -25,9 +28,14 @@ def _equal_parts(count: int) -> tuple[int, int]:
 def encrypt_entries(
     random: jax.Array, secret: SecretKey, entries: np.ndarray, level: int, scale: Scale
 ) -> jax.Array:
-    """Float64 [entry, slot] to ciphertexts uint32 [entry, 2, limb, N].
+    """The ciphertexts, uint32 [entry, 2, limb, N], of float64 numbers [entry, slot].
 
-    random: a cryptographic key, split so that each part has its own.
+    Args:
+        random: a cryptographic key, split so that each part has its own.
+        secret: the key that encrypts.
+        entries: one row for each ciphertext.
+        level: of the ciphertexts.
+        scale: of the ciphertexts.
     """
     parts, size = _equal_parts(len(entries))
     padded = np.zeros((parts * size, entries.shape[1]))
@@ -47,7 +55,7 @@ def _encrypt(
 
 
 def decrypt_entries(secret: SecretKey, ciphertext: Ciphertext) -> np.ndarray:
-    """Ciphertexts with data [entry, poly, limb, N] to float64 [entry, slot].
+    """The numbers, float64 [entry, slot], in ciphertexts with data [entry, poly, limb, N].
 
     Raises:
         ValueError: a secret that does not open them, or altered residues.

@@ -22,7 +22,7 @@ def _static() -> Any:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class AffineView:
-    """How a result reads its ciphertexts: multiplier * ciphertext[entries] + offset.
+    """The way in which a result reads its ciphertexts: multiplier * ciphertext[entries] + offset.
 
     Three arrays of the result's shape without its batch axis, int32 and float64; an entry of -1 reads
     zero. Nothing in it is secret: it follows from the program and its plain arguments.
@@ -58,7 +58,7 @@ class EncryptedArray:
 
     @property
     def bytes(self) -> int:
-        """Bytes of the residues as they are in memory."""
+        """The bytes of the residues as they are in memory."""
         return int(self.data.size) * 4
 
     def flat(self, block: int | jax.Array) -> Ciphertext:

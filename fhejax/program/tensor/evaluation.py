@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from fhejax.program.arguments import Encrypted
-from fhejax.program.tensor.graph import Graph, Output
+from fhejax.program.tensor.graph import Graph
 from fhejax.program.tensor.nodes import (
     Bootstrap,
     Combine,
@@ -26,14 +25,13 @@ from fhejax.program.tensor.nodes import (
     SlotSum,
     Summand,
 )
-from fhejax.program.tensor.views import Tensor
 
 Values = np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Slots:
-    """What columns are, where they are slots and not samples.
+    """The meaning of columns where they are slots and not samples.
 
     live: bool [column], which hold a sample. period: a sum over the batch adds this many consecutive
     columns, cyclically, as rotations do. width: the columns of one ciphertext.
@@ -92,7 +90,11 @@ def evaluate_node(
     factors: tuple[float, ...] | None,
     slots: Slots | None,
 ) -> Values:
-    """The values of one node from those of the nodes before it; arguments as of `evaluate_graph`."""
+    """The values of one node from those of the nodes before it; arguments as of `evaluate_graph`.
+
+    Raises:
+        TypeError: a kind of node that has no rule.
+    """
     if isinstance(node, Input):
         return np.asarray(arguments[node.argument], np.float64)
     if isinstance(node, Linear):
@@ -156,58 +158,11 @@ def _evaluate_combination(node: Combine, values: list[Values], factors: tuple[fl
 
 
 def taken(values: Values, entries: np.ndarray) -> Values:
-    """Rows of values, zero where an entry is -1."""
+    """The rows of values that entries name, zero where an entry is -1."""
     zero = np.zeros((1, values.shape[1]))
     return np.concatenate([values, zero])[np.where(entries < 0, len(values), entries)]
 
 
 def shifted(values: Values, shift: np.ndarray | None) -> Values:
-    """Values with a node's shift added."""
+    """The values with a node's shift added."""
     return values if shift is None else values + shift[:, None]
-
-
-def entries_of(array: np.ndarray, batch_axis: int | None, samples: int) -> Values:
-    """An argument as [size, sample]: the batch axis last, one shared value repeated."""
-    if batch_axis is None:
-        return np.repeat(array.reshape(-1, 1), samples, 1)
-    moved = np.moveaxis(array, batch_axis, -1)
-    return moved.reshape(-1, moved.shape[-1])
-
-
-def sample_entries(arguments: Sequence[Encrypted], arrays: Sequence[np.ndarray]) -> list[Values]:
-    """Encrypted arguments as [size, sample], all with the same samples.
-
-    Raises:
-        ValueError: when they hold different numbers of samples.
-    """
-    axes = [argument.batch_axis for argument in arguments]
-    counts = {a.shape[x] for a, x in zip(arrays, axes, strict=True) if x is not None}
-    if len(counts) > 1:
-        raise ValueError(
-            f"the arguments hold {sorted(counts)} samples; samples lie in the same slots, so give every "
-            f"argument the same number."
-        )
-    samples = max(counts, default=1)
-    return [entries_of(a, x, samples) for a, x in zip(arrays, axes, strict=True)]
-
-
-def result_of(output: Output, values: Sequence[Values]) -> np.ndarray:
-    """An output in its own shape, from the values of its node, [size, sample]."""
-    value = output.value
-    if not isinstance(value, Tensor):
-        return np.asarray(value)
-    return view_values(value, values[value.node])
-
-
-def view_values(view: Tensor, node_values: Values) -> np.ndarray:
-    """multiplier * node[entries] + offset, with the samples along the batch axis."""
-    entries = taken(node_values, view.entries)
-    array = view.multiplier[..., None] * entries + view.offset[..., None]
-    if view.batch_axis is None:
-        return array[..., 0]
-    return np.moveaxis(array, -1, view.batch_axis)
-
-
-def view_difference(view: Tensor, difference: Values) -> np.ndarray:
-    """How a difference in a node's values shows through a view."""
-    return view.multiplier[..., None] * taken(difference, view.entries)

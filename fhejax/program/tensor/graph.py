@@ -12,7 +12,7 @@ from fhejax.program.tensor.views import Tensor
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Output:
-    """One result: an encrypted view or a plain array, with its shape and dtype."""
+    """The description of one result: an encrypted view or a plain array, with its shape and dtype."""
 
     value: Tensor | np.ndarray
     shape: tuple[int, ...]
@@ -64,7 +64,7 @@ def sums_over_batch(graph: Graph) -> bool:
 
 
 def depth(graph: Graph) -> int:
-    """Products of encrypted values in a row, on the longest path."""
+    """The number of products of encrypted values in a row, on the longest path."""
     deepest: list[int] = []
     for node in graph.nodes:
         before = max((deepest[s] for s in sources(node)), default=0)

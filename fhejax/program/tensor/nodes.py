@@ -8,9 +8,9 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Input:
-    """Argument `argument`: `size` ciphertexts of values between low and high.
+    """An argument of the function: `size` ciphertexts of values between low and high.
 
-    shared: one value for all samples, in every slot.
+    argument: its number. shared: one value for all samples, in every slot.
     """
 
     argument: int
@@ -23,7 +23,9 @@ class Input:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Linear:
-    """out[g, o, p] = sum over k of weights[g, o, k] source[entries[g, k, p]] + bias[g, o, p].
+    """A linear layer with plain weights.
+
+    out[g, o, p] = sum over k of weights[g, o, k] source[entries[g, k, p]] + bias[g, o, p].
 
     exact: the weights are integers already (sums), and cost no scale.
     """
@@ -43,7 +45,7 @@ class Linear:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ElementwiseSquare:
-    """(source + shift)^2, entry by entry."""
+    """The square (source + shift)^2, entry by entry."""
 
     source: int
     shift: np.ndarray | None
@@ -53,7 +55,7 @@ class ElementwiseSquare:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ElementwiseProduct:
-    """(first + shift) * (second + shift), entry by entry."""
+    """The product (first + shift) * (second + shift), entry by entry."""
 
     sources: tuple[int, int]
     shifts: tuple[np.ndarray | None, np.ndarray | None]
@@ -63,9 +65,10 @@ class ElementwiseProduct:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class InnerProduct:
-    """out[o] = sum over k of (first + shift)[f[o, k]] * (second + shift)[s[o, k]], (f, s) = entries.
+    """The sums of products of two nodes, which are summed before anything is relinearised.
 
-    An entry of -1 stands for zero. The products are summed before anything is relinearised.
+    out[o] = sum over k of (first + shift)[f[o, k]] * (second + shift)[s[o, k]], with (f, s) = entries.
+    An entry of -1 stands for zero.
     """
 
     sources: tuple[int, int]
@@ -81,7 +84,7 @@ class InnerProduct:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Combine:
-    """sum of weights_i * source_i, entry by entry; weights of None stand for 1."""
+    """The sum of weights_i * source_i, entry by entry; weights of None stand for 1."""
 
     sources: tuple[int, ...]
     weights: tuple[np.ndarray | None, ...]
@@ -91,7 +94,7 @@ class Combine:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Concatenate:
-    """Entries of several nodes one after the other."""
+    """The entries of several nodes one after the other."""
 
     sources: tuple[int, ...]
     size: int
@@ -100,7 +103,7 @@ class Concatenate:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Gather:
-    """source[entries], zero where an entry is -1."""
+    """The entries source[entries] of a node, zero where an entry is -1."""
 
     source: int
     entries: np.ndarray
@@ -110,7 +113,7 @@ class Gather:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Summand:
-    """What a sum over the batch adds: source + shift in slots with a sample, zero in the others.
+    """The terms of a sum over the batch: source + shift in slots with a sample, zero in the others.
 
     masked: the other slots are made zero by a product. whole: nothing is done about them, although they
     are not zero, so that every slot must hold a sample.
@@ -143,8 +146,8 @@ class Bootstrap:
 
 
 SingleSource = Linear | ElementwiseSquare | Gather | Summand | SlotSum | Bootstrap
-SeveralSources = ElementwiseProduct | InnerProduct | Combine | Concatenate
-GraphNode = Input | SingleSource | SeveralSources
+GraphNode = Input | SingleSource | ElementwiseProduct | InnerProduct | Combine | Concatenate
+SEVERAL_SOURCES = (ElementwiseProduct, InnerProduct, Combine, Concatenate)
 PRODUCTS = (ElementwiseSquare, ElementwiseProduct, InnerProduct)
 
 
@@ -152,13 +155,13 @@ def sources(node: GraphNode) -> tuple[int, ...]:
     """The nodes that a node reads."""
     if isinstance(node, Input):
         return ()
-    return node.sources if isinstance(node, SeveralSources) else (node.source,)
+    return node.sources if isinstance(node, SEVERAL_SOURCES) else (node.source,)
 
 
 def renamed(node: GraphNode, names: Mapping[int, int]) -> GraphNode:
-    """A node that reads others in place of its sources."""
+    """The same node, reading others in place of its sources."""
     if isinstance(node, Input):
         return node
-    if isinstance(node, SeveralSources):
+    if isinstance(node, SEVERAL_SOURCES):
         return dataclasses.replace(node, sources=tuple(names[s] for s in node.sources))
     return dataclasses.replace(node, source=names[node.source])

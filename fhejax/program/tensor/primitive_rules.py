@@ -70,7 +70,7 @@ def _binary(rule: Callable[[Builder, Operand, Operand], Tensor]) -> Rule:
 
 
 def _select(builder: Builder, operands: list[Operand], params: dict[str, Any]) -> Tensor:
-    """lax.select_n with a plain predicate: sum of masks times cases."""
+    """The choice lax.select_n by a plain predicate: the sum of masks times cases."""
     which, *cases = operands
     if isinstance(which, Tensor):
         raise ValueError("a choice by an encrypted predicate; use a smooth polynomial instead")
@@ -156,7 +156,7 @@ _SUBSTITUTES = {
 
 
 def substitute(name: str) -> str:
-    """What to write instead of a primitive that has no rule."""
+    """The advice on what to write instead of a primitive that has no rule."""
     if name in {"gt", "lt", "ge", "le", "eq", "ne", "is_finite", "and", "or", "not"}:
         return _COMPARISON
     default = "it has no rule; write it with sums, products, convolutions or fhejax.approx polynomials"

@@ -27,7 +27,7 @@ ValueInterval = tuple[np.ndarray, np.ndarray]
 
 
 def check_finite(graph: Graph) -> None:
-    """Refuse weights that are NaN or infinite.
+    """Refuse a graph whose weights are NaN or infinite.
 
     Raises:
         ValueError: with the line that uses them.
@@ -57,7 +57,15 @@ def bounds(graph: Graph) -> tuple[float, ...]:
 
 
 def observed_bounds(graph: Graph, values: Sequence[np.ndarray], margin: float) -> tuple[float, ...]:
-    """`margin` times the largest magnitude of each node's observed values, or its bound where less."""
+    """The bound of each node by what was observed: `margin` times its largest magnitude.
+
+    No bound is above that by interval arithmetic.
+
+    Args:
+        graph: what is computed.
+        values: of every node, as observed.
+        margin: 1 or more.
+    """
     largest = (float(np.abs(v).max(initial=0.0)) * margin for v in values)
     return tuple(min(seen, limit) for seen, limit in zip(largest, bounds(graph), strict=True))
 
@@ -136,7 +144,7 @@ def _product_interval(first: ValueInterval, second: ValueInterval) -> ValueInter
 
 
 def _inner_interval(node: InnerProduct, known: list[ValueInterval]) -> ValueInterval:
-    """One term of every sum at a time, so that memory stays that of the result."""
+    """The interval of an inner product, term by term, so that memory stays that of the result."""
     pairs = zip(node.sources, node.shifts, strict=True)
     first, second = (_shifted_interval(known[s], shift) for s, shift in pairs)
     low, high = np.zeros(node.size), np.zeros(node.size)

@@ -69,7 +69,7 @@ def _variance(gradient: Values, slots: Slots | None, shared: bool) -> float:
 
 
 def _directions(view: Tensor, columns: int) -> tuple[list[Values], int]:
-    """Gradients over the view's entries, and what the sum of their squares is divided by."""
+    """The gradients over the view's entries, and what the sum of their squares is divided by."""
     shared = view.batch_axis is None
     shape = (view.entries.size, 1 if shared else columns)
     size = shape[0] * shape[1]
@@ -99,7 +99,7 @@ def _backwards(
 
 
 def _parts(node: GraphNode, values: Sequence[Values], adjoint: Values, slots: Slots | None) -> _Parts:
-    """What a node's gradient gives to each of its sources."""
+    """The parts of a node's gradient that go to each of its sources."""
     if isinstance(node, Linear):
         weighted = np.einsum("gok,gops->gkps", node.weights, _grouped_adjoint(node, adjoint), optimize=True)
         entries = node.entries.reshape(-1)
@@ -150,13 +150,13 @@ def _inner_parts(node: InnerProduct, values: Sequence[Values], adjoint: Values) 
 
 
 def _sum_parts(adjoint: Values, slots: Slots | None) -> Values:
-    """A column is part of the sums that begin at it and at the columns before."""
+    """The gradient over what is summed: a column is part of the sums that begin at it and before it."""
     period = adjoint.shape[1] if slots is None else slots.period
     return np.roll(window_sums(adjoint, period), period - 1, 1)
 
 
 def _scattered(rows: Values, entries: np.ndarray, size: int) -> Values:
-    """Rows added up where `entries` says, [size, column]; an entry of -1 is nowhere."""
+    """The rows added up where `entries` says, [size, column]; an entry of -1 is nowhere."""
     result = np.zeros((size + 1, rows.shape[1]))  # the last row takes what is nowhere
     order = np.argsort(entries, kind="stable")
     targets, starts = np.unique(entries[order], return_index=True)

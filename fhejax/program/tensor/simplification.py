@@ -16,7 +16,7 @@ def simplify(graph: Graph) -> Graph:
 
 
 def merge_equal(graph: Graph) -> Graph:
-    """Nodes that compute the same become one: a polynomial and its derivative share their powers."""
+    """The graph in which nodes that compute the same are one: a polynomial's derivative shares its powers."""
     nodes = list(graph.nodes)
     first: dict[Any, int] = {}
     same: dict[int, int] = {}
@@ -33,7 +33,7 @@ def merge_equal(graph: Graph) -> Graph:
 
 
 def _node_signature(node: GraphNode) -> tuple:
-    """All that decides a node's values."""
+    """The key of all that decides a node's values."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, tuple):
@@ -45,7 +45,7 @@ def _node_signature(node: GraphNode) -> tuple:
 
 
 def merge_combinations(graph: Graph) -> Graph:
-    """A sum whose term is a sum that nothing else reads becomes one sum: weights are then aligned once."""
+    """The graph in which a sum takes the terms of sums that nothing else reads: weights align once."""
     readers = consumers(graph)
     nodes = list(graph.nodes)
     for number, node in enumerate(nodes):
@@ -70,7 +70,7 @@ def _terms(nodes: list[GraphNode], number: int, private: bool) -> list[tuple[int
 
 
 def fold_shifts(graph: Graph) -> Graph:
-    """Move the shift of a square into the bias of the linear node before it.
+    """The graph in which the shift of a square lies in the bias of the linear node before it.
 
     Where nothing else reads that node, the sum is then made while the products are.
     """

@@ -30,7 +30,7 @@ _PACKAGE = pathlib.Path(__file__).resolve().parents[2].as_posix() + "/"
 
 
 class NotPolynomialError(ValueError):
-    """A function has operations that no circuit of additions and multiplications computes."""
+    """An error that lists the operations that no circuit of additions and multiplications computes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,7 @@ class _Refusal:
 
 
 class _Refused:
-    """Stands for a result of unknown layout, so that the trace goes on."""
+    """The stand-in for a result of unknown layout, so that the trace goes on."""
 
 
 def trace(
@@ -51,7 +51,7 @@ def trace(
     batch: int,
     plain: Sequence[np.ndarray],
 ) -> Graph:
-    """Trace `function` on described arguments, given flat, nested as `inputs` says.
+    """The graph of a function on described arguments, given flat, nested as `inputs` says.
 
     Args:
         plain: the values of the plain arguments, in order.
@@ -108,7 +108,7 @@ def _enter(builder: Builder, number: int, argument: Encrypted, batch: int) -> Te
 
 
 class _Interpreter:
-    """Runs a jaxpr on encrypted views and plain arrays."""
+    """The interpreter of a jaxpr on encrypted views and plain arrays."""
 
     def __init__(self, builder: Builder) -> None:
         self.builder = builder
@@ -161,7 +161,7 @@ class _Interpreter:
         return [self._stand_in(variable.aval.shape, encrypted) for variable in equation.outvars]
 
     def _stand_in(self, shape: tuple[int, ...], operand: Tensor) -> Tensor | _Refused:
-        """What a refused operation might have given, so that what follows it is looked at too."""
+        """The value that a refused operation might have given, so that what follows is looked at too."""
         axis = operand.batch_axis
         if axis is not None and shape[axis : axis + 1] != (operand.batch,):
             if operand.batch not in shape:
@@ -183,7 +183,7 @@ def _used(jaxpr: Any) -> list:
 
 
 def _evaluate(equation: Any, operands: list) -> list:
-    """Plain arithmetic in the clear. Broadcasts stay views, so that a bias is not copied per sample."""
+    """The results of plain arithmetic in the clear; broadcasts stay views, so that no bias is copied."""
     if equation.primitive.name == "broadcast_in_dim" and len(operands) == 1:
         return [_broadcast_plain(np.asarray(operands[0]), equation.params)]
     results = equation.primitive.bind(*operands, **equation.params)
@@ -198,7 +198,7 @@ def _broadcast_plain(array: np.ndarray, params: dict) -> np.ndarray:
 
 
 def _source_line(equation: Any) -> str:
-    """file:line of the innermost frame of the user's own code."""
+    """The place, file:line, of the innermost frame of the user's own code."""
     traceback = getattr(equation.source_info, "traceback", None)
     for frame in getattr(traceback, "frames", ()):
         if not _is_library(frame.file_name):

@@ -40,13 +40,13 @@ class Tensor:
     def view(
         self, function: Callable[[np.ndarray], np.ndarray], batch_axis: int | Literal["same"] | None = "same"
     ) -> "Tensor":
-        """Apply an indexing function to all three arrays."""
+        """The view with an indexing function applied to all three arrays."""
         axis = self.batch_axis if batch_axis == "same" else batch_axis
         entries, multiplier, offset = map(function, (self.entries, self.multiplier, self.offset))
         return Tensor(self.node, entries, multiplier, offset, axis, self.batch)
 
     def affine(self, factor: np.ndarray | float, term: np.ndarray | float) -> "Tensor":
-        """factor * self + term, for plain arrays that broadcast to the shape without the batch."""
+        """The view factor * self + term, for plain arrays that broadcast to the shape without the batch."""
         shape = self.entries.shape
         factor, term = (np.broadcast_to(np.asarray(a, np.float64), shape) for a in (factor, term))
         with np.errstate(invalid="ignore"):  # infinite weights are refused once all is traced
@@ -70,14 +70,14 @@ class Tensor:
 
 
 class Builder:
-    """Collects nodes while a function is traced; lives no longer than the trace."""
+    """The collection of nodes while a function is traced; it lives no longer than the trace."""
 
     def __init__(self) -> None:
         self.nodes: list[GraphNode] = []
         self.label = ""
 
     def append(self, node: GraphNode) -> int:
-        """Add a node and return its number."""
+        """The number of a node that is added."""
         self.nodes.append(node)
         return len(self.nodes) - 1
 
@@ -113,7 +113,7 @@ class Builder:
 
 
 def without_dead_entries(tensor: Tensor) -> Tensor:
-    """Entries times zero become the constant entry -1 with multiplier 1, so that m divides."""
+    """The view whose entries times zero are the constant entry -1 with multiplier 1, so that m divides."""
     dead = (tensor.entries < 0) | (tensor.multiplier == 0)
     if not dead.any():
         return tensor
@@ -125,7 +125,7 @@ def without_dead_entries(tensor: Tensor) -> Tensor:
 
 
 def in_node_order(tensor: Tensor, values: np.ndarray) -> np.ndarray:
-    """Values given in the tensor's shape, reordered to its node's entries (used once each)."""
+    """The values, given in the tensor's shape, in the order of its node's entries (used once each)."""
     ordered = np.empty(tensor.entries.size)
     ordered[tensor.entries.reshape(-1)] = values.reshape(-1)
     return ordered

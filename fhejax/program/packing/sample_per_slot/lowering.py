@@ -36,7 +36,7 @@ _SLACK_BITS = 0.05  # primes differ from their nominal size by less
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What the planner chooses.
+    """The choices of the planner under which a graph is lowered.
 
     input_bits: log2 of the scale of fresh ciphertexts. weight_bits: bits of the largest weight of a layer.
     working_bits: least log2 scale after a rescale. prime_bits: log2 of what a rescale divides by.
@@ -66,7 +66,7 @@ class Register:
 
 @dataclasses.dataclass(frozen=True)
 class Lowered:
-    """Steps (levels still counted as primes dropped, negated), constants and what they need.
+    """The lowered graph: steps (levels still counted as primes dropped, negated), constants, needs.
 
     drops: primes dropped on the longest path. base_bits: log2 of the modulus that must remain. noise: per
     node, the deviation of what encryption adds to its values. registers: node -> register. rounding: per
@@ -89,7 +89,7 @@ class Lowered:
 
 
 def base_limbs(base_bits: float) -> int:
-    """Primes of the modulus that is never dropped."""
+    """The number of primes of the modulus that is never dropped."""
     return max(1, math.ceil((base_bits - 0.02) / 30))
 
 
@@ -117,11 +117,11 @@ class _Switch:
 
 
 class TooLowError(ValueError):
-    """A value has spent too many levels to be bootstrapped where it should be."""
+    """An error that says that a value has spent too many levels where it should be bootstrapped."""
 
 
 class Lowering:
-    """Mutable only while one graph is lowered."""
+    """The state in which one graph becomes steps; mutable only while that goes on."""
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class Lowering:
         self._needs: list[tuple[int, float]] = []
 
     def result(self) -> Lowered:
-        """All that was emitted, and what it needs."""
+        """The lowered graph: all that was emitted, and what it needs."""
         drops = max(r.drops for r in self.registers.values())
         base = max(bits - self._bits_above(drops, at) for at, bits in self._needs)
         for switch in self._switches:
@@ -165,7 +165,7 @@ class Lowering:
         )
 
     def _bits_above(self, drops: int, at: int) -> float:
-        """log2 of what is divided by between a value and the lowest level."""
+        """The log2 of what is divided by between a value and the lowest level."""
         if self.settings.bootstrapping is None:
             return self.settings.prime_bits * (drops - at)
         parameters = self.settings.bootstrapping
@@ -188,42 +188,42 @@ class Lowering:
         return slot_deviation(ring, key_switch_variance(ring, ratios, 1) + division_variance(ring))
 
     def scale(self, value: float) -> AnyScale:
-        """A number as a scale."""
+        """The scale that a number is, of the kind that this lowering computes with."""
         return Scale.of(value) if self.exact else RoughScale(math.log2(value))
 
     def emit(self, operation: str, register_fields: tuple, **fields: Any) -> Register:
-        """A step whose result has these (drops, scale, components, size)."""
+        """The register of a new step whose result has these (drops, scale, components, size)."""
         drops, scale, components, size = register_fields
         sources = fields.pop("sources", ())
         self.steps.append(Step(operation, sources, size, components, -drops, scale, **fields))
         return Register(len(self.steps) - 1, drops, scale, components, size)
 
     def constant(self, make: Callable[[], RawConstant]) -> tuple[int, ...]:
-        """A leaf of the program, made only once the primes are known."""
+        """The number of a new leaf of the program, which is made only once the primes are known."""
         if not self.exact:
             return ()
         self.constants.append(make())
         return (len(self.constants) - 1,)
 
     def encoded(self, values: Callable[[], np.ndarray], scale: AnyScale, drops: int) -> tuple[int, ...]:
-        """A leaf of plain numbers at a scale, to be encoded once the primes are known."""
+        """The number of a new leaf of plain numbers at a scale, made only once the primes are known."""
         return () if isinstance(scale, RoughScale) else self.constant(lambda: (values(), scale, drops))
 
     def need(self, number: int, register: Register) -> None:
-        """The modulus that a value needs: its scale, its bound, a sign and a margin for noise."""
+        """Remember the modulus that a value needs: its scale, its bound, a sign and a margin for noise."""
         bound = math.log2(max(self.bounds[number], 2.0**-10)) + 1
         self._needs.append((register.drops, register.scale.bits + bound + 0.25))
 
     def add_noise(self, number: int, deviation: float) -> None:
-        """Noise of its own that a node gains."""
+        """Add noise of its own that a node gains."""
         self.noise[number] = math.hypot(self.noise.get(number, 0.0), deviation)
 
     def add_switch(self, number: int, register: Register, gain: float = 1.0) -> None:
-        """The noise of a key switch of `register`, added to the values of a node."""
+        """Add the noise of a key switch of `register` to the values of a node."""
         self._switches.append(_Switch(number, register.drops, register.scale, gain))
 
     def shift(self, register: Register, shift: np.ndarray | None, label: str) -> Register:
-        """Plain numbers added."""
+        """The register with plain numbers added."""
         if shift is None:
             return register
         constants = self.encoded(lambda: shift, register.scale, register.drops)
@@ -231,18 +231,18 @@ class Lowering:
         return self.emit("shift", fields, sources=(register.step,), constants=constants, label=label)
 
     def drop(self, register: Register, drops: int) -> Register:
-        """Fewer primes, the same scale: exact and free, but for a division in rational rescaling."""
+        """The register with fewer primes at the same scale: exact, and free unless a rescale is rational."""
         if register.drops == drops:
             return register
         fields = (drops, register.scale, register.components, register.size)
         return self.emit("drop", fields, sources=(register.step,))
 
     def raise_scale(self, register: Register, bits: float) -> Register:
-        """A scale of at least 2^bits."""
+        """The register at a scale of at least 2^bits."""
         return self.multiply_scale(register, math.ceil(bits - register.scale.bits))
 
     def multiply_scale(self, register: Register, power: int) -> Register:
-        """A larger scale by a product with 2^power, if that is more than one: exact."""
+        """The register at a larger scale, by a product with 2^power, if that is more than one: exact."""
         if power <= 0:
             return register
         factor = self.scale(2.0**power)
@@ -254,9 +254,12 @@ class Lowering:
         )
 
     def reduce(self, number: int, register: Register, floor: float | None = None) -> Register:
-        """Relinearise, and drop every prime that the scale can spare, in one division.
+        """The register with two components, without the primes that its scale can spare, in one division.
 
-        floor: least log2 scale to be left, by default the working scale.
+        Args:
+            number: the node whose value the register holds.
+            register: with two or three components.
+            floor: least log2 scale to be left, by default the working scale.
         """
         if floor is None:
             floor = self._floor(number)
@@ -287,7 +290,7 @@ class Lowering:
         return max(0, math.floor(spare / self.settings.prime_bits))
 
     def _topped_up(self, number: int, register: Register, floor: float) -> Register:
-        """The scale times a power of two such that a division leaves nearly the levels' own: with bootstraps.
+        """The register times a power of two such that a division leaves nearly the levels' own scale.
 
         What is missing is squared with every product.
         """
@@ -302,7 +305,7 @@ class Lowering:
         return self.multiply_scale(register, power)
 
     def _give_up(self, number: int, register: Register) -> str:
-        """The step no longer stands for a node, since one after it does; its label."""
+        """Mark that a step no longer stands for a node, since one after it does; the step's label."""
         step = self.steps[register.step]
         if step.node == number:
             self.steps[register.step] = dataclasses.replace(step, node=-1)

@@ -53,7 +53,7 @@ def lower(
     divisor: Divisor | None = None,
     factors: Mapping[int, tuple[float, ...]] | None = None,
 ) -> Lowered:
-    """Lower a graph.
+    """The steps of a graph under the planner's settings.
 
     Args:
         graph: what to compute.
@@ -120,7 +120,10 @@ def _lower_linear(lowering: Lowering, number: int, node: Linear) -> Register:
 
 
 def _linear_source(lowering: Lowering, node: Linear) -> tuple[Register, bool]:
-    """What a linear layer reads, and whether it squares that first: the square is then no step of its own."""
+    """The register that a linear layer reads, and whether the layer squares it first.
+
+    The square is then no step of its own.
+    """
     before = lowering.graph.nodes[node.source]
     if isinstance(before, ElementwiseSquare) and node.source not in lowering.registers:
         return lowering.registers[before.source], True
@@ -137,7 +140,7 @@ def _linear_factor(lowering: Lowering, number: int, node: Linear) -> float:
 
 
 def _weight_bound(lowering: Lowering, node: Linear, factor: float) -> int:
-    """A bound of the integers, 2**b - 1: what was planned, or more where plain arguments make it so."""
+    """The bound of the weights' integers, 2**b - 1, as planned or more where plain arguments make it so."""
     planned = 1 if node.exact else 2**lowering.settings.weight_bits - 1
     if not lowering.given:
         return planned
@@ -152,7 +155,7 @@ def _lower_square(lowering: Lowering, number: int, node: ElementwiseSquare) -> R
 
 
 def _lower_operands(lowering: Lowering, node: ElementwiseProduct | InnerProduct) -> tuple[Register, Register]:
-    """Both factors, with their shifts, at one level."""
+    """The registers of both factors, with their shifts, at one level."""
     pairs = zip(node.sources, node.shifts, strict=True)
     first, second = (lowering.shift(lowering.registers[s], shift, node.label) for s, shift in pairs)
     drops = max(first.drops, second.drops)
@@ -191,7 +194,7 @@ def _lower_gather(lowering: Lowering, number: int, node: Gather) -> Register:
 
 
 def _lower_summand(lowering: Lowering, number: int, node: Summand) -> Register:
-    """Two components, zero where no sample is, at a scale at which rotations do no harm."""
+    """The register of a summand: two components, zero where no sample is, a scale fit for rotations."""
     register = lowering.shift(lowering.registers[node.source], node.shift, node.label)
     if node.masked:
         mask = lowering.scale(2.0**_MASK_BITS)
@@ -205,7 +208,9 @@ def _lower_summand(lowering: Lowering, number: int, node: Summand) -> Register:
 
 
 def _lower_slot_sum(lowering: Lowering, number: int, node: SlotSum) -> Register:
-    """Rotations by 1, 2, 4, ..: the noise of the first is added up most, like that of what is summed.
+    """The steps of a sum of slots, by rotations by 1, 2, 4, ..
+
+    The noise of the first rotation is added up most, like that of what is summed.
 
     In all a total has the noise of count - 1 key switches: as if every summand had nearly one.
     """
@@ -223,7 +228,9 @@ def _lower_slot_sum(lowering: Lowering, number: int, node: SlotSum) -> Register:
 
 
 def _lower_bootstrap(lowering: Lowering, number: int, node: Bootstrap) -> Register:
-    """Numbers v of magnitude below B > 1 go in as v / B' with B' up to 2 B: a matter of the scale alone.
+    """The steps of a bootstrap, whose numbers enter divided by a bound of theirs.
+
+    Numbers v of magnitude below B > 1 go in as v / B' with B' up to 2 B: a matter of the scale alone.
 
     A bootstrap takes scales of its input level alone, and a product with a power of two, which is exact and
     costs no level, brings any smaller scale within a factor of two of that; a larger one is divided first.
@@ -277,7 +284,7 @@ _LOWERINGS: dict[type, Callable[[Lowering, int, Any], Register]] = {
 
 
 def _fuses(lowering: Lowering, number: int, node: ElementwiseSquare, multiplied: Sequence[bool]) -> bool:
-    """A square read by one linear node only is computed tile by tile inside it."""
+    """Whether a square, read by one linear node only, is computed tile by tile inside that node."""
     readers = lowering.readers[number]
     if len(readers) != 1 or readers[0] < 0 or node.shift is not None:
         return False
@@ -290,7 +297,10 @@ def _fuses(lowering: Lowering, number: int, node: ElementwiseSquare, multiplied:
 def _relinearises_before_linear(
     lowering: Lowering, number: int, register: Register, multiplied: Sequence[bool]
 ) -> bool:
-    """Three components, whose linear layer makes more ciphertexts than it reads, and a product later."""
+    """Whether to relinearise before a linear layer.
+
+    That is so for three components whose layer makes more ciphertexts than it reads, with a product later.
+    """
     if register.components == 2:
         return False
     grows = any(isinstance(n, Linear) and n.size >= register.size for n in lowering.nodes_after(number))

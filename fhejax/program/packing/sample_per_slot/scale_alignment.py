@@ -13,7 +13,13 @@ TermWeights = np.ndarray | None
 
 
 def lower_combination(lowering: Lowering, number: int, node: Combine) -> Register:
-    """The steps of a sum of terms times plain numbers."""
+    """The steps of a sum of terms times plain numbers.
+
+    Args:
+        lowering: the state that steps are added to.
+        number: the node's.
+        node: what is lowered.
+    """
     largest = (1.0 if w is None else float(np.abs(w).max()) or 1.0 for w in node.weights)
     norms = lowering.given.get(number, tuple(largest))
     lowering.factors[number] = norms
@@ -26,7 +32,13 @@ def lower_combination(lowering: Lowering, number: int, node: Combine) -> Registe
 
 
 def lower_concatenation(lowering: Lowering, number: int, node: Concatenate) -> Register:
-    """The steps of a concatenation."""
+    """The steps of a concatenation.
+
+    Args:
+        lowering: the state that steps are added to.
+        number: the node's.
+        node: what is lowered.
+    """
     registers = _together(lowering, [lowering.registers[s] for s in node.sources])
     weights = [None] * len(registers)
     bits = lowering.settings.weight_bits
@@ -74,10 +86,15 @@ def _emit(
 def aligned(
     scales: Sequence[AnyScale], varying: Sequence[bool], bits: int
 ) -> tuple[AnyScale, list[AnyScale]]:
-    """A common scale, and the factor (as a scale) by which each term reaches it.
+    """The common scale of several terms, and the factor (as a scale) by which each reaches it.
 
     A factor is rounded to an integer, to `bits` bits or better. A term whose weights vary is multiplied by
     weights of that many bits.
+
+    Args:
+        scales: those of the terms.
+        varying: whether a term's weights vary.
+        bits: to which factors and weights are rounded.
     """
     candidates = [scale_product(s, 2.0**bits) if v else s for s, v in zip(scales, varying, strict=True)]
     largest = max(candidates, key=lambda s: s.bits)

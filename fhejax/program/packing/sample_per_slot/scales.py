@@ -36,7 +36,7 @@ def scale_quotient(scale: AnyScale, divisor: AnyScale | Number) -> AnyScale:
 
 
 def _bits_of(number: AnyScale | Number) -> float:
-    return number.bits if isinstance(number, Scale | RoughScale) else math.log2(number)
+    return number.bits if isinstance(number, RoughScale) else math.log2(number)
 
 
 def _exact(number: AnyScale | Number) -> Scale | Number:

@@ -12,14 +12,22 @@ _LONGEST_REPEATED = 4096
 
 
 def batch_period(batch: int, slots: int) -> int:
-    """Slots after which the samples repeat, a power of two: as many as a sum over the batch adds up."""
+    """The slots after which samples repeat, a power of two: as many as a sum over the batch adds up."""
     return min(2 ** (batch - 1).bit_length(), slots)
 
 
 def in_slots(graph: Graph, sample: Sequence[np.ndarray], slots: int) -> tuple[list[np.ndarray], Slots]:
-    """Arguments [size, slot] as the client lays them out: repeated, and filled where no sample is.
+    """The arguments, [size, slot], as the client lays them out: repeated, and filled where no sample is.
 
     Two repetitions behave like any number of them.
+
+    Args:
+        graph: whose arguments they are.
+        sample: typical arguments, [size, sample] each.
+        slots: those of one ciphertext.
+
+    Returns:
+        The arguments, and which of their columns hold what.
     """
     batch, period = graph.batch, batch_period(graph.batch, slots)
     blocks = -(-batch // slots)

@@ -65,7 +65,10 @@ def is_zero_without_sample(
 ) -> bool:
     """Whether a node is zero in slots without a sample, where the client's ciphertexts hold zeros.
 
-    known: of nodes that were looked at, so that none is twice.
+    Args:
+        nodes: of the graph.
+        number: the node in question.
+        known: of nodes that were looked at, so that none is twice.
     """
     known = {} if known is None else known
     if number not in known:

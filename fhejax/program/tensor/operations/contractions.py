@@ -15,7 +15,14 @@ from fhejax.program.tensor.views import Builder, Tensor, axis_in_view, entry_cou
 def dot_general_by_plain(
     builder: Builder, tensor: Tensor, plain: np.ndarray, numbers: tuple, encrypted_first: bool
 ) -> Tensor:
-    """lax.dot_general of an encrypted and a plain operand.
+    """The contraction lax.dot_general of an encrypted and a plain operand.
+
+    Args:
+        builder: that collects nodes.
+        tensor: the encrypted operand.
+        plain: the other one.
+        numbers: dot_general's dimension numbers.
+        encrypted_first: whether the encrypted operand is the first.
 
     Raises:
         ValueError: when a batch dimension runs over the samples, or the plain operand of a contraction
@@ -33,7 +40,7 @@ def dot_general_by_plain(
         )
     axis = tensor.batch_axis
     if axis is not None and axis in own:
-        return _sum_of_products(builder, tensor, axis, plain, numbers, encrypted_first)
+        return _contraction_over_batch(builder, tensor, axis, plain, numbers, encrypted_first)
     rank = tensor.entries.ndim + (tensor.batch_axis is not None)
     free = [d for d in range(rank) if d not in own and d not in own_batch]
     reduced = [d for d in free if d != tensor.batch_axis]
@@ -53,10 +60,10 @@ def dot_general_by_plain(
     return _order_dot(result, tensor, free, groups, outputs, positions, encrypted_first)
 
 
-def _sum_of_products(
+def _contraction_over_batch(
     builder: Builder, tensor: Tensor, axis: int, plain: np.ndarray, numbers: tuple, encrypted_first: bool
 ) -> Tensor:
-    """The same, contracted over the batch axis: a sum of slots, and the other axes before or after it."""
+    """The same contraction over the batch axis: a sum of slots, and the other axes after it."""
     own, other = numbers[0] if encrypted_first else numbers[0][::-1]
     own_batch, other_batch = numbers[1] if encrypted_first else numbers[1][::-1]
     place = own.index(axis)
@@ -81,7 +88,7 @@ def _order_dot(
     positions: list[int],
     encrypted_first: bool,
 ) -> Tensor:
-    """[groups, outputs, positions] to dot_general's order, with the batch axis where it belongs."""
+    """The result [groups, outputs, positions] in dot_general's order, the batch axis where it belongs."""
     g, o, p = len(groups), len(outputs), len(positions)
     if encrypted_first:
         axes = [*range(g), *range(g + o, g + o + p), *range(g, g + o)]
@@ -93,7 +100,13 @@ def _order_dot(
 
 
 def reduce_sum(builder: Builder, tensor: Tensor, axes: tuple[int, ...]) -> Tensor:
-    """A sum: over the batch axis of slots, over the others of ciphertexts, which goes first."""
+    """The sum over some axes: of ciphertexts first, then, over the batch axis, of slots.
+
+    Args:
+        builder: that collects nodes.
+        tensor: what is summed.
+        axes: of the whole array, the batch axis counted.
+    """
     if tensor.batch_axis in axes and tensor.batch == 1:
         tensor = single_sample(tensor)
     strip = axis_in_view(tensor.batch_axis)

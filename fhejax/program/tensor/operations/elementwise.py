@@ -18,12 +18,21 @@ _LARGEST_FACTOR = 2.0**6
 
 
 def plain_operand(operand: Operand, like: Tensor) -> np.ndarray:
-    """A plain operand in float64, without the batch axis, along which it must be constant."""
+    """The numbers of a plain operand in float64, without the batch axis, along which it is constant."""
     return without_batch(np.asarray(operand, np.float64), like)
 
 
 def add_views(builder: Builder, x: Operand, y: Operand) -> Tensor:
-    """x + y."""
+    """The sum x + y of views or plain arrays.
+
+    Args:
+        builder: that collects nodes.
+        x: a view or a plain array.
+        y: the same; one of them is a view.
+
+    Raises:
+        ValueError: plain numbers that differ between samples, or samples along different axes.
+    """
     if not isinstance(x, Tensor):
         return add_views(builder, y, x)
     if not isinstance(y, Tensor):
@@ -32,7 +41,7 @@ def add_views(builder: Builder, x: Operand, y: Operand) -> Tensor:
 
 
 def _spread(x: Tensor, y: Operand) -> Tensor:
-    """x, with its axes of size one widened to y's (jaxprs may leave those implicit)."""
+    """The view x, with its axes of size one widened to y's (jaxprs may leave those implicit)."""
     shape = np.broadcast_shapes(x.shape, np.shape(y) if not isinstance(y, Tensor) else y.shape)
     if shape == x.shape:
         return x
@@ -44,7 +53,7 @@ def _spread(x: Tensor, y: Operand) -> Tensor:
 
 
 def _same_samples(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Give a value that all samples share (batch_axis None) the other's batch axis."""
+    """The same values, both with a batch axis where one has it and the other is shared."""
     if x.batch_axis == y.batch_axis:
         return x, y
     if None in (x.batch_axis, y.batch_axis):
@@ -65,12 +74,30 @@ def _add_encrypted(builder: Builder, x: Tensor, y: Tensor) -> Tensor:
 
 
 def subtract_views(builder: Builder, x: Operand, y: Operand) -> Tensor:
-    """x - y."""
+    """The difference x - y of views or plain arrays.
+
+    Args:
+        builder: that collects nodes.
+        x: a view or a plain array.
+        y: the same; one of them is a view.
+
+    Raises:
+        ValueError: plain numbers that differ between samples, or samples along different axes.
+    """
     return add_views(builder, x, y.affine(-1.0, 0.0) if isinstance(y, Tensor) else -np.asarray(y))
 
 
 def multiply_views(builder: Builder, x: Operand, y: Operand) -> Tensor:
-    """x * y."""
+    """The product x * y of views or plain arrays.
+
+    Args:
+        builder: that collects nodes.
+        x: a view or a plain array.
+        y: the same; one of them is a view.
+
+    Raises:
+        ValueError: plain numbers that differ between samples, or samples along different axes.
+    """
     if not isinstance(x, Tensor):
         return multiply_views(builder, y, x)
     if not isinstance(y, Tensor):
@@ -86,7 +113,7 @@ def multiply_views(builder: Builder, x: Operand, y: Operand) -> Tensor:
 
 
 def square_view(builder: Builder, x: Tensor) -> Tensor:
-    """x^2 = m^2 (node + c / m)^2."""
+    """The square x^2 = m^2 (node + c / m)^2 of a view."""
     x, _ = builder.arranged(normalised(builder, x))
     node = ElementwiseSquare(x.node, _shift_of_view(x), x.entries.size, builder.label)
     result = builder.fresh(node, x, (x.entries.size,))
@@ -99,7 +126,7 @@ def square_view(builder: Builder, x: Tensor) -> Tensor:
 
 
 def normalised(builder: Builder, x: Tensor) -> Tensor:
-    """x over a node of its own size, where the factors of the products before have piled up.
+    """The view x over a node of its own size, where the factors of the products before have piled up.
 
     They square with every product, and a node's values would soon be too large or too small for any number.
     A common factor costs nothing here: it becomes a matter of the scale.
@@ -111,7 +138,7 @@ def normalised(builder: Builder, x: Tensor) -> Tensor:
 
 
 def scaled(builder: Builder, tensor: Tensor) -> Tensor:
-    """The view's products with its factors as a node of their own."""
+    """The view whose factors are multiplied into a node of their own."""
     tensor = builder.row_major(tensor)
     node = Combine((tensor.node,), (tensor.multiplier.reshape(-1),), tensor.entries.size, builder.label)
     fresh = builder.fresh(node, tensor, tensor.entries.shape)
@@ -119,14 +146,23 @@ def scaled(builder: Builder, tensor: Tensor) -> Tensor:
 
 
 def _shift_of_view(x: Tensor) -> np.ndarray | None:
-    """c / m in the node's order, or None where it is zero."""
+    """The shift c / m of a view in its node's order, or None where it is zero."""
     if not x.offset.any():
         return None
     return in_node_order(x, x.offset / x.multiplier)
 
 
 def power_of_view(builder: Builder, x: Tensor, exponent: int) -> Tensor:
-    """x^n for a whole n > 0, at depth ceil(log2 n)."""
+    """The power x^n for a whole n > 0, at depth ceil(log2 n).
+
+    Args:
+        builder: that collects nodes.
+        x: the base.
+        exponent: a whole number.
+
+    Raises:
+        ValueError: an exponent below 1.
+    """
     if exponent < 1:
         raise ValueError(
             "a negative or zero power of an encrypted value is no polynomial; use fhejax.approx to fit 1/x"
@@ -143,7 +179,16 @@ def power_of_view(builder: Builder, x: Tensor, exponent: int) -> Tensor:
 
 
 def divide_view(builder: Builder, x: Operand, y: Operand) -> Tensor:
-    """x / y for a plain y."""
+    """The quotient x / y for a plain y.
+
+    Args:
+        builder: that collects nodes.
+        x: a view.
+        y: plain numbers.
+
+    Raises:
+        ValueError: an encrypted divisor, or one that holds a zero.
+    """
     if isinstance(y, Tensor):
         raise ValueError(
             "division by an encrypted value; multiply by a polynomial for 1/x fitted with fhejax.approx"

@@ -19,7 +19,7 @@ Numbers = tuple[tuple[tuple[int, ...], tuple[int, ...]], tuple[tuple[int, ...], 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Operand:
-    """entries [group, free, k] of a node to which a shift is added, and a factor [group, free]."""
+    """The entries [group, free, k] of a node to which a shift is added, and a factor [group, free]."""
 
     node: int
     entries: np.ndarray
@@ -28,7 +28,13 @@ class _Operand:
 
 
 def dot_general_of_encrypted(builder: Builder, x: Tensor, y: Tensor, numbers: Numbers) -> Tensor:
-    """lax.dot_general of two encrypted arrays, at the depth of one product.
+    """The contraction lax.dot_general of two encrypted arrays, at the depth of one product.
+
+    Args:
+        builder: that collects nodes.
+        x: the first operand.
+        y: the second.
+        numbers: dot_general's dimension numbers.
 
     Raises:
         ValueError: when the samples of one operand meet other axes of the other.
@@ -41,8 +47,8 @@ def dot_general_of_encrypted(builder: Builder, x: Tensor, y: Tensor, numbers: Nu
     product = _inner_product_view(
         builder,
         x,
-        _operand(builder, _grouped(x, x_group, x_free, x_sum)),
-        _operand(builder, _grouped(y, y_group, y_free, y_sum)),
+        _operand(builder, _grouped_axes(x, x_group, x_free, x_sum)),
+        _operand(builder, _grouped_axes(y, y_group, y_free, y_sum)),
     )
     shape = [x.shape[d] for d in (*x_group, *x_free)] + [y.shape[d] for d in y_free]
     return _ungrouped(builder, product, _place(x, y, numbers, x_free, y_free), shape)
@@ -58,7 +64,7 @@ def _free(tensor: Tensor, summed: tuple[int, ...], grouped: tuple[int, ...]) -> 
 
 
 def _matched(x: Tensor, y: Tensor, numbers: Numbers) -> Tensor:
-    """x, with its batch axis where y's samples meet it.
+    """The view x, with its batch axis where y's samples meet it.
 
     Raises:
         ValueError: when they meet something else.
@@ -83,7 +89,7 @@ def _meets(x: Tensor, y: Tensor, numbers: Numbers) -> bool:
     return (x.batch_axis, y.batch_axis) in pairs
 
 
-def _grouped(tensor: Tensor, group: tuple[int, ...], free: list[int], summed: tuple[int, ...]) -> Tensor:
+def _grouped_axes(tensor: Tensor, group: tuple[int, ...], free: list[int], summed: tuple[int, ...]) -> Tensor:
     """The view with arrays [group, free, k], without the batch axis."""
     axis = tensor.batch_axis
     parts = (group, free, summed)
@@ -94,7 +100,7 @@ def _grouped(tensor: Tensor, group: tuple[int, ...], free: list[int], summed: tu
 
 
 def _operand(builder: Builder, tensor: Tensor) -> _Operand:
-    """A view as entries of a node; factors that differ within a sum, and offsets, go into the node."""
+    """The view as entries of a node; factors that differ within a sum, and offsets, go into the node."""
     tensor = without_dead_entries(tensor)
     alive = tensor.entries >= 0
     factor = np.take_along_axis(tensor.multiplier, alive.argmax(2)[..., None], 2)
@@ -108,7 +114,7 @@ def _operand(builder: Builder, tensor: Tensor) -> _Operand:
 
 
 def _inner_product_view(builder: Builder, like: Tensor, x: _Operand, y: _Operand) -> Tensor:
-    """sum over k of x[g, i, k] y[g, j, k] as a view with arrays [g, i, j]."""
+    """The sum over k of x[g, i, k] y[g, j, k] as a view with arrays [g, i, j]."""
     groups, rows, length = x.entries.shape
     columns = y.entries.shape[1]
     shape = (groups, rows, columns, length)

@@ -10,7 +10,7 @@ from fhejax.ring.platform import TWO_CORES
 
 
 def linear(builder: Builder, tensor: Tensor, patches: Tensor, weights: np.ndarray) -> Tensor:
-    """The node of sum over k of weights[g, o, k] patches[g, k, p].
+    """The sums over k of weights[g, o, k] patches[g, k, p], as a view of one node.
 
     Args:
         tensor: gives the batch axis of the result.
@@ -43,7 +43,7 @@ def linear(builder: Builder, tensor: Tensor, patches: Tensor, weights: np.ndarra
 
 
 def _common_factor(patches: Tensor) -> tuple[Tensor, np.ndarray | float]:
-    """Factors that differ between positions, but not within a sum, are left to its result, [g, 1, p]."""
+    """The patches without factors that differ between positions alone, and those factors, [g, 1, p]."""
     alive = patches.entries >= 0
     factors = np.where(alive, patches.multiplier, np.inf).min(1, keepdims=True)
     common = np.where(np.isfinite(factors) & (factors != 0), factors, 1.0)
@@ -67,7 +67,7 @@ def _linear_node(
 
 
 def banded(entries: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Join neighbouring positions into one matrix over the entries they share, where that is cheaper.
+    """The entries and weights with neighbouring positions joined into one matrix, where that is cheaper.
 
     A convolution of few maps reads each pixel for many positions: one row of outputs against the
     pixels of its rows is a denser and much larger matrix product (5 times faster on a CPU for 5 maps of
@@ -92,9 +92,9 @@ def banded(entries: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _band_cost(groups: int, rows: int, positions: int, length: int, gathered: int) -> float:
-    """Nanoseconds a column: multiply-adds (slower in thin matrices), gathered and written entries.
+    """The nanoseconds a column: multiply-adds (slower in thin matrices), gathered and written entries.
 
-    Of two cores on every machine: a function traced again on another one must give the same nodes.
+    They are those of two cores on every machine: a function traced again on another must give the same nodes.
     """
     unit = TWO_CORES.costs
     products = groups * positions * max(rows, unit.thinnest_matrix) * length

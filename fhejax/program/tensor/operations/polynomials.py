@@ -15,10 +15,16 @@ _LARGEST_SHIFT = 64.0
 
 
 def polynomial(builder: Builder, x: Tensor, coefficients: Any, interval: tuple[float, float]) -> Tensor:
-    """sum of c_k T_k(t) with t the interval mapped to [-1, 1], elementwise.
+    """The polynomial sum of c_k T_k(t), with t the interval mapped to [-1, 1], elementwise.
 
     The map costs nothing (it is affine). Degree two is one square: c (t + b)^2 + d, whose c goes into the
     next layer's weights. Higher degrees take ceil(log2(degree + 1)) levels or one more.
+
+    Args:
+        builder: that collects nodes.
+        x: the encrypted variable.
+        coefficients: plain, [*channels, degree + 1].
+        interval: what is mapped to [-1, 1].
 
     Raises:
         ValueError: when the coefficients are encrypted.
@@ -39,7 +45,7 @@ def polynomial(builder: Builder, x: Tensor, coefficients: Any, interval: tuple[f
 
 
 def _channel_coefficients(coefficients: np.ndarray, x: Tensor) -> list[np.ndarray]:
-    """Each coefficient as an array of x's shape without the batch."""
+    """The coefficients, each as an array of x's shape without the batch."""
     channels = coefficients.shape[:-1]
     full = coefficients.reshape(*[1] * (len(x.shape) - len(channels)), *channels, -1)
     if x.batch_axis is not None:
@@ -48,7 +54,10 @@ def _channel_coefficients(coefficients: np.ndarray, x: Tensor) -> list[np.ndarra
 
 
 def _can_complete(table: list[np.ndarray]) -> bool:
-    """T_2 = 2 t^2 - 1: the square is of t + c_1 / (4 c_2), which must not dwarf t."""
+    """Whether the square can be completed.
+
+    T_2 = 2 t^2 - 1: the square is of t + c_1 / (4 c_2), which must not dwarf t.
+    """
     return bool(np.all(np.abs(table[1]) <= 4 * _LARGEST_SHIFT * np.abs(table[2])) and table[2].all())
 
 
@@ -59,7 +68,7 @@ def _completed_square(builder: Builder, t: Tensor, table: list[np.ndarray]) -> T
 
 
 def _chebyshev_sum(builder: Builder, t: Tensor, table: list[np.ndarray]) -> Tensor:
-    """sum of c_k T_k, with T_2k = 2 T_k^2 - 1 and T_(j+k) = 2 T_j T_k - T_(j-k)."""
+    """The sum of c_k T_k, with T_2k = 2 T_k^2 - 1 and T_(j+k) = 2 T_j T_k - T_(j-k)."""
 
     def double(x: Tensor) -> Tensor:
         return square_view(builder, x).affine(2.0, -1.0)

@@ -12,12 +12,12 @@ from fhejax.program.tensor.views import Builder, Tensor
 
 
 def _without(values: Sequence, axis: int | None) -> list:
-    """`values`, one for each axis, without that of the batch."""
+    """The values, one for each axis, without that of the batch."""
     return [v for i, v in enumerate(values) if i != axis]
 
 
 def reshape(tensor: Tensor, params: dict[str, Any]) -> Tensor:
-    """lax.reshape that keeps the batch axis whole.
+    """The view under lax.reshape, which keeps the batch axis whole.
 
     Raises:
         ValueError: when it mixes the batch axis with another.
@@ -42,7 +42,7 @@ def reshape(tensor: Tensor, params: dict[str, Any]) -> Tensor:
 
 
 def transpose(tensor: Tensor, params: dict[str, Any]) -> Tensor:
-    """lax.transpose."""
+    """The view under lax.transpose."""
     order, axis = tuple(params["permutation"]), tensor.batch_axis
     if axis is None:
         return tensor.view(lambda a: a.transpose(order))
@@ -51,7 +51,7 @@ def transpose(tensor: Tensor, params: dict[str, Any]) -> Tensor:
 
 
 def broadcast_in_dim(tensor: Tensor, params: dict[str, Any]) -> Tensor:
-    """lax.broadcast_in_dim."""
+    """The view under lax.broadcast_in_dim."""
     shape, where, axis = tuple(params["shape"]), tuple(params["broadcast_dimensions"]), None
     if tensor.batch_axis is not None and shape[where[tensor.batch_axis]] != tensor.batch:
         tensor = single_sample(tensor)
@@ -76,7 +76,7 @@ def single_sample(tensor: Tensor) -> Tensor:
 
 
 def squeeze(tensor: Tensor, params: dict[str, Any]) -> Tensor:
-    """lax.squeeze of axes of size one (of the batch axis too, if it holds one sample)."""
+    """The view under lax.squeeze of axes of size one (of the batch axis too, if it holds one sample)."""
     dimensions, axis = tuple(params["dimensions"]), tensor.batch_axis
     if axis is None:
         return tensor.view(lambda a: np.squeeze(a, dimensions))
@@ -86,7 +86,7 @@ def squeeze(tensor: Tensor, params: dict[str, Any]) -> Tensor:
 
 
 def expand_dims(tensor: Tensor, params: dict[str, Any]) -> Tensor:
-    """lax.expand_dims, where JAX keeps it as a primitive."""
+    """The view under lax.expand_dims, where JAX keeps it as a primitive."""
     dimensions = tuple(params["dimensions"])
     rank = len(tensor.shape) + len(dimensions)
     kept = [d for d in range(rank) if d not in dimensions]
@@ -96,7 +96,7 @@ def expand_dims(tensor: Tensor, params: dict[str, Any]) -> Tensor:
 
 
 def slice_(tensor: Tensor, params: dict[str, Any]) -> Tensor:
-    """lax.slice over axes other than the batch.
+    """The view under lax.slice over axes other than the batch.
 
     Raises:
         ValueError: when it cuts the batch.
@@ -113,7 +113,7 @@ def slice_(tensor: Tensor, params: dict[str, Any]) -> Tensor:
 
 
 def split(tensor: Tensor, params: dict[str, Any]) -> list[Tensor]:
-    """lax.split over an axis other than the batch."""
+    """The views under lax.split over an axis other than the batch."""
     shape, axis, parts, start = tensor.shape, params["axis"], [], 0
     for size in map(int, params["sizes"]):
         starts = [start if d == axis else 0 for d in range(len(shape))]
@@ -125,7 +125,11 @@ def split(tensor: Tensor, params: dict[str, Any]) -> list[Tensor]:
 
 
 def reverse(tensor: Tensor, params: dict[str, Any]) -> Tensor:
-    """lax.rev over axes other than the batch."""
+    """The view under lax.rev over axes other than the batch.
+
+    Raises:
+        ValueError: when it reverses the batch.
+    """
     axis = tensor.batch_axis
     if axis in params["dimensions"]:
         raise ValueError("a reversal runs over the batch axis, whose samples lie in the slots")
@@ -134,7 +138,12 @@ def reverse(tensor: Tensor, params: dict[str, Any]) -> Tensor:
 
 
 def pad(tensor: Tensor, value: np.ndarray, params: dict[str, Any]) -> Tensor:
-    """lax.pad with a plain value.
+    """The view under lax.pad with a plain value.
+
+    Args:
+        tensor: what is padded.
+        value: one plain number.
+        params: of the primitive.
 
     Raises:
         ValueError: when it pads the batch.
@@ -176,7 +185,12 @@ def _pad_axis(array: np.ndarray, axis: int, low: int, high: int, interior: int, 
 def concatenate_views(
     builder: Builder, operands: list[Tensor | np.ndarray], params: dict[str, Any]
 ) -> Tensor:
-    """lax.concatenate of encrypted and plain arrays along an axis other than the batch.
+    """The concatenation of encrypted and plain arrays along an axis other than the batch.
+
+    Args:
+        builder: that collects nodes.
+        operands: views and plain arrays, at least one view.
+        params: of the primitive.
 
     Raises:
         ValueError: when it runs along the batch, or the batch axes differ.
@@ -203,7 +217,13 @@ def concatenate_views(
 
 
 def stack_views(builder: Builder, operands: list[Tensor | np.ndarray], params: dict[str, Any]) -> Tensor:
-    """lax.stack: a new axis, and a concatenation along it."""
+    """The stack of encrypted and plain arrays: a new axis, and a concatenation along it.
+
+    Args:
+        builder: that collects nodes.
+        operands: views and plain arrays, at least one view.
+        params: of the primitive.
+    """
 
     def expand(operand: Tensor | np.ndarray) -> Tensor | np.ndarray:
         if isinstance(operand, Tensor):
@@ -214,7 +234,7 @@ def stack_views(builder: Builder, operands: list[Tensor | np.ndarray], params: d
 
 
 def tile(tensor: Tensor, params: dict[str, Any]) -> Tensor:
-    """lax.tile over axes other than the batch.
+    """The view under lax.tile over axes other than the batch.
 
     Raises:
         ValueError: when it repeats the batch.
@@ -226,7 +246,7 @@ def tile(tensor: Tensor, params: dict[str, Any]) -> Tensor:
 
 
 def _common_node(builder: Builder, tensors: list[Tensor]) -> tuple[int, list[int]]:
-    """One node that holds all entries, and where each tensor's begin."""
+    """The node that holds all entries, and where each tensor's begin."""
     nodes = list(dict.fromkeys(t.node for t in tensors))
     if len(nodes) == 1:
         return nodes[0], [0] * len(tensors)
@@ -274,7 +294,7 @@ def constant_like(values: np.ndarray, like: Tensor) -> Tensor:
 
 
 def without_batch(values: np.ndarray, like: Tensor) -> np.ndarray:
-    """A plain operand of the whole shape, without the batch axis, along which it must be constant.
+    """The plain operand of the whole shape without the batch axis, along which it must be constant.
 
     Raises:
         ValueError: when it differs between samples.

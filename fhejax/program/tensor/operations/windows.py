@@ -18,12 +18,12 @@ def _windows(
     base_dilation: tuple[int, ...],
     window_dilation: tuple[int, ...],
 ) -> np.ndarray:
-    """Every window over the last len(window) axes: [..., taps, positions]."""
+    """The windows over the last len(window) axes of an array: [..., taps, positions]."""
     lead = array.ndim - len(window)
     for axis, step in enumerate(base_dilation):
         array = _dilate(array, lead + axis, step, fill)
     for axis, (low, high) in enumerate(padding):
-        array = _padded(array, lead + axis, low, high, fill)
+        array = _padded_axis(array, lead + axis, low, high, fill)
     spans = [(size - 1) * step + 1 for size, step in zip(window, window_dilation, strict=True)]
     counts = [(array.shape[lead + i] - span) // strides[i] + 1 for i, span in enumerate(spans)]
     taps = []
@@ -46,8 +46,8 @@ def _dilate(array: np.ndarray, axis: int, step: int, fill: float) -> np.ndarray:
     return dilated
 
 
-def _padded(array: np.ndarray, axis: int, low: int, high: int, fill: float) -> np.ndarray:
-    """Pad or, where negative, crop."""
+def _padded_axis(array: np.ndarray, axis: int, low: int, high: int, fill: float) -> np.ndarray:
+    """The array padded or, where a width is negative, cropped."""
     start, stop = max(-low, 0), array.shape[axis] - max(-high, 0)
     array = array[(slice(None),) * axis + (slice(start, stop),)]
     widths = [(0, 0)] * array.ndim
@@ -73,7 +73,13 @@ def _windowed(tensor: Tensor, *window: tuple) -> tuple[Tensor, tuple[int, ...]]:
 
 
 def convolution(builder: Builder, tensor: Tensor, kernel: np.ndarray, params: dict) -> Tensor:
-    """lax.conv_general_dilated of an encrypted image and a plain kernel.
+    """The convolution lax.conv_general_dilated of an encrypted image and a plain kernel.
+
+    Args:
+        builder: that collects nodes.
+        tensor: the encrypted image.
+        kernel: plain weights.
+        params: of the primitive.
 
     Raises:
         ValueError: when the samples are not the convolution's batch dimension.
@@ -113,7 +119,12 @@ def convolution(builder: Builder, tensor: Tensor, kernel: np.ndarray, params: di
 
 
 def window_sum(builder: Builder, tensor: Tensor, params: dict) -> Tensor:
-    """lax.reduce_window_sum: the sum pooling under average pooling.
+    """The sums lax.reduce_window_sum over windows, as under average pooling.
+
+    Args:
+        builder: that collects nodes.
+        tensor: what is summed.
+        params: of the primitive.
 
     Raises:
         ValueError: when a window spans several samples.

@@ -12,7 +12,7 @@ from traced_functions import check_clear, constant, encrypted, refusals, traced
 
 import fhejax
 from fhejax import ckks
-from fhejax.program.run.execution import _inner_products
+from fhejax.program.run.inner_products import inner_products
 from fhejax.program.tensor.nodes import Combine, ElementwiseProduct, InnerProduct, Linear, SlotSum
 from fhejax.program.tensor.trace import NotPolynomialError
 
@@ -176,8 +176,8 @@ def test_inner_products_are_exact(length):
         ckks.Ciphertext(jnp.asarray(a), key, params, 2, params.scales[2], "evaluation") for a in (x, y)
     )
     expected = exact_inner_products(x, y, pairs, moduli)
-    np.testing.assert_array_equal(_inner_products(first, second, jnp.asarray(pairs)), expected)
-    jitted = jax.jit(_inner_products)(first, second, jnp.asarray(pairs))
+    np.testing.assert_array_equal(inner_products(first, second, jnp.asarray(pairs)), expected)
+    jitted = jax.jit(inner_products)(first, second, jnp.asarray(pairs))
     np.testing.assert_array_equal(jitted, expected)
 
 
