@@ -19,8 +19,8 @@ from fhejax.ckks.bootstrapping.encapsulation import decapsulate, encapsulate, en
 from fhejax.ckks.bootstrapping.homomorphic_dft import (
     FourierFactor,
     apply_factors,
-    coefficients_to_slots,
-    slots_to_coefficients,
+    coefficients_to_slots_matrices,
+    slots_to_coefficients_matrices,
 )
 from fhejax.ckks.bootstrapping.modular_reduction import undivided_reduction
 from fhejax.ckks.bootstrapping.modulus_raising import raise_modulus
@@ -91,10 +91,14 @@ def bootstrapping_circuit(parameters: BootstrappingParameters) -> BootstrappingC
     level = parameters.input_level
     down = parameters.message_scale / params.scales[level]
     few = parameters.minimum_keys
-    lowered = slots_to_coefficients(params, slots, parameters.slots_to_coefficients, level, down, few)
+    lowered = slots_to_coefficients_matrices(
+        params, slots, parameters.slots_to_coefficients, level, down, few
+    )
     # Real and imaginary parts are sums of two, and T_1 of the polynomial is the phase over K.
     up = params.scales[parameters.reduction_level] / (2 * parameters.bound) / (base * gap)
-    raised = coefficients_to_slots(params, slots, parameters.coefficients_to_slots, params.depth, up, few)
+    raised = coefficients_to_slots_matrices(
+        params, slots, parameters.coefficients_to_slots, params.depth, up, few
+    )
     return BootstrappingCircuit(lowered, raised, parameters)
 
 

@@ -60,7 +60,7 @@ class FourierFactor:
         return f"FourierFactor({self.transform!r}, {len(self.rotations)} keys)"
 
 
-def slots_to_coefficients(
+def slots_to_coefficients_matrices(
     params: Parameters,
     slots: int,
     stages: Sequence[int],
@@ -84,7 +84,7 @@ def slots_to_coefficients(
     return _encoded(params, slots_to_coefficients_factors(slots, stages), level, scale, minimum_keys)
 
 
-def coefficients_to_slots(
+def coefficients_to_slots_matrices(
     params: Parameters,
     slots: int,
     stages: Sequence[int],
@@ -92,7 +92,7 @@ def coefficients_to_slots(
     scale: Scale,
     minimum_keys: bool = False,
 ) -> tuple[FourierFactor, ...]:
-    """The inverse of `slots_to_coefficients`, arguments and errors as there."""
+    """The matrices of the inverse of `slots_to_coefficients_matrices`, arguments and errors as there."""
     return _encoded(params, coefficients_to_slots_factors(slots, stages), level, scale, minimum_keys)
 
 

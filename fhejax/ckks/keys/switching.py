@@ -65,7 +65,7 @@ def extended_moduli(params: Parameters, level: int) -> tuple[int, ...]:
     return params.level_moduli(level) + params.special
 
 
-def blocks(params: Parameters, level: int) -> list[tuple[int, int]]:
+def prime_ranges(params: Parameters, level: int) -> list[tuple[int, int]]:
     """The ranges of Q_level P that hold the primes of each digit, and those of P."""
     limbs = len(params.level_moduli(level))
     return [*digit_ranges(params, level), (limbs, limbs + len(params.special))]
@@ -98,14 +98,14 @@ def _row(raised: Sequence[jax.Array], digits: Sequence[tuple[int, int]], number:
 
 def inner_product(digits: Decomposition, key: SwitchingKey) -> jax.Array:
     """sum over digits of digit * (body, mask): uint32 [..., 2, limb of Q_level then P, N]."""
-    count = len(blocks(digits.params, digits.level))
+    count = len(prime_ranges(digits.params, digits.level))
     return jnp.concatenate([_block(digits, key, block) for block in range(count)], -2)
 
 
 def _block(digits: Decomposition, key: SwitchingKey, block: int) -> jax.Array:
     """The inner product modulo the primes of one block of Q_level P."""
     params, level = digits.params, digits.level
-    start, stop = blocks(params, level)[block]
+    start, stop = prime_ranges(params, level)[block]
     moduli = constants(extended_moduli(params, level)[start:stop])
     row = _key_row(params, level, key.level, start)
     first = key_digits(params, key.level).index(_digit_of_key(params, level, key.level))

@@ -15,9 +15,9 @@ from fhejax.ckks.bootstrapping.fourier_factors import (
 )
 from fhejax.ckks.bootstrapping.homomorphic_dft import (
     apply_factors,
-    coefficients_to_slots,
+    coefficients_to_slots_matrices,
     rotations_of,
-    slots_to_coefficients,
+    slots_to_coefficients_matrices,
     split_chain,
 )
 from fhejax.ckks.parameters.scale import Scale
@@ -107,13 +107,13 @@ def test_homomorphic_transforms(scheme, slots, stages):
     gap = scheme.params.slots // slots
     values = scheme.numbers()[:slots]
     tiled = np.tile(values, gap)
-    down = slots_to_coefficients(scheme.params, slots, stages, 3, Scale.of(2.0**-2))
+    down = slots_to_coefficients_matrices(scheme.params, slots, stages, 3, Scale.of(2.0**-2))
     x = apply_factors(scheme.keys, scheme.encrypt(tiled), down)
     assert x.level == 1
     assert x.scale.is_close(scheme.params.scales[3] / 4)
     expected = np.tile(embedding(slots) @ values, gap)
     assert np.abs(scheme.decrypt(x) - expected).max() < 2**-8 * np.abs(expected).max()
-    up = coefficients_to_slots(scheme.params, slots, stages, 3, Scale.of(1))
+    up = coefficients_to_slots_matrices(scheme.params, slots, stages, 3, Scale.of(1))
     y = apply_factors(scheme.keys, scheme.encrypt(expected / slots), up)
     assert np.abs(scheme.decrypt(y) - tiled / slots).max() < 2**-9 / slots
 
@@ -135,7 +135,7 @@ def test_coefficients_hold_the_slots(scheme):
 
 def test_noise_is_predicted(scheme):
     values = scheme.numbers()
-    down = slots_to_coefficients(scheme.params, scheme.params.slots, (3, 3), 3, Scale.of(1))
+    down = slots_to_coefficients_matrices(scheme.params, scheme.params.slots, (3, 3), 3, Scale.of(1))
     found = apply_factors(scheme.keys, scheme.encrypt(values), down)
     predicted = apply_factors(None, ckks.estimate(scheme.params, values), down)
     error = scheme.decrypt(found) - predicted.values
@@ -144,17 +144,17 @@ def test_noise_is_predicted(scheme):
 
 def test_jit_gives_the_same_bits(scheme):
     x = scheme.encrypt(scheme.numbers())
-    down = slots_to_coefficients(scheme.params, 4, (2,), 3, Scale.of(1))
+    down = slots_to_coefficients_matrices(scheme.params, 4, (2,), 3, Scale.of(1))
     jitted = jax.jit(apply_factors)(scheme.keys, x, down)
     np.testing.assert_array_equal(jitted.data, apply_factors(scheme.keys, x, down).data)
 
 
 def test_errors_are_sentences(scheme):
     params = scheme.params
-    down = slots_to_coefficients(params, params.slots, (3, 3), 3, Scale.of(1))
+    down = slots_to_coefficients_matrices(params, params.slots, (3, 3), 3, Scale.of(1))
     x = scheme.encrypt(scheme.numbers())
     with pytest.raises(ValueError, match="takes as many levels"):
-        slots_to_coefficients(params, params.slots, (3, 3), 1, Scale.of(1))
+        slots_to_coefficients_matrices(params, params.slots, (3, 3), 1, Scale.of(1))
     with pytest.raises(ValueError, match="at its own level"):
         apply_factors(scheme.keys, ckks.drop_level(x, 2), down)
     fewer = dataclasses.replace(scheme.keys, rotations={})

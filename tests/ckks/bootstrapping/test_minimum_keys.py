@@ -19,15 +19,15 @@ from fhejax.ckks.bootstrapping.fourier_factors import (
 from fhejax.ckks.bootstrapping.homomorphic_dft import (
     FourierFactor,
     apply_factors,
-    coefficients_to_slots,
+    coefficients_to_slots_matrices,
     factor_rotations,
-    slots_to_coefficients,
+    slots_to_coefficients_matrices,
 )
 from fhejax.ckks.bootstrapping.minimum_keys import counted_from_zero, split_walks
 from fhejax.ckks.parameters.scale import Scale
 
 MAKERS = {"down": slots_to_coefficients_factors, "up": coefficients_to_slots_factors}
-TRANSFORMS = {"down": slots_to_coefficients, "up": coefficients_to_slots}
+TRANSFORMS = {"down": slots_to_coefficients_matrices, "up": coefficients_to_slots_matrices}
 OPTIONS = {
     "hamming_weight": 4,
     "ratio_bits": 10,
@@ -149,7 +149,7 @@ def root_mean_square(error: np.ndarray) -> float:
 @pytest.mark.parametrize(("stages", "missing"), [((6,), 0.7), ((3, 3), 0.3)])
 def test_noise_of_a_walk_is_predicted(params, secret, stages, missing):
     """Baby step k has the noise of k key switches, which dominates here: it would be missed."""
-    factors = slots_to_coefficients(params, params.slots, stages, 3, Scale.of(1), True)
+    factors = slots_to_coefficients_matrices(params, params.slots, stages, 3, Scale.of(1), True)
     scheme = scheme_for(secret, factors)
     values = scheme.numbers()
     predicted = apply_factors(None, ckks.estimate(params, values), factors)
@@ -166,7 +166,7 @@ def test_noise_of_a_walk_is_predicted(params, secret, stages, missing):
 
 def test_jit_and_vmap_give_the_same_bits():
     params = ckks.insecure_parameters(16, 1, 29, real=False)
-    factors = slots_to_coefficients(params, 8, (3,), 1, Scale.of(1), True)
+    factors = slots_to_coefficients_matrices(params, 8, (3,), 1, Scale.of(1), True)
     assert len(factors[0].transform.giants) > 1 < len(factors[0].transform.babies)
     scheme = scheme_for(ckks.secret_key(ckks.random_key(), params), factors)
     x = scheme.encrypt(scheme.numbers(2))
@@ -177,7 +177,7 @@ def test_jit_and_vmap_give_the_same_bits():
 
 
 def test_missing_keys_are_named(params, secret):
-    factors = slots_to_coefficients(params, params.slots, (3, 3), 3, Scale.of(1), True)
+    factors = slots_to_coefficients_matrices(params, params.slots, (3, 3), 3, Scale.of(1), True)
     scheme = scheme_for(secret, factors[:1])
     with pytest.raises(ValueError, match="needs the keys of 2 more rotations, by 8, 16"):
         apply_factors(scheme.keys, scheme.encrypt(scheme.numbers()), factors)

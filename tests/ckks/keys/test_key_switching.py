@@ -33,7 +33,7 @@ def switch_key(x: jax.Array, key: ckks.SwitchingKey, level: int) -> jax.Array:
 def decompose(x: jax.Array, params: Parameters, level: int) -> jax.Array:
     """Every digit whole, [digit, limb of Q then P, N]."""
     digits = _decompose(x, twiddles_of(params), params, level)
-    blocks = range(len(switching.blocks(params, level)))
+    blocks = range(len(switching.prime_ranges(params, level)))
     count = len(digit_ranges(params, level))
     rows = [jnp.concatenate([digits.digit(i, block) for block in blocks], -2) for i in range(count)]
     return jnp.stack(rows)
