@@ -15,6 +15,7 @@ import tyro
 
 from benchmarks.machine import describe_machine, peak_memory_bytes, use_cache, write_result
 from fhejax import ckks
+from fhejax.ckks.bootstrapping import BootstrappingOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,9 +55,11 @@ def parameters(arguments: Arguments) -> ckks.BootstrappingParameters:
         slots=None if arguments.log_slots is None else 2**arguments.log_slots,
         scale_bits=arguments.scale_bits,
         insecure=arguments.log_degree < 15,
-        coefficients_to_slots=arguments.coefficients_to_slots,
-        slots_to_coefficients=arguments.slots_to_coefficients,
-        minimum_keys=arguments.minimum_keys,
+        options=BootstrappingOptions(
+            coefficients_to_slots=arguments.coefficients_to_slots,
+            slots_to_coefficients=arguments.slots_to_coefficients,
+            minimum_keys=arguments.minimum_keys,
+        ),
     )
 
 

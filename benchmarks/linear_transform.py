@@ -21,6 +21,7 @@ import tyro
 from benchmarks.machine import describe_machine, write_result
 from fhejax import ckks
 from fhejax.ckks.linear_transform.transform import LinearTransform, apply_linear_transform, linear_transform
+from fhejax.ckks.parameters import make_parameters
 from fhejax.ring import Ring
 
 
@@ -112,7 +113,7 @@ def make_calls(
 def main(arguments: Arguments) -> dict[str, Any]:
     """Check, time, print and keep."""
     ring = Ring(2**arguments.log_degree)
-    params = ckks.make_parameters(ring, [arguments.level_bits] * arguments.depth, arguments.level_bits)
+    params = make_parameters(ring, arguments.depth, arguments.level_bits)
     calls, transform, secret, wanted = make_calls(arguments, params)
     first_use = {name: seconds(call) for name, call in calls.items()}
     precision = {name: bits(secret, call(), wanted) for name, call in calls.items()}

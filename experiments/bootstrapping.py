@@ -20,6 +20,7 @@ from experiments import bootstrapping_table as table
 from experiments import pipeline
 from experiments.bootstrapping_stages import STAGES, staged_bootstrap
 from fhejax import ckks
+from fhejax.ckks.bootstrapping import BootstrappingOptions
 
 LOG_DEGREES = (5, 14)
 RADIUS = 0.5
@@ -120,9 +121,11 @@ def choose(arguments: Arguments) -> ckks.BootstrappingParameters:
             slots=None if arguments.log_slots is None else 2**arguments.log_slots,
             scale_bits=arguments.scale_bits,
             insecure=insecure,
-            coefficients_to_slots=arguments.coefficients_to_slots,
-            slots_to_coefficients=arguments.slots_to_coefficients,
-            minimum_keys=arguments.minimum_keys,
+            options=BootstrappingOptions(
+                coefficients_to_slots=arguments.coefficients_to_slots,
+                slots_to_coefficients=arguments.slots_to_coefficients,
+                minimum_keys=arguments.minimum_keys,
+            ),
         )
     except ValueError as error:
         raise SystemExit(str(error)) from error

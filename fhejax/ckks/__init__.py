@@ -48,11 +48,11 @@ from fhejax.ckks.linear_transform import (
     linear_transform,
 )
 from fhejax.ckks.noise.estimates import NoiseEstimate, estimate
+from fhejax.ckks.parameters.options import ParameterOptions
 from fhejax.ckks.parameters.parameters import (
     Parameters,
     insecure_parameters,
     make_parameters,
-    make_rational_parameters,
 )
 from fhejax.ckks.parameters.presets import PRESETS, preset
 from fhejax.ckks.parameters.scale import Scale
@@ -94,6 +94,7 @@ __all__ = [
     "LinearTransform",
     "NoiseEstimate",
     "OverflowWarning",
+    "ParameterOptions",
     "Parameters",
     "Plaintext",
     "Precision",
@@ -142,7 +143,6 @@ __all__ = [
     "load_bootstrapping_keys",
     "load_secret_key",
     "make_parameters",
-    "make_rational_parameters",
     "match_scale",
     "multiply",
     "multiply_by_imaginary_unit",
@@ -177,7 +177,7 @@ __all__ = [
 
 # What comes in by a public name is compared with the signature; within the package nothing is checked twice.
 # What makes parameters says itself what each of its numbers has to be, and `validate` takes anything.
-OWN_CHECKS = ("make_parameters", "make_rational_parameters", "insecure_parameters", "validate")
+OWN_CHECKS = ("make_parameters", "insecure_parameters", "validate")
 globals().update(
     {
         name: check_arguments(value)

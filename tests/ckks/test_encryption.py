@@ -12,8 +12,7 @@ import pytest
 
 from fhejax import ckks
 from fhejax.ckks import EvaluationKeys, SecretKey, SwitchingKey
-from fhejax.ckks.parameters import deviations
-from fhejax.ckks.parameters.parameters import make_parameters
+from fhejax.ckks.parameters import ParameterOptions, deviations, make_parameters
 from fhejax.ring import Ring
 
 
@@ -42,7 +41,7 @@ def test_decryption_gives_the_message_within_the_noise(insecure, holder):
 
 @pytest.mark.parametrize("ring", [Ring(2**11, True), Ring(2**13, True), Ring(2**12)], ids=str)
 def test_fresh_noise_is_as_predicted_at_secure_parameters(ring):
-    params = make_parameters(ring, [], 24, base_bits=28, key_switching=False)
+    params = make_parameters(ring, 0, 24, ParameterOptions(base_bits=28, key_switching=False))
     first, second, third, fourth = jax.random.split(ckks.random_key(), 4)
     secret = ckks.secret_key(first, params)
     public = ckks.public_key(second, secret)

@@ -12,17 +12,19 @@ import pytest
 from experiments import bootstrapping, bootstrapping_plan, pipeline
 from experiments.bootstrapping_stages import STAGES, staged_bootstrap
 from fhejax import ckks
+from fhejax.ckks.bootstrapping import BootstrappingOptions
 
 TABLE_WIDTH = 100
 # A secret of weight 2 takes a short polynomial; slots that repeat themselves take a trace.
-OPTIONS = {"hamming_weight": 2, "double_angles": 1, "coefficients_to_slots": 1, "slots_to_coefficients": 1}
+OPTIONS = BootstrappingOptions(
+    hamming_weight=2, double_angles=1, coefficients_to_slots=1, slots_to_coefficients=1
+)
 CHAIN = 4
 
 
 @pytest.fixture(scope="module")
 def chosen():
-    options = {"degree": 2**9, "slots": 2**6, "insecure": True, **OPTIONS}
-    return ckks.BootstrappingParameters.for_levels(1, **options)
+    return ckks.BootstrappingParameters.for_levels(1, degree=2**9, slots=2**6, insecure=True, options=OPTIONS)
 
 
 @pytest.fixture(scope="module")

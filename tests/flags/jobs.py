@@ -15,6 +15,7 @@ from flax import nnx
 
 import fhejax
 from fhejax import approx, ckks
+from fhejax.ckks.bootstrapping import BootstrappingOptions
 
 Results = dict[str, np.ndarray]
 
@@ -122,13 +123,15 @@ def bootstrapped() -> Results:
     parameters = ckks.BootstrappingParameters.for_levels(
         1,
         degree=16,
-        hamming_weight=2,
-        ratio_bits=8,
-        polynomial_degree=7,
-        double_angles=1,
-        coefficients_to_slots=1,
-        slots_to_coefficients=1,
         insecure=True,
+        options=BootstrappingOptions(
+            hamming_weight=2,
+            ratio_bits=8,
+            polynomial_degree=7,
+            double_angles=1,
+            coefficients_to_slots=1,
+            slots_to_coefficients=1,
+        ),
     )
     params, circuit = parameters.params, ckks.bootstrapping_circuit(parameters)
     secret = ckks.secret_key(fixed_key(4), params)

@@ -8,12 +8,14 @@ from fhejax.ckks.bootstrapping.bootstrap_circuit import (
     bootstrapping_keys,
     generate_bootstrapping_keys,
 )
+from fhejax.ckks.bootstrapping.options import BootstrappingOptions
 from fhejax.ckks.bootstrapping.parameters import BootstrappingParameters
 from fhejax.ckks.bootstrapping.variants import bootstrap_iteratively, bootstrap_pair, bootstrap_real
 
 __all__ = [
     "BootstrappingCircuit",
     "BootstrappingKeys",
+    "BootstrappingOptions",
     "BootstrappingParameters",
     "bootstrap",
     "bootstrap_iteratively",

@@ -1,11 +1,11 @@
 """Parameters of the scheme: a ring, primes, levels, scales, and the security they reach."""
 
 from fhejax.ckks.parameters.level_table import PRIME_BITS, RATIONAL_BITS, LevelTable
+from fhejax.ckks.parameters.options import ParameterOptions
 from fhejax.ckks.parameters.parameters import (
     Parameters,
     insecure_parameters,
     make_parameters,
-    make_rational_parameters,
     twiddles_of,
 )
 from fhejax.ckks.parameters.presets import PRESETS, Preset, preset
@@ -22,6 +22,7 @@ __all__ = [
     "PRIME_BITS",
     "RATIONAL_BITS",
     "LevelTable",
+    "ParameterOptions",
     "Parameters",
     "Preset",
     "Scale",
@@ -29,7 +30,6 @@ __all__ = [
     "check_security",
     "insecure_parameters",
     "make_parameters",
-    "make_rational_parameters",
     "maximum_modulus_bits",
     "preset",
     "security_level",

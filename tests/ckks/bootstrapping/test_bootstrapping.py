@@ -14,10 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks.bootstrapping_cases import Case, bad_cases, similar_cases
+from benchmarks.bootstrapping_cases import Case, bad_cases, make_case, similar_cases
 from benchmarks.bootstrapping_sweep import judge, observe
 from fhejax import ckks
 from fhejax.ckks import BootstrappingKeys, BootstrappingParameters, Ciphertext, SecretKey
+from fhejax.ckks.bootstrapping import BootstrappingOptions
 
 SHARED = {"degree": 32, "ratio_bits": 10, "coefficients_to_slots": 2, "slots_to_coefficients": 1}
 OPTIONS = SHARED | {"hamming_weight": 4, "polynomial_degree": 15, "double_angles": 2, "insecure": True}
@@ -69,11 +70,11 @@ def make_setting(parameters: BootstrappingParameters) -> Setting:
 @functools.cache
 def setting(log_slots: int = 4, arcsine: bool = False, minimum_keys: bool = False) -> Setting:
     options = {"slots": 2**log_slots, "minimum_keys": minimum_keys, **(ARCSINE if arcsine else OPTIONS)}
-    return make_setting(BootstrappingParameters.for_levels(1, **options))
+    return make_setting(make_case(1, options, 0).parameters)
 
 
 def sweep_cases() -> list[Case]:
-    params = BootstrappingParameters.for_levels(1, **OPTIONS).params
+    params = make_case(1, OPTIONS, 0).parameters.params
     return similar_cases(np.random.default_rng(3), 1, SHARED, 2, seed=1, params=params)
 
 
@@ -196,7 +197,7 @@ def test_combinations_are_as_predicted(case):
 @pytest.mark.parametrize("case", bad_cases(), ids=lambda case: case.name)
 def test_bad_combinations_are_refused(case):
     with pytest.raises(ValueError, match=r"(?s)^[a-z0-9].{40,}\.$"):
-        BootstrappingParameters.for_levels(case.levels, **dict(case.options))
+        case.parameters  # noqa: B018
 
 
 def test_two_real_ciphertexts_in_one():
@@ -318,8 +319,10 @@ class TestParameters:
     @pytest.mark.parametrize("slots", [2, 64, 512])
     @pytest.mark.parametrize("budget", [1, 2, 4, 9])
     def test_every_budget(self, slots, budget):
-        options = {"coefficients_to_slots": budget, "slots_to_coefficients": budget, "insecure": True}
-        chosen = BootstrappingParameters.for_levels(2, degree=1024, slots=slots, **options)
+        options = BootstrappingOptions(coefficients_to_slots=budget, slots_to_coefficients=budget)
+        chosen = BootstrappingParameters.for_levels(
+            2, degree=1024, slots=slots, insecure=True, options=options
+        )
         assert chosen.levels_left == 2
         assert len(chosen.coefficients_to_slots) == min(budget, slots.bit_length() - 1)
 
@@ -330,10 +333,12 @@ class TestParameters:
         with pytest.raises(ckks.SecurityError, match="at most 430 are secure"):
             make(1, degree=2**14)
         with pytest.raises(ValueError, match="takes K = 16"):
-            make(9, bound=12)
+            make(9, options=BootstrappingOptions(bound=12))
         with pytest.raises(ValueError, match=r"slots=1000 .* power of two from 1 to 512"):
             make(1, degree=1024, slots=1000, insecure=True)
         with pytest.raises(ValueError, match=r"levels=-1 .* from 0"):
             make(-1)
+        with pytest.raises(TypeError, match="it is a BootstrappingOptions: give Boot"):
+            make(9, options={"bound": 16})
         with pytest.raises(ckks.SecurityError, match="limits are known for weight 32"):
-            make(9, hamming_weight=16)
+            make(9, options=BootstrappingOptions(hamming_weight=16))

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from benchmarks.bootstrapping_cases import make_case
 from fhejax import ckks
-from fhejax.ckks import BootstrappingCircuit, BootstrappingParameters, FormatError
+from fhejax.ckks import BootstrappingCircuit, FormatError
 from fhejax.ckks.bootstrapping.encapsulation import encapsulation_parameters
 
 HEADER, CHECKSUM = 128, 32
@@ -32,7 +33,7 @@ def key(number: int) -> jax.Array:
 
 @functools.cache
 def circuit(**changes: object) -> BootstrappingCircuit:
-    return ckks.bootstrapping_circuit(BootstrappingParameters.for_levels(0, **(OPTIONS | changes)))
+    return ckks.bootstrapping_circuit(make_case(0, OPTIONS | changes, 0).parameters)
 
 
 @functools.cache

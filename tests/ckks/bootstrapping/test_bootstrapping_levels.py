@@ -5,13 +5,14 @@ import pytest
 
 from fhejax import ckks
 from fhejax.ckks import BootstrappingParameters
+from fhejax.ckks.bootstrapping import BootstrappingOptions
 
 
 def parameters() -> BootstrappingParameters:
-    options = {"hamming_weight": 4, "double_angles": 1, "coefficients_to_slots": 1}
-    return BootstrappingParameters.for_levels(
-        3, degree=64, slots=16, insecure=True, slots_to_coefficients=1, **options
+    options = BootstrappingOptions(
+        hamming_weight=4, double_angles=1, coefficients_to_slots=1, slots_to_coefficients=1
     )
+    return BootstrappingParameters.for_levels(3, degree=64, slots=16, insecure=True, options=options)
 
 
 @pytest.mark.parametrize("below", [0, 1, 2])

@@ -12,6 +12,7 @@ from schemes import Scheme
 
 from fhejax import ckks
 from fhejax.ckks import BootstrappingKeys, BootstrappingParameters
+from fhejax.ckks.bootstrapping import BootstrappingOptions
 from fhejax.ckks.bootstrapping.fourier_factors import (
     coefficients_to_slots_factors,
     slots_to_coefficients_factors,
@@ -28,14 +29,9 @@ from fhejax.ckks.parameters.scale import Scale
 
 MAKERS = {"down": slots_to_coefficients_factors, "up": coefficients_to_slots_factors}
 TRANSFORMS = {"down": slots_to_coefficients, "up": coefficients_to_slots}
-OPTIONS = {
-    "hamming_weight": 4,
-    "ratio_bits": 10,
-    "double_angles": 1,
-    "coefficients_to_slots": 2,
-    "slots_to_coefficients": 1,
-    "insecure": True,
-}
+OPTIONS = BootstrappingOptions(
+    hamming_weight=4, ratio_bits=10, double_angles=1, coefficients_to_slots=2, slots_to_coefficients=1
+)
 
 
 def dense(diagonals: dict[int, np.ndarray]) -> np.ndarray:
@@ -189,8 +185,10 @@ class TestBootstrapping:
     @staticmethod
     @functools.cache
     def parameters(log_slots: int = 8, minimum_keys: bool = True) -> BootstrappingParameters:
-        options = {"degree": 2**9, "slots": 2**log_slots, "minimum_keys": minimum_keys, **OPTIONS}
-        return BootstrappingParameters.for_levels(1, **options)
+        options = dataclasses.replace(OPTIONS, minimum_keys=minimum_keys)
+        return BootstrappingParameters.for_levels(
+            1, degree=2**9, slots=2**log_slots, insecure=True, options=options
+        )
 
     @pytest.mark.parametrize("log_slots", [8, 5])
     def test_the_manifest_is_what_a_bootstrap_asks_for(self, log_slots):
