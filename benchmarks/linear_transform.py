@@ -20,7 +20,7 @@ import tyro
 
 from benchmarks.machine import describe_machine, write_result
 from fhejax import ckks
-from fhejax.ckks.linear_transform.transform import LinearTransform, apply_linear_transform, linear_transform
+from fhejax.ckks.linear_transform import LinearTransform, apply_linear_transform, linear_transform
 from fhejax.ckks.parameters import make_parameters
 from fhejax.ring import Ring
 

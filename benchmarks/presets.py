@@ -107,7 +107,7 @@ def main(arguments: Arguments) -> None:
     """Measure, print a line for each, and say at the end which lost precision."""
     path = RESULTS / "presets.json"
     saved = json.loads(path.read_text())["presets"] if path.is_file() else {}
-    records: dict[str, Any] = {name: saved[name] for name in ckks.PRESETS if name in saved}
+    records: dict[str, Any] = {name: saved[name] for name in ckks.parameters.PRESETS if name in saved}
     wrong = []
     print("bits of precision, mean: predicted and measured")
     for name, record in in_processes(chosen(arguments), arguments.cache):

@@ -12,7 +12,7 @@ import pytest
 from experiments import bootstrapping, bootstrapping_plan, pipeline
 from experiments.bootstrapping_stages import STAGES, staged_bootstrap
 from fhejax import ckks
-from fhejax.ckks.bootstrapping import BootstrappingOptions
+from fhejax.ckks.bootstrapping import BootstrappingKeys, BootstrappingOptions, bootstrapping_circuit
 
 TABLE_WIDTH = 100
 # A secret of weight 2 takes a short polynomial; slots that repeat themselves take a trace.
@@ -29,7 +29,7 @@ def chosen():
 
 @pytest.fixture(scope="module")
 def circuit(chosen):
-    return ckks.bootstrapping_circuit(chosen)
+    return bootstrapping_circuit(chosen)
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def test_the_whole_experiment(chosen, tmp_path, capsys):
 
 def test_a_prediction_is_a_draw_of_the_measured_error(chosen, circuit, secret_and_keys):
     """Against the estimate itself, and the clear run: no mean is used twice."""
-    inputs, blank = bootstrapping.make_inputs(chosen), ckks.BootstrappingKeys(circuit)
+    inputs, blank = bootstrapping.make_inputs(chosen), BootstrappingKeys(circuit)
     drawn = bootstrapping.predict(circuit, inputs, 0)
     assert drawn.chain == []
     fresh = ckks.estimate(chosen.params, inputs.values, level=chosen.input_level)

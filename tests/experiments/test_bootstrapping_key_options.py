@@ -9,7 +9,7 @@ import pytest
 
 from experiments import bootstrapping, bootstrapping_plan, bootstrapping_table, pipeline
 from fhejax import ckks
-from fhejax.ckks.bootstrapping import BootstrappingOptions
+from fhejax.ckks.bootstrapping import BootstrappingOptions, bootstrapping_circuit
 
 # Those of the test of the whole experiment, with which kernels are shared.
 OPTIONS = BootstrappingOptions(
@@ -25,7 +25,7 @@ def chosen() -> ckks.BootstrappingParameters:
 
 @pytest.fixture(scope="module")
 def circuit(chosen):
-    return ckks.bootstrapping_circuit(chosen)
+    return bootstrapping_circuit(chosen)
 
 
 @pytest.fixture

@@ -84,6 +84,7 @@ def preset(name: str) -> Parameters:
         closest = ", ".join(difflib.get_close_matches(str(name), PRESETS, n=3, cutoff=0.0))
         raise ValueError(
             f"the preset {name!r} was asked for, and there is none of that name; the closest of "
-            f"{len(PRESETS)} are {closest}. ckks.PRESETS lists all, and Parameters.for_depth makes others."
+            f"{len(PRESETS)} are {closest}. ckks.parameters.PRESETS lists all, "
+            f"and Parameters.for_depth makes others."
         )
     return PRESETS[name].parameters()

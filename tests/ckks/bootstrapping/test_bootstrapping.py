@@ -17,8 +17,15 @@ import pytest
 from benchmarks.bootstrapping_cases import Case, bad_cases, make_case, similar_cases
 from benchmarks.bootstrapping_sweep import judge, observe
 from fhejax import ckks
-from fhejax.ckks import BootstrappingKeys, BootstrappingParameters, Ciphertext, SecretKey
-from fhejax.ckks.bootstrapping import BootstrappingOptions
+from fhejax.ckks import BootstrappingParameters, Ciphertext, SecretKey
+from fhejax.ckks.bootstrapping import (
+    BootstrappingKeys,
+    BootstrappingOptions,
+    bootstrap_iteratively,
+    bootstrap_pair,
+    bootstrapping_circuit,
+    bootstrapping_keys,
+)
 
 SHARED = {"degree": 32, "ratio_bits": 10, "coefficients_to_slots": 2, "slots_to_coefficients": 1}
 OPTIONS = SHARED | {"hamming_weight": 4, "polynomial_degree": 15, "double_angles": 2, "insecure": True}
@@ -62,9 +69,9 @@ class Setting:
 
 
 def make_setting(parameters: BootstrappingParameters) -> Setting:
-    circuit = ckks.bootstrapping_circuit(parameters)
+    circuit = bootstrapping_circuit(parameters)
     secret = ckks.secret_key(ckks.random_key(), parameters.params)
-    return Setting(secret, ckks.bootstrapping_keys(ckks.random_key(), secret, circuit))
+    return Setting(secret, bootstrapping_keys(ckks.random_key(), secret, circuit))
 
 
 @functools.cache
@@ -203,7 +210,7 @@ def test_bad_combinations_are_refused(case):
 def test_two_real_ciphertexts_in_one():
     here = setting()
     first, second = here.numbers().real, here.numbers(1).real
-    found = ckks.bootstrap_pair(here.keys, here.encrypt(first), here.encrypt(second))
+    found = bootstrap_pair(here.keys, here.encrypt(first), here.encrypt(second))
     for values, x in zip((first, second), found, strict=True):
         assert x.level == here.parameters.output_level
         precision = ckks.precision(here.decrypt(x), values)
@@ -215,7 +222,7 @@ def test_iterations_gain_precision():
     values = here.numbers()
     x = here.encrypt(values)
     bits = [
-        ckks.precision(here.decrypt(ckks.bootstrap_iteratively(here.keys, x, iterations=n)), values).mean
+        ckks.precision(here.decrypt(bootstrap_iteratively(here.keys, x, iterations=n)), values).mean
         for n in (1, 2)
     ]
     assert bits[0] == ckks.precision(here.decrypt(ckks.bootstrap(here.keys, x)), values).mean
@@ -223,7 +230,7 @@ def test_iterations_gain_precision():
     limit = ckks.precision(here.decrypt(x), values).mean
     assert bits[1] > min(bits[0] + 8, limit - 2)
     with pytest.raises(ValueError, match="both are 1 or more"):
-        ckks.bootstrap_iteratively(here.keys, x, iterations=0)
+        bootstrap_iteratively(here.keys, x, iterations=0)
 
 
 def test_higher_levels_are_brought_down():
@@ -249,7 +256,7 @@ def test_the_manifest_is_what_a_bootstrap_asks_for():
         def circuit(recorder, x, blank=blank):
             return ckks.bootstrap(dataclasses.replace(blank, evaluation=recorder), x)
 
-        assert ckks.required_keys(circuit, here.estimate(here.numbers())) == here.parameters.manifest
+        assert ckks.keys.required_keys(circuit, here.estimate(here.numbers())) == here.parameters.manifest
 
 
 def test_keys_weigh_what_was_announced():
@@ -266,7 +273,7 @@ def test_errors_are_sentences():
     with pytest.raises(ValueError, match="rescale it first"):
         ckks.bootstrap(here.keys, x.replace(scale=x.scale * 4))
     with pytest.raises(ValueError, match="components"):
-        ckks.bootstrap(here.keys, ckks.square_tensor(x))
+        ckks.bootstrap(here.keys, ckks.evaluation.square_tensor(x))
     with pytest.raises(ValueError, match="without the keys evaluation, dense_to_sparse, sparse_to_dense"):
         ckks.bootstrap(BootstrappingKeys(here.keys.circuit), x)
     evaluation = dataclasses.replace(here.keys.evaluation, rotations={}, relinearisation=None)
@@ -277,7 +284,7 @@ def test_errors_are_sentences():
         ckks.bootstrap(here.keys, x.replace(key_id=jnp.zeros(4, jnp.uint32)))
     secret = ckks.secret_key(ckks.random_key(), ckks.insecure_parameters(64, 1))
     with pytest.raises(ValueError, match="a secret for"):
-        ckks.bootstrapping_keys(ckks.random_key(), secret, other.keys.circuit)
+        bootstrapping_keys(ckks.random_key(), secret, other.keys.circuit)
 
 
 class TestParameters:

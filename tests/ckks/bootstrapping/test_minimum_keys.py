@@ -11,8 +11,8 @@ import pytest
 from schemes import Scheme
 
 from fhejax import ckks
-from fhejax.ckks import BootstrappingKeys, BootstrappingParameters
-from fhejax.ckks.bootstrapping import BootstrappingOptions
+from fhejax.ckks import BootstrappingParameters
+from fhejax.ckks.bootstrapping import BootstrappingKeys, BootstrappingOptions, bootstrapping_circuit
 from fhejax.ckks.bootstrapping.fourier_factors import (
     coefficients_to_slots_factors,
     slots_to_coefficients_factors,
@@ -193,14 +193,14 @@ class TestBootstrapping:
     @pytest.mark.parametrize("log_slots", [8, 5])
     def test_the_manifest_is_what_a_bootstrap_asks_for(self, log_slots):
         chosen = self.parameters(log_slots)
-        blank = BootstrappingKeys(ckks.bootstrapping_circuit(chosen))
+        blank = BootstrappingKeys(bootstrapping_circuit(chosen))
 
         def circuit(recorder, x):
             return ckks.bootstrap(dataclasses.replace(blank, evaluation=recorder), x)
 
         values = np.ones(chosen.params.slots)
         estimate = ckks.estimate(chosen.params, values, level=chosen.input_level)
-        assert ckks.required_keys(circuit, estimate) == chosen.manifest
+        assert ckks.keys.required_keys(circuit, estimate) == chosen.manifest
 
     def test_fewer_bytes_are_announced(self):
         few, many = self.parameters(), self.parameters(minimum_keys=False)

@@ -244,7 +244,7 @@ def test_a_manifest_of_keys_names_its_rotations():
     scheme = setting()
     transform = linear_transform(scheme.params, diagonals(scheme, range(6)), level=1, baby_steps=3)
     estimate = ckks.estimate(scheme.params, scheme.numbers())
-    manifest = ckks.required_keys(lambda keys, x: apply_linear_transform(keys, x, transform), estimate)
+    manifest = ckks.keys.required_keys(lambda keys, x: apply_linear_transform(keys, x, transform), estimate)
     assert (manifest.rotations, manifest.level) == (transform.rotations, 1)
 
 

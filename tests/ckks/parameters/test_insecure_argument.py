@@ -124,13 +124,13 @@ class TestTheLevelIsComputed:
 def test_files_are_checked_alike():
     """A mark of insecurity that was taken away is noticed, as is a level that is not reached."""
     params = ckks.insecure_parameters(1024, 2)
-    data = ckks.to_bytes(params)
-    with pytest.raises(ckks.FormatError, match="made with insecure=True"):
-        ckks.from_bytes(data)
-    assert ckks.from_bytes(data, allow_insecure=True) == params
-    assert ckks.from_bytes(data, allow_insecure=True).insecure
+    data = ckks.files.to_bytes(params)
+    with pytest.raises(ckks.files.FormatError, match="made with insecure=True"):
+        ckks.files.from_bytes(data)
+    assert ckks.files.from_bytes(data, allow_insecure=True) == params
+    assert ckks.files.from_bytes(data, allow_insecure=True).insecure
     secure = Parameters.for_depth(2)
-    assert not ckks.from_bytes(ckks.to_bytes(secure), allow_insecure=True).insecure
+    assert not ckks.files.from_bytes(ckks.files.to_bytes(secure), allow_insecure=True).insecure
 
 
 def test_permission_is_part_of_what_parameters_are():

@@ -6,8 +6,8 @@ import re
 import pytest
 
 from fhejax import ckks
-from fhejax.ckks import PRESETS, SecurityError
-from fhejax.ckks.parameters import ParameterOptions, make_parameters, presets
+from fhejax.ckks import SecurityError
+from fhejax.ckks.parameters import PRESETS, ParameterOptions, make_parameters, presets
 from fhejax.ckks.parameters.security import maximum_modulus_bits
 
 NAMES = list(PRESETS)

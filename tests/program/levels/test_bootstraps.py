@@ -158,7 +158,7 @@ def test_other_keys_are_refused():
     argument = program().encrypt(secret, np.zeros((SLOTS, 3), np.float32))
     with pytest.raises(TypeError, match="it needs the BootstrappingKeys"):
         program()(evaluation.evaluation, argument)
-    missing = fhe.ckks.BootstrappingKeys(evaluation.circuit)
+    missing = fhe.ckks.bootstrapping.BootstrappingKeys(evaluation.circuit)
     with pytest.raises(TypeError, match="it needs the BootstrappingKeys"):
         program()(missing, argument)
 
