@@ -48,7 +48,7 @@ def chosen(arguments: Arguments) -> list[str]:
     if arguments.names:
         return list(arguments.names)
     degrees = range(arguments.smallest, arguments.largest + 1)
-    return [name for name, preset in ckks.PRESETS.items() if preset.log_degree in degrees]
+    return [name for name, preset in ckks.parameters.PRESETS.items() if preset.log_degree in degrees]
 
 
 def circuit(keys: Any, x: Any) -> dict[str, Any]:

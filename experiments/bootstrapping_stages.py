@@ -30,7 +30,7 @@ def staged_bootstrap(
     """
     lower, lift, spread, reduce = STAGES
     x = timed(lower, lower_to_coefficients, keys, ciphertext)
-    ratio = ckks.Scale.of(math.prod(x.moduli)) / x.scale
+    ratio = ckks.parameters.Scale.of(math.prod(x.moduli)) / x.scale
     x = timed(lift, raise_under_sparse_secret, keys, x)
     x = timed(spread, spread_to_slots, keys, x)
     return timed(reduce, _reduced, keys, x, ratio)

@@ -451,7 +451,7 @@ def test_what_could_not_be_read_is_not_written():
             ciphertext.replace(data=ciphertext.data.reshape(2, *[1] * 8, *ciphertext.data.shape[2:]))
         )
     with pytest.raises(ValueError, match="a scale of"):
-        ckks.files.to_bytes(ciphertext.replace(scale=ckks.Scale.of(2.0**900)))
+        ckks.files.to_bytes(ciphertext.replace(scale=ckks.parameters.Scale.of(2.0**900)))
     with pytest.raises(ValueError, match="a key id of 32 bytes"):
         ckks.files.to_bytes(ciphertext.replace(key_id=jnp.zeros((2, 4), jnp.uint32)))
     with pytest.raises(ValueError, match="inside of a traced function"):
