@@ -15,6 +15,12 @@ import tyro
 
 from benchmarks.machine import describe_machine, peak_memory_bytes, use_cache, write_result
 from fhejax import ckks
+from fhejax.ckks.bootstrapping import (
+    BootstrappingKeys,
+    BootstrappingOptions,
+    bootstrapping_circuit,
+    bootstrapping_keys,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,9 +60,11 @@ def parameters(arguments: Arguments) -> ckks.BootstrappingParameters:
         slots=None if arguments.log_slots is None else 2**arguments.log_slots,
         scale_bits=arguments.scale_bits,
         insecure=arguments.log_degree < 15,
-        coefficients_to_slots=arguments.coefficients_to_slots,
-        slots_to_coefficients=arguments.slots_to_coefficients,
-        minimum_keys=arguments.minimum_keys,
+        options=BootstrappingOptions(
+            coefficients_to_slots=arguments.coefficients_to_slots,
+            slots_to_coefficients=arguments.slots_to_coefficients,
+            minimum_keys=arguments.minimum_keys,
+        ),
     )
 
 
@@ -66,7 +74,7 @@ def message(chosen: ckks.BootstrappingParameters) -> np.ndarray:
     return np.tile(parts[0] + 1j * parts[1], chosen.params.slots // chosen.slots)
 
 
-def timed(keys: ckks.BootstrappingKeys, ciphertext: ckks.Ciphertext) -> tuple[float, ckks.Ciphertext]:
+def timed(keys: BootstrappingKeys, ciphertext: ckks.Ciphertext) -> tuple[float, ckks.Ciphertext]:
     """Seconds until the result is there, and the result."""
     start = time.perf_counter()
     found = ckks.bootstrap(keys, ciphertext)
@@ -79,10 +87,10 @@ def measure(arguments: Arguments) -> dict[str, object]:
     chosen = parameters(arguments)
     print(chosen, flush=True)
     start = time.perf_counter()
-    circuit = ckks.bootstrapping_circuit(chosen)
+    circuit = bootstrapping_circuit(chosen)
     encoded = time.perf_counter()
     secret = ckks.secret_key(ckks.random_key(), chosen.params)
-    keys = ckks.bootstrapping_keys(ckks.random_key(), secret, circuit)
+    keys = bootstrapping_keys(ckks.random_key(), secret, circuit)
     made = time.perf_counter()
     print(f"matrices {encoded - start:.1f} s, keys {made - encoded:.1f} s", flush=True)
     values = message(chosen)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fhejax.ckks import BootstrappingParameters, Parameters
+from fhejax.ckks.bootstrapping import BootstrappingOptions
 from fhejax.ckks.bootstrapping.modular_reduction import modular_reduction_depth
 
 ATTEMPTS = 80  # of drawing another combination with the same parameters
@@ -36,7 +37,12 @@ class Case:
     @functools.cached_property
     def parameters(self) -> BootstrappingParameters:
         """Or a ValueError that says why not."""
-        return BootstrappingParameters.for_levels(self.levels, **dict(self.options))
+        own = {field.name for field in dataclasses.fields(BootstrappingOptions)}
+        options = {name: value for name, value in self.options if name in own}
+        request = {name: value for name, value in self.options if name not in own}
+        return BootstrappingParameters.for_levels(
+            self.levels, options=BootstrappingOptions(**options), **request
+        )
 
 
 def make_case(levels: int, options: dict[str, Any], seed: int) -> Case:

@@ -31,6 +31,7 @@ from tqdm import tqdm
 from benchmarks.bootstrapping_cases import Case, bad_cases, good_groups
 from benchmarks.machine import RESULTS, write_result
 from fhejax import ckks
+from fhejax.ckks.bootstrapping import BootstrappingKeys, bootstrapping_circuit, bootstrapping_keys
 from fhejax.ckks.bootstrapping.bootstrap_circuit import (
     at_input_level,
     lower_to_coefficients,
@@ -72,10 +73,10 @@ class Observation:
 def observe(case: Case, batch: int = BATCH) -> Observation:
     """Make keys, encrypt, bootstrap by stages and at once, decrypt; and predict."""
     chosen = case.parameters
-    params, circuit = chosen.params, ckks.bootstrapping_circuit(chosen)
-    first, second, third = jax.random.split(ckks.key_from_bytes(case.seed.to_bytes(32, "little")), 3)
+    params, circuit = chosen.params, bootstrapping_circuit(chosen)
+    first, second, third = jax.random.split(ckks.keys.key_from_bytes(case.seed.to_bytes(32, "little")), 3)
     secret = ckks.secret_key(first, params)
-    keys = ckks.bootstrapping_keys(second, secret, circuit)
+    keys = bootstrapping_keys(second, secret, circuit)
     values = _values(case, batch)
     level = chosen.output_level if case.seed % 3 == 2 else chosen.input_level
     x = ckks.encrypt(third, secret, ckks.encode(params, values, level=level))
@@ -87,7 +88,7 @@ def observe(case: Case, batch: int = BATCH) -> Observation:
     lowered = lower_to_coefficients(keys, at_input_level(keys, x))
     phases = decrypt(spread_to_slots(keys, raise_under_sparse_secret(keys, lowered))).real
     several = np.broadcast_to(values, (DRAWS, *values.shape))
-    predicted = ckks.bootstrap(ckks.BootstrappingKeys(circuit), ckks.estimate(params, several, level=level))
+    predicted = ckks.bootstrap(BootstrappingKeys(circuit), ckks.estimate(params, several, level=level))
     return Observation(
         values,
         decrypt(found),

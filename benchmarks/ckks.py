@@ -43,6 +43,7 @@ from benchmarks.peers.serving import (
     time_calls,
 )
 from fhejax import approx, ckks
+from fhejax.ckks.parameters import ParameterOptions, make_parameters
 from fhejax.ckks.parameters.security import maximum_modulus_bits
 from fhejax.ring import Ring
 
@@ -87,13 +88,13 @@ class Keys:
 
 def parameters(setting: Setting) -> ckks.Parameters:
     """The setting with primes below 2^30."""
-    return ckks.make_parameters(
+    return make_parameters(
         Ring(setting.degree, conjugate_invariant=False),
-        [setting.scale_bits] * setting.depth,
+        setting.depth,
         setting.scale_bits,
-        base_bits=setting.first_bits,
-        digit_size=setting.digit_size,
-        insecure=setting.insecure,
+        ParameterOptions(
+            base_bits=setting.first_bits, digit_size=setting.digit_size, insecure=setting.insecure
+        ),
     )
 
 

@@ -79,7 +79,7 @@ def formula_bytes(params: ckks.Parameters) -> dict[str, int]:
     }
 
 
-def found_bytes(ciphertext: ckks.Ciphertext, key: ckks.SwitchingKey) -> dict[str, int]:
+def found_bytes(ciphertext: ckks.Ciphertext, key: ckks.keys.SwitchingKey) -> dict[str, int]:
     """The bytes of the arrays as they are."""
     return {
         "ciphertext": ciphertext.data.nbytes,

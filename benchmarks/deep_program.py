@@ -16,6 +16,7 @@ import tyro
 import fhejax
 from benchmarks.machine import describe_machine, peak_memory_bytes, write_result
 from fhejax import ckks
+from fhejax.ckks.bootstrapping import BootstrappingOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +59,7 @@ def compile_program(arguments: Arguments) -> fhejax.Program:
         degree=2**log_degree,
         slots=min(arguments.samples, 2 ** (log_degree - 1)),
         insecure=arguments.insecure_log_degree is not None,
-        minimum_keys=True,
+        options=BootstrappingOptions(minimum_keys=True),
     )
     described = fhejax.Encrypted((arguments.samples, 1), range=(-0.8, 0.8))
     return fhejax.compile(

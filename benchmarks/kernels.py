@@ -104,9 +104,9 @@ def relinearisation(degree: int, limbs: int, repeats: int) -> dict[str, float]:
     secret = ckks.secret_key(first, params)
     keys = ckks.evaluation_keys(second, secret, relinearise=True)
     x = ckks.encrypt(third, secret, ckks.encode(params, np.ones((16, params.slots)) / 2))
-    squares = ckks.square_tensor(x)
+    squares = ckks.evaluation.square_tensor(x)
     times = {
-        "square (tensor)": lambda: ckks.square_tensor(x),
+        "square (tensor)": lambda: ckks.evaluation.square_tensor(x),
         "relinearise": lambda: ckks.relinearise(keys, squares),
         "relinearise and rescale": lambda: ckks.relinearise(keys, squares, target_level=squares.level - 1),
     }

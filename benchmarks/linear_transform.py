@@ -23,6 +23,7 @@ import tyro
 from benchmarks.machine import describe_machine, peak_memory_bytes, write_result
 from fhejax import ckks
 from fhejax.ckks.linear_transform import LinearTransform, apply_linear_transform, linear_transform
+from fhejax.ckks.parameters import make_parameters
 from fhejax.ring import Ring
 
 
@@ -139,7 +140,7 @@ def estimate_seconds(params: ckks.Parameters, transform: LinearTransform) -> flo
 def main(arguments: Arguments) -> dict[str, Any]:
     """Check, time, print and keep."""
     ring = Ring(2**arguments.log_degree)
-    params = ckks.make_parameters(ring, [arguments.level_bits] * arguments.depth, arguments.level_bits)
+    params = make_parameters(ring, arguments.depth, arguments.level_bits)
     ways = make_ways(arguments, params)
     first_use = {name: seconds(call) for name, call in ways.calls.items()}
     precision = {name: bits(ways.secret, call(), ways.wanted) for name, call in ways.calls.items()}

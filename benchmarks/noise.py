@@ -59,7 +59,7 @@ def make_setting(log_degree: int, real: bool, **keys: object) -> Setting:
     """
     digit_size = None if real else 1
     params = ckks.insecure_parameters(2**log_degree, DEPTH, real=real, digit_size=digit_size)
-    key = ckks.key_from_bytes(bytes([log_degree, real]) + bytes(30))
+    key = ckks.keys.key_from_bytes(bytes([log_degree, real]) + bytes(30))
     first, second, third = jax.random.split(key, 3)
     secret = ckks.secret_key(first, params)
     keys = keys or {"relinearise": True, "rotations": (1, 2, 4), "conjugate": not real}
@@ -89,7 +89,7 @@ def encrypted(name: str, circuit: Circuit, setting: Setting) -> list[Ciphertext]
     """The circuit's arguments; those without a batch several times over, for steadier statistics."""
     params, holder = setting.params, setting.public if circuit.public else setting.secret
     scale = params.scales[-1] * 2.0**circuit.added_bits
-    key = ckks.key_from_bytes(name.encode().ljust(32, b" ")[:32])
+    key = ckks.keys.key_from_bytes(name.encode().ljust(32, b" ")[:32])
     keys = jax.random.split(key, circuit.arguments)
     batches = [np.broadcast_to(x, (BATCH, params.slots)) for x in _values(circuit, params)]
     return [

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from fhejax import ckks
-from fhejax.ckks import Ciphertext, EvaluationKeys, Scale
+from fhejax.ckks import Ciphertext, EvaluationKeys
+from fhejax.ckks.parameters import Scale
 
 DEPTH = 4
 BATCH = 4
@@ -57,7 +58,7 @@ def _add_plain(x: Ciphertext, values: np.ndarray | float) -> Ciphertext:
 
 def _late_relinearisation(keys: EvaluationKeys, x: Ciphertext, y: Ciphertext) -> Ciphertext:
     """x y - x^2, rescaled while it has three components, and relinearised after."""
-    three = ckks.subtract(ckks.tensor(x, y), ckks.square_tensor(x))
+    three = ckks.subtract(ckks.evaluation.tensor(x, y), ckks.evaluation.square_tensor(x))
     return ckks.relinearise(keys, ckks.rescale(three))
 
 
@@ -69,7 +70,7 @@ OPERATIONS = {
     "subtraction": Circuit(lambda k, x, y: ckks.subtract(x, y), lambda x, y: x - y, 2),
     "negation": Circuit(lambda k, x: ckks.negate(x), lambda x: -x),
     "lower level": Circuit(lambda k, x: ckks.drop_level(x, 1), lambda x: x),
-    "times an integer": Circuit(lambda k, x: ckks.multiply_integer(x, -3), lambda x: -3 * x),
+    "times an integer": Circuit(lambda k, x: ckks.evaluation.multiply_integer(x, -3), lambda x: -3 * x),
     "times a number": Circuit(lambda k, x: ckks.multiply_scalar(x, 0.37), lambda x: 0.37 * x),
     "plus a plaintext": Circuit(
         lambda k, x: _add_plain(x, _waves(x.params.slots, 4)), lambda n, x: x + _waves(n, 4), plain=True
@@ -82,12 +83,12 @@ OPERATIONS = {
         lambda n, x: x * _waves(n, 5),
         plain=True,
     ),
-    "tensor": Circuit(lambda k, x, y: ckks.tensor(x, y), lambda x, y: x * y, 2),
-    "square tensor": Circuit(lambda k, x: ckks.square_tensor(x), lambda x: x * x),
+    "tensor": Circuit(lambda k, x, y: ckks.evaluation.tensor(x, y), lambda x, y: x * y, 2),
+    "square tensor": Circuit(lambda k, x: ckks.evaluation.square_tensor(x), lambda x: x * x),
     "product": Circuit(ckks.multiply, lambda x, y: x * y, 2),
     "square": Circuit(ckks.square, lambda x: x * x),
     "relinearisation": Circuit(
-        lambda k, x: ckks.relinearise(k, ckks.square_tensor(x)), lambda x: x * x, added_bits=-12
+        lambda k, x: ckks.relinearise(k, ckks.evaluation.square_tensor(x)), lambda x: x * x, added_bits=-12
     ),
     "rescaling": Circuit(lambda k, x: ckks.rescale(x), lambda x: x, added_bits=26),
     "rescaling by two levels": Circuit(lambda k, x: ckks.rescale(x, DEPTH - 2), lambda x: x, added_bits=52),
@@ -100,9 +101,9 @@ OPERATIONS = {
         lambda k, x: ckks.inner_sum(k, x, 8), lambda x: sum(np.roll(x, -i) for i in range(8))
     ),
     "conjugation": Circuit(lambda k, x: ckks.conjugate(k, x), np.conj, complex=True),
-    "real part": Circuit(lambda k, x: ckks.real_part(k, x), np.real, complex=True),
-    "imaginary part": Circuit(lambda k, x: ckks.imaginary_part(k, x), np.imag, complex=True),
-    "alignment": Circuit(lambda k, x: ckks.match_scale(x, 1, x.params.scales[1]), lambda x: x),
+    "real part": Circuit(lambda k, x: ckks.evaluation.real_part(k, x), np.real, complex=True),
+    "imaginary part": Circuit(lambda k, x: ckks.evaluation.imaginary_part(k, x), np.imag, complex=True),
+    "alignment": Circuit(lambda k, x: ckks.evaluation.match_scale(x, 1, x.params.scales[1]), lambda x: x),
 }
 
 
@@ -119,10 +120,10 @@ def polynomial(keys: EvaluationKeys, x: Ciphertext) -> Ciphertext:
 
 def chebyshev(keys: EvaluationKeys, x: Ciphertext) -> Ciphertext:
     """T_7 = 2 T_4 T_3 - T_1."""
-    second = _add_plain(ckks.multiply_integer(ckks.square(keys, x), 2), -1.0)
-    third = ckks.subtract(ckks.multiply_integer(ckks.multiply(keys, second, x), 2), x)
-    fourth = _add_plain(ckks.multiply_integer(ckks.square(keys, second), 2), -1.0)
-    return ckks.subtract(ckks.multiply_integer(ckks.multiply(keys, fourth, third), 2), x)
+    second = _add_plain(ckks.evaluation.multiply_integer(ckks.square(keys, x), 2), -1.0)
+    third = ckks.subtract(ckks.evaluation.multiply_integer(ckks.multiply(keys, second, x), 2), x)
+    fourth = _add_plain(ckks.evaluation.multiply_integer(ckks.square(keys, second), 2), -1.0)
+    return ckks.subtract(ckks.evaluation.multiply_integer(ckks.multiply(keys, fourth, third), 2), x)
 
 
 def mixed_levels(keys: EvaluationKeys, x: Ciphertext) -> Ciphertext:
@@ -209,7 +210,7 @@ _SIGNS = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]
 
 def inner_products(keys: EvaluationKeys, x: Ciphertext, y: Ciphertext) -> Ciphertext:
     """Sums over the batch of x y, with four patterns of signs, relinearised after the sum."""
-    total = ckks.linear_combinations(_SIGNS[None], ckks.tensor(x, y), Scale.of(1), 1)
+    total = ckks.linear_combinations(_SIGNS[None], ckks.evaluation.tensor(x, y), Scale.of(1), 1)
     return ckks.relinearise(keys, total, target_level=x.level - 1)
 
 

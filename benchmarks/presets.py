@@ -48,7 +48,7 @@ def chosen(arguments: Arguments) -> list[str]:
     if arguments.names:
         return list(arguments.names)
     degrees = range(arguments.smallest, arguments.largest + 1)
-    return [name for name, preset in ckks.PRESETS.items() if preset.log_degree in degrees]
+    return [name for name, preset in ckks.parameters.PRESETS.items() if preset.log_degree in degrees]
 
 
 def circuit(keys: Any, x: Any) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def main(arguments: Arguments) -> None:
     """Measure, print a line for each, and say at the end which lost precision."""
     path = RESULTS / "presets.json"
     saved = json.loads(path.read_text())["presets"] if path.is_file() else {}
-    records: dict[str, Any] = {name: saved[name] for name in ckks.PRESETS if name in saved}
+    records: dict[str, Any] = {name: saved[name] for name in ckks.parameters.PRESETS if name in saved}
     wrong = []
     print("bits of precision, mean: predicted and measured")
     for name, record in in_processes(chosen(arguments), arguments.cache):

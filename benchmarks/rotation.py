@@ -25,7 +25,7 @@ from benchmarks.peers.serving import SETTINGS, STEPS
 from fhejax import ckks
 from fhejax.ckks import rotation
 from fhejax.ckks.keys import switching
-from fhejax.ckks.parameters import Parameters, twiddles_of
+from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
 from fhejax.ring import permutation, permute
 from fhejax.ring.wide import wide
 
@@ -95,7 +95,7 @@ def part_calls(keys: ckks.EvaluationKeys, given: Inputs, params: Parameters) -> 
         "division by P": division(level),
         "division by P and a level": division(level - 1),
         "permutation": lambda: permute(x.data, positions),
-        "products": lambda: ckks.tensor(x, given.y),
+        "products": lambda: ckks.evaluation.tensor(x, given.y),
     }
 
 

@@ -161,7 +161,7 @@ def points(params: ckks.Parameters, target: Target) -> np.ndarray:
     return np.append(odd, target.bound)
 
 
-def input_scale(params: ckks.Parameters, target: Target) -> ckks.Scale:
+def input_scale(params: ckks.Parameters, target: Target) -> ckks.parameters.Scale:
     """As for numbers in [-1, 1]: the map of the interval there then takes no level."""
     return params.scales[params.depth] / int(target.bound)
 

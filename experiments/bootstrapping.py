@@ -20,6 +20,13 @@ from experiments import bootstrapping_table as table
 from experiments import pipeline
 from experiments.bootstrapping_stages import STAGES, staged_bootstrap
 from fhejax import ckks
+from fhejax.ckks.bootstrapping import (
+    BootstrappingCircuit,
+    BootstrappingKeys,
+    BootstrappingOptions,
+    bootstrapping_circuit,
+    bootstrapping_keys,
+)
 
 LOG_DEGREES = (5, 14)
 RADIUS = 0.5
@@ -120,9 +127,11 @@ def choose(arguments: Arguments) -> ckks.BootstrappingParameters:
             slots=None if arguments.log_slots is None else 2**arguments.log_slots,
             scale_bits=arguments.scale_bits,
             insecure=insecure,
-            coefficients_to_slots=arguments.coefficients_to_slots,
-            slots_to_coefficients=arguments.slots_to_coefficients,
-            minimum_keys=arguments.minimum_keys,
+            options=BootstrappingOptions(
+                coefficients_to_slots=arguments.coefficients_to_slots,
+                slots_to_coefficients=arguments.slots_to_coefficients,
+                minimum_keys=arguments.minimum_keys,
+            ),
         )
     except ValueError as error:
         raise SystemExit(str(error)) from error
@@ -136,7 +145,7 @@ def run(chosen: ckks.BootstrappingParameters, arguments: Arguments) -> dict[str,
     plan.check_disk(chosen, arguments.keys_to)
     inputs = make_inputs(chosen)
     with pipeline.stages(4 + len(STAGES) * (1 + arguments.repeats) + 2 + (arguments.chain > 0)) as timed:
-        circuit = timed("matrices", ckks.bootstrapping_circuit, chosen)
+        circuit = timed("matrices", bootstrapping_circuit, chosen)
         predicted = timed("predict", predict, circuit, inputs, arguments.chain)
         found = measure(circuit, inputs, arguments, timed)
     results = {
@@ -180,9 +189,9 @@ def clear_chain(inputs: Inputs, count: int) -> list[np.ndarray]:
     return orbit[:count]
 
 
-def predict(circuit: ckks.BootstrappingCircuit, inputs: Inputs, count: int) -> Outputs:
+def predict(circuit: BootstrappingCircuit, inputs: Inputs, count: int) -> Outputs:
     """One draw of what will come out, by running everything on estimates."""
-    chosen, blank = circuit.parameters, ckks.BootstrappingKeys(circuit)
+    chosen, blank = circuit.parameters, BootstrappingKeys(circuit)
     generator = np.random.default_rng(1)
 
     def estimate(values: np.ndarray) -> ckks.NoiseEstimate:
@@ -199,7 +208,10 @@ def predict(circuit: ckks.BootstrappingCircuit, inputs: Inputs, count: int) -> O
 
 
 def measure(
-    circuit: ckks.BootstrappingCircuit, inputs: Inputs, arguments: Arguments, timed: pipeline.Stages
+    circuit: BootstrappingCircuit,
+    inputs: Inputs,
+    arguments: Arguments,
+    timed: pipeline.Stages,
 ) -> Outputs:
     """Make keys, encrypt and bootstrap, stage by stage and whole; then the chain.
 
@@ -229,22 +241,24 @@ def measure(
     return Outputs(values, timed("chain", run_chain, keys, start, inputs.constant, arguments.chain, look))
 
 
-def make_keys(circuit: ckks.BootstrappingCircuit) -> tuple[ckks.SecretKey, ckks.BootstrappingKeys]:
+def make_keys(
+    circuit: BootstrappingCircuit,
+) -> tuple[ckks.SecretKey, BootstrappingKeys]:
     """Fresh keys: the client's, and the server's."""
     secret = ckks.secret_key(ckks.random_key(), circuit.parameters.params)
     with pipeline.counter("keys made") as progress:
-        return secret, ckks.bootstrapping_keys(ckks.random_key(), secret, circuit, progress=progress)
+        return secret, bootstrapping_keys(ckks.random_key(), secret, circuit, progress=progress)
 
 
-def store_keys(
-    circuit: ckks.BootstrappingCircuit, path: Path
-) -> tuple[ckks.SecretKey, ckks.BootstrappingKeys]:
+def store_keys(circuit: BootstrappingCircuit, path: Path) -> tuple[ckks.SecretKey, BootstrappingKeys]:
     """Fresh keys: the client's, and the server's, written one at a time and then read."""
     secret = ckks.secret_key(ckks.random_key(), circuit.parameters.params)
     with pipeline.counter("keys written") as progress:
-        ckks.save_bootstrapping_keys(path, ckks.random_key(), secret, circuit.parameters, progress=progress)
+        ckks.files.save_bootstrapping_keys(
+            path, ckks.random_key(), secret, circuit.parameters, progress=progress
+        )
     with pipeline.counter("keys read") as progress:
-        return secret, ckks.load_bootstrapping_keys(path, circuit, progress=progress)
+        return secret, ckks.files.load_bootstrapping_keys(path, circuit, progress=progress)
 
 
 def encrypt(
@@ -256,7 +270,7 @@ def encrypt(
 
 
 def run_chain(
-    keys: ckks.BootstrappingKeys,
+    keys: BootstrappingKeys,
     x: ckks.Ciphertext,
     constant: np.ndarray,
     count: int,

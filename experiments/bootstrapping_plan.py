@@ -119,7 +119,7 @@ def keys_by_level(chosen: ckks.BootstrappingParameters) -> list[dict[str, Any]]:
     for use, level in chosen.manifest.levels.items():
         by_level.setdefault(level, []).append(use)
     groups = {
-        level: ckks.KeyManifest.of(dict.fromkeys(by_level[level], level))
+        level: ckks.keys.KeyManifest.of(dict.fromkeys(by_level[level], level))
         for level in sorted(by_level, reverse=True)
     }
     small, whole = encapsulation_parameters(params).switching_key_bytes(), params.switching_key_bytes()

@@ -1,4 +1,4 @@
-"""The doors of the package: what a public function is given is compared with what its signature says.
+"""What a public function is given, compared with what its signature says: the work of `doors`.
 
 One mechanism in place of checks at the head of every function. An annotation that names a type of this
 library, an integer, a real number, a truth value, a scale, a path or a function is kept to; arrays of numbers
@@ -54,7 +54,7 @@ _REMEDIES = (
         Ciphertext,
         "encrypt it first; a plaintext is the second argument of add, subtract and multiply_plain",
     ),
-    (SeededCiphertext, Ciphertext, "expand it first: ckks.expand(seeded)"),
+    (SeededCiphertext, Ciphertext, "expand it first: ckks.encryption.expand(seeded)"),
     (Ciphertext, Plaintext, "decrypt it first; two ciphertexts are multiplied by multiply"),
     (NoiseEstimate, Ciphertext, "an estimate cannot be decrypted; its values are estimate.values"),
     (
@@ -74,24 +74,6 @@ class _Unfit(Exception):
     """A value that is none of the types that an annotation names."""
 
 
-def check_arguments(function: Callable) -> Callable:
-    """The function behind its door: arguments of other types are refused by a TypeError that says what to do.
-
-    Integers of NumPy become Python's, and numbers scales, where the signature says so. A `NoiseEstimate`
-    stands for a ciphertext, and None for keys beside it, in all functions but those that take a secret key.
-    """
-
-    @functools.wraps(function)
-    def door(*arguments: Any, **options: Any) -> Any:
-        signature = _signature(function)
-        if not signature.is_plainly_right(arguments, options):
-            arguments, options = signature.read(arguments, options)
-        return function(*arguments, **options)
-
-    door.__module__ = "fhejax.ckks"
-    return door
-
-
 @dataclasses.dataclass(frozen=True)
 class _Parameter:
     """kinds: what the annotation names. plain: those that need no second look, None for all there are."""
@@ -101,7 +83,18 @@ class _Parameter:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Signature:
+class Signature:
+    """What a function says of its arguments.
+
+    Attributes:
+        name: of the function.
+        parameters: those that are compared, by name.
+        positions: names of those that may be given by position.
+        repeated: the name of that which takes all further positions.
+        estimates: whether estimates may stand for ciphertexts.
+        call: how the function is called, for errors.
+    """
+
     name: str
     parameters: Mapping[str, _Parameter]
     positions: tuple[str, ...]
@@ -156,8 +149,8 @@ class _Signature:
         )
 
 
-@functools.cache
-def _signature(function: Callable) -> _Signature:
+def signature_of(function: Callable) -> Signature:
+    """What a function says of its arguments, ready to be compared with what it is given."""
     hints = typing.get_type_hints(function)
     parameters = inspect.signature(function).parameters.values()
     repeated = [p.name for p in parameters if p.kind is p.VAR_POSITIONAL]
@@ -170,7 +163,7 @@ def _signature(function: Callable) -> _Signature:
     }
     written = [*positions, *(f"*{name}" for name in repeated), *(f"{name}=" for name in named)]
     holds_secret = any(SecretKey in parameter.kinds for parameter in checked.values())
-    return _Signature(
+    return Signature(
         function.__name__,
         checked,
         tuple(positions),

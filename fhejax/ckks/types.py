@@ -168,7 +168,7 @@ class SecretKey:
         raise TypeError(
             "a SecretKey was about to be pickled or copied, which would write the secret out in the clear; "
             "keep it in memory, or write it to a file that only its owner may read with "
-            "ckks.save_secret_key(path, secret)."
+            "ckks.files.save_secret_key(path, secret)."
         )
 
 

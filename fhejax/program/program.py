@@ -9,8 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax import ckks
-from fhejax.ckks import EvaluationKeys, Scale, SecretKey
+from fhejax.ckks import EvaluationKeys, SecretKey
+from fhejax.ckks.bootstrapping import BootstrappingKeys, bootstrapping_circuit, bootstrapping_keys
 from fhejax.ckks.identity import is_concrete
+from fhejax.ckks.parameters import Scale
 from fhejax.ckks.types import check_residues
 from fhejax.program.arguments import Encrypted, Plain, check_plain, check_values
 from fhejax.program.circuit.circuit import Circuit
@@ -60,8 +62,8 @@ class Program:
         secret_random, *randoms = jax.random.split(ckks.random_key(), 3)
         secret, plan = ckks.secret_key(secret_random, self.params), self.plan
         if plan.bootstrapping is not None:
-            circuit = ckks.bootstrapping_circuit(plan.bootstrapping)
-            return secret, ckks.bootstrapping_keys(randoms[0], secret, circuit, plan.manifest)
+            circuit = bootstrapping_circuit(plan.bootstrapping)
+            return secret, bootstrapping_keys(randoms[0], secret, circuit, plan.manifest)
         keys = ckks.evaluation_keys(
             randoms[0], secret, relinearise=plan.relinearises, level=plan.relinearisation_level
         )
@@ -252,8 +254,8 @@ class Program:
 
     def _check_call(self, given: Keys, arguments: Sequence) -> jax.Array:
         """The identity of the secret that opens the results."""
-        expected = EvaluationKeys if self.plan.bootstrapping is None else ckks.BootstrappingKeys
-        bare = isinstance(given, ckks.BootstrappingKeys) and given.evaluation is None
+        expected = EvaluationKeys if self.plan.bootstrapping is None else BootstrappingKeys
+        bare = isinstance(given, BootstrappingKeys) and given.evaluation is None
         if bare or not isinstance(given, expected):
             raise TypeError(
                 f"a program was called with a {type(given).__name__} as its first argument; it needs the "

@@ -7,7 +7,7 @@ from fhejax import ckks
 
 
 def test_presets_are_chosen_by_name_or_degree():
-    assert chosen(Arguments()) == list(ckks.PRESETS)
+    assert chosen(Arguments()) == list(ckks.parameters.PRESETS)
     small = chosen(Arguments(smallest=12, largest=13))
     assert len(small) == 12 and all("-n12-" in name or "-n13-" in name for name in small)
     assert chosen(Arguments(names=("one",))) == ["one"]

@@ -8,7 +8,8 @@ import math
 import numpy as np
 from reference import compose, product, substitute
 
-from fhejax.ckks import Parameters, SwitchingKey
+from fhejax.ckks import Parameters
+from fhejax.ckks.keys import SwitchingKey
 from fhejax.ring import inverse_ntt
 
 Component = list[int]

@@ -26,7 +26,7 @@ def circuit(keys, x, y):
 
 
 def fixed_key(index):
-    return ckks.key_from_bytes(bytes([index] * 32))
+    return ckks.keys.key_from_bytes(bytes([index] * 32))
 
 
 def shared(mesh, tree, spec):

@@ -1,6 +1,7 @@
 """Wrong objects at every public function: one sentence each, before anything is computed."""
 
 import collections.abc
+import importlib
 import inspect
 import os
 import pickle
@@ -12,16 +13,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from test_face import OWN_CHECKS, PACKAGES
 
 from fhejax import ckks
-from fhejax.ckks import OWN_CHECKS
 from fhejax.ckks.parameters.scale import Scale
 
-NAMES = [
-    name
-    for name in ckks.__all__
-    if callable(getattr(ckks, name)) and not inspect.isclass(getattr(ckks, name)) and name not in OWN_CHECKS
-]
+PUBLIC = {
+    name: getattr(module, name)
+    for module in map(importlib.import_module, (f"fhejax.ckks.{package}" for package in PACKAGES))
+    for name in module.__all__
+    if inspect.isfunction(getattr(module, name)) and name not in OWN_CHECKS
+}
 UNTOLD = {  # of which the functions themselves say what is wrong: arrays, random keys, and what is written
     "bias", "data", "diagonals", "encryption", "entries", "expected", "found", "key",
     "key_id", "keys.save_evaluation_keys", "obj", "options", "polynomial", "values", "weights",
@@ -30,7 +32,7 @@ UNTOLD = {  # of which the functions themselves say what is wrong: arrays, rando
 
 
 def hints(name: str) -> dict[str, object]:
-    found = typing.get_type_hints(getattr(ckks, name))
+    found = typing.get_type_hints(PUBLIC[name])
     found.pop("return", None)
     return found
 
@@ -46,6 +48,8 @@ def stand_in(hint: object) -> object:
         kind = kind.__constraints__[0]
     if kind in (int, float, bool, str, bytes):
         return kind(1)
+    if typing.get_origin(kind) is collections.abc.Mapping:
+        return {}
     if typing.get_origin(kind) is collections.abc.Callable:
         return print
     if kind is Scale:
@@ -57,9 +61,9 @@ def checked(name: str) -> list[str]:
     return [p for p in hints(name) if p not in UNTOLD and f"{p}.{name}" not in UNTOLD]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PUBLIC)
 def test_every_argument_is_compared_with_its_annotation(name):
-    function, parameters = getattr(ckks, name), inspect.signature(getattr(ckks, name)).parameters
+    function, parameters = PUBLIC[name], inspect.signature(PUBLIC[name]).parameters
     right = {p: None if p in UNTOLD else stand_in(hint) for p, hint in hints(name).items()}
     for wrong in checked(name):
         arguments = {**right, wrong: object()}
@@ -88,7 +92,7 @@ def things():
         values=values,
         plaintext=plaintext,
         ciphertext=ckks.encrypt(ckks.random_key(), secret, plaintext),
-        seeded=ckks.encrypt_seeded(ckks.random_key(), secret, plaintext),
+        seeded=ckks.encryption.encrypt_seeded(ckks.random_key(), secret, plaintext),
         keys=ckks.evaluation_keys(ckks.random_key(), secret, relinearise=True, rotations=(1,)),
         estimate=ckks.estimate(params, values),
     )
@@ -105,7 +109,7 @@ def test_what_to_do_is_said(things):
         (lambda: ckks.multiply_plain(x, x), "two ciphertexts are multiplied by multiply"),
         (lambda: ckks.add(x, 1.0), "add_scalar and multiply_scalar take one number for every slot"),
         (lambda: ckks.add(x, things.values), "Encode and encrypt numbers first"),
-        (lambda: ckks.add(things.seeded, x), r"Expand it first: ckks\.expand\(seeded\)"),
+        (lambda: ckks.add(things.seeded, x), r"Expand it first: ckks\.encryption\.expand\(seeded\)"),
         (lambda: ckks.decode(x), "Decrypt it first"),
         (
             lambda: ckks.decrypt(things.secret, things.estimate),
@@ -140,7 +144,10 @@ def test_what_to_do_is_said(things):
         ),
         (lambda: ckks.load(3), "3 as path; it needs a path"),
         (lambda: ckks.load("x", progress=1), "1 as progress; it needs a function or None"),
-        (lambda: ckks.match_scale(x, 1, "2"), "a str as scale; it needs a Scale or a positive number"),
+        (
+            lambda: ckks.evaluation.match_scale(x, 1, "2"),
+            "a str as scale; it needs a Scale or a positive number",
+        ),
     ]
     for call, message in cases:
         with pytest.raises(TypeError, match=message) as found:

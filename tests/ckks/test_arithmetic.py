@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from fhejax import ckks
-from fhejax.ckks import Scale
-from fhejax.ckks.parameters import deviations
+from fhejax.ckks.parameters import Scale, deviations
 
 
 def bits_off(found: float, predicted: float) -> float:
@@ -87,7 +86,7 @@ def test_products_relinearised_and_rescaled(insecure, name):
 def test_tensor_relinearise_rescale_in_three_steps(insecure):
     x, y = insecure.numbers(20, seed=1), insecure.numbers(20, seed=2)
     first, second = insecure.encrypt(x), insecure.encrypt(y)
-    tensor = ckks.tensor(first, second)
+    tensor = ckks.evaluation.tensor(first, second)
     assert (tensor.components, tensor.level) == (3, 4)
     assert tensor.scale == first.scale * second.scale
     crossed = fresh(insecure) * float(first.scale) * np.hypot(size(x), size(y))
@@ -105,8 +104,8 @@ def test_tensor_relinearise_rescale_in_three_steps(insecure):
 
 def test_square_tensor_is_the_tensor_with_itself(insecure):
     x = insecure.encrypt(insecure.numbers(2))
-    assert (ckks.square_tensor(x).data == ckks.tensor(x, x).data).all()
-    assert ckks.square_tensor(x).scale == ckks.tensor(x, x).scale
+    assert (ckks.evaluation.square_tensor(x).data == ckks.evaluation.tensor(x, x).data).all()
+    assert ckks.evaluation.square_tensor(x).scale == ckks.evaluation.tensor(x, x).scale
 
 
 def test_products_at_every_level_down_to_the_last(insecure_real):
@@ -171,7 +170,7 @@ def test_multiply_scalar_lands_on_the_lower_scale(insecure):
 def test_multiply_integer_is_exact(insecure):
     x = insecure.encrypt(insecure.numbers(2))
     for factor in (0, 1, -3, 1000):
-        result = ckks.multiply_integer(x, factor)
+        result = ckks.evaluation.multiply_integer(x, factor)
         assert (result.level, result.scale) == (x.level, x.scale)
         np.testing.assert_allclose(insecure.decrypt(result), factor * insecure.decrypt(x), rtol=0, atol=1e-10)
 
@@ -179,16 +178,16 @@ def test_multiply_integer_is_exact(insecure):
 def test_match_scale_and_align(insecure):
     x = insecure.numbers(20)
     high, low = insecure.encrypt(x), insecure.encrypt(x, level=1)
-    matched = ckks.match_scale(high, 1, low.scale)
+    matched = ckks.evaluation.match_scale(high, 1, low.scale)
     assert (matched.level, matched.scale) == (1, low.scale)
     rounding = deviations.rescale_deviation(insecure.params.ring)
     check_noise(insecure, matched, x, np.hypot(rounding, fresh(insecure)))
-    for pair in (ckks.align(high, low), ckks.align(low, high)):
+    for pair in (ckks.evaluation.align(high, low), ckks.evaluation.align(low, high)):
         assert {c.level for c in pair} == {1}
         assert {c.scale for c in pair} == {low.scale}
         for ciphertext in pair:
             assert abs(insecure.decrypt(ciphertext) - x).max() < 1e-3
-    assert ckks.align(low, high)[0] is not ckks.align(high, low)[0]
+    assert ckks.evaluation.align(low, high)[0] is not ckks.evaluation.align(high, low)[0]
     assert abs(insecure.decrypt(ckks.subtract(low, high))).max() < 1e-3
 
 
@@ -206,7 +205,7 @@ def test_operands_of_different_levels(insecure_real):
 
 def test_sums_of_two_and_three_components(insecure_real):
     x, y = insecure_real.numbers(seed=1), insecure_real.numbers(seed=2)
-    tensor = ckks.tensor(insecure_real.encrypt(x), insecure_real.encrypt(y))
+    tensor = ckks.evaluation.tensor(insecure_real.encrypt(x), insecure_real.encrypt(y))
     plain = ckks.encode(insecure_real.params, x, scale=tensor.scale)
     two = insecure_real.encrypt(y, scale=tensor.scale)
     assert abs(insecure_real.decrypt(ckks.add(tensor, plain)) - (x * y + x)).max() < 1e-3
@@ -259,7 +258,7 @@ def test_jit_and_vmap_give_the_same_bits(insecure_real):
     plaintext = ckks.encode(insecure_real.params, insecure_real.numbers(seed=3))
 
     def circuit(x, y):
-        tensor = ckks.add(ckks.tensor(x, y), ckks.square_tensor(y))
+        tensor = ckks.add(ckks.evaluation.tensor(x, y), ckks.evaluation.square_tensor(y))
         product = ckks.relinearise(keys, tensor, target_level=3)
         other = ckks.rescale(ckks.multiply_plain(ckks.subtract(x, ckks.negate(y)), plaintext))
         return ckks.add(product, ckks.multiply(keys, product, ckks.multiply_scalar(y, 0.3))), other
@@ -310,14 +309,14 @@ def test_targets_that_are_not_below(insecure_real):
     for target in (2, 3, -1):
         with pytest.raises(ValueError, match="only goes down"):
             ckks.rescale(x, target)
-    for ciphertext in (x, ckks.tensor(x, x)):
+    for ciphertext in (x, ckks.evaluation.tensor(x, x)):
         with pytest.raises(ValueError, match=r"from level 2 to 3 .* only goes down"):
             ckks.relinearise(insecure_real.keys, ciphertext, target_level=3)
 
 
 def test_relinearisation_needs_its_key(insecure_real):
     secret, x = insecure_real.secret, insecure_real.encrypt(np.zeros(4))
-    tensor = ckks.tensor(x, x)
+    tensor = ckks.evaluation.tensor(x, x)
     without = ckks.evaluation_keys(ckks.random_key(), secret)
     with pytest.raises(ValueError, match=r"relinearisation at level 4 .* have none"):
         ckks.relinearise(without, tensor)
@@ -332,11 +331,11 @@ def test_relinearisation_needs_its_key(insecure_real):
 
 def test_three_components_are_not_multiplied(insecure_real):
     x = insecure_real.encrypt(np.zeros(4))
-    tensor = ckks.tensor(x, x)
+    tensor = ckks.evaluation.tensor(x, x)
     with pytest.raises(ValueError, match=r"3 and 2 components .* Relinearise first"):
-        ckks.tensor(tensor, x)
+        ckks.evaluation.tensor(tensor, x)
     with pytest.raises(ValueError, match=r"3 components .* Relinearise first"):
-        ckks.square_tensor(tensor)
+        ckks.evaluation.square_tensor(tensor)
 
 
 def test_scales_that_cannot_be_aligned(insecure_real):
@@ -347,7 +346,7 @@ def test_scales_that_cannot_be_aligned(insecure_real):
         ckks.subtract(x, ckks.encode(insecure_real.params, np.zeros(4), scale=Scale.of(2.0**20)))
     high = insecure_real.encrypt(np.zeros(4), scale=Scale.of(2.0**80))
     with pytest.raises(ValueError, match="rescale it first"):
-        ckks.match_scale(high, 3, Scale.of(2.0**20))
+        ckks.evaluation.match_scale(high, 3, Scale.of(2.0**20))
 
 
 def test_strangers_are_not_combined(insecure_real, insecure_complex):
@@ -355,7 +354,7 @@ def test_strangers_are_not_combined(insecure_real, insecure_complex):
     stranger = ckks.secret_key(ckks.random_key(), insecure_real.params)
     plaintext = ckks.encode(insecure_real.params, np.zeros(4))
     foreign = ckks.encrypt(ckks.random_key(), stranger, plaintext)
-    for operation in (ckks.add, ckks.subtract, ckks.tensor):
+    for operation in (ckks.add, ckks.subtract, ckks.evaluation.tensor):
         with pytest.raises(ValueError, match="different parameters"):
             operation(x, other)
         with pytest.raises(ValueError, match="different secret keys"):
@@ -383,13 +382,13 @@ def test_levels_that_do_not_exist(insecure_real):
             with pytest.raises(
                 ValueError, match=f"to level {level} and another scale; match_scale takes at least"
             ):
-                ckks.match_scale(x, level, x.scale)
+                ckks.evaluation.match_scale(x, level, x.scale)
         with pytest.raises(ValueError, match="only bootstrapping raises a level"):
             ckks.drop_level(ckks.drop_level(x, 2), 3)
         with pytest.raises(ValueError, match=r"from level 4 to -1 was asked for"):
             ckks.relinearise(insecure_real.keys, x, target_level=-1)
         with pytest.raises(ValueError, match="which holds less than"):
-            ckks.match_scale(x, 3, Scale.of(2**300))
+            ckks.evaluation.match_scale(x, 3, Scale.of(2**300))
 
 
 def test_domains_are_not_mixed(insecure_complex):
@@ -403,7 +402,7 @@ def test_domains_are_not_mixed(insecure_complex):
     calls = [
         lambda: ckks.add(x, y),
         lambda: ckks.subtract(y, plaintext),
-        lambda: ckks.tensor(x, y),
+        lambda: ckks.evaluation.tensor(x, y),
         lambda: ckks.multiply(keys, y, y),
         lambda: ckks.square(keys, y),
         lambda: ckks.multiply_plain(y, plaintext),
@@ -412,8 +411,8 @@ def test_domains_are_not_mixed(insecure_complex):
         lambda: ckks.rotate(keys, y, 1),
         lambda: ckks.rotate_hoisted(keys, y, [1]),
         lambda: ckks.conjugate(keys, y),
-        lambda: ckks.multiply_by_imaginary_unit(y),
-        lambda: ckks.relinearise(keys, ckks.tensor(x, x).replace(domain="coefficient")),
+        lambda: ckks.evaluation.multiply_by_imaginary_unit(y),
+        lambda: ckks.relinearise(keys, ckks.evaluation.tensor(x, x).replace(domain="coefficient")),
     ]
     for call in calls:
         with pytest.raises(
@@ -433,7 +432,7 @@ def test_batches_that_do_not_broadcast_are_refused(insecure_real):
             try:
                 expected = np.broadcast_shapes(first, second)
             except ValueError:
-                for operation in (ckks.add, ckks.subtract, ckks.tensor):
+                for operation in (ckks.add, ckks.subtract, ckks.evaluation.tensor):
                     with pytest.raises(
                         ValueError, match=rf"batches of shape {re.escape(f'{first} and {second}')}"
                     ):
@@ -443,7 +442,7 @@ def test_batches_that_do_not_broadcast_are_refused(insecure_real):
                 with pytest.raises(ValueError, match="their trailing axes must be equal or 1"):
                     ckks.add(x, plain[second])
             else:
-                assert ckks.add(x, y).batch == ckks.tensor(x, y).batch == expected
+                assert ckks.add(x, y).batch == ckks.evaluation.tensor(x, y).batch == expected
                 assert ckks.multiply_plain(x, plain[second]).batch == expected
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from fhejax import ckks
 from fhejax.ckks.identity import MIXED
+from fhejax.ckks.linear_transform import apply_linear_transform, linear_transform
 
 PARAMS = ckks.insecure_parameters(64, 3, real=False)
 
@@ -36,7 +37,7 @@ def users():
 
 
 SIGMOID = np.array([0.5, 0.25, 0.0, -1 / 48])
-MATRIX = ckks.linear_transform(PARAMS, {0: np.full(32, 0.5), 1: np.full(32, 0.25)})
+MATRIX = linear_transform(PARAMS, {0: np.full(32, 0.5), 1: np.full(32, 0.25)})
 CIRCUITS = {
     "multiply": lambda keys, x, y: ckks.multiply(keys, x, x),
     "square": lambda keys, x, y: ckks.square(keys, x),
@@ -44,13 +45,13 @@ CIRCUITS = {
     "rotate hoisted": lambda keys, x, y: ckks.rotate_hoisted(keys, x, (1, 2))[1],
     "conjugate": lambda keys, x, y: ckks.conjugate(keys, x),
     "inner sum": lambda keys, x, y: ckks.inner_sum(keys, x, 4),
-    "linear transform": lambda keys, x, y: ckks.apply_linear_transform(keys, x, MATRIX),
+    "linear transform": lambda keys, x, y: apply_linear_transform(keys, x, MATRIX),
     "polynomial": lambda keys, x, y: ckks.evaluate_polynomial(keys, x, SIGMOID),
 }
 PAIRS = {
     "add": lambda keys, x, y: ckks.add(x, y),
     "subtract": lambda keys, x, y: ckks.subtract(x, y),
-    "tensor": lambda keys, x, y: ckks.tensor(x, y),
+    "tensor": lambda keys, x, y: ckks.evaluation.tensor(x, y),
     "multiply two": lambda keys, x, y: ckks.multiply(keys, x, y),
 }
 
@@ -124,7 +125,7 @@ def test_keys_exchanged_inside_of_a_set(users, kind):
     with pytest.raises(ValueError, match="with a key meant for another use"):
         ckks.decrypt(user.secret, found)
     with pytest.raises(ValueError, match="belongs to another secret key or was made for another use"):
-        ckks.to_bytes(keys)
+        ckks.files.to_bytes(keys)
 
 
 def cut(key, axis, size):
@@ -149,7 +150,7 @@ def test_residues_beyond_their_primes_are_found_in_every_object(users):
     user = users[0]
     plaintext = ckks.encode(PARAMS, np.ones(32))
     public = ckks.public_key(ckks.random_key(), user.secret)
-    seeded = ckks.encrypt_seeded(ckks.random_key(), user.secret, plaintext)
+    seeded = ckks.encryption.encrypt_seeded(ckks.random_key(), user.secret, plaintext)
     rotations = user.keys.rotations
     exponent = next(iter(rotations))
     for obj in (

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from fhejax import ckks
+from fhejax.ckks.linear_transform import apply_linear_transform, linear_transform
 
 
 @pytest.fixture(scope="module", params=[True, False])
@@ -20,12 +21,12 @@ def test_empty_in_empty_out(scheme):
     batch = (0,) if params.ring.conjugate_invariant else (2, 0)
     plaintext = ckks.encode(params, np.zeros((*batch, params.slots)))
     public = ckks.public_key(ckks.random_key(), secret)
-    seeded = ckks.encrypt_seeded(ckks.random_key(), secret, plaintext)
+    seeded = ckks.encryption.encrypt_seeded(ckks.random_key(), secret, plaintext)
     x = ckks.encrypt(ckks.random_key(), secret, plaintext)
-    transform = ckks.linear_transform(params, {0: np.ones(params.slots), 1: np.ones(params.slots)})
+    transform = linear_transform(params, {0: np.ones(params.slots), 1: np.ones(params.slots)})
     results = [
         x,
-        ckks.expand(seeded),
+        ckks.encryption.expand(seeded),
         ckks.encrypt(ckks.random_key(), public, plaintext),
         ckks.add(x, x),
         ckks.subtract(x, plaintext),
@@ -40,13 +41,13 @@ def test_empty_in_empty_out(scheme):
         ckks.rescale(ckks.multiply_plain(x, plaintext)),
         ckks.drop_level(x, 1),
         ckks.evaluate_polynomial(keys, x, [1.0, 0.5, 0.25, 0.125]),
-        ckks.apply_linear_transform(keys, x, transform),
+        apply_linear_transform(keys, x, transform),
         jax.jit(ckks.multiply)(keys, x, x),
     ]
     for result in results:
         assert result.data.shape == (*batch, 2, len(result.moduli), 16)
         assert ckks.decode(ckks.decrypt(secret, result)).shape == (*batch, params.slots)
-    assert ckks.is_encodable(params, np.zeros((*batch, params.slots))).shape == batch
+    assert ckks.encoding.is_encodable(params, np.zeros((*batch, params.slots))).shape == batch
 
 
 def test_empty_batches_broadcast_as_in_numpy(scheme):
@@ -64,6 +65,6 @@ def test_where_nothing_cannot_stand(scheme):
     params, secret, _ = scheme
     x = ckks.encrypt(ckks.random_key(), secret, ckks.encode(params, np.zeros((0, 4))))
     with pytest.raises(ValueError, match=r"a batch of shape \(0,\), with no object"):
-        ckks.to_bytes(x)
+        ckks.files.to_bytes(x)
     with pytest.raises(ValueError, match="an empty batch; it needs a vector"):
         ckks.estimate(params, np.zeros((0, 4)))

@@ -87,15 +87,16 @@ CASES = {
     "subtract": Case(lambda k, x, y: ckks.subtract(x, y), lambda s, n, x, y: exact.add(x, y, -1), (2, 3)),
     "negate": Case(lambda k, x: ckks.negate(x), lambda s, n, x: exact.scale(x, -1), (3,)),
     "multiply_integer": Case(
-        lambda k, x: ckks.multiply_integer(x, FACTOR), lambda s, n, x: exact.scale(x, FACTOR)
+        lambda k, x: ckks.evaluation.multiply_integer(x, FACTOR), lambda s, n, x: exact.scale(x, FACTOR)
     ),
     "tensor": Case(
-        lambda k, x, y: ckks.tensor(x, y),
+        lambda k, x, y: ckks.evaluation.tensor(x, y),
         lambda s, n, x, y: exact.tensor(x, y, s.params, _modulus(s, n)),
         (2, 2),
     ),
     "square_tensor": Case(
-        lambda k, x: ckks.square_tensor(x), lambda s, n, x: exact.tensor(x, x, s.params, _modulus(s, n))
+        lambda k, x: ckks.evaluation.square_tensor(x),
+        lambda s, n, x: exact.tensor(x, x, s.params, _modulus(s, n)),
     ),
     "rescale": Case(lambda k, x: ckks.rescale(x), lambda s, n, x: _divided(s, n, x, 1), inputs=(2,), drops=1),
     "rescale twice at once": Case(
@@ -116,7 +117,8 @@ CASES = {
         lambda k, x: ckks.conjugate(k, x), lambda s, n, x: _rotated(s, n, x, s.params.ring.root_order - 1)
     ),
     "multiply_by_imaginary_unit": Case(
-        lambda k, x: ckks.multiply_by_imaginary_unit(x), lambda s, n, x: exact.imaginary(x, s.params)
+        lambda k, x: ckks.evaluation.multiply_by_imaginary_unit(x),
+        lambda s, n, x: exact.imaginary(x, s.params),
     ),
 }
 COMPLEX_ONLY = {"conjugate", "multiply_by_imaginary_unit"}

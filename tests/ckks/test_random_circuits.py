@@ -45,7 +45,11 @@ def _late(keys, x, y):
     """Two products before one relinearisation."""
     low = min(x.level, y.level)
     x, y = ckks.drop_level(x, low), ckks.drop_level(y, low)
-    total = ckks.add(ckks.tensor(x, y), ckks.negate(ckks.square_tensor(y))) if x.scale == y.scale else None
+    total = (
+        ckks.add(ckks.evaluation.tensor(x, y), ckks.negate(ckks.evaluation.square_tensor(y)))
+        if x.scale == y.scale
+        else None
+    )
     return _product(keys, x, y) if total is None else ckks.relinearise(keys, total, target_level=low - 1)
 
 

@@ -71,7 +71,7 @@ def test_a_resumed_run_that_meets_its_data_in_another_order_masks_nothing_twice(
     """Keys of the steps are the same in both runs; the messages are not."""
 
     def run(order):
-        keys = jax.random.split(ckks.key_from_bytes(bytes(32)), 4)
+        keys = jax.random.split(ckks.keys.key_from_bytes(bytes(32)), 4)
         rows = [encryption(k, holder)(MESSAGES[i] + 0.01 * i) for k, i in zip(keys, order, strict=True)]
         return masks(jnp.stack(rows))
 
@@ -82,7 +82,7 @@ def test_a_resumed_run_that_meets_its_data_in_another_order_masks_nothing_twice(
 
 def test_levels_holders_and_seeded_ciphertexts_have_streams_of_their_own():
     def key():
-        return ckks.key_from_bytes(bytes(range(32)))
+        return ckks.keys.key_from_bytes(bytes(range(32)))
 
     secret, other = (ckks.secret_key(ckks.random_key(), PARAMS) for _ in range(2))
     public = [ckks.public_key(ckks.random_key(), secret) for _ in range(2)]
@@ -101,7 +101,7 @@ def test_one_key_for_two_purposes_gives_unrelated_randomness():
     """A secret and the u of a public encryption: c_1 + b = a (s - u) + small, if u were s."""
 
     def key():
-        return ckks.key_from_bytes(bytes(range(1, 33)))
+        return ckks.keys.key_from_bytes(bytes(range(1, 33)))
 
     secret = ckks.secret_key(key(), PARAMS)
     public = ckks.public_key(key(), secret)
@@ -118,7 +118,7 @@ def test_one_key_for_two_purposes_gives_unrelated_randomness():
 
 def test_switching_keys_differ_whatever_the_key():
     def key():
-        return ckks.key_from_bytes(bytes(range(2, 34)))
+        return ckks.keys.key_from_bytes(bytes(range(2, 34)))
 
     secrets = [ckks.secret_key(ckks.random_key(), PARAMS) for _ in range(2)]
     seeds = []

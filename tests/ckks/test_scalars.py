@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fhejax import ckks
-from fhejax.ckks import Scale
 from fhejax.ckks.noise import estimates
+from fhejax.ckks.parameters import Scale
 from fhejax.ckks.scalars import add_scalar, weighted_sum
 from fhejax.ring import inverse_ntt
 
@@ -33,7 +33,7 @@ def test_a_constant_is_added_exactly(insecure):
 def test_a_constant_on_three_components(insecure):
     """At the scale of the product, not its square."""
     ciphertext = insecure.encrypt(insecure.numbers(2))
-    tensor = ckks.tensor(ciphertext, ciphertext)
+    tensor = ckks.evaluation.tensor(ciphertext, ciphertext)
     result = add_scalar(tensor, -0.75)
     assert (result.components, result.scale) == (3, tensor.scale)
     difference = insecure.decrypt(result) - insecure.decrypt(tensor)
@@ -142,11 +142,11 @@ def test_a_factor_that_does_not_fit_is_refused(insecure_real):
         limit = largest(x, float(x.scale))
         for sign in (1, -1):
             assert ckks.multiply_scalar(x, sign * limit * 0.99).level == 3
-            assert ckks.multiply_integer(x, sign * (math.prod(x.moduli) // 2)).level == 4
+            assert ckks.evaluation.multiply_integer(x, sign * (math.prod(x.moduli) // 2)).level == 4
             with pytest.raises(ValueError, match=r"multiply_scalar was given .*, which holds less than"):
                 ckks.multiply_scalar(x, sign * limit * 1.01)
             with pytest.raises(ValueError, match=r"multiply_integer was given .*, which holds less than"):
-                ckks.multiply_integer(x, sign * (math.prod(x.moduli) // 2 + 1))
+                ckks.evaluation.multiply_integer(x, sign * (math.prod(x.moduli) // 2 + 1))
 
 
 def test_numbers_that_round_to_zero_are_refused(insecure_real):
@@ -172,5 +172,5 @@ def test_a_factor_is_rounded_once(insecure_real):
     factors = [round(Fraction(value) * weight.fraction()) for value in (Fraction(1, 3), 1 / 3)]
     assert factors[0] != factors[1]
     for result, factor in zip((exact, rounded), factors, strict=True):
-        expected = ckks.rescale(ckks.multiply_integer(x, factor).replace(scale=x.scale * weight))
+        expected = ckks.rescale(ckks.evaluation.multiply_integer(x, factor).replace(scale=x.scale * weight))
         assert (result.data == expected.data).all()

@@ -19,7 +19,7 @@ HIDDEN = "SecretKey(N=16, coefficients hidden)"
 
 @pytest.fixture(scope="module")
 def secret():
-    return ckks.secret_key(ckks.key_from_bytes(b"\x01" * 32), PARAMS)
+    return ckks.secret_key(ckks.keys.key_from_bytes(b"\x01" * 32), PARAMS)
 
 
 @dataclasses.dataclass
@@ -70,7 +70,7 @@ def test_no_copy_holds_it(secret, write):
     for holder in (secret, [secret]):
         if write is copy.copy and holder is not secret:
             continue
-        with pytest.raises(TypeError, match=r"only its owner may read with ckks\.save_secret_key"):
+        with pytest.raises(TypeError, match=r"only its owner may read with ckks\.files\.save_secret_key"):
             write(holder)
 
 

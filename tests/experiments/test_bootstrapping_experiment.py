@@ -12,22 +12,24 @@ import pytest
 from experiments import bootstrapping, bootstrapping_plan, pipeline
 from experiments.bootstrapping_stages import STAGES, staged_bootstrap
 from fhejax import ckks
+from fhejax.ckks.bootstrapping import BootstrappingKeys, BootstrappingOptions, bootstrapping_circuit
 
 TABLE_WIDTH = 100
 # A secret of weight 2 takes a short polynomial; slots that repeat themselves take a trace.
-OPTIONS = {"hamming_weight": 2, "double_angles": 1, "coefficients_to_slots": 1, "slots_to_coefficients": 1}
+OPTIONS = BootstrappingOptions(
+    hamming_weight=2, double_angles=1, coefficients_to_slots=1, slots_to_coefficients=1
+)
 CHAIN = 4
 
 
 @pytest.fixture(scope="module")
 def chosen():
-    options = {"degree": 2**9, "slots": 2**6, "insecure": True, **OPTIONS}
-    return ckks.BootstrappingParameters.for_levels(1, **options)
+    return ckks.BootstrappingParameters.for_levels(1, degree=2**9, slots=2**6, insecure=True, options=OPTIONS)
 
 
 @pytest.fixture(scope="module")
 def circuit(chosen):
-    return ckks.bootstrapping_circuit(chosen)
+    return bootstrapping_circuit(chosen)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +140,7 @@ def test_the_whole_experiment(chosen, tmp_path, capsys):
 
 def test_a_prediction_is_a_draw_of_the_measured_error(chosen, circuit, secret_and_keys):
     """Against the estimate itself, and the clear run: no mean is used twice."""
-    inputs, blank = bootstrapping.make_inputs(chosen), ckks.BootstrappingKeys(circuit)
+    inputs, blank = bootstrapping.make_inputs(chosen), BootstrappingKeys(circuit)
     drawn = bootstrapping.predict(circuit, inputs, 0)
     assert drawn.chain == []
     fresh = ckks.estimate(chosen.params, inputs.values, level=chosen.input_level)

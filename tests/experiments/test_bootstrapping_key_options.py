@@ -1,5 +1,6 @@
 """Keys of the bootstrapping experiment: fewer of them, and through a file, with a bar for each key."""
 
+import dataclasses
 import shutil
 
 import jax
@@ -8,20 +9,23 @@ import pytest
 
 from experiments import bootstrapping, bootstrapping_plan, bootstrapping_table, pipeline
 from fhejax import ckks
+from fhejax.ckks.bootstrapping import BootstrappingOptions, bootstrapping_circuit
 
 # Those of the test of the whole experiment, with which kernels are shared.
-OPTIONS = {"hamming_weight": 2, "double_angles": 1, "coefficients_to_slots": 1, "slots_to_coefficients": 1}
+OPTIONS = BootstrappingOptions(
+    hamming_weight=2, double_angles=1, coefficients_to_slots=1, slots_to_coefficients=1
+)
 
 
 @pytest.fixture(scope="module")
 def chosen() -> ckks.BootstrappingParameters:
-    options = {"degree": 2**9, "slots": 2**6, "insecure": True, "minimum_keys": True, **OPTIONS}
-    return ckks.BootstrappingParameters.for_levels(1, **options)
+    options = dataclasses.replace(OPTIONS, minimum_keys=True)
+    return ckks.BootstrappingParameters.for_levels(1, degree=2**9, slots=2**6, insecure=True, options=options)
 
 
 @pytest.fixture(scope="module")
 def circuit(chosen):
-    return ckks.bootstrapping_circuit(chosen)
+    return bootstrapping_circuit(chosen)
 
 
 @pytest.fixture

@@ -15,12 +15,19 @@ from flax import nnx
 
 import fhejax
 from fhejax import approx, ckks
+from fhejax.ckks.bootstrapping import (
+    BootstrappingKeys,
+    BootstrappingOptions,
+    bootstrapping_circuit,
+    bootstrapping_keys,
+)
+from fhejax.ckks.linear_transform import apply_linear_transform, linear_transform
 
 Results = dict[str, np.ndarray]
 
 
 def fixed_key(index: int) -> jax.Array:
-    return ckks.key_from_bytes(bytes([index] * 32))
+    return ckks.keys.key_from_bytes(bytes([index] * 32))
 
 
 def close(found: jax.Array, expected: np.ndarray, bits: float) -> None:
@@ -41,7 +48,7 @@ def scheme() -> Results:
 
     values = np.linspace(-1, 1, params.slots)
     predicted = circuit(None, ckks.estimate(params, values))
-    transform = ckks.linear_transform(params, {0: values, 1: values**2}, level=2)
+    transform = linear_transform(params, {0: values, 1: values**2}, level=2)
     secret = ckks.secret_key(k1, params)
     keys = ckks.evaluation_keys(k2, secret, relinearise=True, rotations=(1, 2))
     x = ckks.encrypt(k3, secret, ckks.encode(params, values))
@@ -53,12 +60,14 @@ def scheme() -> Results:
     assert left.mean > predicted.precision_bits - 1, (left, predicted)
     public = ckks.public_key(fixed_key(2), secret)
     published = ckks.encrypt(key, public, ckks.encode(params, values))
-    seeded = ckks.encrypt_seeded(fixed_key(3), secret, ckks.encode(params, values))
+    seeded = ckks.encryption.encrypt_seeded(fixed_key(3), secret, ckks.encode(params, values))
     turned = ckks.rotate_hoisted(keys, x, (1, 2))
-    transformed = ckks.apply_linear_transform(keys, x, transform)
+    transformed = apply_linear_transform(keys, x, transform)
     expected = values * values + values**2 * np.roll(values, -1)
     wanted = [values, values, np.roll(values, -1), np.roll(values, -2), expected]
-    for one, numbers in zip([published, ckks.expand(seeded), *turned, transformed], wanted, strict=True):
+    for one, numbers in zip(
+        [published, ckks.encryption.expand(seeded), *turned, transformed], wanted, strict=True
+    ):
         close(ckks.decode(ckks.decrypt(secret, one)), numbers, 14)
     inside = jax.vmap(jax.jit(lambda data: ckks.square(keys, x.replace(data=data)).data))
     squares = x.replace(data=inside(x.data[None]), level=3, scale=params.scales[3])
@@ -122,23 +131,25 @@ def bootstrapped() -> Results:
     parameters = ckks.BootstrappingParameters.for_levels(
         1,
         degree=16,
-        hamming_weight=2,
-        ratio_bits=8,
-        polynomial_degree=7,
-        double_angles=1,
-        coefficients_to_slots=1,
-        slots_to_coefficients=1,
         insecure=True,
+        options=BootstrappingOptions(
+            hamming_weight=2,
+            ratio_bits=8,
+            polynomial_degree=7,
+            double_angles=1,
+            coefficients_to_slots=1,
+            slots_to_coefficients=1,
+        ),
     )
-    params, circuit = parameters.params, ckks.bootstrapping_circuit(parameters)
+    params, circuit = parameters.params, bootstrapping_circuit(parameters)
     secret = ckks.secret_key(fixed_key(4), params)
-    keys = ckks.bootstrapping_keys(fixed_key(5), secret, circuit)
+    keys = bootstrapping_keys(fixed_key(5), secret, circuit)
     values = np.exp(1j * np.arange(params.slots)) / 2
     plaintext = ckks.encode(params, values, level=parameters.input_level)
     found = ckks.bootstrap(keys, ckks.encrypt(fixed_key(6), secret, plaintext))
     close(ckks.decode(ckks.decrypt(secret, found)), values, 10)
     estimate = ckks.estimate(params, values, level=parameters.input_level)
-    predicted = ckks.bootstrap(ckks.BootstrappingKeys(circuit), estimate)
+    predicted = ckks.bootstrap(BootstrappingKeys(circuit), estimate)
     close(predicted.values, values, 10)
     return {"found": found.data}
 

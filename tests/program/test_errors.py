@@ -10,6 +10,7 @@ from circuits import LOG_DEGREE, SAMPLES, compiled, data, linear_square_linear, 
 
 import fhejax
 from fhejax import Encrypted, Plain, ckks
+from fhejax.ckks.bootstrapping import BootstrappingOptions
 from fhejax.program.arguments import check_values, describe
 
 
@@ -315,8 +316,8 @@ def test_insecure_is_true_or_false_and_permits_given_parameters_alone():
 
 
 def test_given_parameters_reach_the_security_that_is_asked_for():
-    options = {"degree": 64, "slots": 16, "hamming_weight": 4, "double_angles": 1}
-    small = ckks.BootstrappingParameters.for_levels(1, insecure=True, **options)
+    options = BootstrappingOptions(hamming_weight=4, double_angles=1)
+    small = ckks.BootstrappingParameters.for_levels(1, degree=64, slots=16, insecure=True, options=options)
     for security in (128, 192, 256):
         with pytest.raises(ckks.SecurityError, match=f"{security}-bit security .* reach 0 bits.*INSECURE"):
             fhejax.compile(squared, rows(), security=security, bootstrapping=small)
@@ -324,7 +325,9 @@ def test_given_parameters_reach_the_security_that_is_asked_for():
     for security in (192, 256):
         with pytest.raises(ckks.SecurityError, match=f"{security}-bit security .* reach 128 bits"):
             fhejax.compile(squared, rows(), security=security, bootstrapping=secure)
-    sparse = ckks.BootstrappingParameters.for_levels(0, hamming_weight=8, insecure=True)
+    sparse = ckks.BootstrappingParameters.for_levels(
+        0, insecure=True, options=BootstrappingOptions(hamming_weight=8)
+    )
     assert sparse.params.security == 192
     with pytest.raises(ckks.SecurityError, match=r"128-bit security .* reach 0 bits"):
         fhejax.compile(squared, rows(), bootstrapping=sparse)

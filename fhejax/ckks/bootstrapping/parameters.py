@@ -11,7 +11,6 @@ by itself, whatever the others are, and noise in slots is not multiplied by sqrt
 import dataclasses
 import functools
 import math
-from typing import Any
 
 from fhejax.approx import Polynomial
 from fhejax.ckks.bootstrapping.cosine_interpolation import interpolate_cosine, reduction_error
@@ -23,28 +22,33 @@ from fhejax.ckks.bootstrapping.fourier_factors import (
 )
 from fhejax.ckks.bootstrapping.homomorphic_dft import factor_rotations
 from fhejax.ckks.bootstrapping.modular_reduction import approximate_arcsine, modular_reduction_depth
+from fhejax.ckks.bootstrapping.options import (
+    BootstrappingOptions,
+    check_bound,
+    check_known_security,
+    check_request,
+)
 from fhejax.ckks.bootstrapping.overflow_distribution import log2_failure_probability, smallest_bound
 from fhejax.ckks.bootstrapping.predicted_time import predicted_seconds, transform_stages
-from fhejax.ckks.bootstrapping.reduction_choice import check_reduction, choose_reduction
-from fhejax.ckks.bootstrapping.requests import check_bound, check_request
+from fhejax.ckks.bootstrapping.reduction_choice import choose_reduction
 from fhejax.ckks.keys.manifest import KeyBytes, KeyManifest
 from fhejax.ckks.parameters.level_table import (
-    LARGEST_LEVEL_BITS,
     PRIME_BITS,
     RATIONAL_BITS,
-    SMALLEST_LEVEL_BITS,
     LevelTable,
     chain,
     level_primes,
     rational_chain,
     split_bits,
 )
+from fhejax.ckks.parameters.options import ParameterOptions
 from fhejax.ckks.parameters.parameters import Parameters, check_modulus_size, parameters_of_table
-from fhejax.ckks.parameters.requested_numbers import power_of_two, whole_number
+from fhejax.ckks.parameters.requested_numbers import instance, power_of_two
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ring import Ring, modulus_bits
 from fhejax.ring.platform import TWO_CORES, Device, chosen_device
 
+_DEFAULTS = BootstrappingOptions()
 _SMALLEST_MESSAGE_BITS = 33  # of the scale at level 0, where roundings are of coefficients and not of slots
 _LARGEST_BASE = 95
 
@@ -189,11 +193,11 @@ class BootstrappingParameters:
         *,
         degree: int = 1 << 16,
         slots: int | None = None,
-        scale_bits: int = 40,
+        scale_bits: float = 40,
         security: int = 128,
         failure_bits: float = 128,
         insecure: bool = False,
-        **options: Any,
+        options: BootstrappingOptions = _DEFAULTS,
     ) -> "BootstrappingParameters":
         """Parameters with `levels` multiplications between bootstraps of numbers of magnitude at most 1.
 
@@ -206,17 +210,23 @@ class BootstrappingParameters:
             security: 128: no more is known of sparse secrets.
             failure_bits: a bootstrap fails with probability at most 2**-failure_bits.
             insecure: True permits any modulus and any sparse secret at any degree, for tests only.
-            options: of `make_bootstrapping_parameters`.
+            options: how it is done, such as BootstrappingOptions(minimum_keys=True).
 
         Raises:
             ValueError: where these are out of range, or do not fit each other or the ring.
             SecurityError: where they do not reach this security.
         """
         ring = Ring(power_of_two("degree", degree, 2**4, 2**17))
+        instance("options", options, BootstrappingOptions)
         slots = ring.slots if slots is None else slots
-        return make_bootstrapping_parameters(
-            ring, levels, slots, scale_bits, failure_bits, security=security, insecure=insecure, **options
-        )
+        check_request(ring, levels, slots, scale_bits, failure_bits, options)
+        check_known_security(security, insecure)
+        permitted = ParameterOptions(digit_size=options.digit_size, security=security, insecure=insecure)
+        check_modulus_size(ring, levels * scale_bits, permitted)
+        largest = smallest_bound(options.hamming_weight, 2 * slots, failure_bits)
+        bound = largest if options.bound is None else options.bound
+        check_bound(bound, largest, options.hamming_weight, slots, failure_bits)
+        return _with_options(ring, levels, slots, scale_bits, bound, options, permitted)
 
     def __repr__(self) -> str:
         wire, memory = self.key_bytes
@@ -237,94 +247,40 @@ class BootstrappingParameters:
         )
 
 
-def make_bootstrapping_parameters(
+def _with_options(
     ring: Ring,
     levels: int,
     slots: int,
     scale_bits: float,
-    failure_bits: float,
-    *,
-    security: int = 128,
-    insecure: bool = False,
-    hamming_weight: int = 32,
-    bound: int | None = None,
-    polynomial_degree: int | None = None,
-    double_angles: int | None = None,
-    coefficients_to_slots: int = 4,
-    slots_to_coefficients: int = 3,
-    modular_bits: float = 59.8,
-    transform_bits: float = 52.0,
-    ratio_bits: int = 14,
-    base_bits: int | None = None,
-    digit_size: int | None = None,
-    minimum_keys: bool = False,
-    arcsine_degree: int | None = None,
+    bound: int,
+    options: BootstrappingOptions,
+    permitted: ParameterOptions,
 ) -> BootstrappingParameters:
-    """Parameters from all that can be chosen; the rest as `BootstrappingParameters.for_levels`.
-
-    Args:
-        ring: a standard one.
-        levels: left between bootstraps.
-        slots: of the message.
-        scale_bits: of the user's levels.
-        failure_bits: -log2 of the largest probability of failure.
-        security: 128.
-        insecure: whether less is permitted, for tests only.
-        hamming_weight: of the sparse secret.
-        bound: K, by default the smallest that fails rarely enough.
-        polynomial_degree: by default the smallest that loses nothing beside the sine itself.
-        double_angles: by default such that both take the fewest levels.
-        coefficients_to_slots: matrices, a level each.
-        slots_to_coefficients: matrices, a level each.
-        modular_bits: of each level of the modular reduction.
-        transform_bits: of each level of coefficients to slots.
-        ratio_bits: log2 of q_0 over the message's scale: each bit takes 2 off the error of the sine, (2 pi /
-            2^ratio)^2 / 6, and adds one to all noise of the modular reduction.
-        base_bits: nominal bits of level 0, by default such that no prime is idle.
-        digit_size: primes in one digit of the key switch.
-        minimum_keys: two rotation keys for each matrix, at more time: see `minimum_keys`.
-        arcsine_degree: odd, of a polynomial that takes away the error of the sine, for 2 levels (3) or 3 (5
-            and 7): with 3 and `ratio_bits` of 10, or 5 and 8, to 2^-36. Noise falls with `ratio_bits`, too.
-
-    Raises:
-        ValueError: where these are out of range, or do not fit each other or the ring.
-        SecurityError: where they do not reach this security.
-    """
-    options = {
-        "coefficients_to_slots": coefficients_to_slots,
-        "slots_to_coefficients": slots_to_coefficients,
-        "modular_bits": modular_bits,
-        "transform_bits": transform_bits,
-        "base_bits": base_bits,
-        "digit_size": digit_size,
-        "minimum_keys": minimum_keys,
-    }
-    check_request(ring, levels, slots, scale_bits, failure_bits, security, insecure, options)
-    check_reduction(ring.degree, hamming_weight, ratio_bits, polynomial_degree, double_angles, arcsine_degree)
-    check_modulus_size(ring, levels * scale_bits, security, insecure)
-    largest = smallest_bound(hamming_weight, 2 * slots, failure_bits)
-    bound = largest if bound is None else bound
-    check_bound(bound, largest, hamming_weight, slots, failure_bits)
-    shape = choose_reduction(
-        bound, hamming_weight, ratio_bits, polynomial_degree, double_angles, arcsine_degree
+    """Parameters from numbers that were checked, from the lowest level up; the bound is K."""
+    weight, ratio_bits, arcsine_degree = options.hamming_weight, options.ratio_bits, options.arcsine_degree
+    degree, double_angles = choose_reduction(
+        bound, weight, ratio_bits, options.polynomial_degree, options.double_angles, arcsine_degree
     )
-    up, down = (split_stages(slots, budget) for budget in (coefficients_to_slots, slots_to_coefficients))
-    table = _user_levels(ring, len(down) + levels, scale_bits, ratio_bits, base_bits)
-    table = _with_reduction(ring, table, modular_reduction_depth(*shape, arcsine_degree), modular_bits)
-    table = _with_transforms(ring, table, len(up), transform_bits)
-    params = parameters_of_table(ring, table, True, digit_size, security=security, insecure=insecure)
-    check_sparse_security(params, hamming_weight, security)
+    reduction_depth = modular_reduction_depth(degree, double_angles, arcsine_degree)
+    up = split_stages(slots, options.coefficients_to_slots)
+    down = split_stages(slots, options.slots_to_coefficients)
+    table = _user_levels(ring, len(down) + levels, scale_bits, ratio_bits, options.base_bits)
+    table = _with_reduction(ring, table, reduction_depth, options.modular_bits)
+    table = _with_transforms(ring, table, len(up), options.transform_bits)
+    params = parameters_of_table(ring, table, permitted)
+    check_sparse_security(params, weight, permitted.security)
     return BootstrappingParameters(
         params,
         slots,
-        hamming_weight,
+        weight,
         bound,
-        *shape,
+        degree,
+        double_angles,
         up,
         down,
         ratio_bits,
-        minimum_keys=minimum_keys,
-        arcsine_degree=arcsine_degree,
+        options.minimum_keys,
+        arcsine_degree,
     )
 
 
@@ -336,8 +292,7 @@ def _user_levels(
         base = max(scale_bits + 4, ratio_bits + _SMALLEST_MESSAGE_BITS) if base_bits is None else base_bits
         return chain(ring, [scale_bits] * depth, scale_bits, base)
     if base_bits is not None:
-        base = whole_number("base_bits", base_bits, SMALLEST_LEVEL_BITS, LARGEST_LEVEL_BITS)
-        return rational_chain(ring, depth, int(scale_bits), base)
+        return rational_chain(ring, depth, int(scale_bits), base_bits)
     lowest = -(-max(scale_bits + 5, ratio_bits + _SMALLEST_MESSAGE_BITS + 1) // 5) * 5
     tables = []
     for base in range(int(lowest), _LARGEST_BASE + 1, 5):

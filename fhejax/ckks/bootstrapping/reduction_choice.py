@@ -9,47 +9,11 @@ import numpy as np
 from fhejax.approx import Polynomial
 from fhejax.ckks.bootstrapping.cosine_interpolation import interpolate_cosine, reduction_error
 from fhejax.ckks.bootstrapping.modular_reduction import approximate_arcsine
-from fhejax.ckks.bootstrapping.requests import LARGEST_WEIGHT
-from fhejax.ckks.parameters.requested_numbers import whole_number
+from fhejax.ckks.bootstrapping.options import HIGHEST_DEGREE, LONGEST_REDUCTION
 
-_LONGEST_REDUCTION = 15  # levels
-_HIGHEST_DEGREE = 255
-_HIGHEST_ARCSINE = 15
 _SMALLEST_ERROR = 2.0**-36  # of the message: below, noise is larger in every ring
 _COEFFICIENT_ERROR = 2.0**-43  # of the phase, from coefficients in double precision
 _LARGEST_ERROR = 0.5  # of a message of 1
-_RATIOS = (3, 30)
-
-
-def check_reduction(
-    ring_degree: int,
-    hamming_weight: int,
-    ratio_bits: int,
-    degree: int | None,
-    double_angles: int | None,
-    arcsine_degree: int | None = None,
-) -> None:
-    """Refuse what no modular reduction has.
-
-    Raises:
-        ValueError: no secret of this weight, a ratio at which the sine turns back or leaves no bits of the
-            message, or a degree or number of double angles that none has.
-    """
-    whole_number("hamming_weight", hamming_weight, 1, min(ring_degree, LARGEST_WEIGHT))
-    ratio_bits = whole_number("ratio_bits", ratio_bits, -(2**31), 2**31)
-    if not _RATIOS[0] <= ratio_bits <= _RATIOS[1]:
-        raise ValueError(
-            f"a modular reduction with a message 2**{ratio_bits} times smaller than q_0 was asked for; "
-            f"ratio_bits is from {_RATIOS[0]}, below which the sine turns back, to {_RATIOS[1]}, where the "
-            "rounding of coefficients leaves little of the message."
-        )
-    if degree is not None:
-        whole_number("polynomial_degree", degree, 0, _HIGHEST_DEGREE)
-    if double_angles is not None:
-        whole_number("double_angles", double_angles, 0, _LONGEST_REDUCTION)
-    if arcsine_degree is not None:
-        whole_number("arcsine_degree", arcsine_degree, 3, _HIGHEST_ARCSINE)
-        approximate_arcsine(arcsine_degree, ratio_bits)  # which refuses even degrees
 
 
 @functools.cache
@@ -70,7 +34,7 @@ def choose_reduction(
         error = _error(bound, degree, double_angles, hamming_weight, ratio_bits, arcsine_degree)
         _check_error(error, bound, degree, double_angles)
         return degree, double_angles
-    for depth in range(1, _LONGEST_REDUCTION + 1):
+    for depth in range(1, LONGEST_REDUCTION + 1):
         for count in range(depth - 1, -1, -1) if double_angles is None else (double_angles,):
             degrees = _degrees(depth - count, bound) if degree is None else _same_depth(degree, depth - count)
             shape = count, hamming_weight, ratio_bits, arcsine_degree
@@ -78,7 +42,7 @@ def choose_reduction(
                 return next(d for d in degrees if _is_precise(bound, d, *shape)), count
     raise ValueError(
         f"a modular reduction for K = {bound} of degree {degree} with {double_angles} double angles was "
-        f"asked for, and none in {_LONGEST_REDUCTION} levels is as precise as the sine; leave both to the "
+        f"asked for, and none in {LONGEST_REDUCTION} levels is as precise as the sine; leave both to the "
         "library, and take a smaller bound or a smaller ratio_bits."
     )
 
@@ -94,7 +58,7 @@ def _check_error(error: float, bound: int, degree: int, double_angles: int) -> N
 
 def _degrees(levels: int, bound: int) -> Sequence[int]:
     """All that take this many levels, and have a node for each integer."""
-    if not 1 <= levels <= _HIGHEST_DEGREE.bit_length():
+    if not 1 <= levels <= HIGHEST_DEGREE.bit_length():
         return ()
     return range(max(2 * (bound - 1), 2 ** (levels - 1)), 2**levels)
 

@@ -1,5 +1,6 @@
 """Files and messages: parameters, ciphertexts and keys as bytes, checked when they are read."""
 
+from fhejax.ckks.doors import public
 from fhejax.ckks.files.bootstrapping_keys import load_bootstrapping_keys, save_bootstrapping_keys
 from fhejax.ckks.files.container import FormatError
 from fhejax.ckks.files.secret_key import load_secret_key, save_secret_key
@@ -17,3 +18,5 @@ __all__ = [
     "save_secret_key",
     "to_bytes",
 ]
+
+public(globals())

@@ -1,6 +1,6 @@
 """Slot distances as sums of powers of two: few rotation keys serve every distance."""
 
-from fhejax.ckks.parameters import Parameters
+from fhejax.ckks.parameters.parameters import Parameters
 
 
 def signed_powers_of_two(params: Parameters, steps: int) -> list[int]:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fhejax.ckks.parameters.requested_numbers import real_number, shown, whole_number
+from fhejax.ckks.parameters.requested_numbers import real_number, whole_number
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ring import Ring, modulus_bits, ntt_primes
 
@@ -103,21 +103,14 @@ def checked_sizes(level_bits: Sequence[float], scale_bits: float, base_bits: flo
     Raises:
         ValueError: a size that is no number, too small or too large, or more primes than parameters hold.
     """
-    try:
-        given = list(level_bits)
-    except TypeError:
+    if len(level_bits) >= MOST_PRIMES:
         raise ValueError(
-            f"level_bits={shown(level_bits)} was asked for; it is a list of sizes, one for each level: give "
-            f"one."
-        ) from None
-    if len(given) >= MOST_PRIMES:
-        raise ValueError(
-            f"{len(given)} levels were asked for; parameters hold at most {MOST_PRIMES} primes: ask for "
+            f"{len(level_bits)} levels were asked for; parameters hold at most {MOST_PRIMES} primes: ask for "
             f"fewer levels."
         )
     smallest, largest = SMALLEST_LEVEL_BITS, LARGEST_LEVEL_BITS
-    levels = [real_number("level_bits", bits, smallest, largest) for bits in given]
     scale = real_number("scale_bits", scale_bits, 1, largest)
+    levels = [real_number("level_bits", bits, smallest, largest) for bits in level_bits]
     base = real_number("base_bits", scale + 4 if base_bits is None else base_bits, smallest, largest)
     primes = sum(len(split_bits(bits)) for bits in (*levels, base))
     if primes > MOST_PRIMES:
@@ -171,7 +164,7 @@ def moved_primes(
     return dropped, tuple(moduli[i] for i in below if i not in above)
 
 
-def rational_chain(ring: Ring, depth: int, scale_bits: float, base_bits: int | None = None) -> LevelTable:
+def rational_chain(ring: Ring, depth: int, scale_bits: float, base_bits: float | None = None) -> LevelTable:
     """Levels of `scale_bits` = 35, 40 or 45 bits from primes of 30 and 25 bits.
 
     A level has m primes of 30 bits and t of 25, 30 m + 25 t = base + level * scale_bits, for which t
@@ -197,6 +190,8 @@ def rational_chain(ring: Ring, depth: int, scale_bits: float, base_bits: int | N
             f"{RATIONAL_BITS}. Smaller scales take one prime a level, larger ones two."
         )
     scale_bits = int(scale_bits)
+    if base_bits is not None:
+        base_bits = whole_number("base_bits", base_bits, SMALLEST_LEVEL_BITS, LARGEST_LEVEL_BITS)
     counts = _prime_counts(depth, scale_bits, base_bits)
     most, fewest = (max(pair[i] for pair in counts) for i in (0, 1))
     if most + fewest > MOST_PRIMES:

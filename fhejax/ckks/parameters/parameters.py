@@ -4,9 +4,8 @@ import dataclasses
 import functools
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import Any
 
 from fhejax.ckks.parameters.byte_format import pack_parameters
 from fhejax.ckks.parameters.deviations import fresh_deviation, rescale_deviation
@@ -21,18 +20,26 @@ from fhejax.ckks.parameters.level_table import (
     moved_primes,
     rational_chain,
 )
-from fhejax.ckks.parameters.requested_numbers import flag, real_number, whole_number
+from fhejax.ckks.parameters.options import ParameterOptions
+from fhejax.ckks.parameters.requested_numbers import (
+    flag,
+    instance,
+    is_whole,
+    real_number,
+    shown,
+    whole_number,
+)
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.parameters.security import (
     check_security,
-    checked_level,
     maximum_modulus_bits,
     security_level,
 )
 from fhejax.ckks.parameters.special_modulus import special_primes
-from fhejax.ckks.parameters.validity import LARGEST_DIGIT, check_parameters
+from fhejax.ckks.parameters.validity import check_parameters
 from fhejax.ring import Ring, Twiddles, check_ring, modulus_bits, twiddles
 
+_DEFAULTS = ParameterOptions()
 _SPARE_BITS = 0.1  # below 2**30, so that a prime may be larger than its level asks for
 _DIGITS = (3, 4, 5, 6)  # of a key switch
 _LARGEST_PRECISION = 52  # of the numbers that are decoded
@@ -193,15 +200,16 @@ class Parameters:
         depth = whole_number("depth", depth, 0, MOST_PRIMES - 1)
         slots = whole_number("slots", slots, 1, 2**62)
         precision_bits = real_number("precision_bits", precision_bits, 0, _LARGEST_PRECISION)
-        options = {"security": checked_level(security), "insecure": flag("insecure", insecure)}
+        flag("real", real)
+        options = ParameterOptions(security=security, insecure=insecure)
         found = "none has so many slots"
         for log_degree in range(12, 18):
-            ring = Ring(2**log_degree, flag("real", real))
+            ring = Ring(2**log_degree, real)
             if ring.slots < slots:
                 continue
             wished = precision_bits + _noise_bits(ring) + math.log2(depth + 2) / 2
             try:
-                return _for_scale(ring, depth, wished, **options)
+                return _for_scale(ring, depth, wished, options)
             except ValueError as error:  # not secure, or too few primes
                 found = f"at N = 2**{log_degree}: {str(error).rstrip('.')}"
         raise ValueError(
@@ -233,13 +241,12 @@ def _noise_bits(ring: Ring) -> float:
     return math.log2(math.hypot(rescale_deviation(ring), fresh_deviation(ring)))
 
 
-def _for_scale(ring: Ring, depth: int, bits: float, **options: Any) -> Parameters:
+def _for_scale(ring: Ring, depth: int, bits: float, options: ParameterOptions) -> Parameters:
     """Levels of at least `bits`: one prime, rational rescaling, or two primes, whichever is smallest."""
     fitting = [b for b in RATIONAL_BITS if PRIME_BITS - _SPARE_BITS < bits <= 0.99 * b]
     if fitting:
-        return make_rational_parameters(ring, depth, fitting[0], **options)
-    bits = _attainable_bits(ring, bits)
-    return make_parameters(ring, [bits] * depth, bits, **options)
+        return make_parameters(ring, depth, fitting[0], dataclasses.replace(options, rational=True))
+    return make_parameters(ring, depth, _attainable_bits(ring, bits), options)
 
 
 def _attainable_bits(ring: Ring, bits: float) -> float:
@@ -256,101 +263,79 @@ def _attainable_bits(ring: Ring, bits: float) -> float:
 
 
 def make_parameters(
-    ring: Ring,
-    level_bits: Sequence[float],
-    scale_bits: float,
-    *,
-    base_bits: float | None = None,
-    key_switching: bool = True,
-    digit_size: int | None = None,
-    security: int = 128,
-    insecure: bool = False,
+    ring: Ring, levels: int | Sequence[float], scale_bits: float, options: ParameterOptions = _DEFAULTS
 ) -> Parameters:
     """Parameters from the sizes of levels: what `for_depth` and the planner of programs call.
 
     Args:
         ring: degree and kind.
-        level_bits: log2 of what each level drops, first dropped first, from 16; above 30 bits a level takes
-            several primes.
-        scale_bits: log2 of the canonical scale at the highest level.
-        base_bits: log2 of the modulus at level 0; by default the scale and 4 bits.
-        key_switching: whether any key is made; without one there is no P.
-        digit_size: primes in one digit of the key switch: by default a third of all, or less down to a
-            sixth where only that is secure, or leaves primes for P. P is larger than any digit, and 5 bits
-            larger where digits have several primes.
-        security: 128, 192 or 256 bits that are reached, or more.
-        insecure: True permits any modulus at any degree, and nothing is promised; for tests only.
+        levels: how many, each of the scale's size; or log2 of what each of them drops, first dropped first,
+            from 16. Above 30 bits a level takes several primes.
+        scale_bits: log2 of the canonical scale at the highest level; with rational rescaling the scale is 1%
+            of its bits below.
+        options: all else that can be chosen.
 
     Raises:
         ValueError: numbers that are out of range, or too few primes.
-        SecurityError: another level of security, or log2 QP above the table's limit.
+        SecurityError: log2 QP above the table's limit.
     """
     check_ring(ring)
-    sizes = checked_sizes(level_bits, scale_bits, base_bits)
-    check_modulus_size(ring, sum(sizes.levels) + sizes.base, security, insecure)
-    table = chain(ring, *sizes)
-    return parameters_of_table(ring, table, key_switching, digit_size, security=security, insecure=insecure)
+    instance("options", options, ParameterOptions)
+    if options.rational:
+        depth = whole_number("levels", levels, 0, MOST_PRIMES - 1)  # no list: levels are all alike
+        scale_bits = real_number("scale_bits", scale_bits, 1, LARGEST_LEVEL_BITS)
+        check_modulus_size(ring, 0.99 * scale_bits * depth, options)
+        return parameters_of_table(ring, rational_chain(ring, depth, scale_bits, options.base_bits), options)
+    sizes = checked_sizes(_level_bits(levels, scale_bits), scale_bits, options.base_bits)
+    check_modulus_size(ring, sum(sizes.levels) + sizes.base, options)
+    return parameters_of_table(ring, chain(ring, *sizes), options)
 
 
-def make_rational_parameters(
-    ring: Ring,
-    depth: int,
-    scale_bits: float,
-    *,
-    key_switching: bool = True,
-    digit_size: int | None = None,
-    security: int = 128,
-    insecure: bool = False,
-) -> Parameters:
-    """Parameters of rational rescaling: levels of 35, 40 or 45 bits from primes of 25 and 30.
+def _level_bits(levels: int | Sequence[float], scale_bits: float) -> list[float]:
+    """The size of each level.
 
-    Args and errors as `make_parameters`; the scale is 1% of its bits below the nominal one.
+    Raises:
+        ValueError: what is neither a number of levels nor their sizes.
     """
-    check_ring(ring)
-    depth = whole_number("depth", depth, 0, MOST_PRIMES - 1)
-    real_number("scale_bits", scale_bits, 1, LARGEST_LEVEL_BITS)
-    check_modulus_size(ring, 0.99 * scale_bits * depth, security, insecure)
-    table = rational_chain(ring, depth, scale_bits)
-    return parameters_of_table(ring, table, key_switching, digit_size, security=security, insecure=insecure)
+    if is_whole(levels):
+        return [scale_bits] * whole_number("levels", levels, 0, MOST_PRIMES - 1)
+    if not isinstance(levels, Iterable):
+        raise ValueError(
+            f"levels={shown(levels)} was asked for; it is a number of levels, or a list of their sizes in "
+            f"bits: give one of the two."
+        )
+    return list(levels)
 
 
-def check_modulus_size(ring: Ring, bits: float, security: int, insecure: bool) -> None:
+def check_modulus_size(ring: Ring, bits: float, options: ParameterOptions) -> None:
     """Refuse a modulus Q that is far too large for any security, before a search for its primes.
 
     Raises:
         SecurityError: as `check_security`.
     """
-    security = checked_level(security)
-    if not flag("insecure", insecure):
-        limit = maximum_modulus_bits(ring.degree, security)
-        if bits > max(limit + _HOPELESS_BITS[0], limit * _HOPELESS_BITS[1]):
-            check_security(ring.degree, [1 << int(bits)], security)
+    if options.insecure:
+        return
+    limit = maximum_modulus_bits(ring.degree, options.security)
+    if bits > max(limit + _HOPELESS_BITS[0], limit * _HOPELESS_BITS[1]):
+        check_security(ring.degree, [1 << int(bits)], options.security)
 
 
-def parameters_of_table(
-    ring: Ring,
-    table: LevelTable,
-    key_switching: bool,
-    digit_size: int | None,
-    *,
-    security: int,
-    insecure: bool,
-) -> Parameters:
+def parameters_of_table(ring: Ring, table: LevelTable, options: ParameterOptions) -> Parameters:
     """Parameters of a level table: P is chosen, and the whole checked for security.
 
-    Args and errors as `make_parameters`.
+    Raises:
+        ValueError: too few primes for P.
+        SecurityError: log2 QP above the table's limit.
     """
-    flag("key_switching", key_switching)
-    if digit_size is not None:
-        digit_size = whole_number("digit_size", digit_size, 1, LARGEST_DIGIT)
 
     def of_digits(size: int) -> Parameters:
-        special = special_primes(ring, table.moduli, size) if key_switching else ()
-        if not insecure:
-            check_security(ring.degree, table.moduli + special, security)
-        return Parameters(ring, table.moduli, special, table.levels, table.scales, size, insecure)
+        special = special_primes(ring, table.moduli, size) if options.key_switching else ()
+        if not options.insecure:
+            check_security(ring.degree, table.moduli + special, options.security)
+        return Parameters(ring, table.moduli, special, table.levels, table.scales, size, options.insecure)
 
-    sizes = _digit_sizes(len(table.moduli)) if digit_size is None else (digit_size,)
+    given = options.digit_size
+    sizes = _digit_sizes(len(table.moduli)) if given is None else (given,)
     for size in sizes[:-1]:
         try:
             return of_digits(size)
@@ -371,7 +356,9 @@ def insecure_parameters(
     *,
     real: bool = True,
     rational: bool = False,
-    **options: Any,
+    base_bits: float | None = None,
+    key_switching: bool = True,
+    digit_size: int | None = None,
 ) -> Parameters:
     """Parameters of a ring too small to be secure, for tests only; every report says so.
 
@@ -381,13 +368,14 @@ def insecure_parameters(
         scale_bits: log2 of the scale.
         real: the conjugate-invariant ring, or the standard one.
         rational: levels by rational rescaling.
-        options: of `make_parameters`.
+        base_bits: log2 of the modulus at level 0, as in `ParameterOptions`.
+        key_switching: whether any key is made.
+        digit_size: primes in one digit of the key switch, as in `ParameterOptions`.
 
     Raises:
         ValueError: numbers that are out of range, or too few primes.
     """
     ring = Ring(degree, real)
     depth = whole_number("depth", depth, 0, MOST_PRIMES - 1)
-    if rational:
-        return make_rational_parameters(ring, depth, scale_bits, insecure=True, **options)
-    return make_parameters(ring, [scale_bits] * depth, scale_bits, insecure=True, **options)
+    options = ParameterOptions(rational, base_bits, key_switching, digit_size, insecure=True)
+    return make_parameters(ring, depth, scale_bits, options)

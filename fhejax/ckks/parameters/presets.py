@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from fhejax.ckks.parameters.level_table import RATIONAL_BITS
-from fhejax.ckks.parameters.parameters import Parameters, make_parameters, make_rational_parameters
+from fhejax.ckks.parameters.options import ParameterOptions
+from fhejax.ckks.parameters.parameters import Parameters, make_parameters
 from fhejax.ring import Ring
 
 # log2 N, real -> scale in bits -> (depth, primes in a digit)
@@ -58,13 +59,9 @@ class Preset:
 
     def parameters(self) -> Parameters:
         """The parameters, checked for security as all are."""
-        ring, size = Ring(2**self.log_degree, self.real), self.digit_size
-        if self.scale_bits in RATIONAL_BITS:
-            return make_rational_parameters(
-                ring, self.depth, self.scale_bits, digit_size=size, security=self.security
-            )
-        bits = float(self.scale_bits)
-        return make_parameters(ring, [bits] * self.depth, bits, digit_size=size, security=self.security)
+        rational = self.scale_bits in RATIONAL_BITS
+        options = ParameterOptions(rational, digit_size=self.digit_size, security=self.security)
+        return make_parameters(Ring(2**self.log_degree, self.real), self.depth, self.scale_bits, options)
 
 
 def _presets() -> Iterator[Preset]:
@@ -87,6 +84,7 @@ def preset(name: str) -> Parameters:
         closest = ", ".join(difflib.get_close_matches(str(name), PRESETS, n=3, cutoff=0.0))
         raise ValueError(
             f"the preset {name!r} was asked for, and there is none of that name; the closest of "
-            f"{len(PRESETS)} are {closest}. ckks.PRESETS lists all, and Parameters.for_depth makes others."
+            f"{len(PRESETS)} are {closest}. ckks.parameters.PRESETS lists all, "
+            f"and Parameters.for_depth makes others."
         )
     return PRESETS[name].parameters()

@@ -1,8 +1,9 @@
 """Numbers that a caller asks for: refused by one sentence where they are of no use, before anything runs."""
 
 import numbers
-from typing import Any
+from typing import Any, TypeVar
 
+Kind = TypeVar("Kind")
 _SHOWN = 60  # letters
 
 
@@ -15,7 +16,7 @@ def shown(value: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-def whole_number(name: str, value: int, lowest: int, highest: int) -> int:
+def whole_number(name: str, value: Any, lowest: int, highest: int) -> int:
     """A whole number in a range, as a Python integer.
 
     Args:
@@ -27,7 +28,7 @@ def whole_number(name: str, value: int, lowest: int, highest: int) -> int:
     Raises:
         ValueError: anything else.
     """
-    if not _is_whole(value) or not lowest <= value <= highest:
+    if not is_whole(value) or not lowest <= value <= highest:
         raise _refusal(name, value, f"a whole number from {lowest} to {highest}")
     return int(value)
 
@@ -43,9 +44,9 @@ def real_number(name: str, value: float, lowest: float, highest: float) -> float
     return float(value)
 
 
-def power_of_two(name: str, value: int, lowest: int, highest: int) -> int:
+def power_of_two(name: str, value: Any, lowest: int, highest: int) -> int:
     """A power of two in a range; args and errors as `whole_number`."""
-    if not _is_whole(value) or not lowest <= value <= highest or value & (value - 1):
+    if not is_whole(value) or not lowest <= value <= highest or value & (value - 1):
         raise _refusal(name, value, f"a power of two from {lowest} to {highest}")
     return int(value)
 
@@ -61,8 +62,29 @@ def flag(name: str, value: bool) -> bool:
     return value
 
 
-def _is_whole(value: Any) -> bool:
+def is_whole(value: Any) -> bool:
+    """Whether a value is an integer, of Python or of NumPy, and no boolean."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def instance(name: str, value: Any, kind: type[Kind]) -> Kind:
+    """A value of a class of options, such as `ParameterOptions`.
+
+    Raises:
+        TypeError: anything else.
+    """
+    if not isinstance(value, kind):
+        raise TypeError(
+            f"{name}={shown(value)} was given; it is a {kind.__name__}: give {kind.__name__}(...) with "
+            f"what is to be other than the default."
+        )
+    return value
+
+
+def set_fields(options: object, **values: Any) -> None:
+    """Set fields of frozen options while they are made: to the Python numbers that were meant."""
+    for name, value in values.items():
+        object.__setattr__(options, name, value)
 
 
 def _refusal(name: str, value: Any, needed: str) -> ValueError:

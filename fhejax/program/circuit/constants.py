@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fhejax.ckks import Parameters, Scale
+from fhejax.ckks import Parameters
+from fhejax.ckks.parameters import Scale
 
 # Integers as they are, or (numbers, scale, primes dropped before) to be encoded.
 RawConstant = np.ndarray | tuple[np.ndarray, Scale, int]

@@ -8,7 +8,7 @@ import dataclasses
 import json
 from typing import Any
 
-from fhejax.ckks import Scale
+from fhejax.ckks.parameters import Scale
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,7 @@ import numpy as np
 
 from fhejax import ckks
 from fhejax.ckks import BootstrappingParameters
+from fhejax.ckks.bootstrapping import BootstrappingKeys, bootstrapping_circuit
 
 
 @functools.cache
@@ -14,11 +15,11 @@ def bootstrap_deviation(parameters: BootstrappingParameters) -> float:
 
     The matrices are encoded for it, and forgotten: at N = 2^16 that takes half a minute.
     """
-    circuit = ckks.bootstrapping_circuit(parameters)
+    circuit = bootstrapping_circuit(parameters)
     params = parameters.params
     period = np.random.default_rng(0).uniform(-1, 1, parameters.slots)
     values = np.tile(period, params.slots // parameters.slots)
     before = ckks.estimate(params, values, level=parameters.input_level)
-    after = ckks.bootstrap(ckks.BootstrappingKeys(circuit), before)
+    after = ckks.bootstrap(BootstrappingKeys(circuit), before)
     bias = np.sqrt(np.mean((np.real(after.values) - values) ** 2))
     return float(np.hypot(bias, np.sqrt(np.mean(after.deviation**2))))

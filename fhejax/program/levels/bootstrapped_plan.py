@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -70,8 +69,7 @@ def make_bootstrapped_plan(
         TooDeepError: where the error of bootstraps is too large, or one node takes too many levels.
     """
     best = None
-    wished = {"security": security, "insecure": insecure}
-    for parameters in _parameters(graph.batch, log_degree, wished) if given is None else [given]:
+    for parameters in _parameters(graph.batch, log_degree, security, insecure) if given is None else [given]:
         # The error of a bootstrap takes long to predict where the ring is large: first what it is at least.
         least = 2.0 ** -parameters.reduction_precision_bits[0]
         choices = itertools.product(_LOST_BITS, _WEIGHT_BITS)
@@ -133,16 +131,17 @@ class _Attempt:
 
 
 def _parameters(
-    batch: int, log_degree: int | None, wished: dict[str, Any]
+    batch: int, log_degree: int | None, security: int, insecure: bool
 ) -> Iterator[BootstrappingParameters]:
     """The parameters of each scale with the most levels that are secure."""
     degree = 2 ** (_LOG_DEGREE if log_degree is None else log_degree)
     slots = batch_period(batch, degree // 2)
     for bits in _SCALE_BITS:
-        options = {"degree": degree, "slots": slots, "scale_bits": bits, **wished}
-        for levels in range(_INSECURE_LEVELS if wished["insecure"] else _MOST_LEVELS, 2, -1):
+        for levels in range(_INSECURE_LEVELS if insecure else _MOST_LEVELS, 2, -1):
             try:
-                yield BootstrappingParameters.for_levels(levels, **options)
+                yield BootstrappingParameters.for_levels(
+                    levels, degree=degree, slots=slots, scale_bits=bits, security=security, insecure=insecure
+                )
             except ValueError:
                 continue  # not in a secure modulus
             break

@@ -1,13 +1,13 @@
 """The search for settings, ring and primes that meet the precision at the least predicted cost."""
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
-from fhejax.ckks import make_parameters
+from fhejax.ckks.parameters import ParameterOptions, make_parameters
 from fhejax.ckks.parameters.level_table import SMALLEST_LEVEL_BITS
 from fhejax.ckks.parameters.security import maximum_modulus_bits
 from fhejax.program.levels.plan import Built, ProgramPlan, TooDeepError, described, dropped_primes
@@ -59,7 +59,7 @@ def make_plan(
     predictor = Predictor(graph, sample)
     best = "none fits in a modulus that is secure"
     best_bits = -math.inf
-    wished = {"security": security, "insecure": insecure}
+    wished = ParameterOptions(digit_size=_DIGIT_SIZE, security=security, insecure=insecure)
     for cost, settings, blocks in _candidate_settings(
         graph, limits, None if insecure else security, log_degree, device
     ):
@@ -138,19 +138,20 @@ def _total_bits(lowered: Lowered, settings: Settings) -> float:
 
 
 def _build(
-    graph: Graph, limits: tuple[float, ...], settings: Settings, wished: dict[str, Any], blocks: int
+    graph: Graph, limits: tuple[float, ...], settings: Settings, wished: ParameterOptions, blocks: int
 ) -> Built | None:
     """The graph lowered with real primes, or None where those need more than was thought."""
     virtual = lower(graph, limits, settings)
     try:
         params = make_parameters(
             settings.ring,
-            [settings.prime_bits] * virtual.drops,
+            virtual.drops,
             settings.prime_bits,  # the scales of steps are their own; the primes are to be of equal size
-            base_bits=max(virtual.base_bits, float(SMALLEST_LEVEL_BITS)),
-            key_switching=virtual.switches_keys,
-            digit_size=_DIGIT_SIZE,
-            **wished,
+            dataclasses.replace(
+                wished,
+                base_bits=max(virtual.base_bits, float(SMALLEST_LEVEL_BITS)),
+                key_switching=virtual.switches_keys,
+            ),
         )
     except ValueError:  # too few primes of this size, or more of them than is secure
         return None

@@ -4,7 +4,8 @@ import dataclasses
 import math
 from fractions import Fraction
 
-from fhejax.ckks import BootstrappingParameters, KeyManifest, Parameters
+from fhejax.ckks import BootstrappingParameters, Parameters
+from fhejax.ckks.keys import KeyManifest
 from fhejax.program.circuit.steps import Step
 from fhejax.program.levels.precision_prediction import Predictor
 from fhejax.program.packing.sample_per_slot.lowering import Divisor, Lowered, Settings

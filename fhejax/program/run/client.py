@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax import ckks
-from fhejax.ckks import Ciphertext, Scale, SecretKey
+from fhejax.ckks import Ciphertext, SecretKey
+from fhejax.ckks.parameters import Scale
 from fhejax.ring.platform import current_device
 from fhejax.ring.wide import kernel
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 
-from fhejax.ckks import Ciphertext, Parameters, Scale
+from fhejax.ckks import Ciphertext, Parameters
 from fhejax.ckks.checked import validate_object
+from fhejax.ckks.parameters import Scale
 from fhejax.ckks.types import check_residues
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax import ckks
-from fhejax.ckks import BootstrappingKeys, Ciphertext, EvaluationKeys
+from fhejax.ckks import Ciphertext, EvaluationKeys
+from fhejax.ckks.bootstrapping import BootstrappingKeys, bootstrap_pair, bootstrap_real
 from fhejax.ckks.types import is_concrete
 from fhejax.program.circuit.steps import Step
 from fhejax.program.run.inner_products import inner_products
@@ -105,11 +106,11 @@ def _add_constants(x: Ciphertext, residues: jax.Array) -> Ciphertext:
 
 
 def _run_square(call: StepCall) -> Ciphertext:
-    return ckks.square_tensor(call.sources[0])
+    return ckks.evaluation.square_tensor(call.sources[0])
 
 
 def _run_multiply(call: StepCall) -> Ciphertext:
-    return ckks.tensor(*call.sources)
+    return ckks.evaluation.tensor(*call.sources)
 
 
 def _run_inner_product(call: StepCall) -> Ciphertext:
@@ -155,10 +156,10 @@ def _run_bootstrap(call: StepCall) -> Ciphertext:
     level = keys.circuit.parameters.input_level
     entered = source.replace(scale=params.scales[level])
     parts = [entered.replace(data=entered.data[i]) for i in range(len(source.data))]
-    found = [ckks.bootstrap_pair(keys, *parts[i : i + 2]) for i in range(0, len(parts) - 1, 2)]
+    found = [bootstrap_pair(keys, *parts[i : i + 2]) for i in range(0, len(parts) - 1, 2)]
     results = [part.data for pair in found for part in pair]
     if len(parts) % 2:
-        results.append(ckks.bootstrap_real(keys, parts[-1]).data)
+        results.append(bootstrap_real(keys, parts[-1]).data)
     return source.replace(data=jnp.stack(results), level=call.step.level, scale=call.step.scale)
 
 

@@ -14,10 +14,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks.bootstrapping_cases import Case, bad_cases, similar_cases
+from benchmarks.bootstrapping_cases import Case, bad_cases, make_case, similar_cases
 from benchmarks.bootstrapping_sweep import judge, observe
 from fhejax import ckks
-from fhejax.ckks import BootstrappingKeys, BootstrappingParameters, Ciphertext, SecretKey
+from fhejax.ckks import BootstrappingParameters, Ciphertext, SecretKey
+from fhejax.ckks.bootstrapping import (
+    BootstrappingKeys,
+    BootstrappingOptions,
+    bootstrap_iteratively,
+    bootstrap_pair,
+    bootstrapping_circuit,
+    bootstrapping_keys,
+)
 
 SHARED = {"degree": 32, "ratio_bits": 10, "coefficients_to_slots": 2, "slots_to_coefficients": 1}
 OPTIONS = SHARED | {"hamming_weight": 4, "polynomial_degree": 15, "double_angles": 2, "insecure": True}
@@ -61,19 +69,19 @@ class Setting:
 
 
 def make_setting(parameters: BootstrappingParameters) -> Setting:
-    circuit = ckks.bootstrapping_circuit(parameters)
+    circuit = bootstrapping_circuit(parameters)
     secret = ckks.secret_key(ckks.random_key(), parameters.params)
-    return Setting(secret, ckks.bootstrapping_keys(ckks.random_key(), secret, circuit))
+    return Setting(secret, bootstrapping_keys(ckks.random_key(), secret, circuit))
 
 
 @functools.cache
 def setting(log_slots: int = 4, arcsine: bool = False, minimum_keys: bool = False) -> Setting:
     options = {"slots": 2**log_slots, "minimum_keys": minimum_keys, **(ARCSINE if arcsine else OPTIONS)}
-    return make_setting(BootstrappingParameters.for_levels(1, **options))
+    return make_setting(make_case(1, options, 0).parameters)
 
 
 def sweep_cases() -> list[Case]:
-    params = BootstrappingParameters.for_levels(1, **OPTIONS).params
+    params = make_case(1, OPTIONS, 0).parameters.params
     return similar_cases(np.random.default_rng(3), 1, SHARED, 2, seed=1, params=params)
 
 
@@ -196,13 +204,13 @@ def test_combinations_are_as_predicted(case):
 @pytest.mark.parametrize("case", bad_cases(), ids=lambda case: case.name)
 def test_bad_combinations_are_refused(case):
     with pytest.raises(ValueError, match=r"(?s)^[a-z0-9].{40,}\.$"):
-        BootstrappingParameters.for_levels(case.levels, **dict(case.options))
+        case.parameters  # noqa: B018
 
 
 def test_two_real_ciphertexts_in_one():
     here = setting()
     first, second = here.numbers().real, here.numbers(1).real
-    found = ckks.bootstrap_pair(here.keys, here.encrypt(first), here.encrypt(second))
+    found = bootstrap_pair(here.keys, here.encrypt(first), here.encrypt(second))
     for values, x in zip((first, second), found, strict=True):
         assert x.level == here.parameters.output_level
         precision = ckks.precision(here.decrypt(x), values)
@@ -214,7 +222,7 @@ def test_iterations_gain_precision():
     values = here.numbers()
     x = here.encrypt(values)
     bits = [
-        ckks.precision(here.decrypt(ckks.bootstrap_iteratively(here.keys, x, iterations=n)), values).mean
+        ckks.precision(here.decrypt(bootstrap_iteratively(here.keys, x, iterations=n)), values).mean
         for n in (1, 2)
     ]
     assert bits[0] == ckks.precision(here.decrypt(ckks.bootstrap(here.keys, x)), values).mean
@@ -222,7 +230,7 @@ def test_iterations_gain_precision():
     limit = ckks.precision(here.decrypt(x), values).mean
     assert bits[1] > min(bits[0] + 8, limit - 2)
     with pytest.raises(ValueError, match="both are 1 or more"):
-        ckks.bootstrap_iteratively(here.keys, x, iterations=0)
+        bootstrap_iteratively(here.keys, x, iterations=0)
 
 
 def test_higher_levels_are_brought_down():
@@ -248,7 +256,7 @@ def test_the_manifest_is_what_a_bootstrap_asks_for():
         def circuit(recorder, x, blank=blank):
             return ckks.bootstrap(dataclasses.replace(blank, evaluation=recorder), x)
 
-        assert ckks.required_keys(circuit, here.estimate(here.numbers())) == here.parameters.manifest
+        assert ckks.keys.required_keys(circuit, here.estimate(here.numbers())) == here.parameters.manifest
 
 
 def test_keys_weigh_what_was_announced():
@@ -265,7 +273,7 @@ def test_errors_are_sentences():
     with pytest.raises(ValueError, match="rescale it first"):
         ckks.bootstrap(here.keys, x.replace(scale=x.scale * 4))
     with pytest.raises(ValueError, match="components"):
-        ckks.bootstrap(here.keys, ckks.square_tensor(x))
+        ckks.bootstrap(here.keys, ckks.evaluation.square_tensor(x))
     with pytest.raises(ValueError, match="without the keys evaluation, dense_to_sparse, sparse_to_dense"):
         ckks.bootstrap(BootstrappingKeys(here.keys.circuit), x)
     evaluation = dataclasses.replace(here.keys.evaluation, rotations={}, relinearisation=None)
@@ -276,7 +284,7 @@ def test_errors_are_sentences():
         ckks.bootstrap(here.keys, x.replace(key_id=jnp.zeros(4, jnp.uint32)))
     secret = ckks.secret_key(ckks.random_key(), ckks.insecure_parameters(64, 1))
     with pytest.raises(ValueError, match="a secret for"):
-        ckks.bootstrapping_keys(ckks.random_key(), secret, other.keys.circuit)
+        bootstrapping_keys(ckks.random_key(), secret, other.keys.circuit)
 
 
 class TestParameters:
@@ -318,8 +326,10 @@ class TestParameters:
     @pytest.mark.parametrize("slots", [2, 64, 512])
     @pytest.mark.parametrize("budget", [1, 2, 4, 9])
     def test_every_budget(self, slots, budget):
-        options = {"coefficients_to_slots": budget, "slots_to_coefficients": budget, "insecure": True}
-        chosen = BootstrappingParameters.for_levels(2, degree=1024, slots=slots, **options)
+        options = BootstrappingOptions(coefficients_to_slots=budget, slots_to_coefficients=budget)
+        chosen = BootstrappingParameters.for_levels(
+            2, degree=1024, slots=slots, insecure=True, options=options
+        )
         assert chosen.levels_left == 2
         assert len(chosen.coefficients_to_slots) == min(budget, slots.bit_length() - 1)
 
@@ -330,10 +340,12 @@ class TestParameters:
         with pytest.raises(ckks.SecurityError, match="at most 430 are secure"):
             make(1, degree=2**14)
         with pytest.raises(ValueError, match="takes K = 16"):
-            make(9, bound=12)
+            make(9, options=BootstrappingOptions(bound=12))
         with pytest.raises(ValueError, match=r"slots=1000 .* power of two from 1 to 512"):
             make(1, degree=1024, slots=1000, insecure=True)
         with pytest.raises(ValueError, match=r"levels=-1 .* from 0"):
             make(-1)
+        with pytest.raises(TypeError, match="it is a BootstrappingOptions: give Boot"):
+            make(9, options={"bound": 16})
         with pytest.raises(ckks.SecurityError, match="limits are known for weight 32"):
-            make(9, hamming_weight=16)
+            make(9, options=BootstrappingOptions(hamming_weight=16))

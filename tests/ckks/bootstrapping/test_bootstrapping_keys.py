@@ -10,9 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from benchmarks.bootstrapping_cases import make_case
 from fhejax import ckks
-from fhejax.ckks import BootstrappingCircuit, BootstrappingParameters, FormatError
+from fhejax.ckks.bootstrapping import (
+    BootstrappingCircuit,
+    BootstrappingKeys,
+    bootstrapping_circuit,
+    bootstrapping_keys,
+)
 from fhejax.ckks.bootstrapping.encapsulation import encapsulation_parameters
+from fhejax.ckks.files import FormatError
 
 HEADER, CHECKSUM = 128, 32
 OPTIONS = {
@@ -27,12 +34,12 @@ OPTIONS = {
 
 
 def key(number: int) -> jax.Array:
-    return ckks.key_from_bytes(bytes([number]) * 32)
+    return ckks.keys.key_from_bytes(bytes([number]) * 32)
 
 
 @functools.cache
 def circuit(**changes: object) -> BootstrappingCircuit:
-    return ckks.bootstrapping_circuit(BootstrappingParameters.for_levels(0, **(OPTIONS | changes)))
+    return bootstrapping_circuit(make_case(0, OPTIONS | changes, 0).parameters)
 
 
 @functools.cache
@@ -41,20 +48,20 @@ def secret() -> ckks.SecretKey:
 
 
 @functools.cache
-def in_memory() -> ckks.BootstrappingKeys:
-    return ckks.bootstrapping_keys(key(2), secret(), circuit())
+def in_memory() -> BootstrappingKeys:
+    return bootstrapping_keys(key(2), secret(), circuit())
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("keys") / "keys"
-    ckks.save_bootstrapping_keys(path, key(2), secret(), circuit().parameters)
+    ckks.files.save_bootstrapping_keys(path, key(2), secret(), circuit().parameters)
     return path.read_bytes()
 
 
-def read(path: Path, data: bytes, where: BootstrappingCircuit | None = None) -> ckks.BootstrappingKeys:
+def read(path: Path, data: bytes, where: BootstrappingCircuit | None = None) -> BootstrappingKeys:
     path.write_bytes(data)
-    return ckks.load_bootstrapping_keys(path, circuit() if where is None else where)
+    return ckks.files.load_bootstrapping_keys(path, circuit() if where is None else where)
 
 
 def equal(first: object, second: object) -> bool:
@@ -83,11 +90,11 @@ def test_progress_is_told_key_by_key(written, tmp_path):
     def note(place: int):
         return lambda *numbers: seen[place].append(numbers)
 
-    assert equal(ckks.bootstrapping_keys(key(2), secret(), circuit(), progress=note(0)), in_memory())
+    assert equal(bootstrapping_keys(key(2), secret(), circuit(), progress=note(0)), in_memory())
     parameters = circuit().parameters
-    ckks.save_bootstrapping_keys(tmp_path / "keys", key(2), secret(), parameters, progress=note(1))
+    ckks.files.save_bootstrapping_keys(tmp_path / "keys", key(2), secret(), parameters, progress=note(1))
     assert (tmp_path / "keys").read_bytes() == written
-    ckks.load_bootstrapping_keys(tmp_path / "keys", circuit(), progress=note(2))
+    ckks.files.load_bootstrapping_keys(tmp_path / "keys", circuit(), progress=note(2))
     # The two keys of the sparse secret are made, and read, together.
     assert seen[0] == seen[1] == expected
     assert seen[2] == expected[1:]
@@ -102,16 +109,16 @@ def test_one_key_is_in_memory_at_a_time(written, tmp_path):
     def look(*numbers: int) -> None:
         live.append(sum(array.nbytes for array in jax.live_arrays()) - before)
 
-    ckks.save_bootstrapping_keys(tmp_path / "keys", key(2), secret(), parameters, progress=look)
+    ckks.files.save_bootstrapping_keys(tmp_path / "keys", key(2), secret(), parameters, progress=look)
     assert max(live) < 2 * largest
 
 
 def test_keys_for_the_circuit_between_bootstraps(tmp_path):
-    manifest = ckks.KeyManifest(rotations=(3,), level=1)
+    manifest = ckks.keys.KeyManifest(rotations=(3,), level=1)
     parameters = circuit().parameters
-    ckks.save_bootstrapping_keys(tmp_path / "keys", key(2), secret(), parameters, manifest)
-    found = ckks.load_bootstrapping_keys(tmp_path / "keys", circuit())
-    assert equal(found, ckks.bootstrapping_keys(key(2), secret(), circuit(), manifest))
+    ckks.files.save_bootstrapping_keys(tmp_path / "keys", key(2), secret(), parameters, manifest)
+    found = ckks.files.load_bootstrapping_keys(tmp_path / "keys", circuit())
+    assert equal(found, bootstrapping_keys(key(2), secret(), circuit(), manifest))
     wanted = parameters.manifest | manifest
     held = {0: found.evaluation.relinearisation, **found.evaluation.rotations}
     assert {e: k.level for e, k in held.items()} == wanted.exponents(parameters.params)
@@ -128,7 +135,7 @@ def test_an_interrupted_generation_leaves_nothing_half_written(tmp_path, existin
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ckks.save_bootstrapping_keys(path, key(2), secret(), circuit().parameters, progress=interrupt)
+        ckks.files.save_bootstrapping_keys(path, key(2), secret(), circuit().parameters, progress=interrupt)
     assert [p.name for p in tmp_path.iterdir()] == ([] if existing is None else ["keys"])
     assert existing is None or path.read_bytes() == existing
 
@@ -137,13 +144,13 @@ def test_what_cannot_be_made_leaves_no_file(tmp_path):
     path, parameters = tmp_path / "keys", circuit().parameters
     other = ckks.secret_key(key(1), ckks.insecure_parameters(32, 1, real=False))
     with pytest.raises(ValueError, match="from a secret for Parameters"):
-        ckks.save_bootstrapping_keys(path, key(2), other, parameters)
+        ckks.files.save_bootstrapping_keys(path, key(2), other, parameters)
     with pytest.raises(ValueError, match="cryptographic random key"):
-        ckks.save_bootstrapping_keys(path, jnp.zeros(2, jnp.uint32), secret(), parameters)
+        ckks.files.save_bootstrapping_keys(path, jnp.zeros(2, jnp.uint32), secret(), parameters)
     with pytest.raises(FileNotFoundError):
-        ckks.save_bootstrapping_keys(tmp_path / "none" / "keys", key(2), secret(), parameters)
+        ckks.files.save_bootstrapping_keys(tmp_path / "none" / "keys", key(2), secret(), parameters)
     with pytest.raises(FileNotFoundError):
-        ckks.load_bootstrapping_keys(path, circuit())
+        ckks.files.load_bootstrapping_keys(path, circuit())
     assert not list(tmp_path.iterdir())
 
 
@@ -250,11 +257,11 @@ def test_the_keys_of_another_circuit_are_refused(written, tmp_path):
         read(tmp_path / "keys", written, dataclasses.replace(circuit(), parameters=denser))
     fewer = circuit(minimum_keys=True)
     few = tmp_path / "few"
-    ckks.save_bootstrapping_keys(few, key(2), secret(), fewer.parameters)
+    ckks.files.save_bootstrapping_keys(few, key(2), secret(), fewer.parameters)
     assert few.stat().st_size < len(written)
-    ckks.load_bootstrapping_keys(few, fewer)
+    ckks.files.load_bootstrapping_keys(few, fewer)
     with pytest.raises(FormatError, match=r"of another circuit: a bootstrap needs \d+ more evaluation keys"):
-        ckks.load_bootstrapping_keys(few, circuit())
+        ckks.files.load_bootstrapping_keys(few, circuit())
 
 
 def test_files_of_other_kinds_are_told_apart(written, tmp_path):
@@ -263,16 +270,16 @@ def test_files_of_other_kinds_are_told_apart(written, tmp_path):
     with pytest.raises(FormatError, match="a set of bootstrapping keys, which load_bootstrapping_keys reads"):
         ckks.load(path, params)
     with pytest.raises(FormatError, match="an object that load reads"):
-        ckks.load_secret_key(path)
+        ckks.files.load_secret_key(path)
     ckks.save(path, in_memory().evaluation)
     with pytest.raises(FormatError, match="holds a evaluation keys and no bootstrapping keys"):
-        ckks.load_bootstrapping_keys(path, circuit())
+        ckks.files.load_bootstrapping_keys(path, circuit())
     ckks.save(path, in_memory().sparse_to_dense)
     with pytest.raises(FormatError, match="holds a switching key and no bootstrapping keys"):
-        ckks.load_bootstrapping_keys(path, circuit())
-    ckks.save_secret_key(path, secret())
+        ckks.files.load_bootstrapping_keys(path, circuit())
+    ckks.files.save_secret_key(path, secret())
     with pytest.raises(FormatError, match="a secret key, which load_secret_key reads"):
-        ckks.load_bootstrapping_keys(path, circuit())
+        ckks.files.load_bootstrapping_keys(path, circuit())
 
 
 def test_the_sparse_secret_stays_at_the_lowest_modulus(written):

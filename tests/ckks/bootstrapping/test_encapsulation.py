@@ -9,7 +9,7 @@ import pytest
 from schemes import Scheme
 
 from fhejax import ckks
-from fhejax.ckks.bootstrapping import encapsulation
+from fhejax.ckks.bootstrapping import BootstrappingOptions, encapsulation
 from fhejax.ckks.bootstrapping.encapsulation import (
     check_sparse_security,
     decapsulate,
@@ -158,7 +158,9 @@ class TestSecurity:
             encapsulation_keys(ckks.random_key(), secret, 8)
 
     def test_a_sparse_secret_that_is_not_secure_takes_the_argument_and_is_named(self):
-        chosen = ckks.BootstrappingParameters.for_levels(9, hamming_weight=8, insecure=True)
+        chosen = ckks.BootstrappingParameters.for_levels(
+            9, insecure=True, options=BootstrappingOptions(hamming_weight=8)
+        )
         assert chosen.params.security == 128
         assert chosen.security == 0
         assert "INSECURE with its sparse secret" in repr(chosen)
@@ -170,7 +172,12 @@ class TestSecurity:
         assert "128-bit with its sparse secret" in repr(chosen)
 
     def test_the_special_prime_is_above_the_primes_of_level_0(self):
-        for options in ({}, {"scale_bits": 55}, {"scale_bits": 29}, {"base_bits": 90}):
+        for options in (
+            {},
+            {"scale_bits": 55},
+            {"scale_bits": 29},
+            {"options": BootstrappingOptions(base_bits=90)},
+        ):
             params = encapsulation_parameters(ckks.BootstrappingParameters.for_levels(6, **options).params)
             assert max(params.moduli) < params.special[0]
 

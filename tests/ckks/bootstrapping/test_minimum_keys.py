@@ -11,7 +11,8 @@ import pytest
 from schemes import Scheme
 
 from fhejax import ckks
-from fhejax.ckks import BootstrappingKeys, BootstrappingParameters
+from fhejax.ckks import BootstrappingParameters
+from fhejax.ckks.bootstrapping import BootstrappingKeys, BootstrappingOptions, bootstrapping_circuit
 from fhejax.ckks.bootstrapping.fourier_factors import (
     coefficients_to_slots_factors,
     slots_to_coefficients_factors,
@@ -28,14 +29,9 @@ from fhejax.ckks.parameters.scale import Scale
 
 MAKERS = {"down": slots_to_coefficients_factors, "up": coefficients_to_slots_factors}
 TRANSFORMS = {"down": slots_to_coefficients_matrices, "up": coefficients_to_slots_matrices}
-OPTIONS = {
-    "hamming_weight": 4,
-    "ratio_bits": 10,
-    "double_angles": 1,
-    "coefficients_to_slots": 2,
-    "slots_to_coefficients": 1,
-    "insecure": True,
-}
+OPTIONS = BootstrappingOptions(
+    hamming_weight=4, ratio_bits=10, double_angles=1, coefficients_to_slots=2, slots_to_coefficients=1
+)
 
 
 def dense(diagonals: dict[int, np.ndarray]) -> np.ndarray:
@@ -189,20 +185,22 @@ class TestBootstrapping:
     @staticmethod
     @functools.cache
     def parameters(log_slots: int = 8, minimum_keys: bool = True) -> BootstrappingParameters:
-        options = {"degree": 2**9, "slots": 2**log_slots, "minimum_keys": minimum_keys, **OPTIONS}
-        return BootstrappingParameters.for_levels(1, **options)
+        options = dataclasses.replace(OPTIONS, minimum_keys=minimum_keys)
+        return BootstrappingParameters.for_levels(
+            1, degree=2**9, slots=2**log_slots, insecure=True, options=options
+        )
 
     @pytest.mark.parametrize("log_slots", [8, 5])
     def test_the_manifest_is_what_a_bootstrap_asks_for(self, log_slots):
         chosen = self.parameters(log_slots)
-        blank = BootstrappingKeys(ckks.bootstrapping_circuit(chosen))
+        blank = BootstrappingKeys(bootstrapping_circuit(chosen))
 
         def circuit(recorder, x):
             return ckks.bootstrap(dataclasses.replace(blank, evaluation=recorder), x)
 
         values = np.ones(chosen.params.slots)
         estimate = ckks.estimate(chosen.params, values, level=chosen.input_level)
-        assert ckks.required_keys(circuit, estimate) == chosen.manifest
+        assert ckks.keys.required_keys(circuit, estimate) == chosen.manifest
 
     def test_fewer_bytes_are_announced(self):
         few, many = self.parameters(), self.parameters(minimum_keys=False)

@@ -21,7 +21,8 @@ from fhejax.ckks.bootstrapping.modular_reduction import (
     modular_reduction_depth,
     undivided_reduction,
 )
-from fhejax.ckks.bootstrapping.reduction_choice import check_reduction, choose_reduction
+from fhejax.ckks.bootstrapping.options import BootstrappingOptions
+from fhejax.ckks.bootstrapping.reduction_choice import choose_reduction
 from fhejax.ckks.parameters.scale import Scale
 
 BOUND, WEIGHT, RATIO = 3, 4, 10
@@ -81,26 +82,29 @@ def test_what_is_given_has_to_leave_something():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("options", "message"),
     [
-        ((16, 0, 15, None, None), "hamming_weight=0 .* from 1 to 16"),
-        ((16, 17, 15, None, None), "hamming_weight=17 .* from 1 to 16"),
-        ((64, 8, 2, None, None), "ratio_bits is from 3"),
-        ((64, 8, 31, None, None), "to 30"),
-        ((64, 8, math.nan, None, None), "ratio_bits=nan"),
-        ((64, 8.0, 15, None, None), "hamming_weight=8.0"),
-        ((64, True, 15, None, None), "hamming_weight=True"),
-        ((1024, 1000, 15, None, None), "hamming_weight=1000 .* to 256"),
-        ((64, 8, 15, 10**6, None), "polynomial_degree=1000000"),
-        ((64, 8, 15, None, 10**6), "double_angles=1000000"),
-        ((64, 8, 15, None, None, 10**6 + 1), "arcsine_degree=1000001"),
-        ((64, 8, 15, -1, None), "polynomial_degree=-1 .* from 0 to 255"),
-        ((64, 8, 15, None, -1), "double_angles=-1 .* from 0 to 15"),
+        ({"hamming_weight": 0}, "hamming_weight=0 .* from 1 to 256"),
+        ({"hamming_weight": 17}, "hamming_weight=17 .* from 1 to 16"),
+        ({"ratio_bits": 2}, "ratio_bits is from 3"),
+        ({"ratio_bits": 31}, "to 30"),
+        ({"ratio_bits": math.nan}, "ratio_bits=nan"),
+        ({"hamming_weight": 8.0}, "hamming_weight=8.0"),
+        ({"hamming_weight": True}, "hamming_weight=True"),
+        ({"hamming_weight": 1000}, "hamming_weight=1000 .* to 256"),
+        ({"polynomial_degree": 10**6}, "polynomial_degree=1000000"),
+        ({"double_angles": 10**6}, "double_angles=1000000"),
+        ({"arcsine_degree": 10**6 + 1}, "arcsine_degree=1000001"),
+        ({"arcsine_degree": 4}, "odd"),
+        ({"polynomial_degree": -1}, "polynomial_degree=-1 .* from 0 to 255"),
+        ({"double_angles": -1}, "double_angles=-1 .* from 0 to 15"),
     ],
 )
-def test_what_no_reduction_has_is_refused(arguments, message):
+def test_what_no_reduction_has_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        check_reduction(*arguments)
+        ckks.BootstrappingParameters.for_levels(
+            1, degree=16, insecure=True, options=BootstrappingOptions(**options)
+        )
 
 
 @pytest.mark.parametrize("ratio", [4, 6, 8])

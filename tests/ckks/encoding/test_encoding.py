@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from fhejax import ckks
-from fhejax.ckks import Parameters, Plaintext, Scale
+from fhejax.ckks import Parameters, Plaintext
+from fhejax.ckks.parameters import Scale
 from fhejax.ring import inverse_ntt
 from fhejax.ring.residues import residues_to_float
 
@@ -236,8 +237,8 @@ def test_the_predicate_says_what_is_encoded(insecure, bits):
             expected.append(True)
         except ValueError:
             expected.append(False)
-    assert ckks.is_encodable(params, values, level=1).tolist() == expected
-    predicate = jax.jit(lambda v: ckks.is_encodable(params, v, level=1))
+    assert ckks.encoding.is_encodable(params, values, level=1).tolist() == expected
+    predicate = jax.jit(lambda v: ckks.encoding.is_encodable(params, v, level=1))
     with jax.enable_x64(True):
         device = jnp.asarray(values)
         assert predicate(device).tolist() == expected
@@ -249,7 +250,7 @@ def test_the_predicate_on_what_is_not_finite(insecure_complex):
     for bad in (np.nan, np.inf, -np.inf, complex(0, np.nan), complex(np.inf, np.nan)):
         values = np.zeros((2, 3), complex)
         values[1, 2] = bad
-        assert ckks.is_encodable(params, values).tolist() == [True, False]
+        assert ckks.encoding.is_encodable(params, values).tolist() == [True, False]
 
 
 def test_a_scale_may_be_any_positive_number(insecure_real):
@@ -307,7 +308,7 @@ def test_traced_numbers_in_a_list(insecure_real):
     ],
 )
 def test_what_is_no_array_of_numbers_is_refused(insecure_real, values, message):
-    for encode in (ckks.encode, ckks.estimate, ckks.is_encodable):
+    for encode in (ckks.encode, ckks.estimate, ckks.encoding.is_encodable):
         with pytest.raises(TypeError, match=message) as found:
             encode(insecure_real.params, values)
         assert str(found.value).startswith(encode.__name__)

@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fhejax import ckks
-from fhejax.ckks import FormatError
+from fhejax.ckks.files import FormatError
 from fhejax.ckks.files.parameter_format import LARGEST_BYTES, decode_parameters, encode_parameters
 from fhejax.ckks.identity import switching_identity
 from fhejax.ckks.keys.generation import expand_seed
@@ -27,7 +27,7 @@ HEADER, CHECKSUM = 128, 32
 
 
 def key(number: int) -> jax.Array:
-    return ckks.key_from_bytes(bytes([number]) * 32)
+    return ckks.keys.key_from_bytes(bytes([number]) * 32)
 
 
 def plaintext(params: ckks.Parameters = PARAMS, level: int = 1, batch: tuple[int, ...] = (2, 1)):
@@ -47,15 +47,15 @@ def objects() -> dict[str, object]:
     """One of each type, from fixed seeds."""
     secret = ckks.secret_key(key(1), PARAMS)
     plain = in_evaluation(plaintext())
-    manifest = ckks.KeyManifest(True, (1, 3), level={"relinearise": 2, 1: 0, 3: 1})
-    keys = ckks.evaluation_keys_for(key(2), secret, manifest)
+    manifest = ckks.keys.KeyManifest(True, (1, 3), level={"relinearise": 2, 1: 0, 3: 1})
+    keys = ckks.keys.evaluation_keys_for(key(2), secret, manifest)
     ciphertext = ckks.encrypt(key(3), secret, plain)
     return {
         "parameters": PARAMS,
         "plaintext": plaintext(),
         "ciphertext": ciphertext,
-        "product": ckks.square_tensor(ciphertext),
-        "seeded ciphertext": ckks.encrypt_seeded(key(4), secret, plain),
+        "product": ckks.evaluation.square_tensor(ciphertext),
+        "seeded ciphertext": ckks.encryption.encrypt_seeded(key(4), secret, plain),
         "public key": ckks.public_key(key(5), secret),
         "switching key": keys.rotations[5],
         "evaluation keys": keys,
@@ -67,11 +67,11 @@ NAMES = list(objects())
 
 @functools.cache
 def written(name: str) -> bytes:
-    return ckks.to_bytes(objects()[name])
+    return ckks.files.to_bytes(objects()[name])
 
 
 def read(data: bytes, params: ckks.Parameters | None = PARAMS) -> object:
-    return ckks.from_bytes(data, params, allow_insecure=True)
+    return ckks.files.from_bytes(data, params, allow_insecure=True)
 
 
 def equal(first: object, second: object) -> bool:
@@ -88,7 +88,7 @@ def equal(first: object, second: object) -> bool:
 def test_what_is_written_is_read(name):
     result = read(written(name))
     assert equal(result, objects()[name])
-    assert ckks.to_bytes(result) == written(name)
+    assert ckks.files.to_bytes(result) == written(name)
     assert equal(read(bytearray(written(name))), result)
     assert equal(read(memoryview(written(name))), result)
 
@@ -140,10 +140,10 @@ def test_what_is_read_works():
     values = np.linspace(-1, 1, PARAMS.slots)
     ciphertext = ckks.encrypt(ckks.random_key(), read(written("public key")), ckks.encode(PARAMS, values))
     result = ckks.square(read(written("evaluation keys")), ciphertext)
-    found = ckks.decode(ckks.decrypt(secret, read(ckks.to_bytes(result))))
+    found = ckks.decode(ckks.decrypt(secret, read(ckks.files.to_bytes(result))))
     assert abs(np.asarray(found) - values**2).max() < 1e-3
-    seeded = ckks.expand(read(written("seeded ciphertext")))
-    assert equal(seeded, ckks.expand(objects()["seeded ciphertext"]))
+    seeded = ckks.encryption.expand(read(written("seeded ciphertext")))
+    assert equal(seeded, ckks.encryption.expand(objects()["seeded ciphertext"]))
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -271,7 +271,7 @@ def test_no_bytes_do_harm(name):
             assert str(error).endswith(".")
             counts["refused"] += 1
         else:
-            assert ckks.to_bytes(result) == data
+            assert ckks.files.to_bytes(result) == data
             counts["read"] += 1
 
     check()
@@ -410,10 +410,10 @@ def test_the_reasons_are_named():
 def test_keys_of_parameters_without_key_switching_are_refused():
     params = ckks.insecure_parameters(16, 2, key_switching=False)
     empty = ckks.evaluation_keys(key(9), ckks.secret_key(key(8), params))
-    assert equal(read(ckks.to_bytes(empty), params), empty)
+    assert equal(read(ckks.files.to_bytes(empty), params), empty)
     smuggled = dataclasses.replace(objects()["switching key"], params=params)
     with pytest.raises(ValueError, match="without key switching"):
-        ckks.to_bytes(smuggled)
+        ckks.files.to_bytes(smuggled)
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -421,7 +421,7 @@ def test_keys_of_parameters_without_key_switching_are_refused():
 
 def test_a_secret_key_cannot_be_written_with_the_rest(tmp_path):
     secret = ckks.secret_key(key(1), PARAMS)
-    for write in (ckks.to_bytes, functools.partial(ckks.save, tmp_path / "key")):
+    for write in (ckks.files.to_bytes, functools.partial(ckks.save, tmp_path / "key")):
         with pytest.raises(TypeError, match=r"SecretKey was to be written.*save_secret_key"):
             write(secret)
     keys = objects()["evaluation keys"]
@@ -437,33 +437,33 @@ def test_a_secret_key_cannot_be_written_with_the_rest(tmp_path):
 def test_what_could_not_be_read_is_not_written():
     ciphertext = objects()["ciphertext"]
     with pytest.raises(TypeError, match="list was to be written"):
-        ckks.to_bytes([ciphertext])
+        ckks.files.to_bytes([ciphertext])
     with pytest.raises(ValueError, match="its shape is"):
-        ckks.to_bytes(ciphertext.replace(data=ciphertext.data[..., :1, :]))
+        ckks.files.to_bytes(ciphertext.replace(data=ciphertext.data[..., :1, :]))
     with pytest.raises(ValueError, match="not below its prime"):
-        ckks.to_bytes(ciphertext.replace(data=ciphertext.data.at[0, 0, 0, 1, 3].set(2**31)))
+        ckks.files.to_bytes(ciphertext.replace(data=ciphertext.data.at[0, 0, 0, 1, 3].set(2**31)))
     with pytest.raises(ValueError, match="int32 was to be written"):
-        ckks.to_bytes(ciphertext.replace(data=ciphertext.data.astype(jnp.int32)))
+        ckks.files.to_bytes(ciphertext.replace(data=ciphertext.data.astype(jnp.int32)))
     with pytest.raises(ValueError, match="a batch of shape"):
-        ckks.to_bytes(ciphertext.replace(data=ciphertext.data[:0]))
+        ckks.files.to_bytes(ciphertext.replace(data=ciphertext.data[:0]))
     with pytest.raises(ValueError, match="a batch of shape"):
-        ckks.to_bytes(
+        ckks.files.to_bytes(
             ciphertext.replace(data=ciphertext.data.reshape(2, *[1] * 8, *ciphertext.data.shape[2:]))
         )
     with pytest.raises(ValueError, match="a scale of"):
-        ckks.to_bytes(ciphertext.replace(scale=ckks.Scale.of(2.0**900)))
+        ckks.files.to_bytes(ciphertext.replace(scale=ckks.parameters.Scale.of(2.0**900)))
     with pytest.raises(ValueError, match="a key id of 32 bytes"):
-        ckks.to_bytes(ciphertext.replace(key_id=jnp.zeros((2, 4), jnp.uint32)))
+        ckks.files.to_bytes(ciphertext.replace(key_id=jnp.zeros((2, 4), jnp.uint32)))
     with pytest.raises(ValueError, match="inside of a traced function"):
-        jax.jit(lambda x: ckks.to_bytes(x) and x)(ciphertext)
+        jax.jit(lambda x: ckks.files.to_bytes(x) and x)(ciphertext)
     with pytest.raises(TypeError, match="from_bytes was given str"):
-        ckks.from_bytes("FHEJAX", PARAMS)
+        ckks.files.from_bytes("FHEJAX", PARAMS)
 
 
 def test_batches_of_any_shape():
     for batch in ((), (1,), (3,), (1, 2, 1, 1, 1, 2)):
         plain = plaintext(batch=batch)
-        assert equal(read(ckks.to_bytes(plain)), plain)
+        assert equal(read(ckks.files.to_bytes(plain)), plain)
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -491,7 +491,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ckks.save_evaluation_keys(path, PARAMS, secret.key_id, interrupted())
+        ckks.files.save_evaluation_keys(path, PARAMS, secret.key_id, interrupted())
     assert path.read_bytes() == written("evaluation keys")
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -503,15 +503,15 @@ def test_files_that_are_none(tmp_path):
     with pytest.raises(FormatError, match="ends too early: 128 more bytes were expected and 0 are left"):
         ckks.load(tmp_path / "empty", PARAMS)
     with pytest.raises(FormatError, match="the file ends too early"):
-        ckks.load_secret_key(tmp_path / "empty")
+        ckks.files.load_secret_key(tmp_path / "empty")
 
 
 def test_evaluation_keys_are_written_and_read_one_by_one(tmp_path):
     """As they are generated, with the same bytes as all at once."""
     secret = ckks.secret_key(key(1), PARAMS)
-    manifest = ckks.KeyManifest(True, (1, 3), level={"relinearise": 2, 1: 0, 3: 1})
-    stream = ckks.generate_evaluation_keys(key(2), secret, manifest)
-    ckks.save_evaluation_keys(tmp_path / "keys", PARAMS, secret.key_id, stream)
+    manifest = ckks.keys.KeyManifest(True, (1, 3), level={"relinearise": 2, 1: 0, 3: 1})
+    stream = ckks.keys.generate_evaluation_keys(key(2), secret, manifest)
+    ckks.files.save_evaluation_keys(tmp_path / "keys", PARAMS, secret.key_id, stream)
     assert (tmp_path / "keys").read_bytes() == written("evaluation keys")
     seen = []
     found = ckks.load(tmp_path / "keys", PARAMS, progress=lambda *numbers: seen.append(numbers))
@@ -528,10 +528,10 @@ def test_only_one_key_is_in_memory_at_a_time(tmp_path):
     exponents = [0, *(pow(5, k, params.ring.root_order) for k in range(1, 9))]
     tracemalloc.start()
     keys = (
-        (e, ckks.SwitchingKey(data, seed, switching_identity(nobody, e), params, 5))
+        (e, ckks.keys.SwitchingKey(data, seed, switching_identity(nobody, e), params, 5))
         for e in sorted(exponents)
     )
-    ckks.save_evaluation_keys(tmp_path / "keys", params, nobody, keys)
+    ckks.files.save_evaluation_keys(tmp_path / "keys", params, nobody, keys)
     assert tracemalloc.get_traced_memory()[1] < 3 * size
     tracemalloc.stop()
     assert (tmp_path / "keys").stat().st_size > 9 * size
@@ -551,13 +551,13 @@ def test_keys_out_of_place_are_not_written(tmp_path):
         ([(0, one)], "made for another use"),
     ):
         with pytest.raises(ValueError, match=reason):
-            ckks.save_evaluation_keys(tmp_path / "keys", PARAMS, keys.key_id, iter(pairs))
+            ckks.files.save_evaluation_keys(tmp_path / "keys", PARAMS, keys.key_id, iter(pairs))
     for wrong in ([5, 25], np.ones(3), np.ones((2, 3)), [(5, one, 1)], [("5", one)], keys.rotations):
         with pytest.raises(TypeError, match="pairs of an exponent and a SwitchingKey, from generate"):
-            ckks.save_evaluation_keys(tmp_path / "keys", PARAMS, keys.key_id, wrong)
+            ckks.files.save_evaluation_keys(tmp_path / "keys", PARAMS, keys.key_id, wrong)
     for wrong in (None, "id", keys):
         with pytest.raises(TypeError, match="was to be written as residues or an id"):
-            ckks.save_evaluation_keys(tmp_path / "keys", PARAMS, wrong, [])
+            ckks.files.save_evaluation_keys(tmp_path / "keys", PARAMS, wrong, [])
     assert not list(tmp_path.iterdir())
 
 
@@ -570,42 +570,42 @@ def test_a_secret_key_has_a_file_of_its_own(tmp_path):
     path.chmod(0o644)
     mask = os.umask(0)
     try:
-        ckks.save_secret_key(path, secret)
+        ckks.files.save_secret_key(path, secret)
     finally:
         os.umask(mask)
     assert path.stat().st_mode & 0o777 == 0o600
-    assert equal(ckks.load_secret_key(path), secret)
+    assert equal(ckks.files.load_secret_key(path), secret)
     with pytest.raises(FormatError, match="a secret key, which load_secret_key reads"):
         ckks.load(path, PARAMS)
     ckks.save(tmp_path / "public", objects()["public key"])
     with pytest.raises(FormatError, match="it is an object that load reads"):
-        ckks.load_secret_key(tmp_path / "public")
+        ckks.files.load_secret_key(tmp_path / "public")
     with pytest.raises(TypeError, match="save_secret_key was given a PublicKey as secret"):
-        ckks.save_secret_key(path, objects()["public key"])
+        ckks.files.save_secret_key(path, objects()["public key"])
     wrong = secret.replace(coefficients=secret.coefficients * 2)
     with pytest.raises(ValueError, match="not -1, 0 and 1"):
-        ckks.save_secret_key(path, wrong)
-    assert equal(ckks.load_secret_key(path), secret)
+        ckks.files.save_secret_key(path, wrong)
+    assert equal(ckks.files.load_secret_key(path), secret)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
 def test_a_secret_key_that_others_may_read_is_loaded_with_a_warning(tmp_path):
     secret, path = ckks.secret_key(key(1), PARAMS), tmp_path / "secret"
-    ckks.save_secret_key(path, secret)
+    ckks.files.save_secret_key(path, secret)
     for mode in (0o640, 0o604, 0o660, 0o644, 0o620, 0o602):
         path.chmod(mode)
         message = rf"open to others than its owner: its mode is {mode:04o}, and 0600 is needed. Run chmod 600"
         with pytest.warns(UserWarning, match=message) as found:
-            assert equal(ckks.load_secret_key(path), secret)
+            assert equal(ckks.files.load_secret_key(path), secret)
         assert found[0].filename == __file__
     for mode in (0o600, 0o400, 0o700):
         path.chmod(mode)
-        assert equal(ckks.load_secret_key(path), secret)
+        assert equal(ckks.files.load_secret_key(path), secret)
 
 
 def test_damaged_secret_keys_are_refused(tmp_path):
     path = tmp_path / "secret"
-    ckks.save_secret_key(path, ckks.secret_key(key(1), PARAMS))
+    ckks.files.save_secret_key(path, ckks.secret_key(key(1), PARAMS))
     good = path.read_bytes()
 
     @settings(max_examples=500, deadline=None, database=None, derandomize=True)
@@ -617,10 +617,10 @@ def test_damaged_secret_keys_are_refused(tmp_path):
             damaged = damaged[:-32] + hashlib.blake2b(damaged[:-32], digest_size=32).digest()
         path.write_bytes(damaged)
         try:
-            found = ckks.load_secret_key(path)
+            found = ckks.files.load_secret_key(path)
         except FormatError:
             return
-        ckks.save_secret_key(path, found)
+        ckks.files.save_secret_key(path, found)
         assert path.read_bytes() == damaged
 
     check()
@@ -628,7 +628,7 @@ def test_damaged_secret_keys_are_refused(tmp_path):
         body = good[: -32 - 1] + bytes([value])
         path.write_bytes(body + hashlib.blake2b(body, digest_size=32).digest())
         with pytest.raises(FormatError, match="not -1, 0 and 1"):
-            ckks.load_secret_key(path)
+            ckks.files.load_secret_key(path)
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -649,15 +649,15 @@ def test_damaged_secret_keys_are_refused(tmp_path):
     ids=lambda params: f"{params.ring.degree}-{params.depth}-{params.security}",
 )
 def test_parameters_come_back_field_by_field(params):
-    data = ckks.to_bytes(params)
-    assert equal(ckks.from_bytes(data, allow_insecure=params.security == 0), params)
-    assert ckks.from_bytes(data, params, allow_insecure=True) == params
+    data = ckks.files.to_bytes(params)
+    assert equal(ckks.files.from_bytes(data, allow_insecure=params.security == 0), params)
+    assert ckks.files.from_bytes(data, params, allow_insecure=True) == params
     assert len(data) <= LARGEST_BYTES
 
 
 def test_insecure_parameters_are_not_read_by_accident():
     with pytest.raises(FormatError, match=r"made with insecure=True \(allow_insecure=True would"):
-        ckks.from_bytes(written("parameters"))
+        ckks.files.from_bytes(written("parameters"))
     with pytest.raises(FormatError, match="were expected"):
         read(written("parameters"), OTHERS)
 

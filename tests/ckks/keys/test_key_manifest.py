@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from fhejax import ckks
-from fhejax.ckks import KeyManifest
+from fhejax.ckks.keys import KeyManifest
 from fhejax.ckks.keys.generation import conjugation_exponent, rotation_exponent
+from fhejax.ckks.linear_transform import apply_linear_transform, linear_transform
 
 REAL, COMPLEX = ckks.insecure_parameters(64, 4), ckks.insecure_parameters(64, 4, real=False)
 RATIONAL = ckks.insecure_parameters(64, 4, 35, rational=True)
@@ -22,7 +23,7 @@ def run(circuit, manifest: KeyManifest, params: ckks.Parameters, *, compose: boo
     """(what the circuit makes of ciphertexts under exactly these keys, of estimates, the keys)."""
     first, second, third = jax.random.split(ckks.random_key(), 3)
     secret = ckks.secret_key(first, params)
-    keys = ckks.evaluation_keys_for(second, secret, manifest, compose=compose)
+    keys = ckks.keys.evaluation_keys_for(second, secret, manifest, compose=compose)
     x = shadow(params)
     ciphertext = ckks.encrypt(third, secret, ckks.encode(params, x.values))
     found = ckks.decode(ckks.decrypt(secret, circuit(keys, ciphertext)))
@@ -37,9 +38,9 @@ def polynomial(keys, x):
 
 
 def test_a_circuit_names_its_keys():
-    manifest = ckks.required_keys(polynomial, shadow(REAL))
+    manifest = ckks.keys.required_keys(polynomial, shadow(REAL))
     assert manifest == KeyManifest(True, (3, -5), level={"relinearise": 4, 3: 4, -5: 2})
-    lower = ckks.required_keys(polynomial, shadow(REAL, 3))
+    lower = ckks.keys.required_keys(polynomial, shadow(REAL, 3))
     assert lower.levels == {"relinearise": 3, 3: 3, -5: 1}
     assert manifest | lower == manifest
 
@@ -48,12 +49,12 @@ def test_every_operation_that_takes_a_key_is_noted():
     def circuit(keys, x):
         first, second, third = ckks.rotate_hoisted(keys, x, [0, 2, 7])
         total = ckks.inner_sum(keys, ckks.add(first, ckks.add(second, third)), 4)
-        real = ckks.real_part(keys, total)
-        return ckks.relinearise(keys, ckks.square_tensor(real), target_level=2)
+        real = ckks.evaluation.real_part(keys, total)
+        return ckks.relinearise(keys, ckks.evaluation.square_tensor(real), target_level=2)
 
-    manifest = ckks.required_keys(circuit, shadow(COMPLEX))
+    manifest = ckks.keys.required_keys(circuit, shadow(COMPLEX))
     assert manifest == KeyManifest(True, (1, 2, 7), True, level=4)
-    assert ckks.required_keys(lambda keys, x: ckks.negate(x), shadow(REAL)) == KeyManifest()
+    assert ckks.keys.required_keys(lambda keys, x: ckks.negate(x), shadow(REAL)) == KeyManifest()
 
 
 def test_the_highest_level_of_each_key_counts():
@@ -61,18 +62,18 @@ def test_the_highest_level_of_each_key_counts():
         low = ckks.rotate(keys, ckks.drop_level(x, 1), 2)
         return ckks.add(low, ckks.rotate(keys, ckks.drop_level(x, 3), 2))
 
-    assert ckks.required_keys(circuit, shadow(REAL)).levels == {2: 3}
+    assert ckks.keys.required_keys(circuit, shadow(REAL)).levels == {2: 3}
 
 
 def test_linear_transforms_and_polynomials_are_noted():
     diagonals = {step: np.ones(REAL.slots) for step in (0, 1, 9)}
-    transform = ckks.linear_transform(REAL, diagonals, level=3)
+    transform = linear_transform(REAL, diagonals, level=3)
 
     def circuit(keys, x):
-        y = ckks.apply_linear_transform(keys, x, transform)
+        y = apply_linear_transform(keys, x, transform)
         return ckks.evaluate_polynomial(keys, y, [0.0, 0.5, 0.0, 1.0])
 
-    manifest = ckks.required_keys(circuit, shadow(REAL))
+    manifest = ckks.keys.required_keys(circuit, shadow(REAL))
     assert set(transform.rotations) == {step % REAL.slots for step in manifest.rotations}
     assert all(manifest.levels[step] == 3 for step in manifest.rotations)
     assert manifest.relinearise
@@ -81,7 +82,7 @@ def test_linear_transforms_and_polynomials_are_noted():
 
 @pytest.mark.parametrize("params", [REAL, RATIONAL], ids=["real", "rational"])
 def test_exactly_these_keys_run_the_circuit(params):
-    manifest = ckks.required_keys(polynomial, shadow(params))
+    manifest = ckks.keys.required_keys(polynomial, shadow(params))
     found, expected, keys = run(polynomial, manifest, params)
     assert abs(found - expected).max() < 1e-2
     assert keys.relinearisation.level == 4
@@ -101,7 +102,7 @@ def test_bytes_are_those_of_the_keys(params):
     uses = {"relinearise": 4, 1: 3, -1: 2, 5: 0} | ({"conjugate": 1} if conjugate else {})
     manifest = KeyManifest.of(uses)
     secret = ckks.secret_key(ckks.random_key(), params)
-    keys = ckks.evaluation_keys_for(ckks.random_key(), secret, manifest)
+    keys = ckks.keys.evaluation_keys_for(ckks.random_key(), secret, manifest)
     switching = [keys.relinearisation, *keys.rotations.values()]
     assert len(switching) == len(uses)
     assert manifest.bytes(params).wire == keys.wire_bytes
@@ -120,7 +121,7 @@ def test_composition_takes_fewer_keys_and_gives_the_same():
             total = ckks.add(total, ckks.rotate(keys, x, step))
         return total
 
-    manifest = ckks.required_keys(circuit, shadow(REAL))
+    manifest = ckks.keys.required_keys(circuit, shadow(REAL))
     assert manifest.rotations == steps
     composed = manifest.composed(REAL)
     assert set(composed.rotations) == {1, -1, -2, 2, 4, -4, 8, 16}
@@ -142,7 +143,7 @@ def test_composed_keys_have_the_level_of_the_highest_use():
     manifest = KeyManifest.of(levels)
     assert manifest.composed(REAL).levels == {-1: 4, 1: 4, -2: 4, 2: 4, 4: 4, 8: 4, 16: 2}
     secret = ckks.secret_key(ckks.random_key(), REAL)
-    keys = ckks.evaluation_keys_for(ckks.random_key(), secret, manifest, compose=True)
+    keys = ckks.keys.evaluation_keys_for(ckks.random_key(), secret, manifest, compose=True)
     values = np.linspace(-0.5, 0.5, REAL.slots)
     for step, level in levels.items():
         ciphertext = ckks.encrypt(ckks.random_key(), secret, ckks.encode(REAL, values, level=level))
@@ -178,7 +179,9 @@ def test_equal_hashable_frozen_and_copied():
 def test_the_same_distance_twice_is_one_key():
     manifest = KeyManifest(rotations=(-1, 63, 64, 128), level={-1: 1, 63: 3, 64: 4, 128: 0})
     assert manifest.exponents(REAL) == {rotation_exponent(REAL, -1): 3}
-    keys = ckks.evaluation_keys_for(ckks.random_key(), ckks.secret_key(ckks.random_key(), REAL), manifest)
+    keys = ckks.keys.evaluation_keys_for(
+        ckks.random_key(), ckks.secret_key(ckks.random_key(), REAL), manifest
+    )
     assert [key.level for key in keys.rotations.values()] == [3]
 
 
@@ -204,20 +207,20 @@ def test_what_cannot_be_is_refused():
     with pytest.raises(TypeError):
         KeyManifest(rotations=(1.5,))
     with pytest.raises(ValueError, match="level 5 was asked for"):
-        ckks.evaluation_keys_for(ckks.random_key(), secret, KeyManifest(True, level=5))
+        ckks.keys.evaluation_keys_for(ckks.random_key(), secret, KeyManifest(True, level=5))
     with pytest.raises(ValueError, match="conjugate-invariant ring"):
         KeyManifest(conjugate=True).bytes(REAL)
     with pytest.raises(ValueError, match="made without key switching"):
         KeyManifest(True).bytes(ckks.insecure_parameters(64, 1, key_switching=False))
     with pytest.raises(ValueError, match="cryptographic random key"):
-        ckks.generate_evaluation_keys(jax.random.key(0), secret, KeyManifest(True))
+        ckks.keys.generate_evaluation_keys(jax.random.key(0), secret, KeyManifest(True))
     with pytest.raises(ValueError, match="no estimate"):
-        ckks.required_keys(lambda keys: None)
+        ckks.keys.required_keys(lambda keys: None)
 
 
 def test_no_keys_at_all():
     secret = ckks.secret_key(ckks.random_key(), REAL)
-    keys = ckks.evaluation_keys_for(ckks.random_key(), secret, KeyManifest())
+    keys = ckks.keys.evaluation_keys_for(ckks.random_key(), secret, KeyManifest())
     assert keys.relinearisation is None
     assert keys.rotations == {}
     assert KeyManifest().bytes(REAL) == (0, 0)

@@ -26,7 +26,7 @@ inner_product = kernel(switching.inner_product)
 _switch_key = kernel(switching.switch_key, 3)
 
 
-def switch_key(x: jax.Array, key: ckks.SwitchingKey, level: int) -> jax.Array:
+def switch_key(x: jax.Array, key: ckks.keys.SwitchingKey, level: int) -> jax.Array:
     return _switch_key(x, twiddles_of(key.params), key, level)
 
 
@@ -126,7 +126,9 @@ def test_many_digits_of_the_largest_residues_do_not_overflow():
     moduli = everything(params, 39)
     highest = np.array(moduli, np.uint32)[:, None] - 1
     full = np.broadcast_to(highest, (41, 2, len(moduli), DEGREE))
-    key = ckks.SwitchingKey(jnp.asarray(full), jnp.zeros(8, jnp.uint32), jnp.zeros(4, jnp.uint32), params, 39)
+    key = ckks.keys.SwitchingKey(
+        jnp.asarray(full), jnp.zeros(8, jnp.uint32), jnp.zeros(4, jnp.uint32), params, 39
+    )
     own, special = np.split(full[0, 0], [41])
     others, special = (np.broadcast_to(a, (n, *a.shape)) for a, n in ((own, 40), (special, 41)))
     digits = switching.Decomposition(*map(jnp.asarray, (own, others, special)), params, 39)
@@ -148,7 +150,7 @@ def test_a_cut_key_is_the_key_made_for_that_level(insecure_real):
 @pytest.mark.parametrize("target", [3, 1])
 def test_dividing_once_is_dividing_twice_within_rounding(insecure, target):
     x, y = insecure.numbers(4, seed=1), insecure.numbers(4, seed=2)
-    tensor = ckks.tensor(insecure.encrypt(x), insecure.encrypt(y))
+    tensor = ckks.evaluation.tensor(insecure.encrypt(x), insecure.encrypt(y))
     once = ckks.relinearise(insecure.keys, tensor, target_level=target)
     twice = ckks.rescale(ckks.relinearise(insecure.keys, tensor), target)
     assert once.scale == twice.scale

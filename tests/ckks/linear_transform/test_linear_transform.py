@@ -153,7 +153,7 @@ def test_levels_and_scales():
     assert (pending.level, pending.scale) == (1, params.scales[1] * low.scale)
     assert abs(scheme.decrypt(pending) - product(given, x)).max() < 2**-12
     assert apply_linear_transform(None, estimate, low).scale == params.scales[0]
-    rough = linear_transform(params, given, level=0, scale=ckks.Scale.of(2**14))
+    rough = linear_transform(params, given, level=0, scale=ckks.parameters.Scale.of(2**14))
     last = apply_linear_transform(None, ckks.drop_level(estimate, 0), rough, rescale=False)
     assert (last.level, last.scale) == (0, estimate.scale * 2**14)
     np.testing.assert_allclose(last.values, product(given, x), atol=2**-9)
@@ -244,7 +244,7 @@ def test_a_manifest_of_keys_names_its_rotations():
     scheme = setting()
     transform = linear_transform(scheme.params, diagonals(scheme, range(6)), level=1, baby_steps=3)
     estimate = ckks.estimate(scheme.params, scheme.numbers())
-    manifest = ckks.required_keys(lambda keys, x: apply_linear_transform(keys, x, transform), estimate)
+    manifest = ckks.keys.required_keys(lambda keys, x: apply_linear_transform(keys, x, transform), estimate)
     assert (manifest.rotations, manifest.level) == (transform.rotations, 1)
 
 
@@ -326,7 +326,7 @@ def test_what_it_refuses_to_apply():
         apply_linear_transform(other.keys, other.encrypt(other.numbers(2)), transform)
     with pytest.raises(ValueError, match="different secret keys"):
         apply_linear_transform(make_scheme(params).keys, x, transform)
-    lowest = linear_transform(params, {0: np.ones(params.slots)}, level=0, scale=ckks.Scale.of(2))
+    lowest = linear_transform(params, {0: np.ones(params.slots)}, level=0, scale=ckks.parameters.Scale.of(2))
     with pytest.raises(ValueError, match="no level is left"):
         apply_linear_transform(scheme.keys, ckks.drop_level(x, 0), lowest)
 

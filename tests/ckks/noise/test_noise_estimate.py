@@ -10,11 +10,11 @@ import pytest
 from benchmarks.noise import compare, encrypted, estimates, make_setting
 from benchmarks.noise_circuits import CIRCUITS, OPERATIONS
 from fhejax import ckks
-from fhejax.ckks import Scale
 from fhejax.ckks.keys.generation import rotation_exponent
+from fhejax.ckks.linear_transform import apply_linear_transform, linear_transform
 from fhejax.ckks.noise.estimates import as_estimate, permute
 from fhejax.ckks.noise.propagation import Message, product, weighted_messages, with_source
-from fhejax.ckks.parameters import deviations
+from fhejax.ckks.parameters import Scale, deviations
 from fhejax.ring import Ring, inverse_ntt
 from fhejax.ring.residues import residues_to_float
 
@@ -88,7 +88,7 @@ def numbers(params: ckks.Parameters, *batch: int, seed: int = 0) -> np.ndarray:
 def test_sources_are_shared_and_not_taken_for_independent():
     params = small()
     x, other = (ckks.estimate(params, numbers(params)) for _ in range(2))
-    shared, independent = ckks.tensor(x, x), ckks.tensor(x, other)
+    shared, independent = ckks.evaluation.tensor(x, x), ckks.evaluation.tensor(x, other)
     assert independent.precision_bits - shared.precision_bits == pytest.approx(0.5, abs=1e-4)
     assert ckks.subtract(x, x).precision_bits == np.inf
     np.testing.assert_allclose(ckks.add(x, x).deviation, 2 * x.deviation)
@@ -137,7 +137,7 @@ def test_an_error_and_its_conjugate():
     assert total.precision_bits == pytest.approx(x.precision_bits - 0.5)
     difference = ckks.subtract(x, mirrored)
     assert difference.deviation.max() < 1e-12
-    turned = ckks.multiply_by_imaginary_unit(difference)
+    turned = ckks.evaluation.multiply_by_imaginary_unit(difference)
     np.testing.assert_allclose(turned.deviation, 2 * x.deviation)
     np.testing.assert_allclose(turned.values, -2 * x.values.imag, atol=1e-15)
 
@@ -208,7 +208,7 @@ def test_it_says_where_the_noise_comes_from():
     params = small()
     x = ckks.estimate(params, numbers(params, 2), encryption="public")
     assert ckks.estimate(params, numbers(params)).precision_bits > x.precision_bits + 1
-    result = ckks.rescale(ckks.tensor(x, x))
+    result = ckks.rescale(ckks.evaluation.tensor(x, x))
     assert sum(result.shares.values()) == pytest.approx(1)
     assert list(result.shares) == ["encryption", "rescaling", "products of errors"]
     text = repr(result)
@@ -284,9 +284,9 @@ def test_an_overflow_that_a_subtraction_takes_back_does_no_harm():
     params = ckks.insecure_parameters(64, 3)
     x = ckks.drop_level(ckks.estimate(params, np.full(64, 1e8)), 1)
     assert x.overflow is None
-    multiple = ckks.multiply_integer(x, 2**20)
+    multiple = ckks.evaluation.multiply_integer(x, 2**20)
     assert multiple.overflow is not None
-    difference = ckks.subtract(multiple, ckks.multiply_integer(x, 2**20 - 1))
+    difference = ckks.subtract(multiple, ckks.evaluation.multiply_integer(x, 2**20 - 1))
     assert difference.overflow is None
     rescaled = ckks.rescale(multiple)
     assert rescaled.divided_after.level == 1
@@ -301,12 +301,12 @@ def test_an_overflow_that_a_subtraction_takes_back_does_no_harm():
 
 def test_an_overflow_inside_of_a_linear_transform_is_known():
     params = ckks.insecure_parameters(64, 3)
-    transform = ckks.linear_transform(params, {0: np.full(64, 2.0**20)}, level=1)
+    transform = linear_transform(params, {0: np.full(64, 2.0**20)}, level=1)
     values = np.full(64, 2.0**20)
     x = ckks.drop_level(ckks.estimate(params, values), 1)
-    result = ckks.apply_linear_transform(None, x, transform)
+    result = apply_linear_transform(None, x, transform)
     assert result.overflow.level == 1
-    small = ckks.apply_linear_transform(None, ckks.estimate(params, values * 2.0**-41, level=1), transform)
+    small = apply_linear_transform(None, ckks.estimate(params, values * 2.0**-41, level=1), transform)
     assert small.overflow is None
 
 

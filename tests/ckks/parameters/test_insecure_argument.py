@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 
 from fhejax import ckks
-from fhejax.ckks import BootstrappingParameters, Parameters, SecurityError, make_parameters
-from fhejax.ckks.bootstrapping.parameters import make_bootstrapping_parameters
-from fhejax.ckks.parameters import make_rational_parameters
+from fhejax.ckks import BootstrappingParameters, Parameters, SecurityError
+from fhejax.ckks.parameters import ParameterOptions, make_parameters
 from fhejax.ring import Ring
 
 SMALL = Ring(1024, True)
 MAKERS = {
-    "make_parameters": lambda **options: make_parameters(SMALL, [26.0] * 3, 26.0, **options),
-    "make_rational_parameters": lambda **options: make_rational_parameters(SMALL, 3, 40, **options),
+    "make_parameters": lambda **options: make_parameters(SMALL, 3, 26.0, ParameterOptions(**options)),
+    "rational": lambda **options: make_parameters(SMALL, 3, 40, ParameterOptions(True, **options)),
     "for_depth": lambda **options: Parameters.for_depth(20, slots=1024, **options),
     "for_levels": lambda **options: BootstrappingParameters.for_levels(2, degree=2**11, **options),
 }
@@ -57,7 +56,7 @@ def test_what_merely_counts_as_true_permits_nothing(maker, insecure):
         MAKERS[maker](insecure=insecure)
 
 
-@pytest.mark.parametrize("maker", ["make_parameters", "make_rational_parameters", "for_levels"])
+@pytest.mark.parametrize("maker", ["make_parameters", "rational", "for_levels"])
 def test_a_small_ring_takes_the_argument(maker):
     with pytest.raises(SecurityError, match="128-bit security was asked for at ring degree"):
         MAKERS[maker]()
@@ -77,9 +76,7 @@ def test_the_level_that_is_asked_for_is_reached(security):
 
 
 def test_the_argument_is_there_where_parameters_are_made():
-    for function in (make_parameters, make_rational_parameters, make_bootstrapping_parameters):
-        assert inspect.signature(function).parameters["insecure"].default is False
-    for function in (Parameters.for_depth, BootstrappingParameters.for_levels, Parameters):
+    for function in (Parameters.for_depth, BootstrappingParameters.for_levels, Parameters, ParameterOptions):
         assert inspect.signature(function).parameters["insecure"].default is False
     assert dataclasses.fields(Parameters)[-1].name == "insecure"
 
@@ -100,7 +97,7 @@ class TestTheLevelIsComputed:
             params = make_parameters(Ring(2**14, True), [26.0] * depth, 26.0)
             assert params.security == level
             assert f"{level}-bit security" in repr(params)
-        named = make_parameters(Ring(2**14, True), [26.0] * 9, 26.0, insecure=True)
+        named = make_parameters(Ring(2**14, True), [26.0] * 9, 26.0, ParameterOptions(insecure=True))
         assert named.security == 128
         assert "128-bit security" in repr(named) and "INSECURE" not in repr(named)
 
@@ -117,27 +114,30 @@ class TestTheLevelIsComputed:
 
     def test_a_ring_beyond_the_table_is_not_known_to_be_secure(self):
         with pytest.raises(SecurityError, match="no limit is known"):
-            make_parameters(Ring(2**9, True), [], 16.0, key_switching=False)
-        params = make_parameters(Ring(2**9, True), [], 16.0, key_switching=False, insecure=True)
+            make_parameters(Ring(2**9, True), 0, 16.0, ParameterOptions(key_switching=False))
+        params = make_parameters(
+            Ring(2**9, True), 0, 16.0, ParameterOptions(key_switching=False, insecure=True)
+        )
         assert params.security == 0
 
 
 def test_files_are_checked_alike():
     """A mark of insecurity that was taken away is noticed, as is a level that is not reached."""
     params = ckks.insecure_parameters(1024, 2)
-    data = ckks.to_bytes(params)
-    with pytest.raises(ckks.FormatError, match="made with insecure=True"):
-        ckks.from_bytes(data)
-    assert ckks.from_bytes(data, allow_insecure=True) == params
-    assert ckks.from_bytes(data, allow_insecure=True).insecure
+    data = ckks.files.to_bytes(params)
+    with pytest.raises(ckks.files.FormatError, match="made with insecure=True"):
+        ckks.files.from_bytes(data)
+    assert ckks.files.from_bytes(data, allow_insecure=True) == params
+    assert ckks.files.from_bytes(data, allow_insecure=True).insecure
     secure = Parameters.for_depth(2)
-    assert not ckks.from_bytes(ckks.to_bytes(secure), allow_insecure=True).insecure
+    assert not ckks.files.from_bytes(ckks.files.to_bytes(secure), allow_insecure=True).insecure
 
 
 def test_permission_is_part_of_what_parameters_are():
     """Two that differ in it alone are not equal, nor do their keys go together."""
     first, second = (
-        make_parameters(Ring(2**13, True), [26.0], 26.0, insecure=flag) for flag in (True, False)
+        make_parameters(Ring(2**13, True), [26.0], 26.0, ParameterOptions(insecure=flag))
+        for flag in (True, False)
     )
     assert first != second
     assert first.fingerprint != second.fingerprint

@@ -6,7 +6,8 @@ import pickle
 import pytest
 
 from fhejax import ckks
-from fhejax.ckks import Parameters, SecurityError, make_parameters
+from fhejax.ckks import Parameters, SecurityError
+from fhejax.ckks.parameters import make_parameters
 from fhejax.ckks.parameters.security import maximum_modulus_bits
 from fhejax.ring import Ring, is_prime
 

@@ -6,8 +6,8 @@ import re
 import pytest
 
 from fhejax import ckks
-from fhejax.ckks import PRESETS, SecurityError
-from fhejax.ckks.parameters import presets
+from fhejax.ckks import SecurityError
+from fhejax.ckks.parameters import PRESETS, ParameterOptions, make_parameters, presets
 from fhejax.ckks.parameters.security import maximum_modulus_bits
 
 NAMES = list(PRESETS)
@@ -48,13 +48,9 @@ def test_one_more_level_would_not_be_secure(name):
 
 
 def _one_more_level(preset: presets.Preset, digit_size: int, **options) -> ckks.Parameters:
-    ring = ckks.preset(preset.name).ring
-    if preset.scale_bits in (35, 40, 45):
-        return ckks.make_rational_parameters(
-            ring, preset.depth + 1, preset.scale_bits, digit_size=digit_size, **options
-        )
-    bits = float(preset.scale_bits)
-    return ckks.make_parameters(ring, [bits] * (preset.depth + 1), bits, digit_size=digit_size, **options)
+    rational = preset.scale_bits in (35, 40, 45)
+    options = ParameterOptions(rational, digit_size=digit_size, **options)
+    return make_parameters(ckks.preset(preset.name).ring, preset.depth + 1, preset.scale_bits, options)
 
 
 def _limbs_of_one_more_level(preset: presets.Preset) -> int:

@@ -6,9 +6,10 @@ import time
 import numpy as np
 import pytest
 
+from benchmarks.bootstrapping_cases import Case
 from fhejax import ckks
-from fhejax.ckks import BootstrappingParameters, Parameters, make_parameters
-from fhejax.ckks.parameters import make_rational_parameters
+from fhejax.ckks import BootstrappingParameters, Parameters
+from fhejax.ckks.parameters import ParameterOptions, make_parameters
 from fhejax.ckks.parameters.requested_numbers import flag, power_of_two, real_number, whole_number
 from fhejax.ring import Ring
 
@@ -27,6 +28,18 @@ def refused(function, *arguments, match: str = SENTENCE, **options) -> str:
     assert time.process_time() - start < SECONDS
     assert len(str(caught.value)) < 700
     return str(caught.value)
+
+
+def made(*arguments, **options) -> Parameters:
+    return make_parameters(*arguments, ParameterOptions(**options))
+
+
+def rational(*arguments, **options) -> Parameters:
+    return made(*arguments, rational=True, **options)
+
+
+def bootstrapping(levels: int, **options) -> BootstrappingParameters:
+    return Case(levels, tuple(options.items())).parameters
 
 
 def test_the_four_kinds_of_numbers():
@@ -51,42 +64,44 @@ def test_the_four_kinds_of_numbers():
 @pytest.mark.parametrize("bits", [*NOT_REAL, 1e9, 10**30, 5.0, 0, -3.0], ids=repr)
 def test_sizes_of_levels(bits):
     if bits is not None:  # the default of base_bits
-        assert "base_bits=" in refused(make_parameters, RING, LEVELS, 26.0, base_bits=bits)
-    assert "level_bits=" in refused(make_parameters, RING, [bits], 26.0)
-    assert "level_bits=" in refused(make_parameters, RING, [26.0, 26.0, bits], 26.0)
+        assert "base_bits=" in refused(made, RING, LEVELS, 26.0, base_bits=bits)
+    assert "level_bits=" in refused(made, RING, [bits], 26.0)
+    assert "level_bits=" in refused(made, RING, [26.0, 26.0, bits], 26.0)
     if bits != 5.0:
-        assert "scale_bits=" in refused(make_parameters, RING, LEVELS, bits)
-    refused(make_rational_parameters, RING, 2, bits)
+        assert "scale_bits=" in refused(made, RING, LEVELS, bits)
+    refused(rational, RING, 2, bits)
     refused(ckks.insecure_parameters, 64, 3, bits)
 
 
 def test_levels_that_are_no_list_and_too_many():
-    assert "level_bits=26.0 was asked for; it is a list" in refused(make_parameters, RING, 26.0, 26.0)
+    assert "levels=26.0 was asked for; it is a number of levels, or a list" in refused(made, RING, 26.0, 26.0)
     for count in (512, 10**5):
-        assert f"{count} levels were asked for" in refused(make_parameters, RING, [26.0] * count, 26.0)
-        refused(make_parameters, RING, [26.0] * count, 26.0, insecure=True)
-    assert "which take 603 primes" in refused(make_parameters, RING, [60.0] * 300, 60.0, insecure=True)
-    assert "at most 3522 are secure" in refused(make_parameters, Ring(2**17), [26.0] * 500, 26.0)
-    assert "which take 671 primes" in refused(make_rational_parameters, RING, 500, 40, insecure=True)
-    assert "at most 430 are secure" in refused(make_rational_parameters, RING, 500, 40)
+        assert f"{count} levels were asked for" in refused(made, RING, [26.0] * count, 26.0)
+        refused(made, RING, [26.0] * count, 26.0, insecure=True)
+    assert "which take 603 primes" in refused(made, RING, [60.0] * 300, 60.0, insecure=True)
+    assert "at most 3522 are secure" in refused(made, Ring(2**17), [26.0] * 500, 26.0)
+    assert "which take 671 primes" in refused(rational, RING, 500, 40, insecure=True)
+    assert "at most 430 are secure" in refused(rational, RING, 500, 40)
 
 
 @pytest.mark.parametrize("size", [*NOT_WHOLE[:4], *NOT_WHOLE[5:], 0, -1, 513, 10**9], ids=repr)
 def test_sizes_of_digits(size):
-    assert "digit_size=" in refused(make_parameters, RING, LEVELS, 26.0, digit_size=size)
-    assert "digit_size=" in refused(make_rational_parameters, RING, 2, 35, digit_size=size)
+    assert "digit_size=" in refused(made, RING, LEVELS, 26.0, digit_size=size)
+    assert "digit_size=" in refused(rational, RING, 2, 35, digit_size=size)
 
 
 @pytest.mark.parametrize("size", [7, 100, 512])
 def test_one_digit_of_all_primes_is_no_error(size):
-    params = make_parameters(RING, LEVELS, 26.0, digit_size=size)
+    params = made(RING, LEVELS, 26.0, digit_size=size)
     assert len(params.digit_ranges(params.depth)) == 1
 
 
 @pytest.mark.parametrize("depth", [*NOT_WHOLE, -1, 512, 10**6, 10**30], ids=repr)
 def test_depths(depth):
     assert "depth=" in refused(Parameters.for_depth, depth)
-    assert "depth=" in refused(make_rational_parameters, RING, depth, 40)
+    assert "levels=" in refused(rational, RING, depth, 40)
+    if not isinstance(depth, str | list):  # lists are sizes, each of which is looked at
+        assert "levels=" in refused(made, RING, depth, 26)
     assert "depth=" in refused(ckks.insecure_parameters, 64, depth)
 
 
@@ -118,12 +133,12 @@ def test_precision_of_every_size_is_had(bits):
 
 @pytest.mark.parametrize("degree", [*NOT_WHOLE, 0, -16, 8, 48, 1000, 2**18, 1024.0, np.int64(1024)], ids=repr)
 def test_degrees(degree):
-    assert "a ring of degree" in refused(make_parameters, Ring(degree), LEVELS, 26.0, insecure=True)
+    assert "a ring of degree" in refused(made, Ring(degree), LEVELS, 26.0, insecure=True)
     assert "a ring of degree" in refused(ckks.insecure_parameters, degree, 1)
     if not isinstance(degree, np.int64):
         assert "degree=" in refused(BootstrappingParameters.for_levels, 3, degree=degree, insecure=True)
     with pytest.raises(ValueError, match="conjugate_invariant=1"):
-        make_parameters(Ring(1024, 1), LEVELS, 26.0, insecure=True)
+        made(Ring(1024, 1), LEVELS, 26.0, insecure=True)
 
 
 SMALL = {"degree": 256, "slots": 16, "hamming_weight": 4, "insecure": True}
@@ -173,13 +188,13 @@ def test_options_of_bootstrapping(name, values):
             continue  # None leaves the choice to the library
         if name != "arcsine_degree" and value == 3.0 and name in REAL:
             continue
-        refused(BootstrappingParameters.for_levels, 2, **{**SMALL, name: value})
+        refused(bootstrapping, 2, **{**SMALL, name: value})
 
 
 @pytest.mark.parametrize("levels", [*NOT_WHOLE, -1, 256, 10**5, 10**30], ids=repr)
 def test_levels_between_bootstraps(levels):
     assert "levels=" in refused(BootstrappingParameters.for_levels, levels)
-    assert "levels=" in refused(BootstrappingParameters.for_levels, levels, **SMALL)
+    assert "levels=" in refused(bootstrapping, levels, **SMALL)
 
 
 @pytest.mark.parametrize("scale_bits", [16, 29, 35, 40, 45, 55, 60])
@@ -189,5 +204,5 @@ def test_levels_that_no_ring_holds(scale_bits):
 
 
 def test_many_levels_of_a_small_ring_are_made():
-    chosen = BootstrappingParameters.for_levels(60, **SMALL)
+    chosen = bootstrapping(60, **SMALL)
     assert chosen.levels_left == 60

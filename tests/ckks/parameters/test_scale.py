@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fhejax.ckks import Scale
+from fhejax.ckks.parameters import Scale
 
 POSITIVE = st.fractions(min_value=Fraction(1, 2**200), max_value=2**200)
 

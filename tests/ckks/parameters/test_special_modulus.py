@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from fhejax import ckks
-from fhejax.ckks import PRESETS, Parameters
-from fhejax.ckks.parameters import deviations
+from fhejax.ckks import Parameters
+from fhejax.ckks.parameters import PRESETS, deviations
 from fhejax.ckks.parameters.level_table import (
     LevelTable,
     chain,

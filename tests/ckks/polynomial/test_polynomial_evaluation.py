@@ -13,8 +13,8 @@ from schemes import Scheme, make_scheme
 
 from fhejax import ckks
 from fhejax.approx import Polynomial
-from fhejax.ckks import Scale
 from fhejax.ckks.noise import estimates
+from fhejax.ckks.parameters import Scale
 from fhejax.ckks.polynomial import evaluation
 from fhejax.ckks.polynomial.depth import polynomial_depth
 from fhejax.ckks.polynomial.evaluation import evaluate_polynomial, evaluate_with_derivative

@@ -8,7 +8,7 @@ import pytest
 from circuits import compiled, linear_square_linear, rows
 
 from fhejax import approx
-from fhejax.ckks import Scale
+from fhejax.ckks.parameters import Scale
 from fhejax.program.circuit.steps import Step, from_json, to_json
 
 

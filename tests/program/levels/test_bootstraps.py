@@ -11,6 +11,7 @@ import pytest
 
 import fhejax as fhe
 from fhejax.ckks import BootstrappingParameters
+from fhejax.ckks.bootstrapping import BootstrappingOptions
 from fhejax.program.levels.bootstrap_placement import Cut, place_bootstraps, with_bootstraps
 from fhejax.program.tensor.evaluation import evaluate_graph
 from fhejax.program.tensor.graph import Graph, Output
@@ -28,10 +29,9 @@ def parameters() -> BootstrappingParameters:
         degree=64,
         slots=SLOTS,
         insecure=True,
-        hamming_weight=4,
-        double_angles=1,
-        coefficients_to_slots=1,
-        slots_to_coefficients=1,
+        options=BootstrappingOptions(
+            hamming_weight=4, double_angles=1, coefficients_to_slots=1, slots_to_coefficients=1
+        ),
     )
 
 
@@ -158,7 +158,7 @@ def test_other_keys_are_refused():
     argument = program().encrypt(secret, np.zeros((SLOTS, 3), np.float32))
     with pytest.raises(TypeError, match="it needs the BootstrappingKeys"):
         program()(evaluation.evaluation, argument)
-    missing = fhe.ckks.BootstrappingKeys(evaluation.circuit)
+    missing = fhe.ckks.bootstrapping.BootstrappingKeys(evaluation.circuit)
     with pytest.raises(TypeError, match="it needs the BootstrappingKeys"):
         program()(missing, argument)
 
@@ -204,8 +204,8 @@ def test_training_steps_go_on_beyond_the_depth():
 
 def test_parameters_without_a_level_between_bootstraps_are_refused():
     described = fhe.Encrypted((SLOTS, 1), range=(-1, 1))
-    options = {"degree": 64, "slots": SLOTS, "insecure": True, "hamming_weight": 4}
-    none = BootstrappingParameters.for_levels(0, **options)
+    options = BootstrappingOptions(hamming_weight=4)
+    none = BootstrappingParameters.for_levels(0, degree=64, slots=SLOTS, insecure=True, options=options)
     with pytest.raises(fhe.TooDeepError, match="no places for bootstraps"):
         fhe.compile(deep, described, insecure_log_degree=6, bootstrapping=none)
 

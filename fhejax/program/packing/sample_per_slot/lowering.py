@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from fhejax.ckks import BootstrappingParameters, Parameters, Scale
+from fhejax.ckks import BootstrappingParameters, Parameters
 from fhejax.ckks.keys.generation import digit_ranges
+from fhejax.ckks.parameters import Scale
 from fhejax.ckks.parameters.deviations import (
     division_variance,
     key_switch_variance,

@@ -4,7 +4,7 @@ import dataclasses
 import math
 from fractions import Fraction
 
-from fhejax.ckks import Scale
+from fhejax.ckks.parameters import Scale
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from fhejax import ckks
-from fhejax.ckks import EvaluationKeys, SecretKey, SwitchingKey
-from fhejax.ckks.parameters import deviations
-from fhejax.ckks.parameters.parameters import make_parameters
+from fhejax.ckks import EvaluationKeys, SecretKey
+from fhejax.ckks.keys import SwitchingKey
+from fhejax.ckks.parameters import ParameterOptions, deviations, make_parameters
 from fhejax.ring import Ring
 
 
@@ -42,7 +42,7 @@ def test_decryption_gives_the_message_within_the_noise(insecure, holder):
 
 @pytest.mark.parametrize("ring", [Ring(2**11, True), Ring(2**13, True), Ring(2**12)], ids=str)
 def test_fresh_noise_is_as_predicted_at_secure_parameters(ring):
-    params = make_parameters(ring, [], 24, base_bits=28, key_switching=False)
+    params = make_parameters(ring, 0, 24, ParameterOptions(base_bits=28, key_switching=False))
     first, second, third, fourth = jax.random.split(ckks.random_key(), 4)
     secret = ckks.secret_key(first, params)
     public = ckks.public_key(second, secret)
@@ -61,13 +61,13 @@ def test_seeded_ciphertexts_expand_to_the_same_message(insecure):
     values = insecure.numbers(2)
     plaintext = ckks.encode(insecure.params, values)
     key = ckks.random_key()
-    seeded = ckks.encrypt_seeded(key, insecure.secret, plaintext)
+    seeded = ckks.encryption.encrypt_seeded(key, insecure.secret, plaintext)
     assert seeded.body.shape == (2, 5, 256)
     assert seeded.seed.shape == (8,)
-    expanded = ckks.expand(seeded)
+    expanded = ckks.encryption.expand(seeded)
     again = ckks.encrypt(jax.random.clone(key), insecure.secret, plaintext)
     assert (expanded.data == again.data).all()
-    assert (expanded.data == jax.jit(ckks.expand)(seeded).data).all()
+    assert (expanded.data == jax.jit(ckks.encryption.expand)(seeded).data).all()
     assert abs(insecure.decrypt(expanded) - values).max() < 1e-4
     assert "batch=(2,)" in repr(seeded)
 
@@ -126,7 +126,7 @@ def test_keys_that_are_not_cryptographic_are_refused(insecure_real):
             lambda key: ckks.public_key(key, secret),
             lambda key: ckks.encrypt(key, secret, plaintext),
             lambda key: ckks.encrypt(key, insecure_real.public, plaintext),
-            lambda key: ckks.encrypt_seeded(key, secret, plaintext),
+            lambda key: ckks.encryption.encrypt_seeded(key, secret, plaintext),
             lambda key: ckks.evaluation_keys(key, secret, relinearise=True),
         ):
             with pytest.raises(ValueError, match=r"cryptographic random key.*random_key\(\)"):

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from fhejax import ckks
-from fhejax.ckks import OverflowWarning, Precision, PrecisionWarning, Scale
+from fhejax.ckks.noise import OverflowWarning, Precision, PrecisionWarning
 from fhejax.ckks.noise.estimates import as_estimate
+from fhejax.ckks.parameters import Scale
 
 
 def test_bits_of_known_errors():
@@ -153,8 +154,8 @@ def test_what_outgrew_the_modulus_before_a_rescale_stays_wrong(insecure_real):
     params, values = insecure_real.params, np.full(256, 1e4)
 
     def circuit(keys, x):
-        product = ckks.square_tensor(ckks.drop_level(x, 1))
-        return ckks.multiply_integer(ckks.relinearise(keys, product, target_level=0), 0)
+        product = ckks.evaluation.square_tensor(ckks.drop_level(x, 1))
+        return ckks.evaluation.multiply_integer(ckks.relinearise(keys, product, target_level=0), 0)
 
     ciphertext = circuit(insecure_real.keys, insecure_real.encrypt(values))
     prediction = circuit(None, ckks.estimate(params, values))

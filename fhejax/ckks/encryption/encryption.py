@@ -12,8 +12,8 @@ from fhejax.ckks.keys.generation import (
     purpose,
 )
 from fhejax.ckks.noise.estimates import NoiseEstimate
+from fhejax.ckks.noise.precision import check_precision_left
 from fhejax.ckks.parameters.parameters import twiddles_of
-from fhejax.ckks.precision import check_precision_left
 from fhejax.ckks.types import (
     Ciphertext,
     Plaintext,
