@@ -123,7 +123,9 @@ class Signature:
         """The arguments, converted, or a TypeError."""
         more = max(0, len(arguments) - len(self.positions))
         names = (*self.positions, *[self.repeated] * more)[: len(arguments)]
-        given = [*arguments, *options.values()]
+        values = (*arguments, *options.values())
+        several = (value if isinstance(value, list | tuple) else [value] for value in values)
+        given = [each for values in several for each in values]
         estimated = self.estimates and any(isinstance(value, NoiseEstimate) for value in given)
         if estimated and any(isinstance(value, Ciphertext | SeededCiphertext) for value in given):
             raise TypeError(
@@ -131,8 +133,8 @@ class Signature:
                 f"themselves: make one of each operand with ckks.estimate."
             )
         pairs = zip(names, arguments, strict=True)
-        values = tuple(self._read(name, value, estimated) for name, value in pairs)
-        return values, {name: self._read(name, value, estimated) for name, value in options.items()}
+        read = tuple(self._read(name, value, estimated) for name, value in pairs)
+        return read, {name: self._read(name, value, estimated) for name, value in options.items()}
 
     def _read(self, name: str | None, value: Any, estimated: bool) -> Any:
         parameter = None if name is None else self.parameters.get(name)

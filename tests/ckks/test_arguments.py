@@ -155,6 +155,15 @@ def test_what_to_do_is_said(things):
         assert str(found.value).endswith(".")
 
 
+def test_estimates_in_lists_stand_for_ciphertexts(things):
+    transform = ckks.linear_transform.linear_transform(things.params, {0: things.values})
+    apply = ckks.linear_transform.apply_linear_transforms
+    (found,) = apply(None, [things.estimate], [[transform]])
+    np.testing.assert_allclose(found.values, things.values**2, atol=1e-4)
+    with pytest.raises(TypeError, match="an estimate and a ciphertext"):
+        apply(None, [things.estimate, things.ciphertext], [[transform, transform]])
+
+
 def test_nothing_that_is_held_is_shown(things):
     for call in (lambda: ckks.negate(things.secret), lambda: ckks.decode(np.full(5, 12345.678))):
         with pytest.raises(TypeError) as found:
