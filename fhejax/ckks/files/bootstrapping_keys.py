@@ -8,6 +8,7 @@ it: they are the same for all users, and made again by `bootstrapping_circuit`.
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import jax
 
@@ -75,8 +76,8 @@ def _pack(
 ) -> Iterator[tuple[Header, list[Part]]]:
     for _ in SPARSE_KEYS:
         yield pack_object(next(keys)[1])
-    members = ((exponent, key) for exponent, key in keys if isinstance(exponent, int))
-    yield from pack_members(header, params, members)
+    # Those that are left have numbers. A loop that looked would keep a key while the next one is made.
+    yield from pack_members(header, params, cast(Iterator[tuple[int, SwitchingKey]], keys))
 
 
 def load_bootstrapping_keys(

@@ -78,7 +78,9 @@ class Kind(enum.IntEnum):
 
     @property
     def one(self) -> str:
-        """The kind in words, with its article: "an evaluation key"."""
+        """The kind in words, with its article: "an evaluation key", "a set of evaluation keys"."""
+        if self.words.endswith("s"):
+            return f"a set of {self.words}"
         return f"{'an' if self.words[0] in 'aeiou' else 'a'} {self.words}"
 
 

@@ -272,7 +272,7 @@ def test_files_of_other_kinds_are_told_apart(written, tmp_path):
     with pytest.raises(FormatError, match="an object that load reads"):
         ckks.files.load_secret_key(path)
     ckks.save(path, in_memory().evaluation)
-    with pytest.raises(FormatError, match="holds a evaluation keys and no bootstrapping keys"):
+    with pytest.raises(FormatError, match="holds a set of evaluation keys and no bootstrapping keys"):
         ckks.files.load_bootstrapping_keys(path, circuit())
     ckks.save(path, in_memory().sparse_to_dense)
     with pytest.raises(FormatError, match="holds a switching key and no bootstrapping keys"):
