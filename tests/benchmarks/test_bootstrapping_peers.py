@@ -44,9 +44,18 @@ def prepare(degree, options):
 
 answer_lines(answers(prepare))
 """
-RING = bootstrapping.Arguments(
-    log_degree=5, levels=1, coefficients_to_slots=1, slots_to_coefficients=1, repeats=3
-)
+RING = bootstrapping.Arguments(log_degree=5, repeats=3)
+# Those of tests/ckks/bootstrapping, which has compiled the kernels.
+OPTIONS = {
+    "degree": 32,
+    "ratio_bits": 10,
+    "coefficients_to_slots": 2,
+    "slots_to_coefficients": 1,
+    "hamming_weight": 4,
+    "polynomial_degree": 15,
+    "double_angles": 2,
+    "insecure": True,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +83,9 @@ def fake(tmp_path):
     return make
 
 
-def test_both_sides_are_compared(fake, capsys):
+def test_both_sides_are_compared(fake, capsys, monkeypatch):
+    chosen = ckks.BootstrappingParameters.for_levels(1, **OPTIONS)
+    monkeypatch.setattr(bootstrapping, "parameters", lambda _arguments: chosen)
     peer = fake()
     result = bootstrapping.compare(RING, peer.start)
     ours, theirs = result["sides"]["fhejax"], result["sides"]["Peer"]
