@@ -164,20 +164,31 @@ def time_calls(call: Callable[[], Any], seconds: float) -> float:
 
 
 def serve(prepare: Callable[[Setting], Side]) -> None:
-    """Answer requests, one JSON object a line, until standard input ends.
+    """Answer requests until standard input ends.
 
     {"prepare": setting} -> {"description", "operations"}; {"check": true} -> {"bits"}; {"time": operation,
-    "seconds": s} -> {"seconds"}. What the library itself prints goes to standard error.
+    "seconds": s} -> {"seconds"}.
+    """
+    prepared: list[Side] = []
+
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        if "prepare" in request:
+            prepared.clear()  # the memory of the last one first
+            prepared.append(prepare(Setting(**request["prepare"])))
+        return _answer(request, prepared[0] if prepared else None)
+
+    answer_lines(answer)
+
+
+def answer_lines(answer: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Answer requests, one JSON object a line, until standard input ends.
+
+    What the library itself prints goes to standard error.
     """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    side: Side | None = None
     for line in sys.stdin:
-        request = json.loads(line)
-        if "prepare" in request:
-            side = None  # the memory of the last one first
-            side = prepare(Setting(**request["prepare"]))
-        answers.write(json.dumps(_answer(request, side)) + "\n")
+        answers.write(json.dumps(answer(json.loads(line))) + "\n")
         answers.flush()
 
 
