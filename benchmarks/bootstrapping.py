@@ -105,7 +105,7 @@ class Prepared:
     """All that our bootstrap needs, the numbers it is given, and the seconds that making it took."""
 
     secret: ckks.SecretKey
-    keys: ckks.BootstrappingKeys
+    keys: BootstrappingKeys
     ciphertext: ckks.Ciphertext
     values: np.ndarray
     seconds: dict[str, float]

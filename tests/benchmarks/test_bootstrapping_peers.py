@@ -14,6 +14,7 @@ from benchmarks.peers import bootstrapping_pairs as pairs
 from benchmarks.peers.bootstrapping_serving import PeerOptions, error_bits, message
 from benchmarks.peers.environment import PEERS, Peer
 from fhejax import ckks
+from fhejax.ckks.bootstrapping import BootstrappingOptions
 
 # With one thread a bootstrap of this peer takes a tenth of a second longer than with two.
 SCRIPT = f"""
@@ -46,16 +47,14 @@ answer_lines(answers(prepare))
 """
 RING = bootstrapping.Arguments(log_degree=5, repeats=3)
 # Those of tests/ckks/bootstrapping, which has compiled the kernels.
-OPTIONS = {
-    "degree": 32,
-    "ratio_bits": 10,
-    "coefficients_to_slots": 2,
-    "slots_to_coefficients": 1,
-    "hamming_weight": 4,
-    "polynomial_degree": 15,
-    "double_angles": 2,
-    "insecure": True,
-}
+OPTIONS = BootstrappingOptions(
+    ratio_bits=10,
+    coefficients_to_slots=2,
+    slots_to_coefficients=1,
+    hamming_weight=4,
+    polynomial_degree=15,
+    double_angles=2,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +83,7 @@ def fake(tmp_path):
 
 
 def test_both_sides_are_compared(fake, capsys, monkeypatch):
-    chosen = ckks.BootstrappingParameters.for_levels(1, **OPTIONS)
+    chosen = ckks.BootstrappingParameters.for_levels(1, degree=32, insecure=True, options=OPTIONS)
     monkeypatch.setattr(bootstrapping, "parameters", lambda _arguments: chosen)
     peer = fake()
     result = bootstrapping.compare(RING, peer.start)
