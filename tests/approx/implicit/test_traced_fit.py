@@ -201,5 +201,5 @@ def test_bad_traced_intervals_are_marked_or_refused():
 
 def test_closures_of_another_precision_are_explained():
     # Strict promotion refuses float32 times float64.
-    with pytest.raises(TypeError, match="through ``parameters``"):
+    with pytest.raises(TypeError, match="through `parameters`"):
         jax.jit(lambda s: minimax(lambda x: x * s, 3, (-1, 1)).coefficients)(jnp.float32(1))
