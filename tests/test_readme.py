@@ -1,6 +1,7 @@
-"""The README's code does what the README says, as a reader would run it: at XLA's default optimisation.
+"""The README's code does what the README says.
 
-All other tests compile without optimisation, so that this is also the small job that does not.
+The first block runs as a reader would run it, at XLA's default optimisation: all other tests compile
+without, so that this is also the small job that does not. The others share what the tests compiled.
 """
 
 import os
@@ -9,6 +10,7 @@ import re
 import subprocess
 import sys
 
+import jax
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -25,6 +27,7 @@ f = lambda x, slope: jnp.where(x > 0, x, slope * x)
 }
 # Takes minutes and gigabytes: tests/ckks/bootstrapping runs the same calls on small rings.
 ONLY_READ = ["BootstrappingParameters"]
+OPTIMISED = "a network, encrypted"
 CHECKED = {
     "a network, encrypted": """
 clear = program.clear(images)
@@ -56,7 +59,11 @@ def test_every_block_of_code_is_run_or_reads_as_python():
 @pytest.mark.parametrize("number", range(len(PREPARED)), ids=list(PREPARED))
 def test_a_block_of_code(number):
     name, code = list(PREPARED)[number], BLOCKS[number]
-    environment = {key: value for key, value in os.environ.items() if key != "XLA_FLAGS"}
+    environment = dict(os.environ)
+    if name == OPTIMISED:
+        del environment["XLA_FLAGS"]
+    else:
+        environment["JAX_COMPILATION_CACHE_DIR"] = jax.config.jax_compilation_cache_dir
     script = "\n".join([PREPARED[name], code, CHECKED[name]])
     run = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900
