@@ -1,7 +1,10 @@
 """The benchmark of presets: which it runs, what it calls kept, and that its results are of these presets."""
 
+import json
+
 import numpy as np
 
+from benchmarks.machine import RESULTS
 from benchmarks.presets import Arguments, chosen, circuit, is_kept, row
 from fhejax import ckks
 
@@ -30,3 +33,14 @@ def test_the_prediction_is_of_the_same_circuit():
     found = circuit(None, ckks.estimate(params, np.linspace(-1, 1, 64)))
     assert found["fresh"].precision_bits > found["rotated"].precision_bits
     assert found["squared"].level == 0
+
+
+def test_every_preset_was_run_for_real_and_kept_its_precision():
+    """As it is now: with the same primes, of which the results keep number and size."""
+    records = json.loads((RESULTS / "presets.json").read_text())["presets"]
+    assert set(records) == set(ckks.parameters.PRESETS)
+    for name, record in records.items():
+        params = ckks.preset(name)
+        assert is_kept(record), name
+        assert record["limbs"] == [len(params.moduli), len(params.special)], name
+        assert abs(record["log2_qp"] - params.modulus_bits) < 1e-6, name
