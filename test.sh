@@ -3,4 +3,4 @@
 set -eu
 cd "$(dirname "$0")"
 ./install.sh tests
-exec .venv/bin/python -m pytest --quiet -n 2 --dist loadfile "$@"
+exec .venv/bin/python -m pytest --quiet -n 2 --dist loadfile --no-loadscope-reorder "$@"

@@ -30,6 +30,24 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 LARGEST_MEMORY = 3 * 2**30  # of a worker between two files
 
 
+# The files that take minutes come first, so that no worker begins one when the other has nothing left to do.
+LONGEST = (
+    "test_training_steps.py",
+    "test_bootstrapping.py",
+    "test_flags.py",
+    "test_bootstraps.py",
+    "test_random_circuits.py",
+    "test_bootstrapping_experiment.py",
+    "test_readme.py",
+    "test_sharding.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; the others keep their order."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def memory_is_given_back() -> Iterator[None]:
     """Thousands of kernels stay in memory with all that they were compiled from, gigabytes in all."""
