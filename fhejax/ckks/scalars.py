@@ -20,11 +20,10 @@ from fhejax.ckks.operation import Value, operation
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.types import Ciphertext, Domain, check_same_parameters, common_key_id
 from fhejax.ring import modular
-from fhejax.ring.modular import Moduli, constants
+from fhejax.ring.modular import constants
 from fhejax.ring.wide import kernel, wide
 
 _ONE = Scale.of(1)
-_SUM_LENGTH = 15  # products of residues below 2**30 that an unsigned 64-bit sum holds beside a residue
 
 
 def add_scalar(ciphertext: Value, value: float | Fraction) -> Value:
@@ -163,22 +162,11 @@ def _sum_of_products(
 ) -> jax.Array:
     """residues: uint32 [term, then the constant; limb]. Weights are no constants of the executable."""
     limbs = constants(moduli)
-    *weights, constant = residues.astype(jnp.uint64)[..., None]
+    *weights, constant = jnp.asarray(residues)[..., None]
     start = jnp.stack([constant, jnp.zeros_like(constant)])
-    low = _accumulate([x[..., :2, :, :] for x in data], weights, start, limbs)
-    third = [(x[..., 2:, :, :], w) for x, w in zip(data, weights, strict=True) if x.shape[-3] == 3]
+    terms = list(zip(data, weights, strict=True))
+    low = modular.multiply_and_sum(((x[..., :2, :, :], w) for x, w in terms), limbs, start)
+    third = [(x[..., 2:, :, :], w) for x, w in terms if x.shape[-3] == 3]
     if not third:
         return low
-    parts, factors = [x for x, _ in third], [w for _, w in third]
-    high = _accumulate(parts, factors, jnp.zeros_like(constant), limbs)
-    return jnp.concatenate([low, high], -3)
-
-
-def _accumulate(
-    data: Sequence[jax.Array], weights: Sequence[jax.Array], total: jax.Array, limbs: Moduli
-) -> jax.Array:
-    for number, (x, weight) in enumerate(zip(data, weights, strict=True), 1):
-        total = total + x.astype(jnp.uint64) * weight
-        if number % _SUM_LENGTH == 0:
-            total = modular.reduce_wide(total, limbs).astype(jnp.uint64)
-    return modular.reduce_wide(total, limbs)
+    return jnp.concatenate([low, modular.multiply_and_sum(third, limbs)], -3)

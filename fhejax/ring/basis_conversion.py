@@ -1,6 +1,7 @@
 """Moving residues from one set of primes to another, and division by some of the primes."""
 
 import functools
+import itertools
 import math
 import operator
 
@@ -14,8 +15,6 @@ from fhejax.ring.modular import constants
 from fhejax.ring.ring import Ring
 from fhejax.ring.transform import Twiddles, inverse_ntt, ntt, twiddles
 from fhejax.ring.wide import kernel, wide
-
-_SUM_LENGTH = 16  # products of two residues below 2**30 that an unsigned 64-bit sum holds
 
 
 @functools.partial(kernel, static_argnames=("source", "target"))
@@ -33,13 +32,10 @@ def convert_basis(x: jax.Array, source: tuple[int, ...], target: tuple[int, ...]
     """
     scaled = _multiply_limbs(x, source, _punctured_inverses(source))
     scaled, overflow = materialise((scaled, _overflow(scaled, source)))
-    moduli = constants(target)
-    total = overflow.astype(jnp.uint64) * _negated_product(source, target)
-    for i, weights in enumerate(_punctured(source, target)):
-        if i % (_SUM_LENGTH - 1) == _SUM_LENGTH - 2:
-            total = modular.reduce_wide(total, moduli).astype(jnp.uint64)
-        total = total + scaled[..., i : i + 1, :].astype(jnp.uint64) * weights
-    return modular.reduce_wide(total, moduli)
+    weights = enumerate(_punctured(source, target))
+    parts = ((scaled[..., i : i + 1, :], weight) for i, weight in weights)
+    terms = itertools.chain([(overflow, _negated_product(source, target))], parts)
+    return modular.multiply_and_sum(terms, constants(target))
 
 
 def _overflow(scaled: jax.Array, source: tuple[int, ...]) -> jax.Array:

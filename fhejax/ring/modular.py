@@ -7,6 +7,7 @@ broadcast against residues [..., limb, N].
 
 import dataclasses
 import functools
+from collections.abc import Iterable
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ import numpy as np
 # Constants made on the host are NumPy's until a kernel is traced with them.
 Array = jax.Array | np.ndarray
 Pair = tuple[Array, Array]  # constants and their Shoup quotients
+_SUM_LENGTH = 15  # products of numbers below 2**30 that an unsigned 64-bit sum holds beside a residue
 
 
 @jax.tree_util.register_dataclass
@@ -127,6 +129,24 @@ def reduce_wide(total: jax.Array, moduli: Moduli) -> jax.Array:
     upper = multiply_lazily(high, moduli.wide_power, moduli.wide_power_quotient, q)
     lower = multiply_lazily(low, one, moduli.one_quotient, q)
     return fold(fold(upper + lower, q << 1), q)
+
+
+def multiply_and_sum(
+    terms: Iterable[tuple[Array, Array]], moduli: Moduli, total: Array | None = None
+) -> jax.Array:
+    """The sum of x * y mod q over terms (x, y), uint32 in [0, q), in 64 bits between reductions.
+
+    Args:
+        terms: pairs of numbers below 2**30 that broadcast against each other and [limb, 1].
+        moduli: of the primes.
+        total: residues to which the sum is added.
+    """
+    found = jnp.zeros((), jnp.uint64) if total is None else _widen(total)
+    for number, (x, y) in enumerate(terms):
+        if number and number % _SUM_LENGTH == 0:
+            found = _widen(reduce_wide(found, moduli))
+        found = found + _widen(x) * _widen(y)
+    return reduce_wide(found, moduli)
 
 
 def reduce_signed(values: jax.Array, moduli: Moduli) -> jax.Array:

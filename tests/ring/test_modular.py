@@ -150,3 +150,17 @@ def test_vmap_agrees():
     y = np.stack([residues(11), residues(12)])
     multiply = kernel(lambda a, b: modular.multiply(a, b, modular.constants(MODULI)))
     check(jax.vmap(multiply)(x, y), exact(x) * exact(y) % Q)
+
+
+@pytest.mark.parametrize("count", [1, 15, 16, 31, 50])
+def test_sums_of_the_largest_products_do_not_overflow(count):
+    """As residues of Python's integers, with and without something to begin with."""
+    primes = (2**30 - 35, 2**29 - 3)
+    column = np.array(primes, np.uint32)[:, None]
+    x = jnp.asarray(np.broadcast_to(column - 1, (2, 4)))
+    found = wide(modular.multiply_and_sum)([(x, x)] * count, modular.constants(primes))
+    expected = [count * (q - 1) ** 2 % q for q in primes]
+    np.testing.assert_array_equal(found, np.broadcast_to(np.array(expected)[:, None], (2, 4)))
+    more = wide(modular.multiply_and_sum)([(x, x)] * count, modular.constants(primes), x)
+    expected = [(count * (q - 1) ** 2 + q - 1) % q for q in primes]
+    np.testing.assert_array_equal(more, np.broadcast_to(np.array(expected)[:, None], (2, 4)))

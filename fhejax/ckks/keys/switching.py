@@ -28,8 +28,6 @@ from fhejax.ring import (
 )
 from fhejax.ring.modular import constants
 
-_SUM_LENGTH = 15  # products of residues below 2**30 that an unsigned 64-bit sum holds beside a residue
-
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
@@ -109,14 +107,14 @@ def _block(digits: Decomposition, key: SwitchingKey, block: int) -> jax.Array:
     moduli = constants(extended_moduli(params, level)[start:stop])
     row = _key_row(params, level, key.level, start)
     first = key_digits(params, key.level).index(_digit_of_key(params, level, key.level))
-    total = jnp.zeros((), jnp.uint64)
-    for number in range(len(digit_ranges(params, level))):
-        digit = digits.digit(number, block)[..., None, :, :].astype(jnp.uint64)
-        part = key.data[first + number, :, row : row + stop - start].astype(jnp.uint64)
-        total = total + digit * part
-        if number % _SUM_LENGTH == _SUM_LENGTH - 1:
-            total = modular.reduce_wide(total, moduli).astype(jnp.uint64)
-    return modular.reduce_wide(total, moduli)
+    terms = (
+        (
+            digits.digit(number, block)[..., None, :, :],
+            key.data[first + number, :, row : row + stop - start],
+        )
+        for number in range(len(digit_ranges(params, level)))
+    )
+    return modular.multiply_and_sum(terms, moduli)
 
 
 def _key_row(params: Parameters, level: int, key_level: int, position: int) -> int:

@@ -25,8 +25,6 @@ from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
 from fhejax.ring.wide import kernel, wide
 
-_SUM_LENGTH = 15  # products of residues below 2**30 that an unsigned 64-bit sum holds beside a residue
-
 
 @functools.partial(kernel, static_argnames=("params", "level"))
 @wide
@@ -92,7 +90,7 @@ def sum_of_products(
     level: int,
     total: jax.Array | None = None,
 ) -> jax.Array:
-    """`total` plus the sum of pairs[i] * weights[start + i]: a pair. Sums are reduced every 15 products.
+    """`total` plus the sum of pairs[i] * weights[start + i]: a pair.
 
     Args:
         pairs: of one shape.
@@ -101,12 +99,8 @@ def sum_of_products(
     """
     moduli = constants(extended_moduli(params, level))
     rows = jax.lax.dynamic_slice_in_dim(weights, start, len(pairs))
-    found = jnp.zeros((), jnp.uint64) if total is None else total.astype(jnp.uint64)
-    for number, pair in enumerate(pairs):
-        found = found + pair.astype(jnp.uint64) * rows[number].astype(jnp.uint64)
-        if number % _SUM_LENGTH == _SUM_LENGTH - 1:
-            found = modular.reduce_wide(found, moduli).astype(jnp.uint64)
-    return modular.reduce_wide(found, moduli)
+    terms = ((pair, rows[number]) for number, pair in enumerate(pairs))
+    return modular.multiply_and_sum(terms, moduli, total)
 
 
 def streamed_sum(
