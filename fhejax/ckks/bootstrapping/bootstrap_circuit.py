@@ -27,6 +27,7 @@ from fhejax.ckks.bootstrapping.modulus_raising import raise_modulus
 from fhejax.ckks.bootstrapping.parameters import BootstrappingParameters
 from fhejax.ckks.keys.generation import RELINEARISATION, check_cryptographic_key
 from fhejax.ckks.keys.manifest import KeyManifest, generate_evaluation_keys
+from fhejax.ckks.keys.matching import held_key
 from fhejax.ckks.levels import bring_down
 from fhejax.ckks.noise import estimates
 from fhejax.ckks.noise.estimates import NoiseEstimate
@@ -295,8 +296,8 @@ def _check_keys(keys: BootstrappingKeys, ciphertext: Ciphertext | NoiseEstimate)
 
 def check_evaluation_keys(evaluation: EvaluationKeys, levels: dict[int, int]) -> None:
     """Refuse keys that lack one of these exponents, for its level: before anything is computed."""
-    held = {0: evaluation.relinearisation, **evaluation.rotations}
-    missing = [e for e, level in levels.items() if (key := held.get(e)) is None or key.level < level]
+    held = ((e, held_key(evaluation, e), level) for e, level in levels.items())
+    missing = [e for e, key, level in held if key is None or key.level < level]
     if missing:
         names = ", ".join("relinearisation" if e == 0 else f"X -> X^{e}" for e in missing)
         raise ValueError(

@@ -23,6 +23,7 @@ from fhejax.ckks.bootstrapping.fourier_factors import (
 from fhejax.ckks.bootstrapping.minimum_keys import counted_from_zero, split_walks
 from fhejax.ckks.keys.generation import rotation_exponent
 from fhejax.ckks.keys.switching import divide_by_special
+from fhejax.ckks.levels import divided_to
 from fhejax.ckks.linear_transform.double_hoisting import lift
 from fhejax.ckks.linear_transform.extended_steps import BabySteps, Steps
 from fhejax.ckks.linear_transform.transform import LinearTransform, linear_transform
@@ -221,8 +222,8 @@ def _transformed(keys: Found, ciphertext: Ciphertext, factor: FourierFactor) -> 
     params, level = factor.transform.params, factor.transform.level
     total = _undivided(Steps(keys, params, level), ciphertext.data, factor)
     data = divide_by_special(total, params, level, level - 1)
-    scale = ciphertext.scale * factor.transform.scale / params.rescale_factor(level, level - 1)
-    return ciphertext.replace(data=data, level=level - 1, scale=params.settle(level - 1, scale))
+    product = ciphertext.replace(scale=ciphertext.scale * factor.transform.scale)
+    return divided_to(product, data, level - 1)
 
 
 def _undivided(steps: Steps, data: jax.Array, factor: FourierFactor) -> jax.Array:
@@ -243,4 +244,4 @@ def _baby_walk(steps: Steps, data: jax.Array, factor: FourierFactor) -> BabyStep
     pairs = [lift(data, steps.params, steps.level)]
     for _ in distances[1:]:
         pairs.append(steps.rotated(pairs[-1], factor.unit))
-    return BabySteps(tuple(distances), pairs)
+    return BabySteps({distance: number for number, distance in enumerate(distances)}, pairs)

@@ -159,6 +159,17 @@ def rotation_exponent(params: Parameters, steps: int) -> int:
     return pow(5, steps % params.slots, params.ring.root_order)
 
 
+def rotation_steps(params: Parameters, exponent: int) -> int:
+    """The slots by which X -> X^exponent rotates to the left, 0 to slots - 1: by trying all.
+
+    0 for the identity, and for conjugation, which is no rotation.
+    """
+    power, steps = 1, 0
+    while power != exponent and steps < params.slots:
+        power, steps = power * 5 % params.ring.root_order, steps + 1
+    return steps % params.slots
+
+
 def conjugation_exponent(params: Parameters) -> int:
     """The automorphism that conjugates slots: X -> 1/X.
 

@@ -14,6 +14,7 @@ from fhejax.ckks.keys.generation import (
     conjugation_exponent,
     evaluation_keys,
     rotation_exponent,
+    rotation_steps,
 )
 from fhejax.ckks.keys.powers_of_two import signed_powers_of_two
 from fhejax.ckks.keys.recorder import KeyRecorder
@@ -224,12 +225,10 @@ def required_keys(circuit: Callable[..., Any], *estimates: NoiseEstimate) -> Key
 
 
 def _use(params: Parameters, exponent: int) -> Use:
-    """The inverse of `_exponent`: the distance nearest to 0, by trying all."""
+    """The inverse of `_exponent`: the distance nearest to 0."""
     if exponent == RELINEARISATION:
         return "relinearise"
     if exponent == params.ring.root_order - 1:
         return "conjugate"
-    power, steps = 1, 0
-    while power != exponent:
-        power, steps = power * 5 % params.ring.root_order, steps + 1
+    steps = rotation_steps(params, exponent)
     return steps if steps <= params.slots // 2 else steps - params.slots

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from fhejax.ckks.identity import matched_identity, switching_identity
-from fhejax.ckks.keys.generation import RELINEARISATION, key_digits, key_moduli
+from fhejax.ckks.keys.generation import RELINEARISATION, key_digits, key_moduli, rotation_steps
 from fhejax.ckks.parameters.parameters import Parameters
 from fhejax.ckks.types import EvaluationKeys, SwitchingKey, check_same_parameters, common_key_id
 
@@ -25,8 +25,8 @@ def find_keys(keys: EvaluationKeys, ciphertext: Any, exponents: Sequence[int]) -
         ValueError: other parameters, or keys that are missing or of a lower level: all are named.
     """
     check_same_parameters(keys, ciphertext)
-    held = {RELINEARISATION: keys.relinearisation, **keys.rotations}
-    found = {e: key for e in exponents if (key := held.get(e)) is not None and key.level >= ciphertext.level}
+    held = ((exponent, held_key(keys, exponent)) for exponent in exponents)
+    found = {e: key for e, key in held if key is not None and key.level >= ciphertext.level}
     missing = [e for e in exponents if e not in found]
     if missing:
         say = _one_is_missing if len(missing) == 1 else _several_are_missing
@@ -34,9 +34,14 @@ def find_keys(keys: EvaluationKeys, ciphertext: Any, exponents: Sequence[int]) -
     return found
 
 
+def held_key(keys: EvaluationKeys, exponent: int) -> SwitchingKey | None:
+    """The key of an exponent, 0 for relinearisation, of whatever level, or None."""
+    return keys.relinearisation if exponent == RELINEARISATION else keys.rotations.get(exponent)
+
+
 def _one_is_missing(keys: EvaluationKeys, level: int, missing: Sequence[int]) -> str:
     exponent, params = missing[0], keys.params
-    key = keys.relinearisation if exponent == RELINEARISATION else keys.rotations.get(exponent)
+    key = held_key(keys, exponent)
     have = "none" if key is None else f"one for level {key.level} and below"
     if exponent == RELINEARISATION:
         name, call = "relinearisation", "relinearise=True"
@@ -52,7 +57,7 @@ def _one_is_missing(keys: EvaluationKeys, level: int, missing: Sequence[int]) ->
 
 def _several_are_missing(keys: EvaluationKeys, level: int, missing: Sequence[int]) -> str:
     params = keys.params
-    steps = [_distance(params, exponent) for exponent in missing]
+    steps = [rotation_steps(params, exponent) for exponent in missing]
     distances = ", ".join(str(step) for step in steps if step)
     tuple_of = f"({distances},)" if distances.count(",") == 0 else f"({distances})"
     others = "" if all(steps) else " and conjugation"
@@ -73,18 +78,10 @@ def _names(keys: EvaluationKeys) -> Iterable[str]:
 
 def _described(params: Parameters, exponent: int) -> tuple[str, str]:
     """The automorphism in words, and the argument that makes its key."""
-    steps = _distance(params, exponent)
+    steps = rotation_steps(params, exponent)
     if not steps:
         return "conjugation", "conjugate=True"
     return f"rotation by {steps}", f"rotations=({steps},)"
-
-
-def _distance(params: Parameters, exponent: int) -> int:
-    """The slots by which X -> X^exponent rotates to the left; 0 for conjugation."""
-    steps, power, order = 0, 1, params.ring.root_order
-    while power != exponent and steps < params.slots:
-        steps, power = steps + 1, power * 5 % order
-    return steps % params.slots
 
 
 def identity_under(keys: EvaluationKeys, ciphertext: Any, used: Mapping[int, SwitchingKey]) -> jax.Array:

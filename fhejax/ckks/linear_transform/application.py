@@ -13,7 +13,7 @@ import jax
 
 from fhejax.ckks.keys.generation import rotation_exponent
 from fhejax.ckks.keys.switching import divide_by_special
-from fhejax.ckks.levels import bring_down, check_evaluation_domain, check_scales
+from fhejax.ckks.levels import bring_down, check_evaluation_domain, check_scales, divided_to
 from fhejax.ckks.linear_transform.extended_steps import BabySteps, Steps
 from fhejax.ckks.linear_transform.transform import LinearTransform
 from fhejax.ckks.linear_transform.transform_noise import estimate_linear_transforms
@@ -105,8 +105,8 @@ def _transformed(
     results = []
     for row in transforms:
         data = divide_by_special(_undivided(steps, babies, row), params, level, target)
-        scale = ciphertexts[0].scale * first.scale / params.rescale_factor(level, target)
-        results.append(ciphertexts[0].replace(data=data, level=target, scale=params.settle(target, scale)))
+        product = ciphertexts[0].replace(scale=ciphertexts[0].scale * first.scale)
+        results.append(divided_to(product, data, target))
     return results
 
 

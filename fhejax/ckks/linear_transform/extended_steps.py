@@ -26,15 +26,13 @@ from fhejax.ring import permutation
 class BabySteps:
     """P times a ciphertext rotated by each of some distances.
 
-    pairs: uint32 [distance, ..., 2, limb of Q then P, N] in one array, or an array for each distance.
+    Attributes:
+        places: the number of each distance among the pairs.
+        pairs: uint32 [distance, ..., 2, limb of Q then P, N] in one array, or an array for each distance.
     """
 
-    distances: tuple[int, ...]
+    places: Mapping[int, int]
     pairs: jax.Array | Sequence[jax.Array]
-
-    def pair(self, distance: int) -> jax.Array:
-        """That of one distance."""
-        return self.pairs[self.distances.index(distance)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +48,8 @@ class Steps:
 
     def babies(self, data: jax.Array, transforms: Sequence[LinearTransform]) -> BabySteps:
         """The baby steps of transforms of one ciphertext, data [..., 2, limb, N], by one decomposition."""
-        distances = tuple(sorted({baby for transform in transforms for baby in transform.babies}))
+        distances = sorted({baby for transform in transforms for baby in transform.babies})
+        places = {distance: number for number, distance in enumerate(distances)}
         in_one = not all(transform.is_transformed for transform in transforms)
         lifted = lift(data, self.params, self.level)
         digits = None
@@ -63,11 +62,11 @@ class Steps:
             for d in distances
         )
         if not in_one:
-            return BabySteps(distances, list(pairs))
+            return BabySteps(places, list(pairs))
         stacked = jnp.zeros((len(distances), *lifted.shape), jnp.uint32)
         for number, pair in enumerate(pairs):  # into one array: they may take gigabytes
             stacked = put_row(stacked, pair, np.int32(number))
-        return BabySteps(distances, stacked)
+        return BabySteps(places, stacked)
 
     def summed(
         self, babies: BabySteps, transform: LinearTransform, giant: int, total: jax.Array | None
@@ -75,11 +74,11 @@ class Steps:
         """`total` plus the products of the baby steps with the diagonals of one giant step: a pair."""
         numbers = [n for n, (g, _) in enumerate(transform.steps) if g == giant]
         start, stop = numbers[0], numbers[-1] + 1
+        places = [babies.places[baby] for _, baby in transform.steps]
         if not transform.is_transformed:
             assert not isinstance(babies.pairs, Sequence)  # as `babies` makes them for such transforms
-            places = np.array([babies.distances.index(baby) for _, baby in transform.steps], np.int32)
-            return streamed_sum(babies.pairs, transform, places, start, stop, total)
-        members = tuple(babies.pair(baby) for _, baby in transform.steps[start:stop])
+            return streamed_sum(babies.pairs, transform, np.array(places, np.int32), start, stop, total)
+        members = tuple(babies.pairs[place] for place in places[start:stop])
         row = np.int32(start)
         return sum_of_products(members, transform.diagonals, row, self.params, self.level, total)
 

@@ -1,7 +1,6 @@
 """The noise that linear transforms add, by the rules of `noise_estimate`, or from the norms of their rows."""
 
 import dataclasses
-import hashlib
 import itertools
 import math
 from collections.abc import Iterable, Sequence
@@ -10,7 +9,7 @@ import numpy as np
 
 from fhejax.ckks.keys.generation import rotation_exponent
 from fhejax.ckks.linear_transform.transform import LinearTransform
-from fhejax.ckks.noise.estimates import NoiseEstimate, as_estimate, divided
+from fhejax.ckks.noise.estimates import NoiseEstimate, as_estimate, divided, encoded_message, encoding_gain
 from fhejax.ckks.noise.propagation import Message, digest, permuted, product, weighted_messages, with_source
 from fhejax.ckks.parameters import deviations
 from fhejax.ckks.parameters.scale import Scale
@@ -90,27 +89,16 @@ def _diagonals(transform: LinearTransform) -> Sequence[Message]:
     if transform.is_transformed:
         rows = transform.diagonals[:, : len(params.level_moduli(level))]
         return as_estimate(Plaintext(rows, params, level, transform.scale, "evaluation")).messages
-    rounding = _encoding_gain(transform)
-    return [
-        with_source(
-            Message(row, hashlib.blake2b(row.tobytes(), digest_size=16).digest(), {}),
-            rounding,
-            "encoding",
-            transform.scale,
-        )
-        for row in _numbers(transform, np.float64)
-    ]
+    filled, rows = _filled(transform), _numbers(transform, np.float64)
+    return [encoded_message(row, row, filled, params, transform.scale) for row in rows]
 
 
-def _encoding_gain(transform: LinearTransform) -> float:
-    """Standard deviation in a slot of the rounding of a diagonal.
+def _filled(transform: LinearTransform) -> float:
+    """The share of a diagonal's coefficients that are not zero.
 
     One that repeats itself has coefficients at multiples of slots / period alone.
     """
-    ring, period = transform.params.ring, transform.diagonals.shape[-1]
-    filled = 1.0 if transform.is_transformed else period / transform.params.slots
-    deviation = deviations.slot_deviation(ring, deviations.ROUNDING_VARIANCE * filled)
-    return deviation / float(transform.scale)
+    return 1.0 if transform.is_transformed else transform.diagonals.shape[-1] / transform.params.slots
 
 
 def _numbers(transform: LinearTransform, dtype: type) -> np.ndarray:
@@ -170,7 +158,8 @@ def _moments(message: Message, transform: LinearTransform, hoisted: float) -> tu
     rows = _decoded(transform) if transform.is_transformed else _numbers(transform, np.float32)
     babies = {baby: number for number, baby in enumerate(transform.babies)}
     moved = np.stack([np.roll(message.values, -baby) for baby in babies])
-    before, rounding = message.variance(), _encoding_gain(transform) ** 2
+    before = message.variance()
+    rounding = encoding_gain(transform.params, transform.scale, _filled(transform)) ** 2
     noise = np.stack([np.roll(before, -baby) + bool(baby) * hoisted**2 for baby in babies])
     moved, noise, rounded = _single(moved), _single(noise), _single(rounding * np.abs(moved) ** 2)
     slots = transform.params.slots

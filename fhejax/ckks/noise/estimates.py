@@ -136,9 +136,10 @@ def weighted_sum(x: Sequence[NoiseEstimate], weights: Sequence[int], constant: i
     return add_constant(total, float(constant / first.scale.fraction()))
 
 
-def add_constant(x: NoiseEstimate, value: float) -> NoiseEstimate:
-    """x + value in every slot: exact, and so without new noise."""
-    messages = (Message(m.values + value, digest("shift", value, m.identity), m.gains) for m in x.messages)
+def add_constant(x: NoiseEstimate, value: float | np.ndarray) -> NoiseEstimate:
+    """x + value in every slot, one number for all or for each of the batch: exact, so without new noise."""
+    pairs = zip(x.messages, np.broadcast_to(value, len(x.messages)).tolist(), strict=True)
+    messages = (Message(m.values + v, digest("shift", v, m.identity), m.gains) for m, v in pairs)
     return dataclasses.replace(x, messages=tuple(messages))
 
 
@@ -227,15 +228,10 @@ def linear_combinations(
     ]
     scale = x.scale * weight_scale
     result = dataclasses.replace(x, messages=tuple(messages), batch=(len(messages),), scale=scale)
-    return result if bias is None else _shifted(result, residues_to_float(bias[..., None], x.moduli))
-
-
-def _shifted(x: NoiseEstimate, constants: Numbers) -> NoiseEstimate:
-    """x plus one number for each of its batch, given times the scale: exact."""
-    values = np.asarray(constants).ravel() / float(x.scale)
-    pairs = zip(x.messages, values, strict=True)
-    messages = (Message(m.values + c, digest("shift", float(c), m.identity), m.gains) for m, c in pairs)
-    return dataclasses.replace(x, messages=tuple(messages))
+    if bias is None:
+        return result
+    constants = residues_to_float(bias[..., None], x.moduli)
+    return add_constant(result, np.asarray(constants).ravel() / float(scale))
 
 
 def in_place_of(x: NoiseEstimate, y: Plaintext) -> NoiseEstimate:
@@ -259,15 +255,33 @@ def as_estimate(operand: NoiseEstimate | Plaintext) -> NoiseEstimate:
     first = np.asarray(first).reshape(-1, params.ring.degree)
     values = _decoded(operand)
     messages = tuple(
-        with_source(
-            Message(row, hashlib.blake2b(limb.tobytes(), digest_size=16).digest(), {}),
-            _gain(operand, deviations.ROUNDING_VARIANCE * np.mean(limb != 0)),
-            "encoding",
-            operand.scale,
-        )
+        encoded_message(row, limb, np.mean(limb != 0), params, operand.scale)
         for row, limb in zip(values, first, strict=True)
     )
     return NoiseEstimate(messages, operand.data.shape[:-2], params, operand.level, operand.scale, 2)
+
+
+def encoded_message(
+    values: np.ndarray, content: np.ndarray, filled: float, params: Parameters, scale: Scale
+) -> Message:
+    """An encoded vector, with the rounding of its coefficients as noise.
+
+    Args:
+        values: in the slots.
+        content: what tells this vector from others.
+        filled: the share of coefficients that are rounded, and not zero.
+        params: of the encoding.
+        scale: of the encoding.
+    """
+    identity = hashlib.blake2b(content.tobytes(), digest_size=16).digest()
+    gain = encoding_gain(params, scale, filled)
+    return with_source(Message(values, identity, {}), gain, "encoding", scale)
+
+
+def encoding_gain(params: Parameters, scale: Scale, filled: float) -> float:
+    """The standard deviation in a slot of an encoding of which this share of coefficients is rounded."""
+    deviation = deviations.slot_deviation(params.ring, deviations.ROUNDING_VARIANCE * filled)
+    return deviation / float(scale)
 
 
 def _decoded(operand: Plaintext) -> np.ndarray:

@@ -104,7 +104,7 @@ class NoiseEstimate:
 
     @property
     def domain(self) -> Literal["evaluation"]:
-        """That of the ciphertexts that operations work on."""
+        """The domain of the ciphertexts that operations work on."""
         return "evaluation"
 
     @property
