@@ -2,13 +2,10 @@
 
 FLEXIBLEAUTO rescaling, HYBRID key switching, and a sparse secret in encapsulation, which OpenFHE recommends:
 weight 32 while the modulus is raised and 192 otherwise. The limits of modulus are those of uniform ternary
-secrets all the same, as they are in OpenFHE's own check. That check uses the limits of 2018, so it is
-switched off, and the modulus is measured instead: log2 QP in the description is log2 Q plus 60 bits for each
-prime of P, which are counted in the serialised relinearisation key (none is above 2^60).
+secrets all the same, as they are in OpenFHE's own check. `openfhe_context` says how the modulus is measured.
 """
 
 import math
-import os
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,10 +13,10 @@ from typing import Any
 import numpy as np
 import openfhe
 from bootstrapping_serving import Bootstrapper, PeerOptions, answers, message
+from openfhe_context import LEVELLED, describe_context, forget_contexts, make_context, make_parameters
 from serving import answer_lines
 
-AUXILIARY_BITS, SECRET = 60, openfhe.SPARSE_ENCAPSULATED
-FEATURES = (openfhe.PKE, openfhe.KEYSWITCH, openfhe.LEVELEDSHE, openfhe.ADVANCEDSHE, openfhe.FHE)
+SECRET = openfhe.SPARSE_ENCAPSULATED
 Ciphertext = openfhe.Ciphertext
 
 
@@ -37,34 +34,21 @@ class Keys:
         return self.context.GetRingDimension() // 2
 
 
-def make_context(degree: int, options: PeerOptions) -> tuple[openfhe.CryptoContext, int]:
+def context_of(degree: int, options: PeerOptions) -> tuple[openfhe.CryptoContext, int]:
     """A context and its depth; those of an earlier one are freed."""
-    openfhe.ClearEvalMultKeys()
-    openfhe.CryptoContext.ClearEvalAutomorphismKeys()
-    openfhe.ReleaseAllContexts()
+    forget_contexts()
     used = openfhe.CryptoContext.GetBootstrapDepth(list(options.level_budget), SECRET)
     depth = used + options.levels_left + 1  # one more adjusts the scale before the next bootstrap
-    parameters = openfhe.CCParamsCKKSRNS()
-    parameters.SetSecurityLevel(openfhe.HEStd_NotSet)
+    parameters = make_parameters(degree, depth, options.scale_bits, options.first_bits, options.digits)
     parameters.SetSecretKeyDist(SECRET)
-    parameters.SetRingDim(degree)
-    parameters.SetBatchSize(degree // 2)
-    parameters.SetMultiplicativeDepth(depth)
     parameters.SetScalingTechnique(openfhe.FLEXIBLEAUTO)
-    parameters.SetScalingModSize(options.scale_bits)
-    parameters.SetFirstModSize(options.first_bits)
-    parameters.SetKeySwitchTechnique(openfhe.HYBRID)
-    parameters.SetNumLargeDigits(options.digits)
     parameters.SetCKKSDataType(openfhe.COMPLEX)
-    context = openfhe.GenCryptoContext(parameters)
-    for feature in FEATURES:
-        context.Enable(feature)
-    return context, depth
+    return make_context(parameters, (*LEVELLED, openfhe.FHE)), depth
 
 
 def make_keys(degree: int, options: PeerOptions) -> Keys:
     """Everything that a bootstrap of all slots needs."""
-    context, depth = make_context(degree, options)
+    context, depth = context_of(degree, options)
     context.EvalBootstrapSetup(
         list(options.level_budget), slots=degree // 2, BTSlotsEncoding=options.slots_first
     )
@@ -74,14 +58,6 @@ def make_keys(degree: int, options: PeerOptions) -> Keys:
     return Keys(context, pair, depth)
 
 
-def special_primes(keys: Keys, digits: int) -> int:
-    """The primes of P, from the size of the relinearisation key: 2 digits (limbs + special) N words."""
-    limbs = keys.depth + 1
-    filled = math.ceil(limbs / math.ceil(limbs / digits))
-    size = len(openfhe.SerializeEvalMultKeyString(openfhe.BINARY, ""))
-    return math.floor(size / (2 * filled * 8 * keys.context.GetRingDimension())) - limbs
-
-
 def input_level(keys: Keys, options: PeerOptions) -> int:
     """The lowest level that can be bootstrapped, counted from the highest as OpenFHE does."""
     return keys.depth - 1 - options.level_budget[1] * options.slots_first
@@ -89,23 +65,15 @@ def input_level(keys: Keys, options: PeerOptions) -> int:
 
 def describe(keys: Keys, options: PeerOptions, log2_q: float, result: Ciphertext) -> dict[str, Any]:
     """Version, parameters as they are, levels as a bootstrap left them, and threads."""
-    special = special_primes(keys, options.digits)
     output_level = result.GetLevel() + result.GetNoiseScaleDeg() - 1  # a pending rescale takes one
     return {
-        "library": "OpenFHE",
-        "version": openfhe.__version__,
-        "threads": int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1),
-        "ring_dimension": keys.context.GetRingDimension(),
+        **describe_context(keys.context, keys.depth, options.digits, log2_q),
         "scaling": "FLEXIBLEAUTO",
         "secret": "SPARSE_ENCAPSULATED",
         "scale_bits": options.scale_bits,
         "level_budget": list(options.level_budget),
         "slots_first": options.slots_first,
         "digits": options.digits,
-        "limbs": keys.depth + 1,
-        "special_limbs": special,
-        "log2_q": log2_q,
-        "log2_qp": log2_q + AUXILIARY_BITS * special,
         "levels_left": input_level(keys, options) - output_level,
     }
 

@@ -3,15 +3,11 @@
 FIXEDMANUAL rescaling, because it alone leaves it to the caller when to rescale, so that no operation
 hides one; the sigmoid took no longer in it than in FIXEDAUTO and FLEXIBLEAUTO, and has 7 bits less than
 in the latter. HYBRID key switching; public-key encryption of the standard kind; a uniform ternary secret.
-OpenFHE's own check of security uses the limits of 2018, which are
-larger than those of 2024, so it is switched off, and the modulus is measured instead: log2 QP
-in the description is log2 Q plus 60 bits for each prime of P, which are counted in the serialised
-relinearisation key (none is above 2^60). Decryption is timed with decoding, which adds OpenFHE's
+`openfhe_context` says how the modulus is measured. Decryption is timed with decoding, which adds OpenFHE's
 noise, and without copying the values into NumPy.
 """
 
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import openfhe
+from openfhe_context import describe_context, forget_contexts, make_context, make_parameters
 from serving import (
     SIGMOID_INTERVAL,
     STEPS,
@@ -32,7 +29,7 @@ from serving import (
     sigmoid_values,
 )
 
-AUXILIARY_BITS, SIGMOID_DEGREE = 60, 27
+SIGMOID_DEGREE = 27
 Ciphertext = openfhe.Ciphertext
 
 
@@ -58,51 +55,26 @@ class Keys:
 
 def make_keys(setting: Setting) -> Keys:
     """A context with relinearisation and rotation keys; those of an earlier one are freed."""
-    openfhe.ClearEvalMultKeys()
-    openfhe.CryptoContext.ClearEvalAutomorphismKeys()
-    openfhe.ReleaseAllContexts()
-    parameters = openfhe.CCParamsCKKSRNS()
-    parameters.SetSecurityLevel(openfhe.HEStd_NotSet)
+    forget_contexts()
+    parameters = make_parameters(
+        setting.degree, setting.depth, setting.scale_bits, setting.first_bits, setting.digits
+    )
     parameters.SetSecretKeyDist(openfhe.UNIFORM_TERNARY)
-    parameters.SetRingDim(setting.degree)
-    parameters.SetBatchSize(setting.slots)
-    parameters.SetMultiplicativeDepth(setting.depth)
     parameters.SetScalingTechnique(openfhe.FIXEDMANUAL)
-    parameters.SetScalingModSize(setting.scale_bits)
-    parameters.SetFirstModSize(setting.first_bits)
-    parameters.SetKeySwitchTechnique(openfhe.HYBRID)
-    parameters.SetNumLargeDigits(setting.digits)
-    context = openfhe.GenCryptoContext(parameters)
-    for feature in (openfhe.PKE, openfhe.KEYSWITCH, openfhe.LEVELEDSHE, openfhe.ADVANCEDSHE):
-        context.Enable(feature)
+    context = make_context(parameters)
     pair = context.KeyGen()
     context.EvalMultKeyGen(pair.secretKey)
     context.EvalRotateKeyGen(pair.secretKey, list(STEPS))
     return Keys(context, pair)
 
 
-def special_primes(setting: Setting) -> int:
-    """The primes of P, from the size of the relinearisation key: 2 digits (limbs + special) N words."""
-    limbs = setting.depth + 1
-    digits = math.ceil(limbs / math.ceil(limbs / setting.digits))
-    size = len(openfhe.SerializeEvalMultKeyString(openfhe.BINARY, ""))
-    return math.floor(size / (2 * digits * 8 * setting.degree)) - limbs
-
-
 def describe(keys: Keys, setting: Setting) -> dict[str, Any]:
     """Version, parameters as they are, and threads."""
-    log2_q, special = math.log2(keys.context.GetModulus()), special_primes(setting)
+    log2_q = math.log2(keys.context.GetModulus())
     return {
-        "library": "OpenFHE",
-        "version": openfhe.__version__,
-        "threads": int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1),
-        "ring_dimension": keys.context.GetRingDimension(),
+        **describe_context(keys.context, setting.depth, setting.digits, log2_q),
         "scaling": "FIXEDMANUAL",
         "encryption": "public key",
-        "limbs": setting.depth + 1,
-        "special_limbs": special,
-        "log2_q": log2_q,
-        "log2_qp": log2_q + AUXILIARY_BITS * special,
     }
 
 
