@@ -1,6 +1,6 @@
 """CKKS operations against OpenFHE 1.6.1 and TenSEAL, in pairs.
 
-    python -m benchmarks.ckks [--peers] [--repeats 9] [--degrees 13 14 15] [--save]
+    python -m benchmarks.ckks [--peers] [--runs 3] [--repeats 9] [--degrees 13 14 15] [--save]
 
 Every library runs in a process of its own, with the same levels, scale and inputs inside the 128-bit limits
 of 2024 (`peers/serving.py` holds the sets and why they were chosen). All results are checked against NumPy
@@ -25,10 +25,10 @@ import jax
 import numpy as np
 import tyro
 
+from benchmarks.ckks_summary import over_runs, print_runs, print_summary, summary
 from benchmarks.machine import describe_machine, write_result
 from benchmarks.peers.environment import OPENFHE, TENSEAL, start_peer
 from benchmarks.peers.serving import (
-    COUNTED,
     OPERATIONS,
     SETTINGS,
     SIGMOID_INTERVAL,
@@ -63,6 +63,7 @@ class Arguments:
         degrees: log2 of N: 13, 14 or 15.
         repeats: turns of every library at each operation.
         seconds: that one turn lasts, at least one call.
+        runs: of everything, each with new keys and processes; two or more give intervals.
         peers: time OpenFHE and TenSEAL too (each gets an environment of its own, made once).
         operations: only these; by default all.
         save: write benchmarks/results/ckks.json.
@@ -71,6 +72,7 @@ class Arguments:
     degrees: tuple[int, ...] = (13, 14, 15)
     repeats: int = 9
     seconds: float = 0.05
+    runs: int = 1
     peers: bool = False
     operations: tuple[str, ...] = OPERATIONS
     save: bool = False
@@ -307,29 +309,6 @@ def _asking(peer: Any, seconds: float) -> TimeOf:
     return lambda operation: peer.ask(time=operation, seconds=seconds)["seconds"]
 
 
-def summary(results: Mapping[str, Any]) -> dict[str, Any]:
-    """Over the counted operations at all degrees: geometric mean of ratios, the worst, what is missing."""
-    ratios, missing, imprecise = {}, [], []
-    for degree, result in results.items():
-        for name in COUNTED:
-            record = result["operations"].get(name, {})
-            if "ratio" not in record:
-                missing.append(f"{name}, {degree}")
-                continue
-            ratios[f"{name}, {degree}"] = record["ratio"]
-            if not record["precise"]:
-                imprecise.append(f"{name}, {degree}")
-    if not ratios:
-        return {"missing": missing}
-    worst = max(ratios, key=ratios.__getitem__)
-    return {
-        "geometric_mean": statistics.geometric_mean(ratios.values()),
-        "worst": {"operation": worst, "ratio": ratios[worst]},
-        "missing": missing,
-        "less_precise": imprecise,
-    }
-
-
 def print_degree(degree: str, result: Mapping[str, Any]) -> None:
     """One degree's table: milliseconds, ratio, bits, and our first use."""
     sides = result["sides"]
@@ -358,15 +337,17 @@ def _row(
     return f"{operation:20}" + "".join(f"{cell:>20}" for cell in cells) + f"{used:>14}  {bits}{note}"
 
 
-def print_summary(total: Mapping[str, Any]) -> None:
-    """The figures that the comparison is for."""
-    if "geometric_mean" in total:
-        worst = total["worst"]
-        print(f"\ngeometric mean of ratios to OpenFHE: {total['geometric_mean']:.3f}")
-        print(f"worst: {worst['ratio']:.3f} ({worst['operation']})")
-    for title in ("missing", "less_precise"):
-        if total.get(title):
-            print(f"{title.replace('_', ' ')}: {'; '.join(total[title])}")
+def measure_all(arguments: Arguments) -> dict[str, Any]:
+    """One run of all degrees, printed as it goes."""
+    results = {}
+    with peers(arguments.peers) as running:
+        for log_degree in arguments.degrees:
+            name = f"2^{log_degree}"
+            results[name] = measure(SETTINGS[log_degree], arguments, running)
+            print_degree(name, results[name])
+    if arguments.peers:
+        print_summary(summary(results))
+    return results
 
 
 def main(arguments: Arguments) -> dict[str, Any]:
@@ -376,18 +357,15 @@ def main(arguments: Arguments) -> dict[str, Any]:
     jax.config.update("jax_cpu_enable_async_dispatch", False)
     load = os.getloadavg()[0]  # two threads of OpenFHE stall each other where others use the cores
     print(f"{describe_machine()}\nprocesses ready to run before: {load:.1f}")
-    results = {}
-    with peers(arguments.peers) as running:
-        for log_degree in arguments.degrees:
-            name = f"2^{log_degree}"
-            results[name] = measure(SETTINGS[log_degree], arguments, running)
-            print_degree(name, results[name])
-    total = summary(results) if arguments.peers else {}
-    print_summary(total)
+    runs = [measure_all(arguments) for _ in range(arguments.runs)]
+    totals = [summary(results) for results in runs] if arguments.peers else []
+    together = over_runs(totals) if len(totals) > 1 else {}
+    if together:
+        print_runs(together)
     if arguments.save:
         kept = {"arguments": dataclasses.asdict(arguments), "load_before": load}
-        write_result("ckks", {**kept, "degrees": results, "total": total})
-    return results
+        write_result("ckks", {**kept, "degrees": runs[-1], "totals": totals, "over_runs": together})
+    return runs[-1]
 
 
 if __name__ == "__main__":

@@ -2,14 +2,11 @@
 
 import contextlib
 import dataclasses
-import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from scipy.special import stdtrit
-
+from benchmarks.intervals import ratio_interval
 from benchmarks.peers.bootstrapping_serving import PeerOptions
 from benchmarks.peers.environment import Peer
 
@@ -65,23 +62,6 @@ def take_pairs(ours: Measure, theirs: Measure, repeats: int) -> list[tuple[dict[
         else:
             pairs.append((ours(), theirs()))
     return pairs
-
-
-def ratio_interval(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:
-    """The geometric mean of ours / theirs over pairs, and its 95 % interval (t of the logarithms).
-
-    Raises:
-        ValueError: fewer than two pairs, which have no interval.
-    """
-    logarithms = np.log(ours) - np.log(theirs)
-    pairs = len(logarithms)
-    if pairs < 2:
-        raise ValueError(
-            f"{pairs} pair was measured; an interval needs two at least: pass --repeats 2 or more."
-        )
-    half = stdtrit(pairs - 1, 0.975) * logarithms.std(ddof=1) / math.sqrt(pairs)
-    found = logarithms.mean() + half * np.array([0, -1, 1])
-    return dict(zip(("ratio", "low", "high"), np.exp(found).tolist(), strict=True))
 
 
 def side_record(description: Mapping[str, Any], samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 import pathlib
 import sys
 
@@ -156,15 +155,6 @@ def test_sides_take_turns_at_being_the_first_of_a_pair():
     found = pairs.take_pairs(side("ours"), side("theirs"), 3)
     assert order == ["ours", "theirs", "theirs", "ours", "ours", "theirs"]
     assert [(ours["side"], theirs["side"]) for ours, theirs in found] == [("ours", "theirs")] * 3
-
-
-def test_the_interval_is_students():
-    # Logarithms of the ratios: -log 2, 0, log 2. t of two degrees of freedom at 97.5 % is 4.303.
-    found = pairs.ratio_interval([1.0, 3.0, 8.0], [2.0, 3.0, 4.0])
-    half = 4.302652729911275 * math.log(2) / math.sqrt(3)
-    assert found == pytest.approx({"ratio": 1.0, "low": math.exp(-half), "high": math.exp(half)})
-    with pytest.raises(ValueError, match="1 pair"):
-        pairs.ratio_interval([1.0], [2.0])
 
 
 def test_precision_is_counted_as_ours_is():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import ckks as benchmark
+from benchmarks import ckks_summary
 from benchmarks.peers import serving
 from benchmarks.peers.serving import COUNTED, OPERATIONS, SETTINGS, Setting, Side
 
@@ -119,11 +120,21 @@ def test_summary_has_the_geometric_mean_the_worst_and_what_is_missing():
         "encrypt": record(ours=1.0, precise=False),
         "encode": record(ours=9),
     }
-    total = benchmark.summary({"2^13": {"operations": operations}})
+    total = ckks_summary.summary({"2^13": {"operations": operations}})
     assert total["geometric_mean"] == pytest.approx(1.0)
     assert total["worst"] == {"operation": "add, 2^13", "ratio": 2.0}
     assert total["less_precise"] == ["encrypt, 2^13"]
     assert len(total["missing"]) == len(COUNTED) - 2
+
+
+def test_runs_together_have_an_interval_for_every_ratio(capsys):
+    runs = [{"2^13": {"operations": {"add": record(ours=ours)}}} for ours in (1.0, 4.0)]
+    found = ckks_summary.over_runs([ckks_summary.summary(run) for run in runs])
+    assert found["runs"] == 2
+    assert found["ratios"]["add, 2^13"]["ratio"] == pytest.approx(1.0)
+    assert found["geometric_mean"]["low"] < 1.0 < found["geometric_mean"]["high"]
+    ckks_summary.print_runs(found)
+    assert "add, 2^13" in capsys.readouterr().out
 
 
 def test_a_side_beyond_the_table_is_refused():
