@@ -12,17 +12,17 @@ from fhejax.ckks.parameters.requested_numbers import flag, shown, whole_number
 from fhejax.ckks.parameters.security import checked_level
 from fhejax.program.arguments import Encrypted, Plain, check_values, describe
 from fhejax.program.circuit.constants import encode_constants
+from fhejax.program.circuit.entries import sample_entries
+from fhejax.program.circuit.graph import Graph, sums_over_batch
+from fhejax.program.circuit.ranges import check_finite
+from fhejax.program.circuit.simplification import simplify
+from fhejax.program.circuit.views import View
 from fhejax.program.levels.bootstrapped_plan import Planned, make_bootstrapped_plan
 from fhejax.program.levels.parameter_search import make_plan, value_bounds
 from fhejax.program.levels.plan import TooDeepError
 from fhejax.program.program import Program
 from fhejax.program.specialisation import CompilationRecord
-from fhejax.program.tensor.entries import sample_entries
-from fhejax.program.tensor.graph import Graph, sums_over_batch
-from fhejax.program.tensor.ranges import check_finite
-from fhejax.program.tensor.simplification import simplify
 from fhejax.program.tensor.trace import trace
-from fhejax.program.tensor.views import Tensor
 from fhejax.ring.platform import Device, chosen_device
 
 _SAMPLES = 64
@@ -86,7 +86,7 @@ def compile(
         )
     plain = [a.placeholder(i) for i, a in enumerate(described) if isinstance(a, Plain)]
     graph = simplify(trace(function, described, nesting, _common_batch(described), plain))
-    if not any(isinstance(o.value, Tensor) for o in graph.outputs):
+    if not any(isinstance(o.value, View) for o in graph.outputs):
         raise ValueError("no result of the function depends on an encrypted argument; nothing to do.")
     check_finite(graph)
     _check_margin(margin, sample)

@@ -16,6 +16,10 @@ from fhejax.ckks.parameters import Scale
 from fhejax.ckks.types import check_residues
 from fhejax.program.arguments import Encrypted, Plain, check_plain, check_values
 from fhejax.program.circuit.circuit import Circuit
+from fhejax.program.circuit.entries import result_of, sample_entries
+from fhejax.program.circuit.evaluation import evaluate_graph
+from fhejax.program.circuit.graph import Graph
+from fhejax.program.circuit.views import View
 from fhejax.program.levels.plan import ProgramPlan
 from fhejax.program.report import report
 from fhejax.program.run.blocks import collect, count_samples, decrypt_array, evaluate_blocks, fill_slots
@@ -24,10 +28,6 @@ from fhejax.program.run.client import encrypt_entries
 from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.step_operations import Keys, evaluation_of
 from fhejax.program.specialisation import CompilationRecord, retrace, specialise
-from fhejax.program.tensor.entries import result_of, sample_entries
-from fhejax.program.tensor.evaluation import evaluate_graph
-from fhejax.program.tensor.graph import Graph
-from fhejax.program.tensor.views import Tensor
 from fhejax.program.verification import Verification, verify
 
 
@@ -111,7 +111,7 @@ class Program:
         samples = count_samples(self.plan, holders)
         outputs = [
             collect(next(results), key_id, samples, output.value, output)
-            if isinstance(output.value, Tensor)
+            if isinstance(output.value, View)
             else jnp.asarray(output.value)
             for output in circuit.outputs
         ]

@@ -8,13 +8,13 @@ import numpy as np
 
 from fhejax.program.circuit.circuit import Circuit
 from fhejax.program.circuit.constants import encode_constants
+from fhejax.program.circuit.graph import Graph
+from fhejax.program.circuit.lowering.node_lowering import lower
+from fhejax.program.circuit.lowering.state import Lowered
+from fhejax.program.circuit.ranges import bounds, check_finite
+from fhejax.program.circuit.simplification import simplify
 from fhejax.program.levels.bootstrap_placement import Cut, with_bootstraps
 from fhejax.program.levels.plan import ProgramPlan, dropped_primes, placed
-from fhejax.program.packing.sample_per_slot.lowering import Lowered
-from fhejax.program.packing.sample_per_slot.node_lowering import lower
-from fhejax.program.tensor.graph import Graph
-from fhejax.program.tensor.ranges import bounds, check_finite
-from fhejax.program.tensor.simplification import simplify
 from fhejax.program.tensor.trace import trace
 
 

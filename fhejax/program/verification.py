@@ -9,6 +9,8 @@ import numpy as np
 
 from fhejax.ckks import Ciphertext, SecretKey
 from fhejax.program.circuit.circuit import Circuit
+from fhejax.program.circuit.evaluation import evaluate_graph
+from fhejax.program.circuit.graph import Graph
 from fhejax.program.circuit.steps import Step
 from fhejax.program.levels.plan import ProgramPlan
 from fhejax.program.run.blocks import count_samples, live_slots
@@ -16,8 +18,6 @@ from fhejax.program.run.client import decrypt_entries
 from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.execution import run
 from fhejax.program.run.step_operations import Keys
-from fhejax.program.tensor.evaluation import evaluate_graph
-from fhejax.program.tensor.graph import Graph
 
 
 @dataclasses.dataclass(frozen=True)

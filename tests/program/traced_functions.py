@@ -7,10 +7,10 @@ import pytest
 
 import fhejax
 from fhejax.program.arguments import describe
-from fhejax.program.tensor.entries import result_of, sample_entries
-from fhejax.program.tensor.evaluation import evaluate_graph
-from fhejax.program.tensor.ranges import bounds, check_finite
-from fhejax.program.tensor.simplification import simplify
+from fhejax.program.circuit.entries import result_of, sample_entries
+from fhejax.program.circuit.evaluation import evaluate_graph
+from fhejax.program.circuit.ranges import bounds, check_finite
+from fhejax.program.circuit.simplification import simplify
 from fhejax.program.tensor.trace import NotPolynomialError, trace
 
 

@@ -4,8 +4,8 @@ import dataclasses
 
 import jax
 
+from fhejax.program.circuit.graph import Output
 from fhejax.program.circuit.steps import Step
-from fhejax.program.tensor.graph import Output
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,9 +10,9 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
-from fhejax.program.tensor.graph import Graph, consumers, live_nodes
-from fhejax.program.tensor.nodes import Bootstrap, GraphNode, renamed, sources
-from fhejax.program.tensor.views import Tensor
+from fhejax.program.circuit.graph import Graph, consumers, live_nodes
+from fhejax.program.circuit.nodes import Bootstrap, GraphNode, renamed, sources
+from fhejax.program.circuit.views import View
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +132,7 @@ def with_bootstraps(graph: Graph, cuts: Sequence[Cut]) -> Graph:
         current[number] = place
     outputs = tuple(
         dataclasses.replace(o, value=dataclasses.replace(o.value, node=first[o.value.node]))
-        if isinstance(o.value, Tensor)
+        if isinstance(o.value, View)
         else o
         for o in graph.outputs
     )

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from fhejax.ckks import BootstrappingParameters
+from fhejax.program.circuit.graph import Graph
+from fhejax.program.circuit.lowering.node_lowering import lower
+from fhejax.program.circuit.lowering.state import Lowered, Settings, TooLowError
+from fhejax.program.circuit.nodes import PRODUCTS, sources
+from fhejax.program.circuit.slots import batch_period
 from fhejax.program.levels.bootstrap_noise import bootstrap_deviation
 from fhejax.program.levels.bootstrap_placement import Cut, in_order, place_bootstraps, with_bootstraps
 from fhejax.program.levels.plan import Built, ProgramPlan, TooDeepError, described, dropped_primes
 from fhejax.program.levels.precision_prediction import Predictor
 from fhejax.program.levels.predicted_time import predicted_block_seconds
-from fhejax.program.packing.sample_per_slot.lowering import Lowered, Settings, TooLowError
-from fhejax.program.packing.sample_per_slot.node_lowering import lower
-from fhejax.program.packing.sample_per_slot.slots import batch_period
-from fhejax.program.tensor.graph import Graph
-from fhejax.program.tensor.nodes import PRODUCTS, sources
 from fhejax.ring import modulus_bits
 from fhejax.ring.platform import Device
 

@@ -10,15 +10,15 @@ import numpy as np
 from fhejax.ckks.parameters import ParameterOptions, make_parameters
 from fhejax.ckks.parameters.level_table import SMALLEST_LEVEL_BITS
 from fhejax.ckks.parameters.security import maximum_modulus_bits
+from fhejax.program.circuit.evaluation import evaluate_graph
+from fhejax.program.circuit.graph import Graph, depth
+from fhejax.program.circuit.lowering.node_lowering import lower
+from fhejax.program.circuit.lowering.state import SPECIAL_BITS, Lowered, Settings
+from fhejax.program.circuit.ranges import bounds, observed_bounds
 from fhejax.program.levels.plan import Built, ProgramPlan, TooDeepError, described, dropped_primes
 from fhejax.program.levels.precision_prediction import Predictor
 from fhejax.program.levels.predicted_time import predicted_block_seconds
-from fhejax.program.packing.sample_per_slot.lowering import SPECIAL_BITS, Lowered, Settings
-from fhejax.program.packing.sample_per_slot.node_lowering import lower
 from fhejax.program.packing.sample_per_slot.slots import in_slots
-from fhejax.program.tensor.evaluation import evaluate_graph
-from fhejax.program.tensor.graph import Graph, depth
-from fhejax.program.tensor.ranges import bounds, observed_bounds
 from fhejax.ring import Ring
 from fhejax.ring.platform import Device
 

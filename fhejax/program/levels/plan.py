@@ -6,12 +6,12 @@ from fractions import Fraction
 
 from fhejax.ckks import BootstrappingParameters, Parameters
 from fhejax.ckks.keys import KeyManifest
+from fhejax.program.circuit.graph import Graph, depth, needs_whole_batch
+from fhejax.program.circuit.lowering.state import Divisor, Lowered, Settings
+from fhejax.program.circuit.slots import batch_period
 from fhejax.program.circuit.steps import Step
+from fhejax.program.circuit.views import View
 from fhejax.program.levels.precision_prediction import Predictor
-from fhejax.program.packing.sample_per_slot.lowering import Divisor, Lowered, Settings
-from fhejax.program.packing.sample_per_slot.slots import batch_period
-from fhejax.program.tensor.graph import Graph, depth, needs_whole_batch
-from fhejax.program.tensor.views import Tensor
 from fhejax.ring.platform import Device
 
 
@@ -136,7 +136,7 @@ def described(
     bootstrapping = settings.bootstrapping
     top = built.params.depth if bootstrapping is None else bootstrapping.output_level
     steps, registers = placed(graph, lowered, top)
-    encrypted = [o.value for o in graph.outputs if isinstance(o.value, Tensor)]
+    encrypted = [o.value for o in graph.outputs if isinstance(o.value, View)]
     largest = max(float((limits[v.node] * abs(v.multiplier) + abs(v.offset)).max()) for v in encrypted)
     return ProgramPlan(
         params=built.params,
@@ -177,5 +177,5 @@ def placed(graph: Graph, lowered: Lowered, top: int) -> tuple[tuple[Step, ...], 
         top: the level of fresh ciphertexts.
     """
     steps = tuple(dataclasses.replace(s, level=top + s.level) for s in lowered.steps)
-    views = [o.value for o in graph.outputs if isinstance(o.value, Tensor)]
+    views = [o.value for o in graph.outputs if isinstance(o.value, View)]
     return steps, tuple(lowered.registers[view.node].step for view in views)

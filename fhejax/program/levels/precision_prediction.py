@@ -5,13 +5,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fhejax.program.packing.sample_per_slot.lowering import Lowered, Settings
+from fhejax.program.circuit.entries import result_of, view_difference
+from fhejax.program.circuit.evaluation import Values, evaluate_graph
+from fhejax.program.circuit.graph import Graph, sums_over_batch
+from fhejax.program.circuit.lowering.state import Lowered, Settings
+from fhejax.program.circuit.sensitivity import noise_gains
+from fhejax.program.circuit.slots import Slots
+from fhejax.program.circuit.views import View
 from fhejax.program.packing.sample_per_slot.slots import in_slots
-from fhejax.program.tensor.entries import result_of, view_difference
-from fhejax.program.tensor.evaluation import Slots, Values, evaluate_graph
-from fhejax.program.tensor.graph import Graph, sums_over_batch
-from fhejax.program.tensor.sensitivity import noise_gains
-from fhejax.program.tensor.views import Tensor
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ class Predictor:
     def __init__(self, graph: Graph, sample: Sequence[np.ndarray]) -> None:
         self.graph, self.sample = graph, sample
         self.values = evaluate_graph(graph, sample)
-        self.views = [o.value for o in graph.outputs if isinstance(o.value, Tensor)]
+        self.views = [o.value for o in graph.outputs if isinstance(o.value, View)]
         self.sizes = self._root_mean_squares(self.values)
         self._rounded: dict[tuple, np.ndarray] = {}
         self._even: dict[tuple, np.ndarray] = {}
@@ -104,7 +105,7 @@ class Predictor:
         return float(-np.log2(max(np.nan_to_num(relative, nan=np.inf).max(initial=0.0), 2.0**-60)))
 
     def _root_mean_squares(self, values: Sequence[Values]) -> np.ndarray:
-        outputs = [o for o in self.graph.outputs if isinstance(o.value, Tensor)]
+        outputs = [o for o in self.graph.outputs if isinstance(o.value, View)]
         return np.array([np.sqrt(np.mean(result_of(o, values) ** 2)) for o in outputs])
 
     def _rounding(self, settings: Settings, lowered: Lowered) -> np.ndarray:

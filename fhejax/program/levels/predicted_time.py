@@ -1,9 +1,9 @@
 """The predicted time of a program's steps on a device, without bootstraps."""
 
+from fhejax.program.circuit.graph import Graph
+from fhejax.program.circuit.lowering.state import Lowered, Settings, base_limbs
+from fhejax.program.circuit.nodes import InnerProduct, Linear
 from fhejax.program.circuit.steps import Step
-from fhejax.program.packing.sample_per_slot.lowering import Lowered, Settings, base_limbs
-from fhejax.program.tensor.graph import Graph
-from fhejax.program.tensor.nodes import InnerProduct, Linear
 from fhejax.ring.platform import Device
 
 

@@ -12,15 +12,15 @@ from fhejax.ckks import Ciphertext, SecretKey
 from fhejax.ckks.types import check_opens
 from fhejax.program.arguments import Encrypted, filler
 from fhejax.program.circuit.circuit import Circuit
+from fhejax.program.circuit.entries import entries_of, view_values
+from fhejax.program.circuit.graph import Output
 from fhejax.program.circuit.steps import Step
+from fhejax.program.circuit.views import View
 from fhejax.program.levels.plan import ProgramPlan
 from fhejax.program.run.client import decrypt_entries
 from fhejax.program.run.encrypted_array import AffineView, EncryptedArray
 from fhejax.program.run.execution import run
 from fhejax.program.run.step_operations import Keys
-from fhejax.program.tensor.entries import entries_of, view_values
-from fhejax.program.tensor.graph import Output
-from fhejax.program.tensor.views import Tensor
 from fhejax.ring.platform import current_device
 
 
@@ -117,7 +117,7 @@ _run_compiled = functools.partial(jax.jit, static_argnames=("steps", "registers"
 
 
 def collect(
-    blocks: Sequence[Ciphertext], key_id: jax.Array, samples: int, view: Tensor, output: Output
+    blocks: Sequence[Ciphertext], key_id: jax.Array, samples: int, view: View, output: Output
 ) -> EncryptedArray:
     """The encrypted array of one result: its blocks, with the view through which they are read.
 
@@ -170,5 +170,5 @@ def decrypt_array(secret: SecretKey, result: EncryptedArray) -> np.ndarray:
     else:
         arrays = result.view.entries, result.view.multiplier, result.view.offset
     entries, multiplier, offset = map(np.asarray, arrays)
-    view = Tensor(-1, entries, multiplier, offset, result.batch_axis, result.samples)
+    view = View(-1, entries, multiplier, offset, result.batch_axis, result.samples)
     return view_values(view, values).astype(result.dtype)

@@ -1,7 +1,7 @@
 """Rules: what each JAX primitive does to encrypted views, and what to write instead of the others.
 
-A rule takes the builder, the operands (at least one a `Tensor`, the others plain) and the primitive's
-parameters, and returns a `Tensor`. It raises ValueError with a reason to refuse.
+A rule takes the builder, the operands (at least one a `View`, the others plain) and the primitive's
+parameters, and returns a `View`. It raises ValueError with a reason to refuse.
 """
 
 import functools
@@ -11,6 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from fhejax.program.circuit.views import Builder, View
 from fhejax.program.tensor.operations import contractions, encrypted_contractions, rearrangement, windows
 from fhejax.program.tensor.operations.elementwise import (
     Operand,
@@ -22,64 +23,63 @@ from fhejax.program.tensor.operations.elementwise import (
     subtract_views,
 )
 from fhejax.program.tensor.operations.polynomials import polynomial
-from fhejax.program.tensor.views import Builder, Tensor
 
-Rule = Callable[[Builder, list[Operand], dict[str, Any]], Tensor | list[Tensor]]
+Rule = Callable[[Builder, list[Operand], dict[str, Any]], View | list[View]]
 
 
-def _matrix_product(builder: Builder, operands: list[Operand], params: dict[str, Any]) -> Tensor:
+def _matrix_product(builder: Builder, operands: list[Operand], params: dict[str, Any]) -> View:
     x, y = operands
     numbers = params["dimension_numbers"]
-    if isinstance(x, Tensor) and isinstance(y, Tensor):
+    if isinstance(x, View) and isinstance(y, View):
         return encrypted_contractions.dot_general_of_encrypted(builder, x, y, numbers)
-    if isinstance(x, Tensor):
+    if isinstance(x, View):
         return contractions.dot_general_by_plain(builder, x, np.asarray(y, np.float64), numbers, True)
     return contractions.dot_general_by_plain(builder, y, np.asarray(x, np.float64), numbers, False)
 
 
-def _convolution(builder: Builder, operands: list[Operand], params: dict[str, Any]) -> Tensor:
+def _convolution(builder: Builder, operands: list[Operand], params: dict[str, Any]) -> View:
     image, kernel = operands
-    if not isinstance(image, Tensor) or isinstance(kernel, Tensor):
+    if not isinstance(image, View) or isinstance(kernel, View):
         raise ValueError("a convolution by an encrypted kernel; the kernel must be plain")
     return windows.convolution(builder, image, np.asarray(kernel, np.float64), params)
 
 
-def _convert(builder: Builder, operands: list[Operand], params: dict[str, Any]) -> Tensor:
+def _convert(builder: Builder, operands: list[Operand], params: dict[str, Any]) -> View:
     if not jnp.issubdtype(params["new_dtype"], jnp.floating):
         raise ValueError("a conversion to integers; keep encrypted values in floating point")
     return operands[0]
 
 
-def _unchanged(builder: Builder, operands: list[Operand], params: dict[str, Any]) -> Tensor:
+def _unchanged(builder: Builder, operands: list[Operand], params: dict[str, Any]) -> View:
     return operands[0]
 
 
-def _padding(builder: Builder, operands: list[Operand], params: dict[str, Any]) -> Tensor:
+def _padding(builder: Builder, operands: list[Operand], params: dict[str, Any]) -> View:
     array, value = operands
-    if isinstance(value, Tensor):
+    if isinstance(value, View):
         raise ValueError("a padding with an encrypted value; pad with zero, and add the value")
     return rearrangement.pad(array, value, params)
 
 
-def _unary(rule: Callable[[Tensor, dict[str, Any]], Tensor | list[Tensor]]) -> Rule:
+def _unary(rule: Callable[[View, dict[str, Any]], View | list[View]]) -> Rule:
     return lambda builder, operands, params: rule(operands[0], params)
 
 
-def _binary(rule: Callable[[Builder, Operand, Operand], Tensor]) -> Rule:
+def _binary(rule: Callable[[Builder, Operand, Operand], View]) -> Rule:
     return lambda builder, operands, params: rule(builder, *operands)
 
 
-def _select(builder: Builder, operands: list[Operand], params: dict[str, Any]) -> Tensor:
+def _select(builder: Builder, operands: list[Operand], params: dict[str, Any]) -> View:
     """The choice lax.select_n by a plain predicate: the sum of masks times cases."""
     which, *cases = operands
-    if isinstance(which, Tensor):
+    if isinstance(which, View):
         raise ValueError("a choice by an encrypted predicate; use a smooth polynomial instead")
     masks = [np.asarray(which).astype(np.int64) == i for i in range(len(cases))]
-    like = next(c for c in cases if isinstance(c, Tensor))
+    like = next(c for c in cases if isinstance(c, View))
     plain, encrypted = np.zeros(like.shape), []
     for mask, case in zip(masks, cases, strict=True):
         shaped = np.broadcast_to(mask, like.shape)
-        if isinstance(case, Tensor):
+        if isinstance(case, View):
             encrypted.append(multiply_views(builder, case, shaped.astype(np.float64)))
         else:
             plain = np.where(shaped, np.asarray(case, np.float64), plain)

@@ -14,10 +14,10 @@ import jax
 import numpy as np
 
 from fhejax.program.arguments import Encrypted, Plain
-from fhejax.program.tensor.graph import Graph, Output
-from fhejax.program.tensor.nodes import Input
+from fhejax.program.circuit.graph import Graph, Output
+from fhejax.program.circuit.nodes import Input
+from fhejax.program.circuit.views import Builder, View
 from fhejax.program.tensor.primitive_rules import RULES, substitute
-from fhejax.program.tensor.views import Builder, Tensor
 
 _INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr")
 _CALLS = frozenset(
@@ -96,7 +96,7 @@ def _jaxpr(function: Callable, shapes: Any) -> tuple[Any, Any]:
         raise
 
 
-def _enter(builder: Builder, number: int, argument: Encrypted, batch: int) -> Tensor:
+def _enter(builder: Builder, number: int, argument: Encrypted, batch: int) -> View:
     axis = argument.batch_axis
     shape = tuple(s for d, s in enumerate(argument.shape) if d != axis)
     size = int(np.prod(shape, dtype=np.int64))
@@ -104,7 +104,7 @@ def _enter(builder: Builder, number: int, argument: Encrypted, batch: int) -> Te
     builder.append(Input(number, size, low, high, f"argument {number}", axis is None))
     entries = np.arange(size, dtype=np.int64).reshape(shape)
     node = len(builder.nodes) - 1
-    return Tensor(node, entries, np.ones(shape), np.zeros(shape), axis, batch)
+    return View(node, entries, np.ones(shape), np.zeros(shape), axis, batch)
 
 
 class _Interpreter:
@@ -141,7 +141,7 @@ class _Interpreter:
             inner = next(equation.params[k] for k in _INNER if k in equation.params)
             jaxpr, consts = getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
             return self.run(jaxpr, consts, operands, line)
-        if any(isinstance(operand, Tensor) for operand in operands):
+        if any(isinstance(operand, View) for operand in operands):
             return self._apply(equation, operands, line)
         return _evaluate(equation, operands)
 
@@ -157,10 +157,10 @@ class _Interpreter:
             except ValueError as error:
                 reason = str(error)
         self.refusals.append(_Refusal(name, line, reason))
-        encrypted = next(o for o in operands if isinstance(o, Tensor))
+        encrypted = next(o for o in operands if isinstance(o, View))
         return [self._stand_in(variable.aval.shape, encrypted) for variable in equation.outvars]
 
-    def _stand_in(self, shape: tuple[int, ...], operand: Tensor) -> Tensor | _Refused:
+    def _stand_in(self, shape: tuple[int, ...], operand: View) -> View | _Refused:
         """The value that a refused operation might have given, so that what follows is looked at too."""
         axis = operand.batch_axis
         if axis is not None and shape[axis : axis + 1] != (operand.batch,):

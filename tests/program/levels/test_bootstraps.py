@@ -12,11 +12,11 @@ import pytest
 import fhejax as fhe
 from fhejax.ckks import BootstrappingParameters
 from fhejax.ckks.bootstrapping import BootstrappingOptions
+from fhejax.program.circuit.evaluation import evaluate_graph
+from fhejax.program.circuit.graph import Graph, Output
+from fhejax.program.circuit.nodes import Bootstrap, Combine, ElementwiseSquare, Input
+from fhejax.program.circuit.views import View
 from fhejax.program.levels.bootstrap_placement import Cut, place_bootstraps, with_bootstraps
-from fhejax.program.tensor.evaluation import evaluate_graph
-from fhejax.program.tensor.graph import Graph, Output
-from fhejax.program.tensor.nodes import Bootstrap, Combine, ElementwiseSquare, Input
-from fhejax.program.tensor.views import Tensor
 
 SLOTS = 16
 
@@ -38,7 +38,7 @@ def parameters() -> BootstrappingParameters:
 def graph_of(nodes: list) -> Graph:
     """A graph whose last node is its result."""
     size = nodes[-1].size
-    last = Tensor(len(nodes) - 1, np.arange(size), np.ones(size), np.zeros(size), 0, SLOTS)
+    last = View(len(nodes) - 1, np.arange(size), np.ones(size), np.zeros(size), 0, SLOTS)
     output = Output(last, (SLOTS, size), np.dtype(np.float32))
     return Graph(tuple(nodes), (output,), (fhe.Encrypted((SLOTS, nodes[0].size)),), None, None, SLOTS)
 

@@ -62,7 +62,7 @@ def test_elementwise(name, batch_axis):
 
 @pytest.mark.parametrize("exponent", range(1, 17))
 def test_powers_take_the_least_depth(exponent):
-    from fhejax.program.tensor.graph import depth
+    from fhejax.program.circuit.graph import depth
 
     graph = check_clear(lambda x: x**exponent, encrypted((4, 2)))
     assert depth(graph) == (exponent - 1).bit_length()

@@ -14,8 +14,8 @@ from traced_functions import refusals
 import fhejax
 from fhejax import approx
 from fhejax.program.arguments import describe
-from fhejax.program.tensor.graph import consumers, depth, live_nodes
-from fhejax.program.tensor.nodes import (
+from fhejax.program.circuit.graph import consumers, depth, live_nodes
+from fhejax.program.circuit.nodes import (
     Combine,
     Concatenate,
     ElementwiseProduct,
@@ -24,7 +24,7 @@ from fhejax.program.tensor.nodes import (
     Input,
     Linear,
 )
-from fhejax.program.tensor.simplification import fold_shifts
+from fhejax.program.circuit.simplification import fold_shifts
 from fhejax.program.tensor.trace import trace
 
 IMAGE = fhejax.Encrypted((4, 6, 6, 2))

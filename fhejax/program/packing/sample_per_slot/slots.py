@@ -5,15 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from fhejax.program.arguments import Encrypted, filler
-from fhejax.program.tensor.evaluation import Slots
-from fhejax.program.tensor.graph import Graph
+from fhejax.program.circuit.graph import Graph
+from fhejax.program.circuit.slots import Slots, batch_period
 
 _LONGEST_REPEATED = 4096
-
-
-def batch_period(batch: int, slots: int) -> int:
-    """The slots after which samples repeat, a power of two: as many as a sum over the batch adds up."""
-    return min(2 ** (batch - 1).bit_length(), slots)
 
 
 def in_slots(graph: Graph, sample: Sequence[np.ndarray], slots: int) -> tuple[list[np.ndarray], Slots]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fhejax.program.tensor.nodes import (
+from fhejax.program.circuit.nodes import (
     Combine,
     Concatenate,
     ElementwiseProduct,
@@ -18,10 +18,10 @@ from fhejax.program.tensor.nodes import (
     SlotSum,
     Summand,
 )
-from fhejax.program.tensor.views import Builder, Tensor, in_node_order
+from fhejax.program.circuit.views import Builder, View, in_node_order
 
 
-def slot_sum(builder: Builder, tensor: Tensor) -> Tensor:
+def slot_sum(builder: Builder, tensor: View) -> View:
     """The sum over the batch axis, a value that all samples share.
 
     Slots without a sample must be zero. They are where the client's zeros went only through products;
@@ -46,7 +46,7 @@ def slot_sum(builder: Builder, tensor: Tensor) -> Tensor:
     return dataclasses.replace(tensor, node=total, offset=offset, batch_axis=None)
 
 
-def _distinct(builder: Builder, tensor: Tensor) -> Tensor:
+def _distinct(builder: Builder, tensor: View) -> View:
     """The view over a node that holds what the view reads and nothing else, once each."""
     used = np.unique(tensor.entries[(tensor.entries >= 0) & (tensor.multiplier != 0)])
     size = builder.nodes[tensor.node].size

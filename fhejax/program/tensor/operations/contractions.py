@@ -6,15 +6,15 @@ in a sum) and weights[g, o, k] (what multiplies them).
 
 import numpy as np
 
+from fhejax.program.circuit.views import Builder, View, axis_in_view, entry_count
 from fhejax.program.tensor.operations.batch_sums import slot_sum
 from fhejax.program.tensor.operations.plain_products import linear
 from fhejax.program.tensor.operations.rearrangement import constant_along, single_sample
-from fhejax.program.tensor.views import Builder, Tensor, axis_in_view, entry_count
 
 
 def dot_general_by_plain(
-    builder: Builder, tensor: Tensor, plain: np.ndarray, numbers: tuple, encrypted_first: bool
-) -> Tensor:
+    builder: Builder, tensor: View, plain: np.ndarray, numbers: tuple, encrypted_first: bool
+) -> View:
     """The contraction lax.dot_general of an encrypted and a plain operand.
 
     Args:
@@ -61,8 +61,8 @@ def dot_general_by_plain(
 
 
 def _contraction_over_batch(
-    builder: Builder, tensor: Tensor, axis: int, plain: np.ndarray, numbers: tuple, encrypted_first: bool
-) -> Tensor:
+    builder: Builder, tensor: View, axis: int, plain: np.ndarray, numbers: tuple, encrypted_first: bool
+) -> View:
     """The same contraction over the batch axis: a sum of slots, and the other axes after it."""
     own, other = numbers[0] if encrypted_first else numbers[0][::-1]
     own_batch, other_batch = numbers[1] if encrypted_first else numbers[1][::-1]
@@ -80,14 +80,14 @@ def _contraction_over_batch(
 
 
 def _order_dot(
-    result: Tensor,
-    tensor: Tensor,
+    result: View,
+    tensor: View,
     free: list[int],
     groups: list[int],
     outputs: list[int],
     positions: list[int],
     encrypted_first: bool,
-) -> Tensor:
+) -> View:
     """The result [groups, outputs, positions] in dot_general's order, the batch axis where it belongs."""
     g, o, p = len(groups), len(outputs), len(positions)
     if encrypted_first:
@@ -99,7 +99,7 @@ def _order_dot(
     return result.view(lambda a: a, batch_axis=axis)
 
 
-def reduce_sum(builder: Builder, tensor: Tensor, axes: tuple[int, ...]) -> Tensor:
+def reduce_sum(builder: Builder, tensor: View, axes: tuple[int, ...]) -> View:
     """The sum over some axes: of ciphertexts first, then, over the batch axis, of slots.
 
     Args:

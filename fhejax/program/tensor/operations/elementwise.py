@@ -9,20 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from fhejax.program.tensor.nodes import Combine, ElementwiseProduct, ElementwiseSquare
+from fhejax.program.circuit.nodes import Combine, ElementwiseProduct, ElementwiseSquare
+from fhejax.program.circuit.views import Builder, View, in_node_order
 from fhejax.program.tensor.operations.rearrangement import as_batch, single_sample, without_batch
-from fhejax.program.tensor.views import Builder, Tensor, in_node_order
 
 Operand = Any
 _LARGEST_FACTOR = 2.0**6
 
 
-def plain_operand(operand: Operand, like: Tensor) -> np.ndarray:
+def plain_operand(operand: Operand, like: View) -> np.ndarray:
     """The numbers of a plain operand in float64, without the batch axis, along which it is constant."""
     return without_batch(np.asarray(operand, np.float64), like)
 
 
-def add_views(builder: Builder, x: Operand, y: Operand) -> Tensor:
+def add_views(builder: Builder, x: Operand, y: Operand) -> View:
     """The sum x + y of views or plain arrays.
 
     Args:
@@ -33,16 +33,16 @@ def add_views(builder: Builder, x: Operand, y: Operand) -> Tensor:
     Raises:
         ValueError: plain numbers that differ between samples, or samples along different axes.
     """
-    if not isinstance(x, Tensor):
+    if not isinstance(x, View):
         return add_views(builder, y, x)
-    if not isinstance(y, Tensor):
+    if not isinstance(y, View):
         return _spread(x, y).affine(1.0, plain_operand(y, x))
     return _add_encrypted(builder, *_same_samples(_spread(x, y), _spread(y, x)))
 
 
-def _spread(x: Tensor, y: Operand) -> Tensor:
+def _spread(x: View, y: Operand) -> View:
     """The view x, with its axes of size one widened to y's (jaxprs may leave those implicit)."""
-    shape = np.broadcast_shapes(x.shape, np.shape(y) if not isinstance(y, Tensor) else y.shape)
+    shape = np.broadcast_shapes(x.shape, np.shape(y) if not isinstance(y, View) else y.shape)
     if shape == x.shape:
         return x
     axis = x.batch_axis
@@ -52,7 +52,7 @@ def _spread(x: Tensor, y: Operand) -> Tensor:
     return x.view(lambda a: np.broadcast_to(a, reduced))
 
 
-def _same_samples(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def _same_samples(x: View, y: View) -> tuple[View, View]:
     """The same values, both with a batch axis where one has it and the other is shared."""
     if x.batch_axis == y.batch_axis:
         return x, y
@@ -61,7 +61,7 @@ def _same_samples(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     raise ValueError("two arrays whose samples lie along different axes meet elementwise")
 
 
-def _add_encrypted(builder: Builder, x: Tensor, y: Tensor) -> Tensor:
+def _add_encrypted(builder: Builder, x: View, y: View) -> View:
     offset = x.offset + y.offset
     if x.node == y.node and np.array_equal(x.entries, y.entries):
         return dataclasses.replace(x, multiplier=x.multiplier + y.multiplier, offset=offset)
@@ -73,7 +73,7 @@ def _add_encrypted(builder: Builder, x: Tensor, y: Tensor) -> Tensor:
     return dataclasses.replace(total, multiplier=x.multiplier, offset=offset)
 
 
-def subtract_views(builder: Builder, x: Operand, y: Operand) -> Tensor:
+def subtract_views(builder: Builder, x: Operand, y: Operand) -> View:
     """The difference x - y of views or plain arrays.
 
     Args:
@@ -84,10 +84,10 @@ def subtract_views(builder: Builder, x: Operand, y: Operand) -> Tensor:
     Raises:
         ValueError: plain numbers that differ between samples, or samples along different axes.
     """
-    return add_views(builder, x, y.affine(-1.0, 0.0) if isinstance(y, Tensor) else -np.asarray(y))
+    return add_views(builder, x, y.affine(-1.0, 0.0) if isinstance(y, View) else -np.asarray(y))
 
 
-def multiply_views(builder: Builder, x: Operand, y: Operand) -> Tensor:
+def multiply_views(builder: Builder, x: Operand, y: Operand) -> View:
     """The product x * y of views or plain arrays.
 
     Args:
@@ -98,9 +98,9 @@ def multiply_views(builder: Builder, x: Operand, y: Operand) -> Tensor:
     Raises:
         ValueError: plain numbers that differ between samples, or samples along different axes.
     """
-    if not isinstance(x, Tensor):
+    if not isinstance(x, View):
         return multiply_views(builder, y, x)
-    if not isinstance(y, Tensor):
+    if not isinstance(y, View):
         return _spread(x, y).affine(plain_operand(y, x), 0.0)
     x, y = _same_samples(_spread(x, y), _spread(y, x))
     if x.same_values(y):
@@ -112,7 +112,7 @@ def multiply_views(builder: Builder, x: Operand, y: Operand) -> Tensor:
     return dataclasses.replace(product, multiplier=x.multiplier * y.multiplier)
 
 
-def square_view(builder: Builder, x: Tensor) -> Tensor:
+def square_view(builder: Builder, x: View) -> View:
     """The square x^2 = m^2 (node + c / m)^2 of a view."""
     x, _ = builder.arranged(normalised(builder, x))
     node = ElementwiseSquare(x.node, _shift_of_view(x), x.entries.size, builder.label)
@@ -125,7 +125,7 @@ def square_view(builder: Builder, x: Tensor) -> Tensor:
     )
 
 
-def normalised(builder: Builder, x: Tensor) -> Tensor:
+def normalised(builder: Builder, x: View) -> View:
     """The view x over a node of its own size, where the factors of the products before have piled up.
 
     They square with every product, and a node's values would soon be too large or too small for any number.
@@ -137,7 +137,7 @@ def normalised(builder: Builder, x: Tensor) -> Tensor:
     return scaled(builder, x)
 
 
-def scaled(builder: Builder, tensor: Tensor) -> Tensor:
+def scaled(builder: Builder, tensor: View) -> View:
     """The view whose factors are multiplied into a node of their own."""
     tensor = builder.row_major(tensor)
     node = Combine((tensor.node,), (tensor.multiplier.reshape(-1),), tensor.entries.size, builder.label)
@@ -145,14 +145,14 @@ def scaled(builder: Builder, tensor: Tensor) -> Tensor:
     return dataclasses.replace(fresh, offset=tensor.offset)
 
 
-def _shift_of_view(x: Tensor) -> np.ndarray | None:
+def _shift_of_view(x: View) -> np.ndarray | None:
     """The shift c / m of a view in its node's order, or None where it is zero."""
     if not x.offset.any():
         return None
     return in_node_order(x, x.offset / x.multiplier)
 
 
-def power_of_view(builder: Builder, x: Tensor, exponent: int) -> Tensor:
+def power_of_view(builder: Builder, x: View, exponent: int) -> View:
     """The power x^n for a whole n > 0, at depth ceil(log2 n).
 
     Args:
@@ -169,7 +169,7 @@ def power_of_view(builder: Builder, x: Tensor, exponent: int) -> Tensor:
         )
     powers = {1: x}
 
-    def need(n: int) -> Tensor:
+    def need(n: int) -> View:
         if n not in powers:
             half = need((n + 1) // 2)
             powers[n] = multiply_views(builder, half, need(n // 2)) if n % 2 else square_view(builder, half)
@@ -178,7 +178,7 @@ def power_of_view(builder: Builder, x: Tensor, exponent: int) -> Tensor:
     return need(exponent)
 
 
-def divide_view(builder: Builder, x: Operand, y: Operand) -> Tensor:
+def divide_view(builder: Builder, x: Operand, y: Operand) -> View:
     """The quotient x / y for a plain y.
 
     Args:
@@ -189,7 +189,7 @@ def divide_view(builder: Builder, x: Operand, y: Operand) -> Tensor:
     Raises:
         ValueError: an encrypted divisor, or one that holds a zero.
     """
-    if isinstance(y, Tensor):
+    if isinstance(y, View):
         raise ValueError(
             "division by an encrypted value; multiply by a polynomial for 1/x fitted with fhejax.approx"
         )

@@ -8,11 +8,11 @@ import dataclasses
 
 import numpy as np
 
-from fhejax.program.tensor.nodes import InnerProduct
+from fhejax.program.circuit.nodes import InnerProduct
+from fhejax.program.circuit.views import Builder, View, in_node_order, without_dead_entries
 from fhejax.program.tensor.operations.batch_sums import slot_sum
 from fhejax.program.tensor.operations.elementwise import scaled
 from fhejax.program.tensor.operations.rearrangement import at_batch, single_sample
-from fhejax.program.tensor.views import Builder, Tensor, in_node_order, without_dead_entries
 
 Numbers = tuple[tuple[tuple[int, ...], tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]]
 
@@ -27,7 +27,7 @@ class _Operand:
     factor: np.ndarray
 
 
-def dot_general_of_encrypted(builder: Builder, x: Tensor, y: Tensor, numbers: Numbers) -> Tensor:
+def dot_general_of_encrypted(builder: Builder, x: View, y: View, numbers: Numbers) -> View:
     """The contraction lax.dot_general of two encrypted arrays, at the depth of one product.
 
     Args:
@@ -59,11 +59,11 @@ def _swapped(numbers: Numbers) -> Numbers:
     return (y_sum, x_sum), (y_group, x_group)
 
 
-def _free(tensor: Tensor, summed: tuple[int, ...], grouped: tuple[int, ...]) -> list[int]:
+def _free(tensor: View, summed: tuple[int, ...], grouped: tuple[int, ...]) -> list[int]:
     return [d for d in range(len(tensor.shape)) if d not in summed and d not in grouped]
 
 
-def _matched(x: Tensor, y: Tensor, numbers: Numbers) -> Tensor:
+def _matched(x: View, y: View, numbers: Numbers) -> View:
     """The view x, with its batch axis where y's samples meet it.
 
     Raises:
@@ -84,12 +84,12 @@ def _matched(x: Tensor, y: Tensor, numbers: Numbers) -> Tensor:
     return x
 
 
-def _meets(x: Tensor, y: Tensor, numbers: Numbers) -> bool:
+def _meets(x: View, y: View, numbers: Numbers) -> bool:
     pairs = [pair for own, other in numbers for pair in zip(own, other, strict=True)]
     return (x.batch_axis, y.batch_axis) in pairs
 
 
-def _grouped_axes(tensor: Tensor, group: tuple[int, ...], free: list[int], summed: tuple[int, ...]) -> Tensor:
+def _grouped_axes(tensor: View, group: tuple[int, ...], free: list[int], summed: tuple[int, ...]) -> View:
     """The view with arrays [group, free, k], without the batch axis."""
     axis = tensor.batch_axis
     parts = (group, free, summed)
@@ -99,7 +99,7 @@ def _grouped_axes(tensor: Tensor, group: tuple[int, ...], free: list[int], summe
     return tensor.view(lambda a: a.transpose(order).reshape(shape))
 
 
-def _operand(builder: Builder, tensor: Tensor) -> _Operand:
+def _operand(builder: Builder, tensor: View) -> _Operand:
     """The view as entries of a node; factors that differ within a sum, and offsets, go into the node."""
     tensor = without_dead_entries(tensor)
     alive = tensor.entries >= 0
@@ -113,7 +113,7 @@ def _operand(builder: Builder, tensor: Tensor) -> _Operand:
     return _Operand(tensor.node, tensor.entries.astype(np.int32), shift, factor[..., 0])
 
 
-def _inner_product_view(builder: Builder, like: Tensor, x: _Operand, y: _Operand) -> Tensor:
+def _inner_product_view(builder: Builder, like: View, x: _Operand, y: _Operand) -> View:
     """The sum over k of x[g, i, k] y[g, j, k] as a view with arrays [g, i, j]."""
     groups, rows, length = x.entries.shape
     columns = y.entries.shape[1]
@@ -125,7 +125,7 @@ def _inner_product_view(builder: Builder, like: Tensor, x: _Operand, y: _Operand
     return dataclasses.replace(product, multiplier=x.factor[:, :, None] * y.factor[:, None])
 
 
-def _place(x: Tensor, y: Tensor, numbers: Numbers, x_free: list[int], y_free: list[int]) -> int | None:
+def _place(x: View, y: View, numbers: Numbers, x_free: list[int], y_free: list[int]) -> int | None:
     """The axis of the result in which the samples lie; -1 where the contraction sums them."""
     (x_sum, y_sum), (x_group, y_group) = numbers
     if x.batch_axis in x_sum or y.batch_axis in y_sum:
@@ -137,7 +137,7 @@ def _place(x: Tensor, y: Tensor, numbers: Numbers, x_free: list[int], y_free: li
     return None if y.batch_axis is None else len(y_group) + len(x_free) + y_free.index(y.batch_axis)
 
 
-def _ungrouped(builder: Builder, product: Tensor, place: int | None, shape: list[int]) -> Tensor:
+def _ungrouped(builder: Builder, product: View, place: int | None, shape: list[int]) -> View:
     """The result in dot_general's shape, its samples where they belong or summed."""
     if place is None:
         return product.view(lambda a: a.reshape(shape), batch_axis=None)

@@ -4,12 +4,12 @@ import dataclasses
 
 import numpy as np
 
-from fhejax.program.tensor.nodes import Linear
-from fhejax.program.tensor.views import Builder, Tensor
+from fhejax.program.circuit.nodes import Linear
+from fhejax.program.circuit.views import Builder, View
 from fhejax.ring.platform import TWO_CORES
 
 
-def linear(builder: Builder, tensor: Tensor, patches: Tensor, weights: np.ndarray) -> Tensor:
+def linear(builder: Builder, tensor: View, patches: View, weights: np.ndarray) -> View:
     """The sums over k of weights[g, o, k] patches[g, k, p], as a view of one node.
 
     Args:
@@ -42,7 +42,7 @@ def linear(builder: Builder, tensor: Tensor, patches: Tensor, weights: np.ndarra
     return result.affine(scale * common, offset)
 
 
-def _common_factor(patches: Tensor) -> tuple[Tensor, np.ndarray | float]:
+def _common_factor(patches: View) -> tuple[View, np.ndarray | float]:
     """The patches without factors that differ between positions alone, and those factors, [g, 1, p]."""
     alive = patches.entries >= 0
     factors = np.where(alive, patches.multiplier, np.inf).min(1, keepdims=True)

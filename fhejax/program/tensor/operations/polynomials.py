@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from fhejax.program.tensor.nodes import Combine
+from fhejax.program.circuit.nodes import Combine
+from fhejax.program.circuit.views import Builder, View
 from fhejax.program.tensor.operations.elementwise import multiply_views, square_view, subtract_views
 from fhejax.program.tensor.operations.rearrangement import without_batch
-from fhejax.program.tensor.views import Builder, Tensor
 
 _LARGEST_SHIFT = 64.0
 
 
-def polynomial(builder: Builder, x: Tensor, coefficients: Any, interval: tuple[float, float]) -> Tensor:
+def polynomial(builder: Builder, x: View, coefficients: Any, interval: tuple[float, float]) -> View:
     """The polynomial sum of c_k T_k(t), with t the interval mapped to [-1, 1], elementwise.
 
     The map costs nothing (it is affine). Degree two is one square: c (t + b)^2 + d, whose c goes into the
@@ -29,7 +29,7 @@ def polynomial(builder: Builder, x: Tensor, coefficients: Any, interval: tuple[f
     Raises:
         ValueError: when the coefficients are encrypted.
     """
-    if isinstance(coefficients, Tensor):
+    if isinstance(coefficients, View):
         raise ValueError("a polynomial with encrypted coefficients; its coefficients must be plain")
     table = _channel_coefficients(np.asarray(coefficients, np.float64), x)
     low, high = interval
@@ -44,7 +44,7 @@ def polynomial(builder: Builder, x: Tensor, coefficients: Any, interval: tuple[f
     return _chebyshev_sum(builder, scaled, table[: degree + 1])
 
 
-def _channel_coefficients(coefficients: np.ndarray, x: Tensor) -> list[np.ndarray]:
+def _channel_coefficients(coefficients: np.ndarray, x: View) -> list[np.ndarray]:
     """The coefficients, each as an array of x's shape without the batch."""
     channels = coefficients.shape[:-1]
     full = coefficients.reshape(*[1] * (len(x.shape) - len(channels)), *channels, -1)
@@ -61,19 +61,19 @@ def _can_complete(table: list[np.ndarray]) -> bool:
     return bool(np.all(np.abs(table[1]) <= 4 * _LARGEST_SHIFT * np.abs(table[2])) and table[2].all())
 
 
-def _completed_square(builder: Builder, t: Tensor, table: list[np.ndarray]) -> Tensor:
+def _completed_square(builder: Builder, t: View, table: list[np.ndarray]) -> View:
     shift = table[1] / (4 * table[2])
     squared = square_view(builder, t.affine(1.0, shift))
     return squared.affine(2 * table[2], table[0] - table[2] - 2 * table[2] * shift**2)
 
 
-def _chebyshev_sum(builder: Builder, t: Tensor, table: list[np.ndarray]) -> Tensor:
+def _chebyshev_sum(builder: Builder, t: View, table: list[np.ndarray]) -> View:
     """The sum of c_k T_k, with T_2k = 2 T_k^2 - 1 and T_(j+k) = 2 T_j T_k - T_(j-k)."""
 
-    def double(x: Tensor) -> Tensor:
+    def double(x: View) -> View:
         return square_view(builder, x).affine(2.0, -1.0)
 
-    def join(x: Tensor, y: Tensor, difference: Tensor) -> Tensor:
+    def join(x: View, y: View, difference: View) -> View:
         return subtract_views(builder, multiply_views(builder, x, y).affine(2.0, 0.0), difference)
 
     basis = _chebyshev_basis(t, [k for k in range(1, len(table)) if table[k].any()], double, join)
@@ -81,10 +81,10 @@ def _chebyshev_sum(builder: Builder, t: Tensor, table: list[np.ndarray]) -> Tens
     return weighted_sum_of_views(builder, terms).affine(1.0, table[0])
 
 
-def _chebyshev_basis(t: Tensor, wanted: list[int], double: Callable, join: Callable) -> dict[int, Tensor]:
+def _chebyshev_basis(t: View, wanted: list[int], double: Callable, join: Callable) -> dict[int, View]:
     basis = {1: t}
 
-    def need(k: int) -> Tensor:
+    def need(k: int) -> View:
         if k not in basis:
             half = (k + 1) // 2
             if k % 2 == 0:
@@ -98,7 +98,7 @@ def _chebyshev_basis(t: Tensor, wanted: list[int], double: Callable, join: Calla
     return basis
 
 
-def weighted_sum_of_views(builder: Builder, terms: list[tuple[Tensor, np.ndarray]]) -> Tensor:
+def weighted_sum_of_views(builder: Builder, terms: list[tuple[View, np.ndarray]]) -> View:
     """The sum of several views times plain numbers in one node, so that their weights are aligned once."""
     if len(terms) == 1:
         return terms[0][0].affine(terms[0][1], 0.0)

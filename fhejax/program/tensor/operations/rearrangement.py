@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fhejax.program.tensor.nodes import Concatenate
-from fhejax.program.tensor.views import Builder, Tensor
+from fhejax.program.circuit.nodes import Concatenate
+from fhejax.program.circuit.views import Builder, View
 
 
 def _without(values: Sequence, axis: int | None) -> list:
@@ -16,7 +16,7 @@ def _without(values: Sequence, axis: int | None) -> list:
     return [v for i, v in enumerate(values) if i != axis]
 
 
-def reshape(tensor: Tensor, params: dict[str, Any]) -> Tensor:
+def reshape(tensor: View, params: dict[str, Any]) -> View:
     """The view under lax.reshape, which keeps the batch axis whole.
 
     Raises:
@@ -41,7 +41,7 @@ def reshape(tensor: Tensor, params: dict[str, Any]) -> Tensor:
     )
 
 
-def transpose(tensor: Tensor, params: dict[str, Any]) -> Tensor:
+def transpose(tensor: View, params: dict[str, Any]) -> View:
     """The view under lax.transpose."""
     order, axis = tuple(params["permutation"]), tensor.batch_axis
     if axis is None:
@@ -50,7 +50,7 @@ def transpose(tensor: Tensor, params: dict[str, Any]) -> Tensor:
     return tensor.view(lambda a: a.transpose(reduced), batch_axis=order.index(axis))
 
 
-def broadcast_in_dim(tensor: Tensor, params: dict[str, Any]) -> Tensor:
+def broadcast_in_dim(tensor: View, params: dict[str, Any]) -> View:
     """The view under lax.broadcast_in_dim."""
     shape, where, axis = tuple(params["shape"]), tuple(params["broadcast_dimensions"]), None
     if tensor.batch_axis is not None and shape[where[tensor.batch_axis]] != tensor.batch:
@@ -69,13 +69,13 @@ def broadcast_in_dim(tensor: Tensor, params: dict[str, Any]) -> Tensor:
     return tensor.view(spread, batch_axis=axis)
 
 
-def single_sample(tensor: Tensor) -> Tensor:
+def single_sample(tensor: View) -> View:
     """A view of a batch of one with its batch axis as an ordinary axis: all slots hold the one sample."""
     axis = tensor.batch_axis
     return tensor if axis is None else tensor.view(lambda a: np.expand_dims(a, axis), batch_axis=None)
 
 
-def squeeze(tensor: Tensor, params: dict[str, Any]) -> Tensor:
+def squeeze(tensor: View, params: dict[str, Any]) -> View:
     """The view under lax.squeeze of axes of size one (of the batch axis too, if it holds one sample)."""
     dimensions, axis = tuple(params["dimensions"]), tensor.batch_axis
     if axis is None:
@@ -85,7 +85,7 @@ def squeeze(tensor: Tensor, params: dict[str, Any]) -> Tensor:
     return tensor.view(lambda a: np.squeeze(a, reduced), batch_axis=new_axis)
 
 
-def expand_dims(tensor: Tensor, params: dict[str, Any]) -> Tensor:
+def expand_dims(tensor: View, params: dict[str, Any]) -> View:
     """The view under lax.expand_dims, where JAX keeps it as a primitive."""
     dimensions = tuple(params["dimensions"])
     rank = len(tensor.shape) + len(dimensions)
@@ -95,7 +95,7 @@ def expand_dims(tensor: Tensor, params: dict[str, Any]) -> Tensor:
     return broadcast_in_dim(tensor, {"shape": shape, "broadcast_dimensions": kept})
 
 
-def slice_(tensor: Tensor, params: dict[str, Any]) -> Tensor:
+def slice_(tensor: View, params: dict[str, Any]) -> View:
     """The view under lax.slice over axes other than the batch.
 
     Raises:
@@ -112,7 +112,7 @@ def slice_(tensor: Tensor, params: dict[str, Any]) -> Tensor:
     return tensor.view(lambda a: a[index])
 
 
-def split(tensor: Tensor, params: dict[str, Any]) -> list[Tensor]:
+def split(tensor: View, params: dict[str, Any]) -> list[View]:
     """The views under lax.split over an axis other than the batch."""
     shape, axis, parts, start = tensor.shape, params["axis"], [], 0
     for size in map(int, params["sizes"]):
@@ -124,7 +124,7 @@ def split(tensor: Tensor, params: dict[str, Any]) -> list[Tensor]:
     return parts
 
 
-def reverse(tensor: Tensor, params: dict[str, Any]) -> Tensor:
+def reverse(tensor: View, params: dict[str, Any]) -> View:
     """The view under lax.rev over axes other than the batch.
 
     Raises:
@@ -137,7 +137,7 @@ def reverse(tensor: Tensor, params: dict[str, Any]) -> Tensor:
     return tensor.view(lambda a: np.flip(a, reduced))
 
 
-def pad(tensor: Tensor, value: np.ndarray, params: dict[str, Any]) -> Tensor:
+def pad(tensor: View, value: np.ndarray, params: dict[str, Any]) -> View:
     """The view under lax.pad with a plain value.
 
     Args:
@@ -182,9 +182,7 @@ def _pad_axis(array: np.ndarray, axis: int, low: int, high: int, interior: int, 
     return np.pad(spread, widths, constant_values=fill)
 
 
-def concatenate_views(
-    builder: Builder, operands: list[Tensor | np.ndarray], params: dict[str, Any]
-) -> Tensor:
+def concatenate_views(builder: Builder, operands: list[View | np.ndarray], params: dict[str, Any]) -> View:
     """The concatenation of encrypted and plain arrays along an axis other than the batch.
 
     Args:
@@ -195,18 +193,18 @@ def concatenate_views(
     Raises:
         ValueError: when it runs along the batch, or the batch axes differ.
     """
-    encrypted = [o for o in operands if isinstance(o, Tensor)]
+    encrypted = [o for o in operands if isinstance(o, View)]
     first = next((o for o in encrypted if o.batch_axis is not None), encrypted[0])
     axis = first.batch_axis
     if axis == params["dimension"]:
         raise ValueError("a concatenation extends the batch axis, whose samples lie in the slots")
-    tensors = [as_batch(o, first) if isinstance(o, Tensor) else constant_like(o, first) for o in operands]
+    tensors = [as_batch(o, first) if isinstance(o, View) else constant_like(o, first) for o in operands]
     if any(t.batch_axis != axis for t in tensors):
         raise ValueError("a concatenation joins arrays whose samples lie along different axes")
     place = params["dimension"] - (axis is not None and params["dimension"] > axis)
     node, shifts = _common_node(builder, tensors)
     entries = [np.where(t.entries < 0, -1, t.entries + s) for t, s in zip(tensors, shifts, strict=True)]
-    return Tensor(
+    return View(
         node,
         np.concatenate(entries, place),
         np.concatenate([t.multiplier for t in tensors], place),
@@ -216,7 +214,7 @@ def concatenate_views(
     )
 
 
-def stack_views(builder: Builder, operands: list[Tensor | np.ndarray], params: dict[str, Any]) -> Tensor:
+def stack_views(builder: Builder, operands: list[View | np.ndarray], params: dict[str, Any]) -> View:
     """The stack of encrypted and plain arrays: a new axis, and a concatenation along it.
 
     Args:
@@ -225,15 +223,15 @@ def stack_views(builder: Builder, operands: list[Tensor | np.ndarray], params: d
         params: of the primitive.
     """
 
-    def expand(operand: Tensor | np.ndarray) -> Tensor | np.ndarray:
-        if isinstance(operand, Tensor):
+    def expand(operand: View | np.ndarray) -> View | np.ndarray:
+        if isinstance(operand, View):
             return expand_dims(operand, {"dimensions": (params["axis"],)})
         return np.expand_dims(operand, params["axis"])
 
     return concatenate_views(builder, [expand(o) for o in operands], {"dimension": params["axis"]})
 
 
-def tile(tensor: Tensor, params: dict[str, Any]) -> Tensor:
+def tile(tensor: View, params: dict[str, Any]) -> View:
     """The view under lax.tile over axes other than the batch.
 
     Raises:
@@ -245,7 +243,7 @@ def tile(tensor: Tensor, params: dict[str, Any]) -> Tensor:
     return tensor.view(lambda a: np.tile(a, _without(repeats, axis)))
 
 
-def _common_node(builder: Builder, tensors: list[Tensor]) -> tuple[int, list[int]]:
+def _common_node(builder: Builder, tensors: list[View]) -> tuple[int, list[int]]:
     """The node that holds all entries, and where each tensor's begin."""
     nodes = list(dict.fromkeys(t.node for t in tensors))
     if len(nodes) == 1:
@@ -256,7 +254,7 @@ def _common_node(builder: Builder, tensors: list[Tensor]) -> tuple[int, list[int
     return node, [starts[t.node] for t in tensors]
 
 
-def as_batch(shared: Tensor, like: Tensor) -> Tensor:
+def as_batch(shared: View, like: View) -> View:
     """A value without a batch axis (the same in all slots) with the batch axis of `like`.
 
     Raises:
@@ -267,7 +265,7 @@ def as_batch(shared: Tensor, like: Tensor) -> Tensor:
     return at_batch(shared, like.batch_axis)
 
 
-def at_batch(shared: Tensor, axis: int) -> Tensor:
+def at_batch(shared: View, axis: int) -> View:
     """A value without a batch axis, with `axis` as that in which the samples lie.
 
     Raises:
@@ -282,7 +280,7 @@ def at_batch(shared: Tensor, axis: int) -> Tensor:
     return shared.view(lambda a: a.take(0, axis), batch_axis=axis)
 
 
-def constant_like(values: np.ndarray, like: Tensor) -> Tensor:
+def constant_like(values: np.ndarray, like: View) -> View:
     """A plain array as a view with no ciphertext in it.
 
     Raises:
@@ -290,10 +288,10 @@ def constant_like(values: np.ndarray, like: Tensor) -> Tensor:
     """
     values = without_batch(np.asarray(values, np.float64), like)
     nothing = np.full(values.shape, -1, np.int64)
-    return Tensor(like.node, nothing, np.zeros(values.shape), values, like.batch_axis, like.batch)
+    return View(like.node, nothing, np.zeros(values.shape), values, like.batch_axis, like.batch)
 
 
-def without_batch(values: np.ndarray, like: Tensor) -> np.ndarray:
+def without_batch(values: np.ndarray, like: View) -> np.ndarray:
     """The plain operand of the whole shape without the batch axis, along which it must be constant.
 
     Raises:

@@ -5,8 +5,8 @@ import itertools
 
 import numpy as np
 
+from fhejax.program.circuit.views import Builder, View, axis_in_view, entry_count
 from fhejax.program.tensor.operations.plain_products import linear
-from fhejax.program.tensor.views import Builder, Tensor, axis_in_view, entry_count
 
 
 def _windows(
@@ -55,7 +55,7 @@ def _padded_axis(array: np.ndarray, axis: int, low: int, high: int, fill: float)
     return np.pad(array, widths, constant_values=fill)
 
 
-def _windowed(tensor: Tensor, *window: tuple) -> tuple[Tensor, tuple[int, ...]]:
+def _windowed(tensor: View, *window: tuple) -> tuple[View, tuple[int, ...]]:
     """The view of all windows, arrays [lead..., taps, positions], and the shape of the positions."""
     entries = _windows(tensor.entries, -1, *window)
     multiplier = _windows(tensor.multiplier, 0.0, *window)
@@ -72,7 +72,7 @@ def _windowed(tensor: Tensor, *window: tuple) -> tuple[Tensor, tuple[int, ...]]:
     return view, spatial
 
 
-def convolution(builder: Builder, tensor: Tensor, kernel: np.ndarray, params: dict) -> Tensor:
+def convolution(builder: Builder, tensor: View, kernel: np.ndarray, params: dict) -> View:
     """The convolution lax.conv_general_dilated of an encrypted image and a plain kernel.
 
     Args:
@@ -118,7 +118,7 @@ def convolution(builder: Builder, tensor: Tensor, kernel: np.ndarray, params: di
     return result
 
 
-def window_sum(builder: Builder, tensor: Tensor, params: dict) -> Tensor:
+def window_sum(builder: Builder, tensor: View, params: dict) -> View:
     """The sums lax.reduce_window_sum over windows, as under average pooling.
 
     Args:

@@ -14,10 +14,11 @@ from traced_functions import check_clear, constant, encrypted, traced
 
 import fhejax
 from fhejax import ckks
+from fhejax.program.circuit.evaluation import evaluate_graph, evaluate_node, window_sums
+from fhejax.program.circuit.nodes import SlotSum, Summand
+from fhejax.program.circuit.sensitivity import noise_gains
+from fhejax.program.circuit.slots import Slots
 from fhejax.program.packing.sample_per_slot.slots import in_slots
-from fhejax.program.tensor.evaluation import Slots, evaluate_graph, evaluate_node, window_sums
-from fhejax.program.tensor.nodes import SlotSum, Summand
-from fhejax.program.tensor.sensitivity import noise_gains
 
 SUMS = {
     "sum": lambda x: x.sum(0),

@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 
 from fhejax.program.arguments import Encrypted, Plain
-from fhejax.program.tensor.nodes import PRODUCTS, GraphNode, SlotSum, Summand, sources
-from fhejax.program.tensor.views import Tensor
+from fhejax.program.circuit.nodes import PRODUCTS, GraphNode, SlotSum, Summand, sources
+from fhejax.program.circuit.views import View
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Output:
     """The description of one result: an encrypted view or a plain array, with its shape and dtype."""
 
-    value: Tensor | np.ndarray
+    value: View | np.ndarray
     shape: tuple[int, ...]
     dtype: Any
 
@@ -38,14 +38,14 @@ def consumers(graph: Graph) -> tuple[tuple[int, ...], ...]:
         for source in dict.fromkeys(sources(node)):
             readers[source].append(number)
     for output in graph.outputs:
-        if isinstance(output.value, Tensor):
+        if isinstance(output.value, View):
             readers[output.value.node].append(-1)
     return tuple(tuple(r) for r in readers)
 
 
 def live_nodes(graph: Graph) -> frozenset[int]:
     """The nodes on which some result depends."""
-    live = {o.value.node for o in graph.outputs if isinstance(o.value, Tensor)}
+    live = {o.value.node for o in graph.outputs if isinstance(o.value, View)}
     for number in range(len(graph.nodes) - 1, -1, -1):
         if number in live:
             live.update(sources(graph.nodes[number]))

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from circuits import LOG_DEGREE, compiled, data, linear_square_linear, rows
 
-from fhejax.program.tensor.entries import entries_of
-from fhejax.program.tensor.evaluation import evaluate_graph, weight_factor
-from fhejax.program.tensor.ranges import bounds
+from fhejax.program.circuit.entries import entries_of
+from fhejax.program.circuit.evaluation import evaluate_graph, weight_factor
+from fhejax.program.circuit.ranges import bounds
 
 SAMPLES = 2**LOG_DEGREE
 

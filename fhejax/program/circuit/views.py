@@ -1,6 +1,6 @@
 """Affine views of a node, which stand for the arrays of the traced function.
 
-A `Tensor` is a view: value = multiplier * node[entries] + offset, elementwise. Reshapes, slices, paddings,
+A `View` is a view: value = multiplier * node[entries] + offset, elementwise. Reshapes, slices, paddings,
 products with plain numbers and sums with them change the view alone and cost nothing; only products of
 encrypted values and contractions make nodes.
 """
@@ -11,11 +11,11 @@ from typing import Literal
 
 import numpy as np
 
-from fhejax.program.tensor.nodes import Gather, GraphNode
+from fhejax.program.circuit.nodes import Gather, GraphNode
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Tensor:
+class View:
     """An encrypted array of the traced function, as an affine view of a node.
 
     entries int64, multiplier and offset float64 all have the array's shape without its batch axis;
@@ -39,13 +39,13 @@ class Tensor:
 
     def view(
         self, function: Callable[[np.ndarray], np.ndarray], batch_axis: int | Literal["same"] | None = "same"
-    ) -> "Tensor":
+    ) -> "View":
         """The view with an indexing function applied to all three arrays."""
         axis = self.batch_axis if batch_axis == "same" else batch_axis
         entries, multiplier, offset = map(function, (self.entries, self.multiplier, self.offset))
-        return Tensor(self.node, entries, multiplier, offset, axis, self.batch)
+        return View(self.node, entries, multiplier, offset, axis, self.batch)
 
-    def affine(self, factor: np.ndarray | float, term: np.ndarray | float) -> "Tensor":
+    def affine(self, factor: np.ndarray | float, term: np.ndarray | float) -> "View":
         """The view factor * self + term, for plain arrays that broadcast to the shape without the batch."""
         shape = self.entries.shape
         factor, term = (np.broadcast_to(np.asarray(a, np.float64), shape) for a in (factor, term))
@@ -53,7 +53,7 @@ class Tensor:
             offset = self.offset * factor + term
             return dataclasses.replace(self, multiplier=self.multiplier * factor, offset=offset)
 
-    def same_values(self, other: "Tensor") -> bool:
+    def same_values(self, other: "View") -> bool:
         """Whether both views are of the same numbers."""
         return (
             self.node == other.node
@@ -81,13 +81,13 @@ class Builder:
         self.nodes.append(node)
         return len(self.nodes) - 1
 
-    def fresh(self, node: GraphNode, like: Tensor, shape: tuple[int, ...]) -> Tensor:
+    def fresh(self, node: GraphNode, like: View, shape: tuple[int, ...]) -> View:
         """A view of a new node in row-major order of `shape`."""
         entries = np.arange(node.size, dtype=np.int64).reshape(shape)
         ones, zeros = np.ones(shape), np.zeros(shape)
-        return Tensor(self.append(node), entries, ones, zeros, like.batch_axis, like.batch)
+        return View(self.append(node), entries, ones, zeros, like.batch_axis, like.batch)
 
-    def arranged(self, tensor: Tensor) -> tuple[Tensor, bool]:
+    def arranged(self, tensor: View) -> tuple[View, bool]:
         """The tensor with each entry of its node used exactly once, gathering if need be.
 
         Also says whether the order is the row-major one.
@@ -101,7 +101,7 @@ class Builder:
         fresh = self.fresh(node, tensor, tensor.entries.shape)
         return dataclasses.replace(fresh, multiplier=tensor.multiplier, offset=tensor.offset), True
 
-    def row_major(self, tensor: Tensor) -> Tensor:
+    def row_major(self, tensor: View) -> View:
         """The tensor over a node in the tensor's own row-major order."""
         tensor, ordered = self.arranged(tensor)
         if ordered:
@@ -112,7 +112,7 @@ class Builder:
         return dataclasses.replace(fresh, multiplier=tensor.multiplier, offset=tensor.offset)
 
 
-def without_dead_entries(tensor: Tensor) -> Tensor:
+def without_dead_entries(tensor: View) -> View:
     """The view whose entries times zero are the constant entry -1 with multiplier 1, so that m divides."""
     dead = (tensor.entries < 0) | (tensor.multiplier == 0)
     if not dead.any():
@@ -124,7 +124,7 @@ def without_dead_entries(tensor: Tensor) -> Tensor:
     )
 
 
-def in_node_order(tensor: Tensor, values: np.ndarray) -> np.ndarray:
+def in_node_order(tensor: View, values: np.ndarray) -> np.ndarray:
     """The values, given in the tensor's shape, in the order of its node's entries (used once each)."""
     ordered = np.empty(tensor.entries.size)
     ordered[tensor.entries.reshape(-1)] = values.reshape(-1)

@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 
 from fhejax.ckks.parameters.deviations import fresh_deviation
-from fhejax.program.packing.sample_per_slot import scale_alignment
-from fhejax.program.packing.sample_per_slot.lowering import (
+from fhejax.program.circuit.evaluation import weight_factor
+from fhejax.program.circuit.graph import Graph, live_nodes
+from fhejax.program.circuit.lowering import scale_alignment
+from fhejax.program.circuit.lowering.scales import scale_product, scale_quotient
+from fhejax.program.circuit.lowering.state import (
     Divisor,
     Lowered,
     Lowering,
@@ -20,11 +23,7 @@ from fhejax.program.packing.sample_per_slot.lowering import (
     Settings,
     TooLowError,
 )
-from fhejax.program.packing.sample_per_slot.scales import scale_product, scale_quotient
-from fhejax.program.packing.sample_per_slot.slots import batch_period
-from fhejax.program.tensor.evaluation import weight_factor
-from fhejax.program.tensor.graph import Graph, live_nodes
-from fhejax.program.tensor.nodes import (
+from fhejax.program.circuit.nodes import (
     PRODUCTS,
     Bootstrap,
     Combine,
@@ -39,6 +38,7 @@ from fhejax.program.tensor.nodes import (
     SlotSum,
     Summand,
 )
+from fhejax.program.circuit.slots import batch_period
 
 # A rotation's noise is up to 20 times that of a rescale; at 2**6 times the scale it does not matter.
 _ROTATION_BITS = 6

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from fhejax.program.tensor.evaluation import Slots, Values, shifted, taken, window_sums
-from fhejax.program.tensor.graph import Graph
-from fhejax.program.tensor.nodes import (
+from fhejax.program.circuit.evaluation import Values, shifted, taken, window_sums
+from fhejax.program.circuit.graph import Graph
+from fhejax.program.circuit.nodes import (
     Bootstrap,
     Combine,
     Concatenate,
@@ -29,16 +29,15 @@ from fhejax.program.tensor.nodes import (
     Summand,
     sources,
 )
-from fhejax.program.tensor.views import Tensor
+from fhejax.program.circuit.slots import Slots
+from fhejax.program.circuit.views import View
 
 _PROBES = 4
 _LARGEST_EXACT = 16
 _Parts = Iterator[tuple[int, Values]]
 
 
-def noise_gains(
-    graph: Graph, values: Sequence[Values], view: Tensor, slots: Slots | None = None
-) -> np.ndarray:
+def noise_gains(graph: Graph, values: Sequence[Values], view: View, slots: Slots | None = None) -> np.ndarray:
     """The error of a result for noise of deviation one in all values of a node, for each node.
 
     Args:
@@ -68,7 +67,7 @@ def _variance(gradient: Values, slots: Slots | None, shared: bool) -> float:
     return float(total - np.vdot(means, means) / (2 * width))
 
 
-def _directions(view: Tensor, columns: int) -> tuple[list[Values], int]:
+def _directions(view: View, columns: int) -> tuple[list[Values], int]:
     """The gradients over the view's entries, and what the sum of their squares is divided by."""
     shared = view.batch_axis is None
     shape = (view.entries.size, 1 if shared else columns)
@@ -83,7 +82,7 @@ def _directions(view: Tensor, columns: int) -> tuple[list[Values], int]:
 
 
 def _backwards(
-    graph: Graph, values: Sequence[Values], view: Tensor, gradient: Values, slots: Slots | None
+    graph: Graph, values: Sequence[Values], view: View, gradient: Values, slots: Slots | None
 ) -> list[Values | None]:
     """The gradient over every node's values, or None where the result does not depend on it."""
     adjoints: list[Values | None] = [None] * len(graph.nodes)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fhejax.program.packing.sample_per_slot.lowering import Lowering, Register
-from fhejax.program.packing.sample_per_slot.scales import AnyScale, scale_product, scale_quotient
-from fhejax.program.tensor.nodes import Combine, Concatenate
+from fhejax.program.circuit.lowering.scales import AnyScale, scale_product, scale_quotient
+from fhejax.program.circuit.lowering.state import Lowering, Register
+from fhejax.program.circuit.nodes import Combine, Concatenate
 
 TermWeights = np.ndarray | None
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from fhejax.program.tensor.graph import Graph, consumers
-from fhejax.program.tensor.nodes import Combine, ElementwiseSquare, GraphNode, Input, Linear, renamed
-from fhejax.program.tensor.views import Tensor
+from fhejax.program.circuit.graph import Graph, consumers
+from fhejax.program.circuit.nodes import Combine, ElementwiseSquare, GraphNode, Input, Linear, renamed
+from fhejax.program.circuit.views import View
 
 
 def simplify(graph: Graph) -> Graph:
@@ -25,7 +25,7 @@ def merge_equal(graph: Graph) -> Graph:
         same[number] = number if isinstance(node, Input) else first.setdefault(_node_signature(node), number)
     outputs = tuple(
         dataclasses.replace(o, value=dataclasses.replace(o.value, node=same[o.value.node]))
-        if isinstance(o.value, Tensor)
+        if isinstance(o.value, View)
         else o
         for o in graph.outputs
     )

@@ -18,16 +18,16 @@ from fhejax.ckks.parameters.deviations import (
 )
 from fhejax.program.arguments import Plain
 from fhejax.program.circuit.constants import RawConstant
-from fhejax.program.circuit.steps import Step
-from fhejax.program.packing.sample_per_slot.scales import (
+from fhejax.program.circuit.graph import Graph, consumers
+from fhejax.program.circuit.lowering.scales import (
     AnyScale,
     Number,
     RoughScale,
     scale_product,
     scale_quotient,
 )
-from fhejax.program.tensor.graph import Graph, consumers
-from fhejax.program.tensor.nodes import GraphNode
+from fhejax.program.circuit.nodes import GraphNode
+from fhejax.program.circuit.steps import Step
 from fhejax.ring import Ring, modulus_bits
 
 SPECIAL_BITS = 30  # of the one special prime; digits are single primes

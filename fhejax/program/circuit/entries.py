@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from fhejax.program.arguments import Encrypted
-from fhejax.program.tensor.evaluation import Values, taken
-from fhejax.program.tensor.graph import Output
-from fhejax.program.tensor.views import Tensor
+from fhejax.program.circuit.evaluation import Values, taken
+from fhejax.program.circuit.graph import Output
+from fhejax.program.circuit.views import View
 
 
 def entries_of(array: np.ndarray, batch_axis: int | None, samples: int) -> Values:
@@ -44,12 +44,12 @@ def sample_entries(arguments: Sequence[Encrypted], arrays: Sequence[np.ndarray])
 def result_of(output: Output, values: Sequence[Values]) -> np.ndarray:
     """The array that an output is, from the values of its node, [size, sample]."""
     value = output.value
-    if not isinstance(value, Tensor):
+    if not isinstance(value, View):
         return np.asarray(value)
     return view_values(value, values[value.node])
 
 
-def view_values(view: Tensor, node_values: Values) -> np.ndarray:
+def view_values(view: View, node_values: Values) -> np.ndarray:
     """The array of a view: multiplier * node[entries] + offset, samples along the batch axis."""
     entries = taken(node_values, view.entries)
     array = view.multiplier[..., None] * entries + view.offset[..., None]
@@ -58,6 +58,6 @@ def view_values(view: Tensor, node_values: Values) -> np.ndarray:
     return np.moveaxis(array, -1, view.batch_axis)
 
 
-def view_difference(view: Tensor, difference: Values) -> np.ndarray:
+def view_difference(view: View, difference: Values) -> np.ndarray:
     """The difference in a view's values that a difference in its node's values makes."""
     return view.multiplier[..., None] * taken(difference, view.entries)

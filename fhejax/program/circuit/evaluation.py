@@ -5,13 +5,12 @@ of a given deviation added to the values of a node, or not. A column is a sample
 and repeated slots matters, a slot.
 """
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from fhejax.program.tensor.graph import Graph
-from fhejax.program.tensor.nodes import (
+from fhejax.program.circuit.graph import Graph
+from fhejax.program.circuit.nodes import (
     Bootstrap,
     Combine,
     Concatenate,
@@ -25,21 +24,9 @@ from fhejax.program.tensor.nodes import (
     SlotSum,
     Summand,
 )
+from fhejax.program.circuit.slots import Slots
 
 Values = np.ndarray
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Slots:
-    """The meaning of columns where they are slots and not samples.
-
-    live: bool [column], which hold a sample. period: a sum over the batch adds this many consecutive
-    columns, cyclically, as rotations do. width: the columns of one ciphertext.
-    """
-
-    live: np.ndarray
-    period: int
-    width: int
 
 
 def evaluate_graph(

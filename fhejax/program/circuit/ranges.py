@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fhejax.program.tensor.graph import Graph
-from fhejax.program.tensor.nodes import (
+from fhejax.program.circuit.graph import Graph
+from fhejax.program.circuit.nodes import (
     Bootstrap,
     Combine,
     Concatenate,
@@ -21,7 +21,7 @@ from fhejax.program.tensor.nodes import (
     SlotSum,
     Summand,
 )
-from fhejax.program.tensor.views import Tensor
+from fhejax.program.circuit.views import View
 
 ValueInterval = tuple[np.ndarray, np.ndarray]
 
@@ -39,7 +39,7 @@ def check_finite(graph: Graph) -> None:
             raise ValueError(f"{node.label} has NaN or infinite weights; look at how they were trained.")
     for output in graph.outputs:
         view = output.value
-        if isinstance(view, Tensor) and not np.isfinite([view.multiplier, view.offset]).all():
+        if isinstance(view, View) and not np.isfinite([view.multiplier, view.offset]).all():
             raise ValueError(
                 "a result of the function is scaled or shifted by NaN or infinite weights; look at how "
                 "they were trained."
