@@ -19,6 +19,7 @@ from fhejax.program.circuit.circuit import Circuit
 from fhejax.program.circuit.entries import result_of, sample_entries
 from fhejax.program.circuit.evaluation import evaluate_graph
 from fhejax.program.circuit.graph import Graph
+from fhejax.program.circuit.steps.call import Keys, evaluation_of
 from fhejax.program.circuit.views import View
 from fhejax.program.levels.plan import ProgramPlan
 from fhejax.program.report import report
@@ -26,7 +27,6 @@ from fhejax.program.run.blocks import collect, count_samples, decrypt_array, eva
 from fhejax.program.run.call_identity import identity_of_call
 from fhejax.program.run.client import encrypt_entries
 from fhejax.program.run.encrypted_array import EncryptedArray
-from fhejax.program.run.step_operations import Keys, evaluation_of
 from fhejax.program.specialisation import CompilationRecord, retrace, specialise
 from fhejax.program.verification import Verification, verify
 

@@ -51,7 +51,7 @@ def _bootstrap_lines(plan: ProgramPlan) -> list[str]:
     failure = chosen.failure_probability_bits
     each = chosen.predicted_seconds(plan.device)
     odds = f"fails with probability 2**-{failure:.0f}" if math.isfinite(failure) else "cannot fail"
-    places = [f"{s.size} before step {n + 1}" for n, s in enumerate(plan.steps) if s.operation == "bootstrap"]
+    places = [f"{s.size} before step {n + 1}" for n, s in enumerate(plan.steps) if s.bootstraps]
     return [
         f"bootstraps    {plan.blocks * plan.bootstraps}, up to two ciphertexts in each: {', '.join(places)}; "
         f"{chosen.levels_left} levels between, each {odds}, about {each:.3g} s each"
@@ -119,12 +119,10 @@ def report(plan: ProgramPlan, arguments: Sequence[Encrypted]) -> str:
         "steps",
     ]
     for number, step in enumerate(plan.steps):
-        name = step.operation + (" of squares" if step.squared else "")
-        name += f" of {step.count}" if step.count else ""
         reads = ",".join(map(str, step.sources))
         lines.append(
-            f"  {number:3} {name:18} <- {reads:8} {step.size:6} x {step.components}  level {step.level}  "
-            f"scale {step.scale!s:10} {step.label}"
+            f"  {number:3} {step.title:18} <- {reads:8} {step.size:6} x {step.components}  "
+            f"level {step.level}  scale {step.scale!s:10} {step.label}"
         )
     return "\n".join(lines)
 

@@ -9,8 +9,8 @@ import numpy as np
 from fhejax.program.circuit.circuit import Circuit
 from fhejax.program.circuit.constants import encode_constants
 from fhejax.program.circuit.graph import Graph
+from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.node_lowering import lower
-from fhejax.program.circuit.lowering.state import Lowered
 from fhejax.program.circuit.ranges import bounds, check_finite
 from fhejax.program.circuit.simplification import simplify
 from fhejax.program.levels.bootstrap_placement import Cut, with_bootstraps

@@ -11,13 +11,13 @@ from fhejax.ckks import Ciphertext, SecretKey
 from fhejax.program.circuit.circuit import Circuit
 from fhejax.program.circuit.evaluation import evaluate_graph
 from fhejax.program.circuit.graph import Graph
-from fhejax.program.circuit.steps import Step
+from fhejax.program.circuit.steps.call import Keys
+from fhejax.program.circuit.steps.step import Step
 from fhejax.program.levels.plan import ProgramPlan
 from fhejax.program.run.blocks import count_samples, live_slots
 from fhejax.program.run.client import decrypt_entries
 from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.execution import run
-from fhejax.program.run.step_operations import Keys
 
 
 @dataclasses.dataclass(frozen=True)

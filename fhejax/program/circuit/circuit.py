@@ -5,7 +5,7 @@ import dataclasses
 import jax
 
 from fhejax.program.circuit.graph import Output
-from fhejax.program.circuit.steps import Step
+from fhejax.program.circuit.steps.step import Step
 
 
 @dataclasses.dataclass(frozen=True)

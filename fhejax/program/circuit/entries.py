@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from fhejax.program.arguments import Encrypted
-from fhejax.program.circuit.evaluation import Values, taken
 from fhejax.program.circuit.graph import Output
+from fhejax.program.circuit.values import Values, taken
 from fhejax.program.circuit.views import View
 
 

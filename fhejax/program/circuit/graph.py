@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fhejax.program.arguments import Encrypted, Plain
-from fhejax.program.circuit.nodes import PRODUCTS, GraphNode, SlotSum, Summand, sources
+from fhejax.program.circuit.node import Node
 from fhejax.program.circuit.views import View
 
 
@@ -23,7 +23,7 @@ class Output:
 class Graph:
     """The traced function: nodes in order, results, and how results and arguments are nested."""
 
-    nodes: tuple[GraphNode, ...]
+    nodes: tuple[Node, ...]
     outputs: tuple[Output, ...]
     arguments: tuple[Encrypted | Plain, ...]
     inputs: Any
@@ -35,7 +35,7 @@ def consumers(graph: Graph) -> tuple[tuple[int, ...], ...]:
     """The nodes that read each node, and -1 where a result does."""
     readers: list[list[int]] = [[] for _ in graph.nodes]
     for number, node in enumerate(graph.nodes):
-        for source in dict.fromkeys(sources(node)):
+        for source in dict.fromkeys(node.sources):
             readers[source].append(number)
     for output in graph.outputs:
         if isinstance(output.value, View):
@@ -48,25 +48,25 @@ def live_nodes(graph: Graph) -> frozenset[int]:
     live = {o.value.node for o in graph.outputs if isinstance(o.value, View)}
     for number in range(len(graph.nodes) - 1, -1, -1):
         if number in live:
-            live.update(sources(graph.nodes[number]))
+            live.update(graph.nodes[number].sources)
     return frozenset(live)
 
 
 def needs_whole_batch(graph: Graph) -> bool:
     """Whether some sum over the batch is right only if every sample is there."""
     nodes = (graph.nodes[number] for number in live_nodes(graph))
-    return any(isinstance(node, Summand) and node.whole for node in nodes)
+    return any(node.needs_every_sample for node in nodes)
 
 
 def sums_over_batch(graph: Graph) -> bool:
     """Whether some sum runs over the batch."""
-    return any(isinstance(graph.nodes[number], SlotSum) for number in live_nodes(graph))
+    return any(graph.nodes[number].sums_slots for number in live_nodes(graph))
 
 
 def depth(graph: Graph) -> int:
     """The number of products of encrypted values in a row, on the longest path."""
     deepest: list[int] = []
     for node in graph.nodes:
-        before = max((deepest[s] for s in sources(node)), default=0)
-        deepest.append(before + isinstance(node, PRODUCTS))
+        before = max((deepest[s] for s in node.sources), default=0)
+        deepest.append(before + node.multiplies)
     return max(deepest, default=0)

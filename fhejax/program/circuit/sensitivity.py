@@ -9,32 +9,17 @@ f_i (X^i + X^-i), so that its covariance over N slots is 2 N V (I - 1 1^T / 2 N)
 which is f_0, has half the variance that independent slots would give it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from fhejax.program.circuit.evaluation import Values, shifted, taken, window_sums
 from fhejax.program.circuit.graph import Graph
-from fhejax.program.circuit.nodes import (
-    Bootstrap,
-    Combine,
-    Concatenate,
-    ElementwiseProduct,
-    ElementwiseSquare,
-    Gather,
-    GraphNode,
-    InnerProduct,
-    Linear,
-    SlotSum,
-    Summand,
-    sources,
-)
 from fhejax.program.circuit.slots import Slots
+from fhejax.program.circuit.values import Values, scattered
 from fhejax.program.circuit.views import View
 
 _PROBES = 4
 _LARGEST_EXACT = 16
-_Parts = Iterator[tuple[int, Values]]
 
 
 def noise_gains(graph: Graph, values: Sequence[Values], view: View, slots: Slots | None = None) -> np.ndarray:
@@ -86,78 +71,12 @@ def _backwards(
 ) -> list[Values | None]:
     """The gradient over every node's values, or None where the result does not depend on it."""
     adjoints: list[Values | None] = [None] * len(graph.nodes)
-    adjoints[view.node] = _scattered(gradient, view.entries.reshape(-1), len(values[view.node]))
+    adjoints[view.node] = scattered(gradient, view.entries.reshape(-1), len(values[view.node]))
     for number in range(len(graph.nodes) - 1, -1, -1):
         adjoint = adjoints[number]
-        if adjoint is None or not sources(graph.nodes[number]):
+        if adjoint is None:
             continue
-        for source, part in _parts(graph.nodes[number], values, adjoint, slots):
+        for source, part in graph.nodes[number].adjoints(values, adjoint, slots):
             before = adjoints[source]
             adjoints[source] = part if before is None else before + part
     return adjoints
-
-
-def _parts(node: GraphNode, values: Sequence[Values], adjoint: Values, slots: Slots | None) -> _Parts:
-    """The parts of a node's gradient that go to each of its sources."""
-    if isinstance(node, Linear):
-        weighted = np.einsum("gok,gops->gkps", node.weights, _grouped_adjoint(node, adjoint), optimize=True)
-        entries = node.entries.reshape(-1)
-        yield node.source, _scattered(weighted.reshape(len(entries), -1), entries, len(values[node.source]))
-    elif isinstance(node, ElementwiseSquare):
-        yield node.source, 2 * shifted(values[node.source], node.shift) * adjoint
-    elif isinstance(node, ElementwiseProduct):
-        yield from _product_parts(node, values, adjoint)
-    elif isinstance(node, InnerProduct):
-        yield from _inner_parts(node, values, adjoint)
-    elif isinstance(node, Combine):
-        for source, weights in zip(node.sources, node.weights, strict=True):
-            yield source, adjoint if weights is None else adjoint * weights[:, None]
-    elif isinstance(node, Concatenate):
-        sizes = [len(values[s]) for s in node.sources]
-        yield from zip(node.sources, np.split(adjoint, np.cumsum(sizes)[:-1]), strict=True)
-    elif isinstance(node, Gather):
-        yield node.source, _scattered(adjoint, node.entries, len(values[node.source]))
-    elif isinstance(node, Summand):
-        yield node.source, adjoint * slots.live if node.masked and slots else adjoint
-    elif isinstance(node, SlotSum):
-        yield node.source, _sum_parts(adjoint, slots)
-    elif isinstance(node, Bootstrap):
-        yield node.source, adjoint
-    else:
-        raise TypeError(f"no derivative for a {type(node).__name__}")
-
-
-def _grouped_adjoint(node: Linear, adjoint: Values) -> np.ndarray:
-    groups, outputs, _ = node.weights.shape
-    return adjoint.reshape(groups, outputs, node.entries.shape[2], -1)
-
-
-def _product_parts(node: ElementwiseProduct, values: Sequence[Values], adjoint: Values) -> _Parts:
-    pairs = zip(node.sources, node.shifts, strict=True)
-    first, second = (shifted(values[s], shift) for s, shift in pairs)
-    yield node.sources[0], adjoint * second
-    yield node.sources[1], adjoint * first
-
-
-def _inner_parts(node: InnerProduct, values: Sequence[Values], adjoint: Values) -> _Parts:
-    pairs = zip(node.sources, node.shifts, strict=True)
-    operands = [shifted(values[s], shift) for s, shift in pairs]
-    for left, right in zip(*(e.T for e in node.entries), strict=True):
-        for side, (own, other) in enumerate(((left, right), (right, left))):
-            part = adjoint * taken(operands[1 - side], other)
-            yield node.sources[side], _scattered(part, own, len(operands[side]))
-
-
-def _sum_parts(adjoint: Values, slots: Slots | None) -> Values:
-    """The gradient over what is summed: a column is part of the sums that begin at it and before it."""
-    period = adjoint.shape[1] if slots is None else slots.period
-    return np.roll(window_sums(adjoint, period), period - 1, 1)
-
-
-def _scattered(rows: Values, entries: np.ndarray, size: int) -> Values:
-    """The rows added up where `entries` says, [size, column]; an entry of -1 is nowhere."""
-    result = np.zeros((size + 1, rows.shape[1]))  # the last row takes what is nowhere
-    order = np.argsort(entries, kind="stable")
-    targets, starts = np.unique(entries[order], return_index=True)
-    result[targets] = np.add.reduceat(rows[order], starts, axis=0)
-    return result[:size]

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from fhejax.program.circuit.graph import Graph, consumers
-from fhejax.program.circuit.nodes import Combine, ElementwiseSquare, GraphNode, Input, Linear, renamed
+from fhejax.program.circuit.node import Node
+from fhejax.program.circuit.nodes import Combine, ElementwiseSquare, Input, Linear
 from fhejax.program.circuit.views import View
 
 
@@ -21,7 +22,7 @@ def merge_equal(graph: Graph) -> Graph:
     first: dict[Any, int] = {}
     same: dict[int, int] = {}
     for number, node in enumerate(nodes):
-        nodes[number] = node = renamed(node, same)
+        nodes[number] = node = node.reading(same)
         same[number] = number if isinstance(node, Input) else first.setdefault(_node_signature(node), number)
     outputs = tuple(
         dataclasses.replace(o, value=dataclasses.replace(o.value, node=same[o.value.node]))
@@ -32,7 +33,7 @@ def merge_equal(graph: Graph) -> Graph:
     return dataclasses.replace(graph, nodes=tuple(nodes), outputs=outputs)
 
 
-def _node_signature(node: GraphNode) -> tuple:
+def _node_signature(node: Any) -> tuple:
     """The key of all that decides a node's values."""
 
     def plain(value: Any) -> Any:
@@ -61,7 +62,7 @@ def merge_combinations(graph: Graph) -> Graph:
     return dataclasses.replace(graph, nodes=tuple(nodes))
 
 
-def _terms(nodes: list[GraphNode], number: int, private: bool) -> list[tuple[int, np.ndarray | None]]:
+def _terms(nodes: list[Node], number: int, private: bool) -> list[tuple[int, np.ndarray | None]]:
     """The terms that a term of a sum stands for: its own, where it is itself a sum and read here alone."""
     node = nodes[number]
     if private and isinstance(node, Combine):

@@ -11,7 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from fhejax.program.circuit.nodes import Gather, GraphNode
+from fhejax.program.circuit.node import Node
+from fhejax.program.circuit.nodes import Gather
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -73,15 +74,15 @@ class Builder:
     """The collection of nodes while a function is traced; it lives no longer than the trace."""
 
     def __init__(self) -> None:
-        self.nodes: list[GraphNode] = []
+        self.nodes: list[Node] = []
         self.label = ""
 
-    def append(self, node: GraphNode) -> int:
+    def append(self, node: Node) -> int:
         """The number of a node that is added."""
         self.nodes.append(node)
         return len(self.nodes) - 1
 
-    def fresh(self, node: GraphNode, like: View, shape: tuple[int, ...]) -> View:
+    def fresh(self, node: Node, like: View, shape: tuple[int, ...]) -> View:
         """A view of a new node in row-major order of `shape`."""
         entries = np.arange(node.size, dtype=np.int64).reshape(shape)
         ones, zeros = np.ones(shape), np.zeros(shape)

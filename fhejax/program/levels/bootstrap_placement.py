@@ -11,7 +11,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from fhejax.program.circuit.graph import Graph, consumers, live_nodes
-from fhejax.program.circuit.nodes import Bootstrap, GraphNode, renamed, sources
+from fhejax.program.circuit.node import Node
+from fhejax.program.circuit.nodes import Bootstrap
 from fhejax.program.circuit.views import View
 
 
@@ -89,9 +90,9 @@ def _spends_at_most(
     return max(depth.values(), default=0.0) <= bits
 
 
-def _depth(node: GraphNode, number: int, depth: Mapping[int, float], spent: Mapping[int, float]) -> float:
+def _depth(node: Node, number: int, depth: Mapping[int, float], spent: Mapping[int, float]) -> float:
     """The bits that a node's value has spent since the cut."""
-    return max((depth.get(s, 0) for s in sources(node)), default=0.0) + spent.get(number, 0.0)
+    return max((depth.get(s, 0) for s in node.sources), default=0.0) + spent.get(number, 0.0)
 
 
 def in_order(graph: Graph, cuts: Sequence[Cut]) -> list[tuple[int, bool]]:
@@ -119,7 +120,7 @@ def with_bootstraps(graph: Graph, cuts: Sequence[Cut]) -> Graph:
         graph: without bootstraps.
         cuts: the places of bootstraps.
     """
-    nodes: list[GraphNode] = []
+    nodes: list[Node] = []
     first: dict[int, int] = {}
     current: dict[int, int] = {}
     for place, (number, bootstrapped) in enumerate(in_order(graph, cuts)):
@@ -127,7 +128,7 @@ def with_bootstraps(graph: Graph, cuts: Sequence[Cut]) -> Graph:
         if bootstrapped:
             nodes.append(Bootstrap(current[number], node.size, node.label))
         else:
-            nodes.append(renamed(node, current))
+            nodes.append(node.reading(current))
             first[number] = place
         current[number] = place
     outputs = tuple(

@@ -8,9 +8,10 @@ import numpy as np
 
 from fhejax.ckks import BootstrappingParameters
 from fhejax.program.circuit.graph import Graph
+from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.node_lowering import lower
-from fhejax.program.circuit.lowering.state import Lowered, Settings, TooLowError
-from fhejax.program.circuit.nodes import PRODUCTS, sources
+from fhejax.program.circuit.lowering.settings import Settings
+from fhejax.program.circuit.lowering.state import TooLowError
 from fhejax.program.circuit.slots import batch_period
 from fhejax.program.levels.bootstrap_noise import bootstrap_deviation
 from fhejax.program.levels.bootstrap_placement import Cut, in_order, place_bootstraps, with_bootstraps
@@ -214,21 +215,20 @@ def bits_spent(graph: Graph, lowered: Lowered, scale_bits: float) -> dict[int, f
 
     def taken(number: int) -> float:
         if number not in lowered.registers:
-            return max(map(taken, sources(graph.nodes[number])), default=0.0)
+            return max(map(taken, graph.nodes[number].sources), default=0.0)
         register = lowered.registers[number]
         return register.drops * scale_bits + register.scale.bits
 
     spent = {}
     for number, register in lowered.registers.items():
         node = graph.nodes[number]
-        within = [s for s in sources(node) if s not in lowered.registers]
-        if isinstance(node, PRODUCTS):
+        within = [s for s in node.sources if s not in lowered.registers]
+        if node.multiplies:
             spent[number] = scale_bits
         elif within:
-            weights = lowered.steps[register.step].weight_scales
-            spent[number] = scale_bits + max((w.bits for w in weights), default=0.0)
+            spent[number] = scale_bits + lowered.steps[register.step].weight_bits
         else:
-            before = max(map(taken, sources(node)), default=taken(number))
+            before = max(map(taken, node.sources), default=taken(number))
             spent[number] = max(0.0, taken(number) - before)
     return spent
 
@@ -247,8 +247,6 @@ def limits_with(graph: Graph, limits: tuple[float, ...], cuts: tuple[Cut, ...]) 
 def _predicted_cost(attempt: _Attempt, device: Device) -> float:
     """The predicted seconds of a program under an attempt on a device, bootstraps included."""
     built = attempt.built
-    bootstraps = sum(-(-s.size // 2) for s in built.lowered.steps if s.operation == "bootstrap")
+    bootstraps = sum(step.bootstraps for step in built.lowered.steps)
     each = attempt.parameters.predicted_seconds(device)
-    return built.blocks * (
-        predicted_block_seconds(attempt.graph, built.lowered, built.settings, device) + bootstraps * each
-    )
+    return built.blocks * (predicted_block_seconds(built.lowered, built.settings, device) + bootstraps * each)

@@ -1,9 +1,10 @@
 """The search for settings, ring and primes that meet the precision at the least predicted cost."""
 
 import dataclasses
+import functools
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,8 +13,9 @@ from fhejax.ckks.parameters.level_table import SMALLEST_LEVEL_BITS
 from fhejax.ckks.parameters.security import maximum_modulus_bits
 from fhejax.program.circuit.evaluation import evaluate_graph
 from fhejax.program.circuit.graph import Graph, depth
+from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.node_lowering import lower
-from fhejax.program.circuit.lowering.state import SPECIAL_BITS, Lowered, Settings
+from fhejax.program.circuit.lowering.settings import SPECIAL_BITS, Settings
 from fhejax.program.circuit.ranges import bounds, observed_bounds
 from fhejax.program.levels.plan import Built, ProgramPlan, TooDeepError, described, dropped_primes
 from fhejax.program.levels.precision_prediction import Predictor
@@ -60,17 +62,20 @@ def make_plan(
     best = "none fits in a modulus that is secure"
     best_bits = -math.inf
     wished = ParameterOptions(digit_size=_DIGIT_SIZE, security=security, insecure=insecure)
-    for cost, settings, blocks in _candidate_settings(
-        graph, limits, None if insecure else security, log_degree, device
-    ):
-        virtual = lower(graph, limits, settings)
-        bits = predictor.bits(settings, virtual, precision_bits)
-        built = _build(graph, limits, settings, wished, blocks) if bits >= precision_bits else None
-        if built is not None:
-            plan = described(built, graph, limits, predictor, cost, device)
-            bits = plan.predicted_bits
+    found = _candidates(graph, limits, predictor, None if insecure else security, log_degree, device)
+    for candidate in sorted(found, key=lambda one: (round(one.cost / device.resolution), one.coarseness)):
+        bits = candidate.bits_of_noise
+        if bits >= precision_bits:
+            settings, virtual = candidate.settings(), candidate.lowered()
+            bits = predictor.bits(settings, virtual, precision_bits)
+            built = None
             if bits >= precision_bits:
-                return plan, built.lowered
+                built = _build(graph, limits, settings, virtual, wished, candidate.blocks)
+            if built is not None:
+                plan = described(built, graph, limits, predictor, candidate.cost, device)
+                bits = plan.predicted_bits
+                if bits >= precision_bits:
+                    return plan, built.lowered
         if bits > best_bits:
             best_bits, best = bits, f"the best secure ones leave {bits:.1f} bits"
     level = "the insecure ring of this test" if insecure else f"{security}-bit security"
@@ -98,50 +103,112 @@ def value_bounds(graph: Graph, sample: Sequence[np.ndarray], margin: float | Non
     return observed_bounds(graph, evaluate_graph(graph, arguments, slots=slots), margin)
 
 
-def _candidate_settings(
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Candidates:
+    """All settings of one ring that fit its modulus, lowered in one pass.
+
+    settings and lowered hold arrays, one number for each candidate.
+    """
+
+    settings: Settings
+    lowered: Lowered
+    blocks: int
+
+    predictor: Predictor
+
+    @functools.cached_property
+    def bits_of_noise(self) -> np.ndarray:
+        """The precision that noise leaves to first order, for each candidate: no more is possible."""
+        return self.predictor.bits_of_noise(self.settings, self.lowered)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Candidate:
+    """One of the candidates: its number among them, and predicted seconds.
+
+    coarseness: minus the bits that it spends on precision, for the order among equals.
+    """
+
+    among: _Candidates
+    index: int
+    cost: float
+    coarseness: float
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of the batch."""
+        return self.among.blocks
+
+    def settings(self) -> Settings:
+        """The settings as plain numbers."""
+        return self.among.settings.at(self.index)
+
+    def lowered(self) -> Lowered:
+        """What is known of the circuit under them."""
+        return self.among.lowered.at(self.index)
+
+    @property
+    def bits_of_noise(self) -> float:
+        """The precision that noise leaves to first order."""
+        return float(self.among.bits_of_noise[self.index])
+
+
+def _candidates(
     graph: Graph,
     limits: tuple[float, ...],
+    predictor: Predictor,
     security: int | None,
     log_degree: int | None,
     device: Device,
-) -> Iterator[tuple[float, Settings, int]]:
-    """The settings that fit a secure ring, cheapest first, and more precise first among equals.
+) -> list[_Candidate]:
+    """The settings that fit a secure ring, with what they cost.
 
     security: in bits, or None where any modulus will do.
     """
-    rings = [2**k for k in (_LOG_DEGREES if log_degree is None else [log_degree])]
+    choices = np.array(list(itertools.product(_INPUT_BITS, _WEIGHT_BITS, _WORKING_BITS, _PRIME_BITS)))
+    rings = [
+        Ring(2**k, conjugate_invariant=True) for k in (_LOG_DEGREES if log_degree is None else [log_degree])
+    ]
+    # What a circuit takes of the modulus does not depend on the ring, only what noise it gains.
+    total = _total_bits(*_lowered_together(graph, limits, rings[0], choices))
     found = []
-    choices = list(itertools.product(_INPUT_BITS, _WEIGHT_BITS, _WORKING_BITS, _PRIME_BITS))
-    shapes: dict[tuple, Lowered] = {}
-    for degree in rings:
-        ring = Ring(degree, conjugate_invariant=True)
-        limit = math.inf if security is None else maximum_modulus_bits(degree, security)
-        blocks = -(-graph.batch // ring.slots)
-        for choice in choices:
-            if choice not in shapes:
-                shapes[choice] = lower(graph, limits, Settings(ring, *choice))
-            lowered = shapes[choice]
-            settings = Settings(ring, *choice)
-            total = _total_bits(lowered, settings)
-            if total > limit - 0.5 or not math.isfinite(total):
-                continue
-            cost = blocks * predicted_block_seconds(graph, lowered, settings, device)
-            found.append((cost, -sum(choice[:3]), settings, blocks))
-    found.sort(key=lambda item: (round(item[0] / device.resolution), item[1]))
-    for cost, _, settings, blocks in found:
-        yield cost, settings, blocks
+    for ring in rings:
+        limit = math.inf if security is None else maximum_modulus_bits(ring.degree, security)
+        fitting = choices[np.isfinite(total) & (total <= limit - 0.5)]
+        if not len(fitting):
+            continue
+        settings, lowered = _lowered_together(graph, limits, ring, fitting)
+        among = _Candidates(settings, lowered, -(-graph.batch // ring.slots), predictor)
+        costs = among.blocks * predicted_block_seconds(lowered, settings, device)
+        found += [
+            _Candidate(among, i, float(cost), -float(choice[:3].sum()))
+            for i, (cost, choice) in enumerate(zip(costs, fitting, strict=True))
+        ]
+    return found
 
 
-def _total_bits(lowered: Lowered, settings: Settings) -> float:
+def _lowered_together(
+    graph: Graph, limits: tuple[float, ...], ring: Ring, choices: np.ndarray
+) -> tuple[Settings, Lowered]:
+    """The circuit under many settings, [setting, (input, weight, working, prime bits)], in one pass."""
+    settings = Settings(ring, *choices.T)
+    return settings, lower(graph, limits, settings)
+
+
+def _total_bits(settings: Settings, lowered: Lowered) -> np.ndarray:
     special = SPECIAL_BITS if lowered.switches_keys else 0
     return lowered.base_bits + lowered.drops * settings.prime_bits + special
 
 
 def _build(
-    graph: Graph, limits: tuple[float, ...], settings: Settings, wished: ParameterOptions, blocks: int
+    graph: Graph,
+    limits: tuple[float, ...],
+    settings: Settings,
+    virtual: Lowered,
+    wished: ParameterOptions,
+    blocks: int,
 ) -> Built | None:
     """The graph lowered with real primes, or None where those need more than was thought."""
-    virtual = lower(graph, limits, settings)
     try:
         params = make_parameters(
             settings.ring,

@@ -2,14 +2,17 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 
 from fhejax.ckks import BootstrappingParameters, Parameters
 from fhejax.ckks.keys import KeyManifest
 from fhejax.program.circuit.graph import Graph, depth, needs_whole_batch
-from fhejax.program.circuit.lowering.state import Divisor, Lowered, Settings
+from fhejax.program.circuit.lowering.lowered import Lowered
+from fhejax.program.circuit.lowering.settings import Settings
+from fhejax.program.circuit.lowering.state import Divisor
 from fhejax.program.circuit.slots import batch_period
-from fhejax.program.circuit.steps import Step
+from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.views import View
 from fhejax.program.levels.precision_prediction import Predictor
 from fhejax.ring.platform import Device
@@ -55,7 +58,7 @@ class ProgramPlan:
     @property
     def bootstraps(self) -> int:
         """The number of bootstraps of one block: each takes two ciphertexts of real numbers."""
-        return sum(-(-step.size // 2) for step in self.steps if step.operation == "bootstrap")
+        return sum(step.bootstraps for step in self.steps)
 
     @property
     def top_level(self) -> int:
@@ -65,23 +68,23 @@ class ProgramPlan:
     @property
     def relinearises(self) -> bool:
         """Whether a relinearisation key is needed."""
-        return any(step.operation == "relinearise" for step in self.steps)
+        return any(step.switches_keys and not step.rotates for step in self.steps)
 
     @property
     def relinearisation_level(self) -> int:
         """The highest level at which the relinearisation key is used."""
-        return self._highest("relinearise")
+        return self._highest([s for s in self.steps if s.switches_keys and not s.rotates])
 
     @property
     def rotations(self) -> tuple[int, ...]:
         """The slot distances for which a rotation key is needed."""
-        count = max((step.count for step in self.steps), default=0)
+        count = max((step.summed_slots for step in self.steps), default=0)
         return tuple(2**i for i in range(max(0, count.bit_length() - 1)))
 
     @property
     def rotation_level(self) -> int:
         """The highest level at which slots are rotated."""
-        return self._highest("slot_sum")
+        return self._highest([step for step in self.steps if step.rotates])
 
     @property
     def manifest(self) -> KeyManifest:
@@ -96,9 +99,9 @@ class ProgramPlan:
         """The slots after which the samples of a block repeat."""
         return batch_period(self.batch, self.params.slots)
 
-    def _highest(self, operation: str) -> int:
-        levels = [self.steps[step.sources[0]].level for step in self.steps if step.operation == operation]
-        return max(levels, default=0)
+    def _highest(self, steps: Sequence[Step]) -> int:
+        """The highest level of what some steps read."""
+        return max((self.steps[step.sources[0]].level for step in steps), default=0)
 
 
 class TooDeepError(ValueError):
@@ -176,6 +179,6 @@ def placed(graph: Graph, lowered: Lowered, top: int) -> tuple[tuple[Step, ...], 
         lowered: its steps, with levels counted from the top.
         top: the level of fresh ciphertexts.
     """
-    steps = tuple(dataclasses.replace(s, level=top + s.level) for s in lowered.steps)
+    steps = tuple(step.placed(top) for step in lowered.steps)
     views = [o.value for o in graph.outputs if isinstance(o.value, View)]
     return steps, tuple(lowered.registers[view.node].step for view in views)

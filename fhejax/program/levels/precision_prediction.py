@@ -6,11 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from fhejax.program.circuit.entries import result_of, view_difference
-from fhejax.program.circuit.evaluation import Values, evaluate_graph
+from fhejax.program.circuit.evaluation import evaluate_graph
 from fhejax.program.circuit.graph import Graph, sums_over_batch
-from fhejax.program.circuit.lowering.state import Lowered, Settings
+from fhejax.program.circuit.lowering.lowered import Lowered
+from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.sensitivity import noise_gains
 from fhejax.program.circuit.slots import Slots
+from fhejax.program.circuit.values import Values
 from fhejax.program.circuit.views import View
 from fhejax.program.packing.sample_per_slot.slots import in_slots
 
@@ -63,6 +65,22 @@ class Predictor:
             if self._bits(error) < wanted:
                 break
         return self._bits(error)
+
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")
+    def bits_of_noise(self, settings: Settings, lowered: Lowered) -> np.ndarray:
+        """The precision that noise leaves to first order, for each of many settings.
+
+        Args:
+            settings: arrays, of one ring.
+            lowered: the circuit lowered under all of them.
+        """
+        variances = np.zeros((len(self.graph.nodes), settings.input_bits.size))
+        for node, deviation in lowered.noise.items():
+            variances[node] = deviation**2
+        errors = np.sqrt(self._noise_gains(settings.ring.slots) ** 2 @ variances)
+        relative = errors / np.where(self.sizes > 0, self.sizes, 1.0)[:, None]
+        worst = np.nan_to_num(relative, nan=np.inf).max(0, initial=0.0)
+        return -np.log2(np.maximum(worst, 2.0**-60))
 
     def errors(self, settings: Settings, lowered: Lowered) -> np.ndarray:
         """The root mean square error of every encrypted result: noise, and weights rounded."""

@@ -14,13 +14,13 @@ from fhejax.program.arguments import Encrypted, filler
 from fhejax.program.circuit.circuit import Circuit
 from fhejax.program.circuit.entries import entries_of, view_values
 from fhejax.program.circuit.graph import Output
-from fhejax.program.circuit.steps import Step
+from fhejax.program.circuit.steps.call import Keys
+from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.views import View
 from fhejax.program.levels.plan import ProgramPlan
 from fhejax.program.run.client import decrypt_entries
 from fhejax.program.run.encrypted_array import AffineView, EncryptedArray
 from fhejax.program.run.execution import run
-from fhejax.program.run.step_operations import Keys
 from fhejax.ring.platform import current_device
 
 
@@ -49,7 +49,7 @@ def fill_slots(plan: ProgramPlan, argument: Encrypted, array: np.ndarray) -> np.
 
 def live_slots(plan: ProgramPlan, samples: int) -> np.ndarray | None:
     """The slots that hold a sample, [block, slot], as ones among zeros; None where no step masks."""
-    if not any(step.operation == "mask" for step in plan.steps):
+    if not any(step.masks for step in plan.steps):
         return None
     slots = plan.params.slots
     columns = plan.blocks * slots if plan.blocks > 1 else plan.period

@@ -9,8 +9,8 @@ from fhejax.ckks.checked import validate
 from fhejax.ckks.keys.generation import RELINEARISATION
 from fhejax.ckks.keys.matching import identity_under
 from fhejax.ckks.types import common_key_id
+from fhejax.program.circuit.steps.call import Keys, evaluation_of
 from fhejax.program.run.encrypted_array import EncryptedArray
-from fhejax.program.run.step_operations import Keys, evaluation_of
 
 
 def identity_of_call(keys: Keys, arguments: Sequence[EncryptedArray]) -> jax.Array:

@@ -6,8 +6,9 @@ import pytest
 from circuits import LOG_DEGREE, compiled, data, linear_square_linear, rows
 
 from fhejax.program.circuit.entries import entries_of
-from fhejax.program.circuit.evaluation import evaluate_graph, weight_factor
+from fhejax.program.circuit.evaluation import evaluate_graph
 from fhejax.program.circuit.ranges import bounds
+from fhejax.program.circuit.values import weight_factor
 
 SAMPLES = 2**LOG_DEGREE
 

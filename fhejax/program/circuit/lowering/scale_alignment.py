@@ -1,90 +1,52 @@
 """Sums of values of different scales: the common scale, and the integers by which each term reaches it."""
 
-import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fhejax.program.circuit.lowering.scales import AnyScale, scale_product, scale_quotient
-from fhejax.program.circuit.lowering.state import Lowering, Register
-from fhejax.program.circuit.nodes import Combine, Concatenate
+from fhejax.program.circuit.lowering.register import Register
+from fhejax.program.circuit.lowering.scales import (
+    AnyScale,
+    Real,
+    Whole,
+    ceiling,
+    choose,
+    largest_scale,
+    maximum,
+    raised_scale,
+    scale_quotient,
+)
+
+if TYPE_CHECKING:
+    from fhejax.program.circuit.lowering.state import Lowering
 
 TermWeights = np.ndarray | None
 
 
-def lower_combination(lowering: Lowering, number: int, node: Combine) -> Register:
-    """The steps of a sum of terms times plain numbers.
-
-    Args:
-        lowering: the state that steps are added to.
-        number: the node's.
-        node: what is lowered.
-    """
-    largest = (1.0 if w is None else float(np.abs(w).max()) or 1.0 for w in node.weights)
-    norms = lowering.given.get(number, tuple(largest))
-    lowering.factors[number] = norms
-    weights = [None if w is None else w / n for w, n in zip(node.weights, norms, strict=True)]
-    registers = _together(lowering, [lowering.registers[s] for s in node.sources])
-    virtual = [scale_quotient(r.scale, n) for r, n in zip(registers, norms, strict=True)]
-    scale, factors = aligned(virtual, [_varies(lowering, w) for w in weights], lowering.settings.weight_bits)
-    lowering.rounding[number] = tuple(float(f) / n for f, n in zip(factors, norms, strict=True))
-    return _emit(lowering, number, node, registers, weights, scale, factors)
+def at_one_level(lowering: "Lowering", sources: Sequence[int]) -> list[Register]:
+    """The registers of several nodes at the lowest level among them."""
+    registers = [lowering.registers[source] for source in sources]
+    drops = maximum(*(register.drops for register in registers))
+    return [lowering.drop(register, drops) for register in registers]
 
 
-def lower_concatenation(lowering: Lowering, number: int, node: Concatenate) -> Register:
-    """The steps of a concatenation.
-
-    Args:
-        lowering: the state that steps are added to.
-        number: the node's.
-        node: what is lowered.
-    """
-    registers = _together(lowering, [lowering.registers[s] for s in node.sources])
-    weights = [None] * len(registers)
-    bits = lowering.settings.weight_bits
-    scale, factors = aligned([r.scale for r in registers], [False] * len(registers), bits)
-    return _emit(lowering, number, node, registers, weights, scale, factors)
-
-
-def _varies(lowering: Lowering, weights: TermWeights) -> bool:
-    """Whether weights are more than a common factor, which a scale absorbs."""
-    if weights is None:
-        return False
-    return lowering.weights_may_change or bool((np.abs(weights) != 1.0).any())
-
-
-def _together(lowering: Lowering, registers: Sequence[Register]) -> list[Register]:
-    drops = max(r.drops for r in registers)
-    return [lowering.drop(r, drops) for r in registers]
-
-
-def _emit(
-    lowering: Lowering,
-    number: int,
-    node: Combine | Concatenate,
+def term_constants(
+    lowering: "Lowering",
     registers: Sequence[Register],
     weights: Sequence[TermWeights],
-    scale: AnyScale,
     factors: Sequence[AnyScale],
-) -> Register:
-    drops = registers[0].drops
+) -> tuple[int, ...]:
+    """The leaves of a sum or a concatenation: for each term its weights at the scale that aligns it."""
     constants: tuple[int, ...] = ()
     for register, weight, factor in zip(registers, weights, factors, strict=True):
         values = np.ones(register.size) if weight is None else weight
-        constants += lowering.encoded(lambda v=values: v, factor, drops)
-    return lowering.emit(
-        "combine" if isinstance(node, Combine) else "concatenate",
-        (drops, scale, max(r.components for r in registers), node.size),
-        sources=tuple(r.step for r in registers),
-        constants=constants,
-        weight_scales=tuple(factors),
-        node=number,
-        label=node.label,
-    )
+        constants += lowering.encoded(lambda v=values: v, factor, register.drops)
+    return constants
 
 
 def aligned(
-    scales: Sequence[AnyScale], varying: Sequence[bool], bits: int
+    scales: Sequence[AnyScale], varying: Sequence[bool], bits: Whole
 ) -> tuple[AnyScale, list[AnyScale]]:
     """The common scale of several terms, and the factor (as a scale) by which each reaches it.
 
@@ -96,18 +58,22 @@ def aligned(
         varying: whether a term's weights vary.
         bits: to which factors and weights are rounded.
     """
-    candidates = [scale_product(s, 2.0**bits) if v else s for s, v in zip(scales, varying, strict=True)]
-    largest = max(candidates, key=lambda s: s.bits)
+    largest = largest_scale([raised_scale(s, bits) if v else s for s, v in zip(scales, varying, strict=True)])
     factors = [scale_quotient(largest, s).bits for s, v in zip(scales, varying, strict=True) if not v]
-    missing = math.ceil(max((bits - size for size in factors if _is_rough(size, bits)), default=0.0))
-    if missing > 0:
-        largest = scale_product(largest, 2.0**missing)
+    lacking = [choose(_is_rough(size, bits), bits - size, 0.0) for size in factors]
+    missing = maximum(ceiling(maximum(0.0, *lacking)), 0) if lacking else 0
+    if np.any(missing > 0):
+        largest = raised_scale(largest, missing)
     return largest, [scale_quotient(largest, s) for s in scales]
 
 
-def _is_rough(factor_bits: float, bits: int) -> bool:
+def normalised(scales: Sequence[AnyScale], norms: Sequence[float]) -> list[AnyScale]:
+    """The scales of terms whose weights were divided by norms."""
+    return [scale_quotient(scale, norm) for scale, norm in zip(scales, norms, strict=True)]
+
+
+def _is_rough(factor_bits: Real, bits: Whole) -> Real:
     """Whether the integer next to a factor differs from it in the first `bits` bits."""
-    if factor_bits >= bits:
-        return False
-    factor = 2.0**factor_bits
-    return abs(round(factor) - factor) > factor * 2.0 ** (-bits - 1)
+    factor = 2.0 ** np.minimum(factor_bits, 1000.0)
+    differs = abs(np.rint(factor) - factor) > factor * 2.0 ** (-bits - 1)
+    return (factor_bits < bits) & differs

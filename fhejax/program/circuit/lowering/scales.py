@@ -1,24 +1,49 @@
-"""Scales while a graph is lowered: exact ones, or logarithms where that is enough."""
+"""Scales while a circuit is lowered: exact ones, or logarithms, of one setting or of many at once.
+
+The search for settings needs no more than logarithms, and looks at all settings in one pass: what is a
+number for one setting is then an array with a number for each.
+"""
 
 import dataclasses
+import functools
 import math
+from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
+
+import numpy as np
 
 from fhejax.ckks.parameters import Scale
 
+Real = Any  # a float, or a float64 array with one for each setting
+Whole = Any  # an int, or an int64 array with one for each setting
+Number = int | float | Fraction | np.ndarray
 
-@dataclasses.dataclass(frozen=True)
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class RoughScale:
-    """A scale while settings are searched for: its logarithm is all that matters, and is 20 times faster."""
+    """A scale while settings are searched for: its logarithm, or an array of one for each setting."""
 
-    bits: float
+    bits: Real
 
-    def __float__(self) -> float:
+    def value(self) -> Real:
+        """The scale itself."""
         return 2.0**self.bits
 
 
 AnyScale = Scale | RoughScale
-Number = int | float | Fraction
+
+
+def value_of(scale: AnyScale) -> Real:
+    """The scale as a number, or as numbers."""
+    return scale.value() if isinstance(scale, RoughScale) else float(scale)
+
+
+def exact_scale(scale: AnyScale) -> Scale:
+    """The scale of a step that runs, which is exact."""
+    if isinstance(scale, RoughScale):
+        raise TypeError("a step of a search for settings was run; lower the circuit with exact scales first.")
+    return scale
 
 
 def scale_product(scale: AnyScale, factor: AnyScale | Number) -> AnyScale:
@@ -35,14 +60,56 @@ def scale_quotient(scale: AnyScale, divisor: AnyScale | Number) -> AnyScale:
     return scale / _exact(divisor)
 
 
-def _bits_of(number: AnyScale | Number) -> float:
-    return number.bits if isinstance(number, RoughScale) else math.log2(number)
+def raised_scale(scale: AnyScale, power: Whole) -> AnyScale:
+    """The scale times 2^power."""
+    if isinstance(scale, RoughScale):
+        return RoughScale(scale.bits + power)
+    return scale * 2.0**power
 
 
-def _exact(number: AnyScale | Number) -> Scale | Number:
+def largest_scale(scales: Sequence[AnyScale]) -> AnyScale:
+    """The largest of several scales, for every setting."""
+    if any(isinstance(scale, RoughScale) for scale in scales):
+        return RoughScale(functools.reduce(np.maximum, (scale.bits for scale in scales)))
+    return max(scales, key=lambda scale: scale.bits)
+
+
+def floor(number: Real) -> Whole:
+    """The next whole number below."""
+    if isinstance(number, np.ndarray):
+        return np.floor(np.nan_to_num(number, posinf=2.0**40, neginf=-(2.0**40))).astype(np.int64)
+    return math.floor(number)
+
+
+def ceiling(number: Real) -> Whole:
+    """The next whole number above."""
+    return -floor(-number)
+
+
+def maximum(*numbers: Any) -> Any:
+    """The largest of several numbers, for every setting."""
+    if any(isinstance(number, np.ndarray) for number in numbers):
+        return functools.reduce(np.maximum, numbers)
+    return max(numbers)
+
+
+def choose(condition: Any, yes: Any, no: Any) -> Any:
+    """One of two numbers, for every setting."""
+    if isinstance(condition, np.ndarray):
+        return np.where(condition, yes, no)
+    return yes if condition else no
+
+
+def _bits_of(number: AnyScale | Number) -> Real:
     if isinstance(number, RoughScale):
+        return number.bits
+    return np.log2(number) if isinstance(number, np.ndarray) else math.log2(number)
+
+
+def _exact(number: AnyScale | Number) -> Scale | int | float | Fraction:
+    if isinstance(number, RoughScale | np.ndarray):
         raise TypeError(
-            "an exact scale met the logarithm of another; a graph is lowered with exact scales or with "
+            "an exact scale met the logarithm of another; a circuit is lowered with exact scales or with "
             "logarithms, never with both."
         )
     return number

@@ -1,4 +1,4 @@
-"""What lowering works with: registers, steps, and the state in which one graph becomes steps."""
+"""The state in which one circuit becomes steps, with level, scale and noise of each value."""
 
 import dataclasses
 import math
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fhejax.ckks import BootstrappingParameters, Parameters
+from fhejax.ckks import Parameters
 from fhejax.ckks.keys.generation import digit_ranges
 from fhejax.ckks.parameters import Scale
 from fhejax.ckks.parameters.deviations import (
@@ -19,84 +19,38 @@ from fhejax.ckks.parameters.deviations import (
 from fhejax.program.arguments import Plain
 from fhejax.program.circuit.constants import RawConstant
 from fhejax.program.circuit.graph import Graph, consumers
+from fhejax.program.circuit.lowering.lowered import Lowered
+from fhejax.program.circuit.lowering.register import Register
 from fhejax.program.circuit.lowering.scales import (
     AnyScale,
     Number,
+    Real,
     RoughScale,
-    scale_product,
+    Whole,
+    ceiling,
+    choose,
+    floor,
+    maximum,
+    raised_scale,
     scale_quotient,
+    value_of,
 )
-from fhejax.program.circuit.nodes import GraphNode
-from fhejax.program.circuit.steps import Step
-from fhejax.ring import Ring, modulus_bits
+from fhejax.program.circuit.lowering.settings import SLACK_BITS, SPECIAL_BITS, Settings, base_limbs
+from fhejax.program.circuit.node import Node
+from fhejax.program.circuit.steps.drop import DropStep
+from fhejax.program.circuit.steps.relinearise import RelinearisationStep
+from fhejax.program.circuit.steps.rescale import RescaleStep
+from fhejax.program.circuit.steps.scaling import ScalingStep
+from fhejax.program.circuit.steps.shift import ShiftStep
+from fhejax.program.circuit.steps.step import Step
+from fhejax.ring import modulus_bits
 
-SPECIAL_BITS = 30  # of the one special prime; digits are single primes
-Divisor = Callable[[int], Number]  # the d-th prime to be dropped, or what a rational rescale divides by
-_SLACK_BITS = 0.05  # primes differ from their nominal size by less
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """The choices of the planner under which a graph is lowered.
-
-    input_bits: log2 of the scale of fresh ciphertexts. weight_bits: bits of the largest weight of a layer.
-    working_bits: least log2 scale after a rescale. prime_bits: log2 of what a rescale divides by.
-    bootstrapping: the parameters, where there are bootstraps. bootstrap_error: root mean square of what each
-    adds to numbers in (-1, 1).
-    """
-
-    ring: Ring
-    input_bits: float
-    weight_bits: int
-    working_bits: float
-    prime_bits: float
-    bootstrapping: BootstrappingParameters | None = None
-    bootstrap_error: float = 0.0
+Divisor = Callable[[Whole], Number]  # the d-th prime to be dropped, or what a rational rescale divides by
 
 
-@dataclasses.dataclass(frozen=True)
-class Register:
-    """A value while lowering: how many primes were dropped, its scale, components and ciphertexts."""
-
-    step: int
-    drops: int
-    scale: AnyScale
-    components: int
-    size: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Lowered:
-    """The lowered graph: steps (levels still counted as primes dropped, negated), constants, needs.
-
-    drops: primes dropped on the longest path. base_bits: log2 of the modulus that must remain. noise: per
-    node, the deviation of what encryption adds to its values. registers: node -> register. rounding: per
-    node (and term), the integers that stand for weights w are the nearest to w times this.
-    """
-
-    steps: tuple[Step, ...]
-    constants: tuple[RawConstant, ...]
-    drops: int
-    base_bits: float
-    noise: dict[int, float]
-    registers: dict[int, Register]
-    factors: dict[int, tuple[float, ...]]
-    rounding: dict[int, tuple[float, ...]]
-
-    @property
-    def switches_keys(self) -> bool:
-        """Whether any evaluation key is needed."""
-        return any(step.operation in ("relinearise", "slot_sum") for step in self.steps)
-
-
-def base_limbs(base_bits: float) -> int:
-    """The number of primes of the modulus that is never dropped."""
-    return max(1, math.ceil((base_bits - 0.02) / 30))
-
-
-def _typical_prime(bits: float, drop: int) -> float:
+def _typical_prime(bits: Real, drop: Whole) -> Real:
     """A number of about the size of the d-th prime to be dropped; like primes, no two are equal."""
-    return 2.0 ** (bits + 0.1 * _SLACK_BITS * math.sin(drop + 1))
+    return 2.0 ** (bits + 0.1 * SLACK_BITS * np.sin(drop + 1))
 
 
 def switch_deviation(params: Parameters, level: int) -> float:
@@ -112,7 +66,7 @@ class _Switch:
     """Key switches whose noise, `gain` times one's own, is added to a node at a scale."""
 
     node: int
-    drops: int
+    drops: Whole
     scale: AnyScale
     gain: float
 
@@ -122,7 +76,12 @@ class TooLowError(ValueError):
 
 
 class Lowering:
-    """The state in which one graph becomes steps; mutable only while that goes on."""
+    """The state in which one circuit becomes steps; mutable only while that goes on.
+
+    With a divisor scales are exact and the steps are those of a program. Without one scales are logarithms,
+    no constants are made, and settings may be arrays: then all of them are looked at in one pass, and a step
+    that only some settings have is marked.
+    """
 
     def __init__(
         self,
@@ -136,26 +95,29 @@ class Lowering:
         self.exact = divisor is not None
         self.divisor: Divisor = divisor or (lambda drop: _typical_prime(settings.prime_bits, drop))
         self.readers = consumers(graph)
+        self.leads_to_product = leads_to_product(graph, self.readers)
         self.weights_may_change = any(isinstance(a, Plain) for a in graph.arguments)
         self.given = factors or {}
         self.steps: list[Step] = []
+        self.active: list[Any] = []
         self.constants: list[RawConstant] = []
         self.registers: dict[int, Register] = {}
-        self.noise: dict[int, float] = {}
-        self.factors: dict[int, tuple[float, ...]] = {}
-        self.rounding: dict[int, tuple[float, ...]] = {}
+        self.noise: dict[int, Real] = {}
+        self.factors: dict[int, tuple[Real, ...]] = {}
+        self.rounding: dict[int, tuple[Real, ...]] = {}
         self._switches: list[_Switch] = []
-        self._needs: list[tuple[int, float]] = []
+        self._needs: list[tuple[Whole, Real]] = []
 
     def result(self) -> Lowered:
-        """The lowered graph: all that was emitted, and what it needs."""
-        drops = max(r.drops for r in self.registers.values())
-        base = max(bits - self._bits_above(drops, at) for at, bits in self._needs)
+        """The lowered circuit: all that was emitted, and what it needs."""
+        drops = maximum(*(r.drops for r in self.registers.values()))
+        base = maximum(*(bits - self._bits_above(drops, at) for at, bits in self._needs))
         for switch in self._switches:
-            deviation = self._switch_deviation(base, drops, switch.drops) / float(switch.scale)
+            deviation = self._switch_deviation(base, drops, switch.drops) / value_of(switch.scale)
             self.add_noise(switch.node, switch.gain * deviation)
         return Lowered(
             tuple(self.steps),
+            tuple(self.active),
             tuple(self.constants),
             drops,
             base,
@@ -165,7 +127,7 @@ class Lowering:
             self.rounding,
         )
 
-    def _bits_above(self, drops: int, at: int) -> float:
+    def _bits_above(self, drops: Whole, at: Whole) -> Real:
         """The log2 of what is divided by between a value and the lowest level."""
         if self.settings.bootstrapping is None:
             return self.settings.prime_bits * (drops - at)
@@ -175,29 +137,34 @@ class Lowering:
             return -math.inf
         return modulus_bits(params.level_moduli(level)) - modulus_bits(params.level_moduli(0))
 
-    def _switch_deviation(self, base_bits: float, total: int, drops: int) -> float:
+    def _switch_deviation(self, base_bits: Real, total: Whole, drops: Whole) -> Real:
         """The deviation of a key switch after `drops` of `total` divisions, in a slot times the scale."""
+        ring = self.settings.ring
         if self.settings.bootstrapping is not None:
             parameters = self.settings.bootstrapping
             return switch_deviation(parameters.params, max(0, parameters.output_level - drops))
-        if not math.isfinite(base_bits):
-            return math.inf
-        limbs = base_limbs(base_bits)
-        sizes = [base_bits / limbs] * limbs + [self.settings.prime_bits] * (total - drops)
-        ratios = [2.0 ** (bits - SPECIAL_BITS) for bits in sizes]
-        ring = self.settings.ring
-        return slot_deviation(ring, key_switch_variance(ring, ratios, 1) + division_variance(ring))
+        finite = np.where(np.isfinite(base_bits), base_bits, 60.0)
+        limbs = base_limbs(finite)
+        # Digits are single primes: sum of (q / P)^2 over those of the base, and over those dropped later.
+        ratios = limbs * 2.0 ** (2 * (finite / limbs - SPECIAL_BITS))
+        ratios = ratios + (total - drops) * 2.0 ** (2 * (self.settings.prime_bits - SPECIAL_BITS))
+        variance = ratios * key_switch_variance(ring, [1], 1) + division_variance(ring)
+        return np.where(np.isfinite(base_bits), np.sqrt(variance) * slot_deviation(ring, 1.0), math.inf)
 
-    def scale(self, value: float) -> AnyScale:
+    def scale(self, value: Real) -> AnyScale:
         """The scale that a number is, of the kind that this lowering computes with."""
-        return Scale.of(value) if self.exact else RoughScale(math.log2(value))
+        return Scale.of(value) if self.exact else RoughScale(np.log2(value))
 
-    def emit(self, operation: str, register_fields: tuple, **fields: Any) -> Register:
-        """The register of a new step whose result has these (drops, scale, components, size)."""
-        drops, scale, components, size = register_fields
-        sources = fields.pop("sources", ())
-        self.steps.append(Step(operation, sources, size, components, -drops, scale, **fields))
-        return Register(len(self.steps) - 1, drops, scale, components, size)
+    def emit(self, step: Step, active: Any = True) -> Register:
+        """The register of a new step, whose level is minus its drops.
+
+        Args:
+            step: to be added.
+            active: whether it is there at all; an array where that depends on the settings.
+        """
+        self.steps.append(step)
+        self.active.append(active)
+        return Register(len(self.steps) - 1, -step.level, step.scale, step.components, step.size)
 
     def constant(self, make: Callable[[], RawConstant]) -> tuple[int, ...]:
         """The number of a new leaf of the program, which is made only once the primes are known."""
@@ -206,7 +173,7 @@ class Lowering:
         self.constants.append(make())
         return (len(self.constants) - 1,)
 
-    def encoded(self, values: Callable[[], np.ndarray], scale: AnyScale, drops: int) -> tuple[int, ...]:
+    def encoded(self, values: Callable[[], np.ndarray], scale: AnyScale, drops: Whole) -> tuple[int, ...]:
         """The number of a new leaf of plain numbers at a scale, made only once the primes are known."""
         return () if isinstance(scale, RoughScale) else self.constant(lambda: (values(), scale, drops))
 
@@ -215,9 +182,9 @@ class Lowering:
         bound = math.log2(max(self.bounds[number], 2.0**-10)) + 1
         self._needs.append((register.drops, register.scale.bits + bound + 0.25))
 
-    def add_noise(self, number: int, deviation: float) -> None:
+    def add_noise(self, number: int, deviation: Real) -> None:
         """Add noise of its own that a node gains."""
-        self.noise[number] = math.hypot(self.noise.get(number, 0.0), deviation)
+        self.noise[number] = np.hypot(self.noise.get(number, 0.0), deviation)
 
     def add_switch(self, number: int, register: Register, gain: float = 1.0) -> None:
         """Add the noise of a key switch of `register` to the values of a node."""
@@ -228,79 +195,85 @@ class Lowering:
         if shift is None:
             return register
         constants = self.encoded(lambda: shift, register.scale, register.drops)
-        fields = (register.drops, register.scale, register.components, register.size)
-        return self.emit("shift", fields, sources=(register.step,), constants=constants, label=label)
+        return self.emit(ShiftStep(*after(register), constants=constants, label=label))
 
-    def drop(self, register: Register, drops: int) -> Register:
+    def drop(self, register: Register, drops: Whole) -> Register:
         """The register with fewer primes at the same scale: exact, and free unless a rescale is rational."""
-        if register.drops == drops:
+        fewer = register.drops != drops
+        if not np.any(fewer):
             return register
-        fields = (drops, register.scale, register.components, register.size)
-        return self.emit("drop", fields, sources=(register.step,))
+        return self.emit(DropStep(*after(register, drops=drops)), fewer)
 
-    def raise_scale(self, register: Register, bits: float) -> Register:
+    def raise_scale(self, register: Register, bits: Real) -> Register:
         """The register at a scale of at least 2^bits."""
-        return self.multiply_scale(register, math.ceil(bits - register.scale.bits))
+        return self.multiply_scale(register, ceiling(bits - register.scale.bits))
 
-    def multiply_scale(self, register: Register, power: int) -> Register:
+    def multiply_scale(self, register: Register, power: Whole) -> Register:
         """The register at a larger scale, by a product with 2^power, if that is more than one: exact."""
-        if power <= 0:
+        if not np.any(power > 0):
             return register
+        power = maximum(power, 0)
         factor = self.scale(2.0**power)
         constants = self.encoded(lambda: np.ones(register.size), factor, register.drops)
-        scale = scale_product(register.scale, factor)
-        fields = (register.drops, scale, register.components, register.size)
-        return self.emit(
-            "combine", fields, sources=(register.step,), constants=constants, weight_scales=(factor,)
-        )
+        fields = after(register, scale=raised_scale(register.scale, power))
+        return self.emit(ScalingStep(*fields, constants=constants), power > 0)
 
-    def reduce(self, number: int, register: Register, floor: float | None = None) -> Register:
+    def reduce(self, number: int, register: Register, floor_bits: Real | None = None) -> Register:
         """The register with two components, without the primes that its scale can spare, in one division.
 
         Args:
             number: the node whose value the register holds.
             register: with two or three components.
-            floor: least log2 scale to be left, by default the working scale.
+            floor_bits: least log2 scale to be left, by default the working scale.
         """
-        if floor is None:
-            floor = self._floor(number)
-            register = self._topped_up(number, register, floor)
-        count = self._divisions(register, floor)
-        if count == 0 and register.components == 2:
+        if floor_bits is None:
+            floor_bits = self._floor(number)
+            register = self._topped_up(number, register, floor_bits)
+        count = self._divisions(register, floor_bits)
+        divided = count > 0
+        relinearised = register.components == 3
+        if not relinearised and not np.any(divided):
             return register
-        scale = register.scale
-        for drop in range(register.drops, register.drops + count):
-            scale = scale_quotient(scale, self.divisor(drop))
-        if count:
-            self.add_noise(number, rescale_deviation(self.settings.ring) / float(scale))
-        operation = "relinearise" if register.components == 3 else "rescale"
-        if operation == "relinearise":
+        scale = self._divided(register, count)
+        if np.any(divided):
+            rounding = rescale_deviation(self.settings.ring) / value_of(scale)
+            self.add_noise(number, choose(divided, rounding, 0.0))
+        if relinearised:
             self.add_switch(number, register)
+        kind = RelinearisationStep if relinearised else RescaleStep
         label = self._give_up(number, register)
-        fields = (register.drops + count, scale, 2, register.size)
-        return self.emit(operation, fields, sources=(register.step,), node=number, label=label)
+        fields = after(register, register.drops + count, scale, 2)
+        return self.emit(kind(*fields, node=number, label=label), relinearised or divided)
 
-    def _floor(self, number: int) -> float:
+    def _divided(self, register: Register, count: Whole) -> AnyScale:
+        """The scale of a register after `count` divisions."""
+        scale = register.scale
+        for step in range(int(np.max(count))):
+            divisor = self.divisor(register.drops + step)
+            scale = scale_quotient(scale, choose(step < count, divisor, 1.0))
+        return scale
+
+    def _floor(self, number: int) -> Real:
         """The least log2 scale to be left; with bootstraps less where values are larger than 1."""
         if self.settings.bootstrapping is None:
             return self.settings.working_bits
         return self.settings.working_bits - math.log2(max(self.bounds[number], 1.0))
 
-    def _divisions(self, register: Register, floor: float) -> int:
-        spare = register.scale.bits - floor + _SLACK_BITS
-        return max(0, math.floor(spare / self.settings.prime_bits))
+    def _divisions(self, register: Register, floor_bits: Real) -> Whole:
+        spare = register.scale.bits - floor_bits + SLACK_BITS
+        return maximum(0, floor(spare / self.settings.prime_bits))
 
-    def _topped_up(self, number: int, register: Register, floor: float) -> Register:
+    def _topped_up(self, number: int, register: Register, floor_bits: Real) -> Register:
         """The register times a power of two such that a division leaves nearly the levels' own scale.
 
         What is missing is squared with every product.
         """
-        count = self._divisions(register, floor)
-        if self.settings.bootstrapping is None or count == 0:
+        count = self._divisions(register, floor_bits)
+        if self.settings.bootstrapping is None or not np.any(count > 0):
             return register
         lost = self.settings.prime_bits - self.settings.working_bits
-        own = floor + lost + count * self.settings.prime_bits
-        power = math.floor(own - register.scale.bits)
+        own = floor_bits + lost + count * self.settings.prime_bits
+        power = floor(own - register.scale.bits)
         if power > 0:
             self._give_up(number, register)
         return self.multiply_scale(register, power)
@@ -312,6 +285,53 @@ class Lowering:
             self.steps[register.step] = dataclasses.replace(step, node=-1)
         return step.label
 
-    def nodes_after(self, number: int) -> list[GraphNode]:
+    def check_levels(self, label: str, register: Register, lowest: int) -> None:
+        """Refuse a value that has spent more levels than there are between two bootstraps.
+
+        Raises:
+            TooLowError: where it has.
+        """
+        if register.drops > lowest:
+            raise TooLowError(f"{label} has spent {register.drops} levels of {lowest} before its bootstrap.")
+
+    def nodes_after(self, number: int) -> list[Node]:
         """The nodes that read a node."""
         return [self.graph.nodes[r] for r in self.readers[number] if r >= 0]
+
+    def relinearises_before_linear(self, number: int, register: Register) -> bool:
+        """Whether to relinearise before a linear layer.
+
+        That is so for three components whose layer makes more ciphertexts than it reads, with a product
+        later.
+        """
+        if register.components == 2:
+            return False
+        after = self.nodes_after(number)
+        grows = any(n.mixes_entries and n.size >= register.size for n in after)
+        return grows and any(self.leads_to_product[r] for r in self.readers[number] if r >= 0)
+
+
+def after(
+    register: Register,
+    drops: Whole | None = None,
+    scale: AnyScale | None = None,
+    components: int | None = None,
+    size: int | None = None,
+) -> tuple[tuple[int, ...], int, int, Whole, AnyScale]:
+    """The first fields of a step that reads one register: all that is not given is as there."""
+    return (
+        (register.step,),
+        register.size if size is None else size,
+        register.components if components is None else components,
+        -(register.drops if drops is None else drops),
+        register.scale if scale is None else scale,
+    )
+
+
+def leads_to_product(graph: Graph, readers: tuple[tuple[int, ...], ...]) -> list[bool]:
+    """Whether a relinearisation will be needed after each node: for a product, or a sum of slots."""
+    leads = [False] * len(graph.nodes)
+    for number in range(len(graph.nodes) - 1, -1, -1):
+        ahead = [r for r in readers[number] if r >= 0]
+        leads[number] = any(leads[r] or graph.nodes[r].multiplies or graph.nodes[r].sums_slots for r in ahead)
+    return leads

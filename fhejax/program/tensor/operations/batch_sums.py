@@ -5,16 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fhejax.program.circuit.node import Node
 from fhejax.program.circuit.nodes import (
-    Combine,
-    Concatenate,
-    ElementwiseProduct,
-    ElementwiseSquare,
     Gather,
-    GraphNode,
-    InnerProduct,
-    Input,
-    Linear,
     SlotSum,
     Summand,
 )
@@ -60,9 +53,7 @@ def _distinct(builder: Builder, tensor: View) -> View:
     return dataclasses.replace(tensor, node=node, entries=places[tensor.entries])
 
 
-def is_zero_without_sample(
-    nodes: Sequence[GraphNode], number: int, known: dict[int, bool] | None = None
-) -> bool:
+def is_zero_without_sample(nodes: Sequence[Node], number: int, known: dict[int, bool] | None = None) -> bool:
     """Whether a node is zero in slots without a sample, where the client's ciphertexts hold zeros.
 
     Args:
@@ -76,20 +67,8 @@ def is_zero_without_sample(
     return known[number]
 
 
-def _is_zero(nodes: Sequence[GraphNode], node: GraphNode, known: dict[int, bool]) -> bool:
-    def zero(source: int, shift: np.ndarray | None = None) -> bool:
+def _is_zero(nodes: Sequence[Node], node: Node, known: dict[int, bool]) -> bool:
+    def zero(source: int, shift: np.ndarray | None) -> bool:
         return (shift is None or not shift.any()) and is_zero_without_sample(nodes, source, known)
 
-    if isinstance(node, Input):
-        return not node.shared and node.low <= 0 <= node.high
-    if isinstance(node, Linear):
-        return node.bias is None and zero(node.source)
-    if isinstance(node, ElementwiseSquare):
-        return zero(node.source, node.shift)
-    if isinstance(node, ElementwiseProduct | InnerProduct):
-        return any(map(zero, node.sources, node.shifts))
-    if isinstance(node, Combine | Concatenate):
-        return all(map(zero, node.sources))
-    if isinstance(node, Gather):
-        return zero(node.source)
-    return False
+    return node.is_zero_without_sample(zero)

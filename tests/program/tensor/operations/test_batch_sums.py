@@ -14,10 +14,12 @@ from traced_functions import check_clear, constant, encrypted, traced
 
 import fhejax
 from fhejax import ckks
-from fhejax.program.circuit.evaluation import evaluate_graph, evaluate_node, window_sums
+from fhejax.program.circuit.evaluation import evaluate_graph
+from fhejax.program.circuit.node import Evaluation
 from fhejax.program.circuit.nodes import SlotSum, Summand
 from fhejax.program.circuit.sensitivity import noise_gains
 from fhejax.program.circuit.slots import Slots
+from fhejax.program.circuit.values import window_sums
 from fhejax.program.packing.sample_per_slot.slots import in_slots
 
 SUMS = {
@@ -145,7 +147,7 @@ def _with_disturbed(graph, arguments, slots, number, entry, amounts):
     moved[entry] = amounts
     values = []
     for index, node in enumerate(graph.nodes):
-        found = evaluate_node(node, values, arguments, None, slots)
+        found = node.evaluate(Evaluation(values, arguments, None, slots))
         values.append(found + moved if index == number else found)
     return values
 

@@ -13,7 +13,7 @@ from traced_functions import check_clear, constant, encrypted, refusals, traced
 import fhejax
 from fhejax import ckks
 from fhejax.program.circuit.nodes import Combine, ElementwiseProduct, InnerProduct, Linear, SlotSum
-from fhejax.program.run.inner_products import inner_products
+from fhejax.program.circuit.nodes.inner_product import inner_products
 from fhejax.program.tensor.trace import NotPolynomialError
 
 # equation, shapes, and the axis of each operand that lies in the slots

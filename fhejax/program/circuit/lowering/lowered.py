@@ -1,0 +1,58 @@
+"""A circuit once it is lowered: steps, constants, and what they need."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from fhejax.program.circuit.constants import RawConstant
+from fhejax.program.circuit.lowering.register import Register
+from fhejax.program.circuit.lowering.scales import Real, Whole
+from fhejax.program.circuit.steps.step import Step
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Lowered:
+    """A lowered circuit; with arrays, one number for each, where many settings are looked at together.
+
+    Attributes:
+        steps: in order, levels still counted as primes dropped, negated.
+        active: for each step whether it is there; with many settings an array.
+        constants: the leaves of the program, before they are encoded.
+        drops: primes dropped on the longest path.
+        base_bits: log2 of the modulus that must remain.
+        noise: per node, the deviation of what encryption adds to its values.
+        registers: node -> register.
+        factors: per node, what its weights are multiplied by, or divided by, before they are rounded.
+        rounding: per node (and term), the integers that stand for weights w are the nearest to w times this.
+    """
+
+    steps: tuple[Step, ...]
+    active: tuple[Any, ...]
+    constants: tuple[RawConstant, ...]
+    drops: Whole
+    base_bits: Real
+    noise: dict[int, Real]
+    registers: dict[int, Register]
+    factors: dict[int, tuple[Real, ...]]
+    rounding: dict[int, tuple[Real, ...]]
+
+    @property
+    def switches_keys(self) -> bool:
+        """Whether any evaluation key is needed."""
+        return any(step.switches_keys for step in self.steps)
+
+    def at(self, index: int) -> "Lowered":
+        """What is known under one of many settings: all but steps, constants and registers."""
+
+        def one(number: Any) -> Any:
+            return number[index].item() if isinstance(number, np.ndarray) and number.ndim else number
+
+        return dataclasses.replace(
+            self,
+            drops=one(self.drops),
+            base_bits=one(self.base_bits),
+            noise={node: one(deviation) for node, deviation in self.noise.items()},
+            factors={node: tuple(map(one, every)) for node, every in self.factors.items()},
+            rounding={node: tuple(map(one, every)) for node, every in self.rounding.items()},
+        )

@@ -1,0 +1,48 @@
+"""The choices of the planner under which a circuit is lowered."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from fhejax.ckks import BootstrappingParameters
+from fhejax.program.circuit.lowering.scales import Real, Whole
+from fhejax.ring import Ring
+
+SPECIAL_BITS = 30  # of the one special prime; digits are single primes
+SLACK_BITS = 0.05  # primes differ from their nominal size by less
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The choices of the planner; arrays with one number for each where many are looked at together.
+
+    Attributes:
+        ring: in which the program computes.
+        input_bits: log2 of the scale of fresh ciphertexts.
+        weight_bits: bits of the largest weight of a layer.
+        working_bits: least log2 scale after a rescale.
+        prime_bits: log2 of what a rescale divides by.
+        bootstrapping: the parameters, where there are bootstraps.
+        bootstrap_error: root mean square of what each adds to numbers in (-1, 1).
+    """
+
+    ring: Ring
+    input_bits: Real
+    weight_bits: Whole
+    working_bits: Real
+    prime_bits: Real
+    bootstrapping: BootstrappingParameters | None = None
+    bootstrap_error: float = 0.0
+
+    def at(self, index: int) -> "Settings":
+        """One of many settings, with plain numbers."""
+        names = ("input_bits", "weight_bits", "working_bits", "prime_bits")
+        return dataclasses.replace(self, **{name: getattr(self, name)[index].item() for name in names})
+
+
+def base_limbs(base_bits: Real) -> Whole:
+    """The number of primes of the modulus that is never dropped."""
+    if isinstance(base_bits, np.ndarray):
+        return np.maximum(1, np.ceil((base_bits - 0.02) / 30))
+    return max(1, math.ceil((base_bits - 0.02) / 30))

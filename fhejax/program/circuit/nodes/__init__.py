@@ -1,0 +1,27 @@
+"""The nodes of a circuit, one kind a file: values, intervals, gradients, steps, and how these run."""
+
+from fhejax.program.circuit.nodes.bootstrap import Bootstrap
+from fhejax.program.circuit.nodes.combination import Combine
+from fhejax.program.circuit.nodes.concatenation import Concatenate
+from fhejax.program.circuit.nodes.gather import Gather
+from fhejax.program.circuit.nodes.inner_product import InnerProduct
+from fhejax.program.circuit.nodes.input import Input
+from fhejax.program.circuit.nodes.linear import Linear
+from fhejax.program.circuit.nodes.product import ElementwiseProduct
+from fhejax.program.circuit.nodes.slot_sum import SlotSum
+from fhejax.program.circuit.nodes.square import ElementwiseSquare
+from fhejax.program.circuit.nodes.summand import Summand
+
+__all__ = [
+    "Bootstrap",
+    "Combine",
+    "Concatenate",
+    "ElementwiseProduct",
+    "ElementwiseSquare",
+    "Gather",
+    "InnerProduct",
+    "Input",
+    "Linear",
+    "SlotSum",
+    "Summand",
+]

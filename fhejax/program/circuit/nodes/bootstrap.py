@@ -1,0 +1,119 @@
+"""A bootstrap: the same values with their levels back."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+
+from fhejax.ckks import Ciphertext
+from fhejax.ckks.bootstrapping import BootstrappingKeys, bootstrap_pair, bootstrap_real
+from fhejax.program.circuit.intervals import ValueInterval
+from fhejax.program.circuit.lowering.register import Register
+from fhejax.program.circuit.lowering.scales import ceiling, floor, scale_product, scale_quotient, value_of
+from fhejax.program.circuit.node import Adjoints, Evaluation, SingleSource
+from fhejax.program.circuit.slots import Slots
+from fhejax.program.circuit.steps.call import StepCall
+from fhejax.program.circuit.steps.step import Step
+from fhejax.program.circuit.values import Values
+
+if TYPE_CHECKING:
+    from fhejax.program.circuit.lowering.state import Lowering
+
+
+@dataclasses.dataclass(frozen=True)
+class BootstrapStep(Step):
+    """The values of a register at the output level of bootstraps."""
+
+    operation: ClassVar[str] = "bootstrap"
+
+    def run(self, call: StepCall) -> Ciphertext:
+        """The bootstrapped ciphertexts, two by two: real numbers leave room for others as imaginary parts."""
+        source, keys = call.sources[0], call.keys
+        if not isinstance(keys, BootstrappingKeys):
+            raise TypeError(
+                f"a step bootstraps, and the program was given {type(keys).__name__}; it needs the "
+                f"BootstrappingKeys from its keygen()."
+            )
+        params = source.params
+        level = keys.circuit.parameters.input_level
+        entered = source.replace(scale=params.scales[level])
+        parts = [entered.replace(data=entered.data[i]) for i in range(len(source.data))]
+        found = [bootstrap_pair(keys, *parts[i : i + 2]) for i in range(0, len(parts) - 1, 2)]
+        results = [part.data for pair in found for part in pair]
+        if len(parts) % 2:
+            results.append(bootstrap_real(keys, parts[-1]).data)
+        return source.replace(data=jnp.stack(results), level=self.level, scale=self.scale)
+
+    @property
+    def bootstraps(self) -> int:
+        """One for every two ciphertexts."""
+        return -(-self.size // 2)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Bootstrap(SingleSource):
+    """The values of `source` with their levels back; the planner puts it in."""
+
+    source: int
+    size: int
+    label: str
+
+    def interval(self, known: Sequence[ValueInterval], batch: int) -> ValueInterval:
+        """The source's interval."""
+        return known[self.source]
+
+    def evaluate(self, given: Evaluation) -> Values:
+        """The source's values."""
+        return given.values[self.source]
+
+    def adjoints(self, values: Sequence[Values], adjoint: Values, slots: Slots | None) -> Adjoints:
+        """The gradient as it is."""
+        yield self.source, adjoint
+
+    def lower(self, lowering: "Lowering", number: int) -> Register:
+        """Emit a bootstrap, whose numbers enter divided by a bound of theirs.
+
+        Numbers v of magnitude below B > 1 go in as v / B' with B' up to 2 B: a matter of the scale alone.
+
+        A bootstrap takes scales of its input level alone, and a product with a power of two, which is exact
+        and costs no level, brings any smaller scale within a factor of two of that; a larger one is divided
+        first.
+
+        Raises:
+            TooLowError: where too few levels are left for that.
+        """
+        parameters = lowering.settings.bootstrapping
+        if parameters is None:
+            raise ValueError(
+                f"{self.label} has a bootstrap, and the settings to lower it with have no parameters of "
+                f"bootstrapping; pass Settings(..., bootstrapping=parameters)."
+            )
+        scales, lowest = parameters.params.scales, parameters.levels_left
+        entry, exit_ = scales[parameters.input_level], scales[parameters.output_level]
+        register, bound = lowering.registers[self.source], max(lowering.bounds[number], 1.0)
+        register = self._brought_to(lowering, number, register, (entry / bound).bits)
+        lowering.check_levels(self.label, register, lowest)
+        lowering.need(number, register)
+        register = lowering.drop(register, lowest)
+        scale = scale_quotient(scale_product(register.scale, exit_), entry)
+        gain = value_of(scale_quotient(entry, register.scale))
+        lowering.add_noise(number, lowering.settings.bootstrap_error * gain)
+        fields = (register.step,), self.size, 2, 0, scale
+        return lowering.emit(BootstrapStep(*fields, node=number, label=self.label))
+
+    def _brought_to(self, lowering: "Lowering", number: int, register: Register, wanted: float) -> Register:
+        """The register with two components, at a scale within a factor of two below 2^wanted."""
+        divisions = ceiling((register.scale.bits - wanted) / lowering.settings.prime_bits)
+        if divisions > 0:
+            above = wanted + divisions * lowering.settings.prime_bits
+            register = lowering.multiply_scale(register, floor(above - register.scale.bits))
+            register = lowering.reduce(number, register, wanted - 1)
+        elif register.components == 3:
+            register = lowering.reduce(number, register, register.scale.bits)
+        return lowering.multiply_scale(register, floor(wanted - register.scale.bits))
+
+    def is_zero_without_sample(self, zero: Callable[[int, np.ndarray | None], bool]) -> bool:
+        """Whether the source is."""
+        return zero(self.source, None)

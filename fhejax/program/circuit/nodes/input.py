@@ -1,0 +1,88 @@
+"""An encrypted argument of the function."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from fhejax.ckks import Ciphertext
+from fhejax.ckks.parameters.deviations import fresh_deviation
+from fhejax.program.circuit.intervals import ValueInterval
+from fhejax.program.circuit.lowering.register import Register
+from fhejax.program.circuit.lowering.scales import value_of
+from fhejax.program.circuit.node import Adjoints, Evaluation, Node
+from fhejax.program.circuit.slots import Slots
+from fhejax.program.circuit.steps.call import StepCall
+from fhejax.program.circuit.steps.step import Step
+from fhejax.program.circuit.values import Values
+
+if TYPE_CHECKING:
+    from fhejax.program.circuit.lowering.state import Lowering
+
+
+@dataclasses.dataclass(frozen=True)
+class InputStep(Step):
+    """An argument as it was encrypted.
+
+    Attributes:
+        argument: its number.
+    """
+
+    operation: ClassVar[str] = "input"
+    argument: int = -1
+
+    def run(self, call: StepCall) -> Ciphertext:
+        """The ciphertexts of the argument."""
+        return call.sources[0]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Input(Node):
+    """An argument of the function: `size` ciphertexts of values between low and high.
+
+    Attributes:
+        argument: its number.
+        shared: whether all samples share one value, in every slot.
+    """
+
+    argument: int
+    size: int
+    low: float
+    high: float
+    label: str
+    shared: bool = False
+
+    @property
+    def sources(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Nothing is read."""
+        return ()
+
+    def reading(self, names: Mapping[int, int]) -> "Input":
+        """The same node, which reads none."""
+        return self
+
+    def interval(self, known: Sequence[ValueInterval], batch: int) -> ValueInterval:
+        """The range that was given for the argument."""
+        return np.full(self.size, self.low), np.full(self.size, self.high)
+
+    def evaluate(self, given: Evaluation) -> Values:
+        """The entries of the argument."""
+        return np.asarray(given.arguments[self.argument], np.float64)
+
+    def adjoints(self, values: Sequence[Values], adjoint: Values, slots: Slots | None) -> Adjoints:
+        """Nothing, since nothing is read."""
+        yield from ()
+
+    def lower(self, lowering: "Lowering", number: int) -> Register:
+        """Emit the step that takes the argument."""
+        settings = lowering.settings
+        scale = lowering.scale(2.0**settings.input_bits)
+        lowering.add_noise(number, fresh_deviation(settings.ring) / value_of(scale))
+        drops = 0 * settings.prime_bits if not lowering.exact else 0
+        step = InputStep((), self.size, 2, drops, scale, self.argument, node=number, label=self.label)
+        return lowering.emit(step)
+
+    def is_zero_without_sample(self, zero: Callable[[int, np.ndarray | None], bool]) -> bool:
+        """Whether the client's filling is zero there."""
+        return not self.shared and self.low <= 0 <= self.high

@@ -1,0 +1,20 @@
+"""Dropping primes without dividing: the same value and scale at a lower level."""
+
+import dataclasses
+from typing import ClassVar
+
+from fhejax import ckks
+from fhejax.ckks import Ciphertext
+from fhejax.program.circuit.steps.call import StepCall
+from fhejax.program.circuit.steps.step import Step
+
+
+@dataclasses.dataclass(frozen=True)
+class DropStep(Step):
+    """The same values and scale with fewer primes."""
+
+    operation: ClassVar[str] = "drop"
+
+    def run(self, call: StepCall) -> Ciphertext:
+        """The ciphertexts at the lower level."""
+        return ckks.drop_level(call.sources[0], self.level)

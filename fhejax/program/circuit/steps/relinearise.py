@@ -1,0 +1,39 @@
+"""Relinearisation: three components to two, and a division in the same transforms."""
+
+import dataclasses
+from typing import ClassVar
+
+from fhejax import ckks
+from fhejax.ckks import Ciphertext
+from fhejax.ckks.types import is_concrete
+from fhejax.program.circuit.lowering.scales import Real
+from fhejax.program.circuit.steps.call import StepCall, in_groups
+from fhejax.program.circuit.steps.step import Step
+from fhejax.ring.platform import Device
+
+
+@dataclasses.dataclass(frozen=True)
+class RelinearisationStep(Step):
+    """Two components again, at the level of the step, which may lie below that of its source."""
+
+    operation: ClassVar[str] = "relinearise"
+    switches_keys: ClassVar[bool] = True
+
+    def run(self, call: StepCall) -> Ciphertext:
+        """The relinearised ciphertexts, a few at a time."""
+
+        def one(part: Ciphertext) -> Ciphertext:
+            return ckks.relinearise(call.evaluation, part, target_level=self.level)
+
+        return in_groups(one, call.sources[0]) if is_concrete(call.sources[0].data) else one(call.sources[0])
+
+    def work(self, limbs: Real, before: Real, degree: int, device: Device) -> tuple[Real, Real]:
+        """One key switch for each ciphertext."""
+        return key_switches(self.size, before, degree, device)
+
+
+def key_switches(count: int, limbs: Real, degree: int, device: Device) -> tuple[Real, Real]:
+    """Nanoseconds of several key switches with digits of one prime, and the kernels they launch."""
+    transforms = limbs * (limbs + 3)
+    groups = -(-count // device.blocks.relinearised)
+    return count * transforms * degree * device.costs.transform, groups * device.costs.switch_launches

@@ -1,0 +1,33 @@
+"""Adding a plain number to every entry."""
+
+import dataclasses
+from typing import ClassVar
+
+import jax
+
+from fhejax.ckks import Ciphertext
+from fhejax.program.circuit.steps.call import StepCall
+from fhejax.program.circuit.steps.step import Step
+from fhejax.ring import modular
+from fhejax.ring.modular import constants
+from fhejax.ring.wide import kernel, wide
+
+
+@dataclasses.dataclass(frozen=True)
+class ShiftStep(Step):
+    """The source plus plain numbers, whose residues [entry, limb] are the constant."""
+
+    operation: ClassVar[str] = "shift"
+
+    def run(self, call: StepCall) -> Ciphertext:
+        """The shifted ciphertexts."""
+        return _add_constants(call.sources[0], call.leaves[0])
+
+
+@kernel
+@wide
+def _add_constants(x: Ciphertext, residues: jax.Array) -> Ciphertext:
+    """The sum with plain numbers' residues [entry, limb]: a constant polynomial is one number everywhere."""
+    modulus = constants(x.moduli).value
+    body = modular.add(x.data[:, 0], residues[..., None], modulus)
+    return x.replace(data=x.data.at[:, 0].set(body))

@@ -1,0 +1,106 @@
+"""What every step of a program is and can do; a kind is a dataclass that derives from this.
+
+Registers are numbered by the step that makes them. Constants (weights, indices, residues) are named by
+their number in the program's list of leaves.
+"""
+
+import abc
+import dataclasses
+from collections.abc import Sequence
+from typing import ClassVar
+
+from fhejax.ckks import Ciphertext
+from fhejax.program.circuit.lowering.scales import AnyScale, Real, Whole
+from fhejax.program.circuit.steps.call import Blocks, Constants, Keys, Live, StepCall
+from fhejax.ring.platform import Device
+
+
+@dataclasses.dataclass(frozen=True)
+class Step(abc.ABC):
+    """One operation on a vector of ciphertexts.
+
+    Attributes:
+        operation: the name of the kind, as in reports and files.
+        switches_keys: whether an evaluation key is needed.
+        rotates: whether a rotation key is.
+        masks: whether it has to know which slots hold a sample.
+        sources: the registers it reads.
+        size: ciphertexts in its result; components: 2 or 3 each.
+        level, scale: of its result.
+        constants: numbers of the leaves it uses, in the order that the kind documents.
+        node: the node of the circuit whose value the result is, or -1.
+        label: the primitive and source line it comes from; no part of what makes two steps equal.
+    """
+
+    operation: ClassVar[str]
+    switches_keys: ClassVar[bool] = False
+    rotates: ClassVar[bool] = False
+    masks: ClassVar[bool] = False
+
+    sources: tuple[int, ...]
+    size: int
+    components: int
+    level: Whole
+    scale: AnyScale
+    constants: tuple[int, ...] = dataclasses.field(default=(), kw_only=True)
+    node: int = dataclasses.field(default=-1, kw_only=True)
+    label: str = dataclasses.field(default="", kw_only=True, compare=False)
+
+    @abc.abstractmethod
+    def run(self, call: StepCall) -> Ciphertext:
+        """The result in one block."""
+
+    def run_blocks(
+        self, sources: Sequence[Blocks], leaves: Constants, keys: Keys, live: Live | None, count: int
+    ) -> Blocks:
+        """The results in every block; what all blocks share is one, computed once.
+
+        Args:
+            sources: the blocks of each register that is read.
+            leaves: the step's constants.
+            keys: of the server.
+            live: [block, slot], one where a slot holds a sample and else zero.
+            count: blocks of the batch.
+        """
+        if self.masks:
+            sources = [source * (count // len(source)) for source in sources]
+        results = []
+        for block in range(max(map(len, sources))):
+            operands = [source[block % len(source)] for source in sources]
+            results.append(self.run(StepCall(operands, leaves, keys, None if live is None else live[block])))
+        return tuple(results)
+
+    def work(self, limbs: Real, before: Real, degree: int, device: Device) -> tuple[Real, Real]:
+        """Nanoseconds of the step beyond reading and writing, and how many kernels it launches.
+
+        Args:
+            limbs: of the result; an array where many settings are looked at.
+            before: limbs of what is read.
+            degree: of the ring.
+            device: where the program will run.
+        """
+        return 0.0, 0
+
+    @property
+    def weight_bits(self) -> Real:
+        """The bits by which plain weights raise the scale."""
+        return 0.0
+
+    @property
+    def title(self) -> str:
+        """The step's name in a report."""
+        return self.operation
+
+    @property
+    def summed_slots(self) -> int:
+        """How many consecutive slots are added up, by rotations; 0 where none are."""
+        return 0
+
+    @property
+    def bootstraps(self) -> int:
+        """How many bootstraps the step takes in one block."""
+        return 0
+
+    def placed(self, top: int) -> "Step":
+        """The step with its level counted from the bottom; until then it is minus the primes dropped."""
+        return dataclasses.replace(self, level=top + self.level)

@@ -1,0 +1,47 @@
+"""Values of nodes in the clear, [size, column]: rows taken, added up where entries say, sums of columns."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+Values = np.ndarray
+Factors = Sequence[Any]  # of each of a node's weights; an array where many settings are looked at together
+
+
+def taken(values: Values, entries: np.ndarray) -> Values:
+    """The rows of values that entries name, zero where an entry is -1."""
+    zero = np.zeros((1, values.shape[1]))
+    return np.concatenate([values, zero])[np.where(entries < 0, len(values), entries)]
+
+
+def scattered(rows: Values, entries: np.ndarray, size: int) -> Values:
+    """The rows added up where `entries` says, [size, column]; an entry of -1 is nowhere."""
+    result = np.zeros((size + 1, rows.shape[1]))  # the last row takes what is nowhere
+    order = np.argsort(entries, kind="stable")
+    targets, starts = np.unique(entries[order], return_index=True)
+    result[targets] = np.add.reduceat(rows[order], starts, axis=0)
+    return result[:size]
+
+
+def shifted(values: Values, shift: np.ndarray | None) -> Values:
+    """The values with a node's shift added."""
+    return values if shift is None else values + shift[:, None]
+
+
+def window_sums(values: Values, length: int) -> Values:
+    """The sum of each column and the next length - 1, cyclically."""
+    doubled = np.concatenate([values, values[:, : length - 1]], 1)
+    totals = np.cumsum(np.pad(doubled, ((0, 0), (1, 0))), 1)
+    return totals[:, length:] - totals[:, :-length]
+
+
+def weight_factor(weights: np.ndarray, weight_bits: Any) -> Any:
+    """The factor that makes the largest weight 2**weight_bits - 1; an array for an array of bits."""
+    largest = float(max(weights.max(initial=0.0), -weights.min(initial=0.0)))
+    return (2.0**weight_bits - 1) / largest if largest else 1.0 + 0.0 * weight_bits
+
+
+def rounded_weights(weights: np.ndarray, factor: float) -> np.ndarray:
+    """The weights as the steps have them: integers over a factor."""
+    return np.rint(weights * factor) / factor
