@@ -17,9 +17,9 @@ from fhejax.program.circuit.graph import Graph, sums_over_batch
 from fhejax.program.circuit.ranges import check_finite
 from fhejax.program.circuit.simplification import simplify
 from fhejax.program.circuit.views import View
-from fhejax.program.levels.bootstrapped_plan import Planned, make_bootstrapped_plan
+from fhejax.program.levels.bootstrapped_plan import make_bootstrapped_plan
 from fhejax.program.levels.parameter_search import make_plan, value_bounds
-from fhejax.program.levels.plan import TooDeepError
+from fhejax.program.levels.plan import LoweredCircuit, ProgramPlan, TooDeepError
 from fhejax.program.program import Program
 from fhejax.program.specialisation import CompilationRecord
 from fhejax.program.tensor.trace import trace
@@ -93,8 +93,7 @@ def compile(
     typical = _sample(graph, sample)
     request = {"precision_bits": precision_bits, "device": planned_for, **wished}
     limits = value_bounds(graph, typical, margin)
-    found = _planned_program(graph, limits, typical, bootstrapping, request)
-    plan = found.plan
+    plan, found = _planned_program(graph, limits, typical, bootstrapping, request)
     leaves = encode_constants(found.lowered.constants, plan.params, plan.top_level)
     observed = None if margin is None else found.limits
     return Program(
@@ -136,12 +135,12 @@ def _planned_program(
     sample: Sequence[np.ndarray],
     bootstrapping: bool | BootstrappingParameters,
     request: dict[str, Any],
-) -> Planned:
+) -> tuple[ProgramPlan, LoweredCircuit]:
     """The plan without bootstraps where there is one, unless parameters of bootstraps were given."""
     given = None if isinstance(bootstrapping, bool) else bootstrapping
     if given is None:
         try:
-            return Planned(*make_plan(graph, limits, sample, **request), graph, limits)
+            return make_plan(graph, limits, sample, **request)
         except TooDeepError as error:
             if not bootstrapping or (request["security"] > 128 and not request["insecure"]):
                 raise

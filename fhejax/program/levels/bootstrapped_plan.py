@@ -15,7 +15,7 @@ from fhejax.program.circuit.lowering.state import TooLowError
 from fhejax.program.circuit.slots import batch_period
 from fhejax.program.levels.bootstrap_noise import bootstrap_deviation
 from fhejax.program.levels.bootstrap_placement import Cut, in_order, place_bootstraps, with_bootstraps
-from fhejax.program.levels.plan import Built, ProgramPlan, TooDeepError, described, dropped_primes
+from fhejax.program.levels.plan import LoweredCircuit, ProgramPlan, TooDeepError, described, dropped_primes
 from fhejax.program.levels.precision_prediction import Predictor
 from fhejax.program.levels.predicted_time import predicted_block_seconds
 from fhejax.ring import modulus_bits
@@ -30,17 +30,6 @@ _LOST_BITS = (8, 4, 0)  # of the levels' scale, which a value may be below after
 _RESERVES = (0.05, 0.25, 0.5, 1, 1.5, 2, 3)  # levels kept back where scales grow more than was expected
 
 
-@dataclasses.dataclass(frozen=True)
-class Planned:
-    """A plan, its steps, and the graph that they are of: with its bootstraps and largest magnitudes."""
-
-    plan: ProgramPlan
-    lowered: Lowered
-    graph: Graph
-    limits: tuple[float, ...]
-    cuts: tuple[Cut, ...] = ()
-
-
 def make_bootstrapped_plan(
     graph: Graph,
     limits: tuple[float, ...],
@@ -52,7 +41,7 @@ def make_bootstrapped_plan(
     log_degree: int | None,
     given: BootstrappingParameters | None,
     device: Device,
-) -> Planned:
+) -> tuple[ProgramPlan, LoweredCircuit]:
     """Choose parameters, places of bootstraps and settings, the fewest bootstraps first.
 
     Args:
@@ -79,10 +68,11 @@ def make_bootstrapped_plan(
         for attempt in sorted(found, key=lambda attempt: _predicted_cost(attempt, device)):
             bits = _predicted_bits(attempt, sample, precision_bits)
             if bits >= precision_bits:
-                attempt = _with_error(attempt, graph, limits)
+                attempt = _with_error(attempt)
                 bits = _predicted_bits(attempt, sample, precision_bits)
             if bits >= precision_bits:
-                return _planned(attempt, graph, limits, sample, device)
+                cost = _predicted_cost(attempt, device)
+                return described(attempt, Predictor(attempt.graph, sample), cost, device), attempt
             best = max(best or 0.0, bits)
     raise TooDeepError(_why_not(best, precision_bits))
 
@@ -103,32 +93,8 @@ def _why_not(best: float | None, wanted: float) -> str:
     )
 
 
-def _predicted_bits(attempt: "_Attempt", sample: Sequence[np.ndarray], wanted: float) -> float:
-    return Predictor(attempt.graph, sample).bits(attempt.built.settings, attempt.built.lowered, wanted)
-
-
-def _planned(
-    attempt: "_Attempt",
-    graph: Graph,
-    limits: tuple[float, ...],
-    sample: Sequence[np.ndarray],
-    device: Device,
-) -> Planned:
-    known = limits_with(graph, limits, attempt.cuts)
-    predictor = Predictor(attempt.graph, sample)
-    cost = _predicted_cost(attempt, device)
-    plan = described(attempt.built, attempt.graph, known, predictor, cost, device)
-    return Planned(plan, attempt.built.lowered, attempt.graph, known, attempt.cuts)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Attempt:
-    """Bootstraps placed and steps lowered under some settings."""
-
-    parameters: BootstrappingParameters
-    built: Built
-    graph: Graph
-    cuts: tuple[Cut, ...]
+def _predicted_bits(attempt: LoweredCircuit, sample: Sequence[np.ndarray], wanted: float) -> float:
+    return Predictor(attempt.graph, sample).bits(attempt.settings, attempt.lowered, wanted)
 
 
 def _parameters(
@@ -155,7 +121,7 @@ def _attempt(
     lost_bits: int,
     weight_bits: int,
     error: float,
-) -> _Attempt | None:
+) -> LoweredCircuit | None:
     """The fewest bootstraps with these settings, or None where a node takes more levels than there are."""
     params = parameters.params
     scale_bits = params.scales[parameters.output_level].bits
@@ -169,16 +135,14 @@ def _attempt(
         cuts = place_bootstraps(graph, spent, *(n * scale_bits for n in levels))
         if cuts is None:
             return None
-        planned = with_bootstraps(graph, cuts)
+        planned, known = with_bootstraps(graph, cuts), limits_with(graph, limits, cuts)
         try:
-            lowered = _lowered_with_bootstraps(
-                planned, limits_with(graph, limits, cuts), settings, parameters
-            )
+            lowered = _lowered_with_bootstraps(planned, known, settings, parameters)
         except TooLowError:
             continue
         fits = lowered.base_bits <= modulus_bits(params.level_moduli(0))
         if fits and lowered.drops <= parameters.output_level:
-            return _Attempt(parameters, Built(params, settings, lowered, blocks), planned, cuts)
+            return LoweredCircuit(planned, known, params, settings, lowered, blocks, cuts)
     return None
 
 
@@ -188,14 +152,18 @@ def _lowered_with_bootstraps(
     return lower(graph, limits, settings, dropped_primes(parameters.params, parameters.output_level))
 
 
-def _with_error(attempt: _Attempt, graph: Graph, limits: tuple[float, ...]) -> _Attempt:
+def _with_error(attempt: LoweredCircuit) -> LoweredCircuit:
     """The same attempt with the predicted error of its bootstraps."""
-    built = attempt.built
-    error = bootstrap_deviation(attempt.parameters)
-    settings = dataclasses.replace(built.settings, bootstrap_error=error)
-    known = limits_with(graph, limits, attempt.cuts)
-    lowered = _lowered_with_bootstraps(attempt.graph, known, settings, attempt.parameters)
-    return dataclasses.replace(attempt, built=dataclasses.replace(built, settings=settings, lowered=lowered))
+    parameters = _bootstrapping_of(attempt)
+    settings = dataclasses.replace(attempt.settings, bootstrap_error=bootstrap_deviation(parameters))
+    lowered = _lowered_with_bootstraps(attempt.graph, attempt.limits, settings, parameters)
+    return dataclasses.replace(attempt, settings=settings, lowered=lowered)
+
+
+def _bootstrapping_of(attempt: LoweredCircuit) -> BootstrappingParameters:
+    """The parameters of an attempt's bootstraps, which every attempt has."""
+    assert attempt.settings.bootstrapping is not None
+    return attempt.settings.bootstrapping
 
 
 def bits_spent(graph: Graph, lowered: Lowered, scale_bits: float) -> dict[int, float]:
@@ -244,9 +212,9 @@ def limits_with(graph: Graph, limits: tuple[float, ...], cuts: tuple[Cut, ...]) 
     return tuple(limits[number] for number, _ in in_order(graph, cuts))
 
 
-def _predicted_cost(attempt: _Attempt, device: Device) -> float:
+def _predicted_cost(attempt: LoweredCircuit, device: Device) -> float:
     """The predicted seconds of a program under an attempt on a device, bootstraps included."""
-    built = attempt.built
-    bootstraps = sum(step.bootstraps for step in built.lowered.steps)
-    each = attempt.parameters.predicted_seconds(device)
-    return built.blocks * (predicted_block_seconds(built.lowered, built.settings, device) + bootstraps * each)
+    bootstraps = sum(step.bootstraps for step in attempt.lowered.steps)
+    each = _bootstrapping_of(attempt).predicted_seconds(device)
+    steps = predicted_block_seconds(attempt.lowered, attempt.settings, device)
+    return attempt.blocks * (steps + bootstraps * each)

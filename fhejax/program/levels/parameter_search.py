@@ -17,7 +17,7 @@ from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.node_lowering import lower
 from fhejax.program.circuit.lowering.settings import SPECIAL_BITS, Settings
 from fhejax.program.circuit.ranges import bounds, observed_bounds
-from fhejax.program.levels.plan import Built, ProgramPlan, TooDeepError, described, dropped_primes
+from fhejax.program.levels.plan import LoweredCircuit, ProgramPlan, TooDeepError, described, dropped_primes
 from fhejax.program.levels.precision_prediction import Predictor
 from fhejax.program.levels.predicted_time import predicted_block_seconds
 from fhejax.program.packing.sample_per_slot.slots import in_slots
@@ -42,7 +42,7 @@ def make_plan(
     insecure: bool,
     log_degree: int | None,
     device: Device,
-) -> tuple[ProgramPlan, Lowered]:
+) -> tuple[ProgramPlan, LoweredCircuit]:
     """Choose parameters and lower the graph for them.
 
     Args:
@@ -72,10 +72,10 @@ def make_plan(
             if bits >= precision_bits:
                 built = _build(graph, limits, settings, virtual, wished, candidate.blocks)
             if built is not None:
-                plan = described(built, graph, limits, predictor, candidate.cost, device)
+                plan = described(built, predictor, candidate.cost, device)
                 bits = plan.predicted_bits
                 if bits >= precision_bits:
-                    return plan, built.lowered
+                    return plan, built
         if bits > best_bits:
             best_bits, best = bits, f"the best secure ones leave {bits:.1f} bits"
     level = "the insecure ring of this test" if insecure else f"{security}-bit security"
@@ -207,7 +207,7 @@ def _build(
     virtual: Lowered,
     wished: ParameterOptions,
     blocks: int,
-) -> Built | None:
+) -> LoweredCircuit | None:
     """The graph lowered with real primes, or None where those need more than was thought."""
     try:
         params = make_parameters(
@@ -225,4 +225,4 @@ def _build(
     lowered = lower(graph, limits, settings, dropped_primes(params, params.depth))
     if lowered.drops > params.depth or lowered.base_bits > virtual.base_bits + 0.5:
         return None
-    return Built(params, settings, lowered, blocks)
+    return LoweredCircuit(graph, limits, params, settings, lowered, blocks)

@@ -14,6 +14,7 @@ from fhejax.program.circuit.lowering.state import Divisor
 from fhejax.program.circuit.slots import batch_period
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.views import View
+from fhejax.program.levels.bootstrap_placement import Cut
 from fhejax.program.levels.precision_prediction import Predictor
 from fhejax.ring.platform import Device
 
@@ -108,45 +109,50 @@ class TooDeepError(ValueError):
     """An error that says that no secure parameters hold the circuit at the precision asked for."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Built:
-    """Parameters with real primes, and the graph lowered for them."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class LoweredCircuit:
+    """A circuit with its bootstraps, lowered for parameters with real primes.
 
+    Attributes:
+        graph: the circuit.
+        limits: the largest magnitude of each node.
+        params: of the scheme.
+        settings: that it was lowered under.
+        lowered: steps, constants and noise.
+        blocks: of the batch.
+        cuts: the places of bootstraps in the circuit without them.
+    """
+
+    graph: Graph
+    limits: tuple[float, ...]
     params: Parameters
     settings: Settings
     lowered: Lowered
     blocks: int
+    cuts: tuple[Cut, ...] = ()
 
 
-def described(
-    built: Built,
-    graph: Graph,
-    limits: tuple[float, ...],
-    predictor: Predictor,
-    cost: float,
-    device: Device,
-) -> ProgramPlan:
-    """The plan of a lowered graph, with what is predicted of it.
+def described(circuit: LoweredCircuit, predictor: Predictor, cost: float, device: Device) -> ProgramPlan:
+    """The plan of a lowered circuit, with what is predicted of it.
 
     Args:
-        built: parameters, and the graph lowered for them.
-        graph: what was lowered.
-        limits: the largest magnitude of each node.
-        predictor: of the same graph.
+        circuit: lowered for parameters with real primes.
+        predictor: of the same circuit.
         cost: predicted seconds.
+        device: that they were predicted for.
     """
-    settings, lowered = built.settings, built.lowered
+    graph, limits, settings, lowered = circuit.graph, circuit.limits, circuit.settings, circuit.lowered
     bootstrapping = settings.bootstrapping
-    top = built.params.depth if bootstrapping is None else bootstrapping.output_level
+    top = circuit.params.depth if bootstrapping is None else bootstrapping.output_level
     steps, registers = placed(graph, lowered, top)
     encrypted = [o.value for o in graph.outputs if isinstance(o.value, View)]
     largest = max(float((limits[v.node] * abs(v.multiplier) + abs(v.offset)).max()) for v in encrypted)
     return ProgramPlan(
-        params=built.params,
+        params=circuit.params,
         settings=settings,
         steps=steps,
         outputs=registers,
-        blocks=built.blocks,
+        blocks=circuit.blocks,
         batch=graph.batch,
         depth=depth(graph),
         predicted_bits=predictor.bits(settings, lowered, -math.inf),

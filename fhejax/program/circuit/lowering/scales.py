@@ -18,6 +18,7 @@ from fhejax.ckks.parameters import Scale
 Real = Any  # a float, or a float64 array with one for each setting
 Whole = Any  # an int, or an int64 array with one for each setting
 Number = int | float | Fraction | np.ndarray
+_ENDLESS = 2.0**20  # bits, or divisions: more than any modulus has
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -75,10 +76,10 @@ def largest_scale(scales: Sequence[AnyScale]) -> AnyScale:
 
 
 def floor(number: Real) -> Whole:
-    """The next whole number below."""
+    """The next whole number below; what has no bound becomes as large as makes every circuit too deep."""
     if isinstance(number, np.ndarray):
-        return np.floor(np.nan_to_num(number, posinf=2.0**40, neginf=-(2.0**40))).astype(np.int64)
-    return math.floor(number)
+        return np.floor(np.clip(np.nan_to_num(number, nan=np.inf), -_ENDLESS, _ENDLESS)).astype(np.int64)
+    return math.floor(min(max(number, -_ENDLESS), _ENDLESS))
 
 
 def ceiling(number: Real) -> Whole:

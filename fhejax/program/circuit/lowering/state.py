@@ -7,19 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from fhejax.ckks import Parameters
-from fhejax.ckks.keys.generation import digit_ranges
 from fhejax.ckks.parameters import Scale
 from fhejax.ckks.parameters.deviations import (
-    division_variance,
-    key_switch_variance,
     rescale_deviation,
-    slot_deviation,
 )
 from fhejax.program.arguments import Plain
 from fhejax.program.circuit.constants import RawConstant
 from fhejax.program.circuit.graph import Graph, consumers
 from fhejax.program.circuit.lowering.lowered import Lowered
+from fhejax.program.circuit.lowering.policies import policy_of
 from fhejax.program.circuit.lowering.register import Register
 from fhejax.program.circuit.lowering.scales import (
     AnyScale,
@@ -35,7 +31,7 @@ from fhejax.program.circuit.lowering.scales import (
     scale_quotient,
     value_of,
 )
-from fhejax.program.circuit.lowering.settings import SLACK_BITS, SPECIAL_BITS, Settings, base_limbs
+from fhejax.program.circuit.lowering.settings import SLACK_BITS, Settings
 from fhejax.program.circuit.node import Node
 from fhejax.program.circuit.steps.drop import DropStep
 from fhejax.program.circuit.steps.relinearise import RelinearisationStep
@@ -43,7 +39,6 @@ from fhejax.program.circuit.steps.rescale import RescaleStep
 from fhejax.program.circuit.steps.scaling import ScalingStep
 from fhejax.program.circuit.steps.shift import ShiftStep
 from fhejax.program.circuit.steps.step import Step
-from fhejax.ring import modulus_bits
 
 Divisor = Callable[[Whole], Number]  # the d-th prime to be dropped, or what a rational rescale divides by
 
@@ -51,14 +46,6 @@ Divisor = Callable[[Whole], Number]  # the d-th prime to be dropped, or what a r
 def _typical_prime(bits: Real, drop: Whole) -> Real:
     """A number of about the size of the d-th prime to be dropped; like primes, no two are equal."""
     return 2.0 ** (bits + 0.1 * SLACK_BITS * np.sin(drop + 1))
-
-
-def switch_deviation(params: Parameters, level: int) -> float:
-    """The deviation that a key switch adds at a level of these parameters, in a slot times the scale."""
-    moduli = params.level_moduli(level)
-    digits = [math.prod(moduli[start:stop]) for start, stop in digit_ranges(params, level)]
-    variance = key_switch_variance(params.ring, digits, math.prod(params.special))
-    return slot_deviation(params.ring, variance + division_variance(params.ring))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +79,7 @@ class Lowering:
         factors: Mapping[int, tuple[float, ...]] | None,
     ) -> None:
         self.graph, self.bounds, self.settings = graph, bounds, settings
+        self.policy = policy_of(settings)
         self.exact = divisor is not None
         self.divisor: Divisor = divisor or (lambda drop: _typical_prime(settings.prime_bits, drop))
         self.readers = consumers(graph)
@@ -111,9 +99,9 @@ class Lowering:
     def result(self) -> Lowered:
         """The lowered circuit: all that was emitted, and what it needs."""
         drops = maximum(*(r.drops for r in self.registers.values()))
-        base = maximum(*(bits - self._bits_above(drops, at) for at, bits in self._needs))
+        base = maximum(*(bits - self.policy.bits_above(drops, at) for at, bits in self._needs))
         for switch in self._switches:
-            deviation = self._switch_deviation(base, drops, switch.drops) / value_of(switch.scale)
+            deviation = self.policy.switch_deviation(base, drops, switch.drops) / value_of(switch.scale)
             self.add_noise(switch.node, switch.gain * deviation)
         return Lowered(
             tuple(self.steps),
@@ -126,30 +114,6 @@ class Lowering:
             self.factors,
             self.rounding,
         )
-
-    def _bits_above(self, drops: Whole, at: Whole) -> Real:
-        """The log2 of what is divided by between a value and the lowest level."""
-        if self.settings.bootstrapping is None:
-            return self.settings.prime_bits * (drops - at)
-        parameters = self.settings.bootstrapping
-        params, level = parameters.params, parameters.output_level - at
-        if level < 0:
-            return -math.inf
-        return modulus_bits(params.level_moduli(level)) - modulus_bits(params.level_moduli(0))
-
-    def _switch_deviation(self, base_bits: Real, total: Whole, drops: Whole) -> Real:
-        """The deviation of a key switch after `drops` of `total` divisions, in a slot times the scale."""
-        ring = self.settings.ring
-        if self.settings.bootstrapping is not None:
-            parameters = self.settings.bootstrapping
-            return switch_deviation(parameters.params, max(0, parameters.output_level - drops))
-        finite = np.where(np.isfinite(base_bits), base_bits, 60.0)
-        limbs = base_limbs(finite)
-        # Digits are single primes: sum of (q / P)^2 over those of the base, and over those dropped later.
-        ratios = limbs * 2.0 ** (2 * (finite / limbs - SPECIAL_BITS))
-        ratios = ratios + (total - drops) * 2.0 ** (2 * (self.settings.prime_bits - SPECIAL_BITS))
-        variance = ratios * key_switch_variance(ring, [1], 1) + division_variance(ring)
-        return np.where(np.isfinite(base_bits), np.sqrt(variance) * slot_deviation(ring, 1.0), math.inf)
 
     def scale(self, value: Real) -> AnyScale:
         """The scale that a number is, of the kind that this lowering computes with."""
@@ -227,7 +191,7 @@ class Lowering:
             floor_bits: least log2 scale to be left, by default the working scale.
         """
         if floor_bits is None:
-            floor_bits = self._floor(number)
+            floor_bits = self.policy.least_scale_bits(self.bounds[number])
             register = self._topped_up(number, register, floor_bits)
         count = self._divisions(register, floor_bits)
         divided = count > 0
@@ -253,28 +217,15 @@ class Lowering:
             scale = scale_quotient(scale, choose(step < count, divisor, 1.0))
         return scale
 
-    def _floor(self, number: int) -> Real:
-        """The least log2 scale to be left; with bootstraps less where values are larger than 1."""
-        if self.settings.bootstrapping is None:
-            return self.settings.working_bits
-        return self.settings.working_bits - math.log2(max(self.bounds[number], 1.0))
-
     def _divisions(self, register: Register, floor_bits: Real) -> Whole:
         spare = register.scale.bits - floor_bits + SLACK_BITS
         return maximum(0, floor(spare / self.settings.prime_bits))
 
     def _topped_up(self, number: int, register: Register, floor_bits: Real) -> Register:
-        """The register times a power of two such that a division leaves nearly the levels' own scale.
-
-        What is missing is squared with every product.
-        """
+        """The register times the power of two that the policy wants before a division."""
         count = self._divisions(register, floor_bits)
-        if self.settings.bootstrapping is None or not np.any(count > 0):
-            return register
-        lost = self.settings.prime_bits - self.settings.working_bits
-        own = floor_bits + lost + count * self.settings.prime_bits
-        power = floor(own - register.scale.bits)
-        if power > 0:
+        power = self.policy.power_before_division(register.scale.bits, floor_bits, count)
+        if np.any(power > 0):
             self._give_up(number, register)
         return self.multiply_scale(register, power)
 

@@ -1,0 +1,15 @@
+"""Level policies: what a rescale leaves, what lies above a value, and the noise of a key switch there."""
+
+from fhejax.program.circuit.lowering.policies.lazy_scales import LazyScales
+from fhejax.program.circuit.lowering.policies.level_scales import LevelScales
+from fhejax.program.circuit.lowering.policies.policy import LevelPolicy
+from fhejax.program.circuit.lowering.settings import Settings
+
+__all__ = ["LazyScales", "LevelPolicy", "LevelScales", "policy_of"]
+
+
+def policy_of(settings: Settings) -> LevelPolicy:
+    """The scheme's own scale at each level where there are bootstraps, lazy scales elsewhere."""
+    if settings.bootstrapping is None:
+        return LazyScales(settings)
+    return LevelScales(settings, settings.bootstrapping)

@@ -1,0 +1,38 @@
+"""Lazy scales: of what is pending until a rescale, for circuits of few levels."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from fhejax.ckks.parameters.deviations import division_variance, key_switch_variance, slot_deviation
+from fhejax.program.circuit.lowering.policies.policy import LevelPolicy
+from fhejax.program.circuit.lowering.scales import Real, Whole
+from fhejax.program.circuit.lowering.settings import SPECIAL_BITS, base_limbs
+
+
+@dataclasses.dataclass(frozen=True)
+class LazyScales(LevelPolicy):
+    """Scales are whatever weights and squares make them; a rescale takes the primes that can be spared."""
+
+    def bits_above(self, drops: Whole, at: Whole) -> Real:
+        """All primes are of one nominal size."""
+        return self.settings.prime_bits * (drops - at)
+
+    def switch_deviation(self, base_bits: Real, total: Whole, drops: Whole) -> Real:
+        """Digits are single primes: sum of (q / P)^2 over those of the base, and over those dropped later."""
+        ring = self.settings.ring
+        finite = np.where(np.isfinite(base_bits), base_bits, 60.0)
+        limbs = base_limbs(finite)
+        ratios = limbs * 2.0 ** (2 * (finite / limbs - SPECIAL_BITS))
+        ratios = ratios + (total - drops) * 2.0 ** (2 * (self.settings.prime_bits - SPECIAL_BITS))
+        variance = ratios * key_switch_variance(ring, [1], 1) + division_variance(ring)
+        return np.where(np.isfinite(base_bits), np.sqrt(variance) * slot_deviation(ring, 1.0), math.inf)
+
+    def least_scale_bits(self, bound: float) -> Real:
+        """One working scale for all."""
+        return self.settings.working_bits
+
+    def power_before_division(self, bits: Real, floor_bits: Real, count: Whole) -> Whole:
+        """Nothing is lost by a division that leaves less than the largest scale."""
+        return 0
