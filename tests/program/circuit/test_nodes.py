@@ -1,0 +1,150 @@
+"""Every kind of node: gradients and intervals against its values, and a new kind in one class."""
+
+import dataclasses
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fhejax import ckks
+from fhejax.ckks.parameters import ParameterOptions, make_parameters
+from fhejax.program.circuit import nodes
+from fhejax.program.circuit.evaluation import evaluate_graph
+from fhejax.program.circuit.graph import Graph, Output
+from fhejax.program.circuit.lowering.lowered import Lowered
+from fhejax.program.circuit.lowering.node_lowering import lower
+from fhejax.program.circuit.lowering.settings import Settings
+from fhejax.program.circuit.lowering.state import after
+from fhejax.program.circuit.node import Evaluation, SingleSource
+from fhejax.program.circuit.ranges import bounds
+from fhejax.program.circuit.sensitivity import noise_gains
+from fhejax.program.circuit.slots import Slots
+from fhejax.program.circuit.step_files import KINDS
+from fhejax.program.circuit.steps.step import Step
+from fhejax.program.circuit.views import View
+from fhejax.program.run.execution import run
+from fhejax.ring import Ring
+
+SIZE, COLUMNS = 4, 6
+
+
+def numbers(*shape, seed=0):
+    return np.random.default_rng(seed).uniform(-1, 1, shape)
+
+
+def entries(*shape, seed=0):
+    return np.random.default_rng(seed).integers(-1, SIZE, shape).astype(np.int32)
+
+
+NODES = {
+    "linear": nodes.Linear(0, entries(2, 3, 2), numbers(2, 2, 3), numbers(8), False, ""),
+    "square": nodes.ElementwiseSquare(0, numbers(SIZE), SIZE, ""),
+    "product": nodes.ElementwiseProduct((0, 1), (None, numbers(SIZE)), SIZE, ""),
+    "inner product": nodes.InnerProduct(
+        (0, 1), (numbers(SIZE), None), (entries(3, 5), entries(3, 5, seed=1)), ""
+    ),
+    "combination": nodes.Combine((0, 1), (None, numbers(SIZE)), SIZE, ""),
+    "concatenation": nodes.Concatenate((1, 0), 2 * SIZE, ""),
+    "gather": nodes.Gather(0, entries(7), 7, ""),
+    "summand": nodes.Summand(0, numbers(SIZE), True, False, SIZE, ""),
+    "slot sum": nodes.SlotSum(0, SIZE, ""),
+    "bootstrap": nodes.Bootstrap(0, SIZE, ""),
+}
+SLOTS = {"samples": None, "slots": Slots(np.arange(COLUMNS) < 5, 3, COLUMNS)}
+
+
+def test_every_kind_is_here():
+    kinds = {getattr(nodes, name) for name in nodes.__all__} - {nodes.Input}
+    assert {type(node) for node in NODES.values()} == kinds
+    assert len({kind.operation for kind in KINDS}) == len(KINDS)
+
+
+@pytest.mark.parametrize("columns", SLOTS)
+@pytest.mark.parametrize("name", NODES)
+def test_gradients_are_those_of_the_values(name, columns):
+    """Nodes are of degree two at most, so that central differences are exact."""
+    node, slots = NODES[name], SLOTS[columns]
+    values = [numbers(SIZE, COLUMNS, seed=1), numbers(SIZE, COLUMNS, seed=2)]
+    adjoint = numbers(node.size, COLUMNS, seed=3)
+    direction = [numbers(SIZE, COLUMNS, seed=4), numbers(SIZE, COLUMNS, seed=5)]
+
+    def moved(sign):
+        given = [value + sign * step for value, step in zip(values, direction, strict=True)]
+        return node.evaluate(Evaluation(given, (), None, slots))
+
+    wanted = np.vdot(adjoint, moved(1) - moved(-1)) / 2
+    found = sum(np.vdot(part, direction[s]) for s, part in node.adjoints(values, adjoint, slots))
+    assert found == pytest.approx(wanted, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_values_lie_in_their_intervals(name):
+    node = NODES[name]
+    centre, radius = numbers(2, SIZE, 1, seed=6), abs(numbers(2, SIZE, 1, seed=7))
+    known = [(c[:, 0] - r[:, 0], c[:, 0] + r[:, 0]) for c, r in zip(centre, radius, strict=True)]
+    low, high = node.interval(known, COLUMNS)
+    for seed in range(50):
+        values = centre + radius * np.random.default_rng(seed).choice([-1, 1], (2, SIZE, COLUMNS))
+        found = node.evaluate(Evaluation(list(values), ()))
+        assert (low[:, None] - 1e-12 <= found).all() and (found <= high[:, None] + 1e-12).all()
+
+
+@dataclasses.dataclass(frozen=True)
+class NegationStep(Step):
+    operation: ClassVar[str] = "negate"
+
+    def run(self, call):
+        return ckks.negate(call.sources[0])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Negation(SingleSource):
+    """All that a new kind of node takes."""
+
+    source: int
+    size: int
+    label: str
+
+    def interval(self, known, batch):
+        low, high = known[self.source]
+        return -high, -low
+
+    def evaluate(self, given):
+        return -given.values[self.source]
+
+    def adjoints(self, values, adjoint, slots):
+        yield self.source, -adjoint
+
+    def lower(self, lowering, number):
+        step = NegationStep(*after(lowering.registers[self.source]), node=number, label=self.label)
+        return lowering.emit(step)
+
+    def is_zero_without_sample(self, zero):
+        return zero(self.source, None)
+
+
+def test_a_new_kind_of_node_is_one_class():
+    graph_nodes = (nodes.Input(0, 2, -1.0, 2.0, "x"), Negation(0, 2, "minus"))
+    view = View(1, np.arange(2), np.ones(2), np.zeros(2), 0, 3)
+    graph = Graph(graph_nodes, (Output(view, (3, 2), np.float32),), (), None, None, 3)
+    assert bounds(graph) == (2.0, 2.0)
+    x = numbers(2, 3)
+    values = evaluate_graph(graph, [x])
+    np.testing.assert_array_equal(values[1], -x)
+    np.testing.assert_allclose(noise_gains(graph, values, view), [1.0, 1.0])
+    ring = Ring(2**6, conjugate_invariant=True)
+    params = make_parameters(ring, 1, 30, ParameterOptions(insecure=True))
+    settings = Settings(ring, 28, 10, 28, 30)
+    lowered: Lowered = lower(graph, bounds(graph), settings, lambda drop: params.moduli[-1])
+    key, other, third = jax.random.split(ckks.random_key(), 3)
+    secret = ckks.secret_key(key, params)
+    plain = ckks.encode(params, np.tile(x[0], 64)[:64], scale=2.0**28)
+    ciphertext = ckks.encrypt(other, secret, plain)
+    batch = ciphertext.replace(data=jnp.stack([ciphertext.data] * 2))
+    keys = ckks.evaluation_keys(third, secret)
+    steps = tuple(step.placed(1) for step in lowered.steps)
+    ((found,),) = run(steps, (), keys, [(batch,)], (lowered.registers[1].step,))
+    decrypted = ckks.decode(ckks.decrypt(secret, found.replace(data=found.data[0])))
+    np.testing.assert_allclose(decrypted[:3], -x[0], atol=1e-4)
