@@ -19,6 +19,7 @@ from fhejax.program.circuit.circuit import Circuit
 from fhejax.program.circuit.entries import result_of, sample_entries
 from fhejax.program.circuit.evaluation import evaluate_graph
 from fhejax.program.circuit.graph import Graph
+from fhejax.program.circuit.lowering.scales import exact_scale
 from fhejax.program.circuit.steps.call import Keys, evaluation_of
 from fhejax.program.circuit.views import View
 from fhejax.program.levels.plan import ProgramPlan
@@ -27,6 +28,7 @@ from fhejax.program.run.blocks import collect, count_samples, decrypt_array, eva
 from fhejax.program.run.call_identity import identity_of_call
 from fhejax.program.run.client import encrypt_entries
 from fhejax.program.run.encrypted_array import EncryptedArray
+from fhejax.program.run.result_checks import ExpectedArray, check_result
 from fhejax.program.specialisation import CompilationRecord, retrace, specialise
 from fhejax.program.verification import Verification, verify
 
@@ -118,17 +120,24 @@ class Program:
         return jax.tree.unflatten(self.source.graph.results, outputs)
 
     def decrypt(self, secret: SecretKey, results: Any) -> Any:
-        """The function's result: NumPy arrays of its shape and dtype (only the samples encrypted).
+        """The function's result: NumPy arrays of its shape (only the samples encrypted).
+
+        They are float64, whatever the function computes with in the clear: precision is not lost on the way.
 
         Raises:
-            ValueError: a secret key that does not open the result, or altered residues.
+            ValueError: a secret key that does not open the result, altered residues, or a result whose
+                description is not what this program makes.
         """
         self._check_parameters(secret, "the secret key")
-        return jax.tree.map(
-            lambda r: decrypt_array(secret, r) if isinstance(r, EncryptedArray) else np.asarray(r),
-            results,
-            is_leaf=lambda r: isinstance(r, EncryptedArray),
-        )
+        expected = self._expected_arrays()
+
+        def opened(result: Any) -> np.ndarray:
+            if not isinstance(result, EncryptedArray):
+                return np.asarray(result)
+            check_result(result, expected, self.plan.batch)
+            return decrypt_array(secret, result)
+
+        return jax.tree.map(opened, results, is_leaf=lambda r: isinstance(r, EncryptedArray))
 
     def simulate(self, *values: Any) -> Any:
         """The function's result in fixed point without cryptography: weights rounded as the program does."""
@@ -209,7 +218,7 @@ class Program:
         graph = self._graph(flat)
         rounding = self.source.lowered.rounding if fixed else None
         known = evaluate_graph(graph, self._entries(flat), rounding=rounding)
-        outputs = [result_of(o, known).astype(o.dtype) for o in graph.outputs]
+        outputs = [result_of(o, known) for o in graph.outputs]
         return jax.tree.unflatten(graph.results, outputs)
 
     def _graph(self, values: Sequence) -> Graph:
@@ -244,6 +253,22 @@ class Program:
             samples,
             argument.dtype,
         )
+
+    def _expected_arrays(self) -> list[ExpectedArray]:
+        """The descriptions of all results and arguments; plain arguments may change those of results."""
+        graph, plan = self.source.graph, self.plan
+        fixed = not any(isinstance(a, Plain) for a in graph.arguments)
+        views = [(o.shape, o.value) for o in graph.outputs if isinstance(o.value, View)]
+        expected = []
+        for number, ((shape, view), register) in enumerate(zip(views, plan.outputs, strict=True)):
+            step = plan.steps[register]
+            known = (step.level, exact_scale(step.scale), view) if fixed else (None, None, None)
+            expected.append(ExpectedArray(f"result {number}", shape, view.batch_axis, *known))
+        scale = Scale.of(2.0**plan.settings.input_bits)
+        for number, a in enumerate(self._arguments):
+            known = (plan.top_level, scale, None)
+            expected.append(ExpectedArray(f"argument {number}", a.shape, a.batch_axis, *known))
+        return expected
 
     def _check_parameters(self, holder: Any, what: str) -> None:
         if holder.params != self.params:

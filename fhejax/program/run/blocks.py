@@ -171,4 +171,4 @@ def decrypt_array(secret: SecretKey, result: EncryptedArray) -> np.ndarray:
         arrays = result.view.entries, result.view.multiplier, result.view.offset
     entries, multiplier, offset = map(np.asarray, arrays)
     view = View(-1, entries, multiplier, offset, result.batch_axis, result.samples)
-    return view_values(view, values).astype(result.dtype)
+    return view_values(view, values)

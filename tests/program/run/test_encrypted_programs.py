@@ -53,7 +53,7 @@ def test_circuits(name):
     program = compiled(function, rows())
     found, expected = encrypted_result(program, x), np.asarray(function(x))
     assert found.shape == expected.shape
-    assert found.dtype == expected.dtype
+    assert found.dtype == np.float64
     assert relative_bits(found, expected) > max(9.0, program.plan.predicted_bits - 1)
 
 
@@ -217,7 +217,7 @@ def test_other_dtypes():
     program = compiled(lambda x: x * 2, argument)
     x = jnp.asarray(data(SAMPLES, 4), jnp.bfloat16)
     found = encrypted_result(program, x)
-    assert found.dtype == jnp.bfloat16
+    assert found.dtype == np.float64
     np.testing.assert_allclose(found.astype(np.float32), 2 * np.asarray(x, np.float32), rtol=0.02, atol=0.01)
 
 
@@ -249,3 +249,18 @@ def test_a_jitted_program_that_is_checked_refuses_what_plain_jit_cannot():
     altered = dataclasses.replace(argument, data=argument.data | np.uint32(2**31))
     with pytest.raises(ValueError, match="the encrypted array holds a residue that is not below its prime"):
         checked(keys, altered)
+
+
+def test_a_result_that_a_server_described_anew_is_refused(network):
+    program, secret, keys = network[:3]
+    result = program(keys, program.encrypt(secret, data(SAMPLES, 4)))
+    moved = dataclasses.replace(result.view, offset=np.asarray(result.view.offset) + 1)
+    altered = {
+        "samples": dataclasses.replace(result, samples=SAMPLES + 1),
+        "scale": dataclasses.replace(result, scale=result.scale * 2),
+        "factors": dataclasses.replace(result, view=moved),
+        "shape": dataclasses.replace(result, shape=(SAMPLES, 9)),
+    }
+    for wrong, other in altered.items():
+        with pytest.raises(ValueError, match=f"none that this program makes.*{wrong}"):
+            program.decrypt(secret, other)

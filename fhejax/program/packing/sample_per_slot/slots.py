@@ -18,7 +18,7 @@ def in_slots(graph: Graph, sample: Sequence[np.ndarray], slots: int) -> tuple[li
 
     Args:
         graph: whose arguments they are.
-        sample: typical arguments, [size, sample] each.
+        sample: typical arguments, [size, sample] each; fewer than the batch are taken over and over.
         slots: those of one ciphertext.
 
     Returns:
@@ -33,7 +33,8 @@ def in_slots(graph: Graph, sample: Sequence[np.ndarray], slots: int) -> tuple[li
         if isinstance(argument, Encrypted):
             fill = filler(argument) if argument.batch_axis is not None else values[:, :1]
             padded = np.empty((len(values), columns))
-            padded[:, :batch], padded[:, batch:] = values, fill
+            padded[:, :batch] = np.resize(values.T, (batch, len(values))).T
+            padded[:, batch:] = fill
             values = np.tile(padded, copies)
         arguments.append(values)
     live = np.tile(np.arange(columns) < batch, copies)

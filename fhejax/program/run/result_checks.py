@@ -1,0 +1,78 @@
+"""Results against what the client's own plan says of them, since a server may write anything into one."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from fhejax.ckks.parameters import Scale
+from fhejax.program.circuit.views import View
+from fhejax.program.run.encrypted_array import EncryptedArray
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ExpectedArray:
+    """What an encrypted array of a program must be.
+
+    Attributes:
+        name: of the array in messages.
+        shape: the whole shape, batch included.
+        batch_axis: where samples lie, or None.
+        level: of its ciphertexts, or None where plain arguments of the call decide.
+        scale: likewise.
+        view: how ciphertexts are read; None for an argument, and where plain arguments decide.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    batch_axis: int | None
+    level: int | None
+    scale: Scale | None
+    view: View | None
+
+    def differences(self, found: EncryptedArray) -> list[str]:
+        """What is not as it must be, in words."""
+        pairs = (
+            ("shape", found.shape, self.shape),
+            ("batch axis", found.batch_axis, self.batch_axis),
+            ("level", found.level, found.level if self.level is None else self.level),
+            ("scale", found.scale, found.scale if self.scale is None else self.scale),
+        )
+        wrong = [f"{name} {has} instead of {wanted}" for name, has, wanted in pairs if has != wanted]
+        if not wrong and self.view is not None and not _same_view(self.view, found):
+            wrong.append("factors, offsets or an order of its own")
+        return wrong
+
+
+def check_result(result: EncryptedArray, expected: Sequence[ExpectedArray], batch: int) -> None:
+    """Refuse an encrypted array that is none of those that a program makes.
+
+    Args:
+        result: to be decrypted.
+        expected: the program's results and arguments.
+        batch: samples that the program was planned for.
+
+    Raises:
+        ValueError: what differs from the most similar of them.
+    """
+    found = [(one, one.differences(result)) for one in expected]
+    nearest, wrong = min(found, key=lambda pair: len(pair[1]))
+    if result.batch_axis is not None and not 1 <= result.samples <= batch:
+        wrong = [*wrong, f"{result.samples} samples, of a batch of {batch}"]
+    if wrong:
+        raise ValueError(
+            f"an encrypted array to be decrypted is none that this program makes: beside {nearest.name} it "
+            f"has {', '.join(wrong)}. Its description was altered, or it comes from another program; ask the "
+            f"server for the result again."
+        )
+
+
+def _same_view(view: View, found: EncryptedArray) -> bool:
+    if found.view is None:
+        return False
+    pairs = (
+        (found.view.entries, view.entries),
+        (found.view.multiplier, view.multiplier),
+        (found.view.offset, view.offset),
+    )
+    return all(np.array_equal(np.asarray(has), wanted) for has, wanted in pairs)
