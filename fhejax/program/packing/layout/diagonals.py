@@ -72,10 +72,12 @@ def diagonals(
             right (`as_shares`, `sum_over`).
 
     Raises:
-        NotAlignedError: real and imaginary parts.
+        NotAlignedError: real and imaginary parts, or shares in copies that no digit of the slots tells apart.
         ValueError: shapes other than the relation's, or rings of different slots.
     """
     _check_layouts(source, target, relation)
+    if shares:
+        _check_shares(target)
     slots, parts = target.slot_count, []
     for terms, near, far in _chosen(source, target, relation, block, shares):
         (to, slot), (of, other) = np.divmod(near, slots), np.divmod(far, slots)
@@ -108,6 +110,17 @@ def _check_layouts(source: Layout, target: Layout, relation: Relation) -> None:
         )
     if not len(relation.targets):
         raise ValueError("diagonals of a map without a term were asked for; its result is zero.")
+
+
+def _check_shares(target: Layout) -> None:
+    held = positions(target)
+    count = product(tuple(digit for digit in target.slots if digit.is_copy))
+    if held.shape[1] != count or held.min() < 0:
+        raise NotAlignedError(
+            f"shares in the copies of a layout were asked for, of which some entry has {held.shape[1]} and the "
+            f"digits tell {count} apart: copies that are shifted, or in other ciphertexts, have no digit of their own in "
+            f"the slots. Ask for no shares, or for a layout whose copies are identical."
+        )
 
 
 def _chosen(
