@@ -17,6 +17,7 @@ from fhejax.program.circuit.nodes import (
     Linear,
     SlotSum,
     Summand,
+    sources,
 )
 from fhejax.program.circuit.views import Builder, View, in_node_order
 
@@ -60,25 +61,26 @@ def _distinct(builder: Builder, tensor: View) -> View:
     return dataclasses.replace(tensor, node=node, entries=places[tensor.entries])
 
 
-def is_zero_without_sample(
-    nodes: Sequence[GraphNode], number: int, known: dict[int, bool] | None = None
-) -> bool:
+def is_zero_without_sample(nodes: Sequence[GraphNode], number: int) -> bool:
     """Whether a node is zero in slots without a sample, where the client's ciphertexts hold zeros.
 
     Args:
-        nodes: of the graph.
+        nodes: of the circuit, each after those it reads.
         number: the node in question.
-        known: of nodes that were looked at, so that none is twice.
     """
-    known = {} if known is None else known
-    if number not in known:
-        known[number] = _is_zero(nodes, nodes[number], known)
-    return known[number]
+    wanted = {number}
+    for before in range(number, -1, -1):
+        if before in wanted:
+            wanted.update(sources(nodes[before]))
+    zero: dict[int, bool] = {}
+    for before in sorted(wanted):
+        zero[before] = _is_zero(nodes[before], zero)
+    return zero[number]
 
 
-def _is_zero(nodes: Sequence[GraphNode], node: GraphNode, known: dict[int, bool]) -> bool:
+def _is_zero(node: GraphNode, known: dict[int, bool]) -> bool:
     def zero(source: int, shift: np.ndarray | None = None) -> bool:
-        return (shift is None or not shift.any()) and is_zero_without_sample(nodes, source, known)
+        return known[source] and (shift is None or not shift.any())
 
     if isinstance(node, Input):
         return not node.shared and node.low <= 0 <= node.high
