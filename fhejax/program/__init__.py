@@ -5,7 +5,7 @@ from fhejax.program.compiler import compile
 from fhejax.program.levels.plan import TooDeepError
 from fhejax.program.program import Program
 from fhejax.program.run.encrypted_array import EncryptedArray
-from fhejax.program.tensor.trace import NotPolynomialError
+from fhejax.program.tensor.refusals import NotPolynomialError
 from fhejax.program.verification import Verification
 
 __all__ = [

@@ -77,9 +77,9 @@ def describe(argument: Any) -> "Encrypted | Plain":
         )
     _check_encrypted(argument)
     axis = argument.batch_axis
-    if axis is not None and axis < 0:
-        argument = dataclasses.replace(argument, batch_axis=axis + len(argument.shape))
-    return argument
+    if axis is None:
+        return argument
+    return dataclasses.replace(argument, batch_axis=int(axis) % len(argument.shape))
 
 
 def _check_is_shape(shape: Any) -> None:
@@ -107,6 +107,11 @@ def _check_encrypted(argument: Encrypted) -> None:
     _check_range(argument.range, "an encrypted")
     _check_is_shape(argument.shape)
     axis = argument.batch_axis
+    if axis is not None and (isinstance(axis, bool) or not isinstance(axis, int | np.integer)):
+        raise TypeError(
+            f"an encrypted argument of shape {argument.shape} has batch_axis={axis!r}; samples lie along one "
+            f"axis, so give its number, or None for one value in all slots."
+        )
     if axis is not None and not -len(argument.shape) <= axis < len(argument.shape):
         raise ValueError(
             f"an encrypted argument of shape {argument.shape} has batch_axis={axis}; name one of its "

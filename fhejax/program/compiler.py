@@ -20,6 +20,7 @@ from fhejax.program.circuit.views import View
 from fhejax.program.levels.bootstrapped_plan import make_bootstrapped_plan
 from fhejax.program.levels.parameter_search import make_plan, value_bounds
 from fhejax.program.levels.plan import LoweredCircuit, ProgramPlan, TooDeepError
+from fhejax.program.packing.sample_per_slot.to_circuit import to_circuit
 from fhejax.program.program import Program
 from fhejax.program.specialisation import CompilationRecord
 from fhejax.program.tensor.trace import trace
@@ -85,7 +86,8 @@ def compile(
             "compile was given no encrypted argument; describe at least one by fhejax.Encrypted(shape)."
         )
     plain = [a.placeholder(i) for i, a in enumerate(described) if isinstance(a, Plain)]
-    graph = simplify(trace(function, described, nesting, _common_batch(described), plain))
+    traced = trace(function, described, nesting, _common_batch(described), plain)
+    graph = simplify(to_circuit(traced))
     if not any(isinstance(o.value, View) for o in graph.outputs):
         raise ValueError("no result of the function depends on an encrypted argument; nothing to do.")
     check_finite(graph)
@@ -96,9 +98,7 @@ def compile(
     plan, found = _planned_program(graph, limits, typical, bootstrapping, request)
     leaves = encode_constants(found.lowered.constants, plan.params, plan.top_level)
     observed = None if margin is None else found.limits
-    return Program(
-        leaves, plan, CompilationRecord(function, nesting, found.graph, found.lowered, observed, found.cuts)
-    )
+    return Program(leaves, plan, CompilationRecord(traced, found.graph, found.lowered, observed, found.cuts))
 
 
 def _wished_security(

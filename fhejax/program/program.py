@@ -29,7 +29,7 @@ from fhejax.program.run.call_identity import identity_of_call
 from fhejax.program.run.client import encrypt_entries
 from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.result_checks import ExpectedArray, check_result
-from fhejax.program.specialisation import CompilationRecord, retrace, specialise
+from fhejax.program.specialisation import CompilationRecord, graph_with_plain, specialise
 from fhejax.program.verification import Verification, verify
 
 
@@ -182,7 +182,7 @@ class Program:
             ValueError: when they are not nested like the function's arguments.
         """
         known = [a if a in described else None for a in self.source.graph.arguments]
-        nested = jax.tree.unflatten(self.source.inputs, known)
+        nested = jax.tree.unflatten(self.source.graph.inputs, known)
         nested = tuple(a for a in nested if jax.tree.leaves(a))
         nesting = jax.tree.structure(nested)
         try:
@@ -226,7 +226,7 @@ class Program:
         described = self.source.graph.arguments
         pairs = zip(described, values, strict=True)
         plain = [check_plain(a, v) for a, v in pairs if isinstance(a, Plain)]
-        return retrace(self.source, plain) if plain else self.source.graph
+        return graph_with_plain(self.source, plain) if plain else self.source.graph
 
     def _encrypt(self, secret: SecretKey, argument: Encrypted, array: np.ndarray) -> EncryptedArray:
         axis = argument.batch_axis

@@ -1,8 +1,7 @@
 """What a call runs: the planned steps, or, where plain arguments come with the call, steps for them."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,28 +14,28 @@ from fhejax.program.circuit.ranges import bounds, check_finite
 from fhejax.program.circuit.simplification import simplify
 from fhejax.program.levels.bootstrap_placement import Cut, with_bootstraps
 from fhejax.program.levels.plan import ProgramPlan, dropped_primes, placed
-from fhejax.program.tensor.trace import trace
+from fhejax.program.packing.sample_per_slot.to_circuit import to_circuit
+from fhejax.program.tensor.graph import TensorGraph
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CompilationRecord:
     """The knowledge of compiling that a server of a fixed program does not need.
 
-    function and inputs: traced again for new plain arguments. limits: observed bounds of the nodes, where
-    those are used; else rigorous ones are made for the arguments of each call. cuts: where the graph is
-    bootstrapped.
+    traced: the function, from which the graph is made anew for new plain arguments. limits: observed bounds
+    of the nodes, where those are used; else rigorous ones are made for the arguments of each call. cuts:
+    where the graph is bootstrapped.
     """
 
-    function: Callable
-    inputs: Any
+    traced: TensorGraph
     graph: Graph
     lowered: Lowered
     limits: tuple[float, ...] | None = None
     cuts: tuple[Cut, ...] = ()
 
 
-def retrace(source: CompilationRecord, plain: Sequence[np.ndarray]) -> Graph:
-    """The graph for these plain arguments.
+def graph_with_plain(source: CompilationRecord, plain: Sequence[np.ndarray]) -> Graph:
+    """The graph for these plain arguments, with bootstraps where the program has them.
 
     Args:
         source: what compiling knew.
@@ -46,9 +45,9 @@ def retrace(source: CompilationRecord, plain: Sequence[np.ndarray]) -> Graph:
         ValueError: weights that are not finite, or bootstraps that would be in other places.
     """
     graph = source.graph
-    traced = trace(source.function, graph.arguments, source.inputs, graph.batch, plain)
-    check_finite(traced)
-    simple = simplify(traced)
+    made = to_circuit(source.traced.with_plain(plain))
+    check_finite(made)
+    simple = simplify(made)
     bootstraps = sum(len(cut.values) for cut in source.cuts)
     if source.cuts and len(simple.nodes) + bootstraps != len(graph.nodes):
         raise ValueError(
@@ -69,7 +68,7 @@ def specialise(plan: ProgramPlan, source: CompilationRecord, plain: Sequence[np.
     Raises:
         ValueError: when the values make a circuit that the plan does not hold.
     """
-    graph = retrace(source, plain)
+    graph = graph_with_plain(source, plain)
     kinds = [type(node) for node in graph.nodes]
     same = kinds == [type(node) for node in source.graph.nodes]
     limits = source.limits if same and source.limits else bounds(graph)

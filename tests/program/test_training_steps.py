@@ -168,7 +168,7 @@ def test_observed_bounds_need_a_smaller_modulus():
 
 
 def test_steps_of_training_are_plain_json():
-    from fhejax.program.circuit.steps import from_json, to_json
+    from fhejax.program.circuit.step_files import from_json, to_json
 
     program = small(two_steps(squared_error, 0.2), *regression_arguments(13))
     assert from_json(to_json(program.plan.steps)) == program.plan.steps

@@ -11,18 +11,28 @@ from fhejax.program.circuit.entries import result_of, sample_entries
 from fhejax.program.circuit.evaluation import evaluate_graph
 from fhejax.program.circuit.ranges import bounds, check_finite
 from fhejax.program.circuit.simplification import simplify
-from fhejax.program.tensor.trace import NotPolynomialError, trace
+from fhejax.program.packing.sample_per_slot.to_circuit import to_circuit
+from fhejax.program.tensor.graph import evaluate
+from fhejax.program.tensor.refusals import NotPolynomialError
+from fhejax.program.tensor.trace import trace
 
 
 def constant(*shape):
     return jnp.asarray(np.random.default_rng(sum(shape)).normal(size=shape), jnp.float32)
 
 
-def traced(function, *arguments):
+def tensors_of(function, *arguments, plain=()):
+    """The tensor graph of a function on described arguments."""
     described = [describe(a) for a in arguments]
     nesting = jax.tree.structure(tuple(range(len(arguments))))
-    sizes = [a.shape[a.batch_axis] for a in described if a.batch_axis is not None]
-    graph = simplify(trace(function, described, nesting, max(sizes, default=1), []))
+    axes = [(a, getattr(a, "batch_axis", None)) for a in described]
+    sizes = [a.shape[axis] for a, axis in axes if axis is not None]
+    return trace(function, described, nesting, max(sizes, default=1), plain)
+
+
+def traced(function, *arguments):
+    """The circuit of a function on encrypted arguments, one sample in each slot."""
+    graph = simplify(to_circuit(tensors_of(function, *arguments)))
     check_finite(graph)
     return graph
 
@@ -33,9 +43,10 @@ def values_of(argument, seed=0):
 
 
 def check_clear(function, *arguments):
-    """The graph computes what the function does, and every node stays within its bound."""
+    """Both graphs compute what the function does, and every node stays within its bound."""
     graph = traced(function, *arguments)
     arrays = [values_of(a, i) for i, a in enumerate(arguments)]
+    check_tensors(function, arguments, arrays)
     entries = sample_entries(graph.arguments, [a.astype(np.float64) for a in arrays])
     known = evaluate_graph(graph, entries)
     expected = jax.tree.leaves(function(*arrays))
@@ -46,6 +57,18 @@ def check_clear(function, *arguments):
     for limit, values in zip(bounds(graph), known, strict=True):
         assert np.abs(values).max(initial=0) <= limit * (1 + 1e-9) + 1e-12
     return graph
+
+
+def check_tensors(function, arguments, arrays):
+    """The tensor graph computes what the function does, whatever its batch axes."""
+    graph = tensors_of(function, *arguments)
+    expected = jax.tree.leaves(function(*arrays))
+    for found, output, wanted in zip(evaluate(graph, arrays), graph.outputs, expected, strict=True):
+        assert found.shape == wanted.shape == output.shape
+        np.testing.assert_allclose(found, wanted, rtol=2e-4, atol=2e-4)
+    for operation in graph.operations:
+        assert operation.label.primitive
+        assert all(source < len(graph.operations) for source in operation.sources)
 
 
 def encrypted(shape, batch_axis=0, low=-1.0, high=1.0):

@@ -1,23 +1,27 @@
-"""Pass 1: trace a JAX function to a graph of contractions and products of encrypted values.
+"""Pass 1: trace a JAX function to a tensor graph.
 
 What depends on plain values alone is computed in the clear, once. What is not polynomial is collected, all
 of it, and refused in one error before any key exists.
 """
 
-import dataclasses
-import itertools
+import functools
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from fhejax.program.arguments import Encrypted, Plain
-from fhejax.program.circuit.graph import Graph, Output
-from fhejax.program.circuit.nodes import Input
-from fhejax.program.circuit.views import Builder, View
-from fhejax.program.tensor.primitive_rules import RULES, substitute
+from fhejax.program.tensor.builder import Builder, Operand, Tensor
+from fhejax.program.tensor.graph import TensorGraph, TensorOutput
+from fhejax.program.tensor.operation import Label
+from fhejax.program.tensor.operations.argument import Argument
+from fhejax.program.tensor.operations.rearrangements.broadcast import broadcast_array
+from fhejax.program.tensor.plain_program import PlainArray, PlainProgram, compacted
+from fhejax.program.tensor.primitives import PRIMITIVES, substitute
+from fhejax.program.tensor.refusals import Refusal, refuse
 
 _INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr")
 _CALLS = frozenset(
@@ -29,32 +33,21 @@ _CALLS = frozenset(
 _PACKAGE = pathlib.Path(__file__).resolve().parents[2].as_posix() + "/"
 
 
-class NotPolynomialError(ValueError):
-    """An error that lists the operations that no circuit of additions and multiplications computes."""
-
-
-@dataclasses.dataclass(frozen=True)
-class _Refusal:
-    operation: str
-    where: str
-    reason: str
-
-
-class _Refused:
-    """The stand-in for a result of unknown layout, so that the trace goes on."""
-
-
 def trace(
     function: Callable,
     arguments: Sequence[Encrypted | Plain],
     inputs: Any,
     batch: int,
     plain: Sequence[np.ndarray],
-) -> Graph:
-    """The graph of a function on described arguments, given flat, nested as `inputs` says.
+) -> TensorGraph:
+    """The tensor graph of a function on described arguments, given flat, nested as `inputs` says.
 
     Args:
-        plain: the values of the plain arguments, in order.
+        function: any JAX function of arrays.
+        arguments: their descriptions.
+        inputs: the nesting of the arguments.
+        batch: the samples of each argument that has a batch axis.
+        plain: the values of the plain arguments, in order; others can be given later (`with_plain`).
 
     Raises:
         NotPolynomialError: with every operation that cannot be encrypted, its line and a substitute.
@@ -65,18 +58,25 @@ def trace(
     builder = Builder()
     known = iter(plain)
     values = [
-        next(known) if isinstance(argument, Plain) else _enter(builder, i, argument, batch)
-        for i, argument in enumerate(arguments)
+        builder.plain_argument(next(known)) if isinstance(a, Plain) else _enter(builder, i, a)
+        for i, a in enumerate(arguments)
     ]
     interpreter = _Interpreter(builder)
-    outputs = interpreter.run(closed.jaxpr, closed.consts, values, "the traced function")
-    if interpreter.refusals:
-        raise NotPolynomialError(_sentence(interpreter.refusals))
+    consts = [PlainArray(const) for const in closed.consts]
+    outputs = interpreter.run(closed.jaxpr, consts, values, "the traced function")
+    refuse(interpreter.refusals)
     described = tuple(
-        Output(v, tuple(aval.shape), aval.dtype) for v, aval in zip(outputs, closed.out_avals, strict=True)
+        TensorOutput(v.number if isinstance(v, Tensor) else v, tuple(aval.shape), aval.dtype)
+        for v, aval in zip(outputs, closed.out_avals, strict=True)
     )
-    return Graph(
-        tuple(builder.nodes), described, tuple(arguments), inputs, jax.tree.structure(results), batch
+    return TensorGraph(
+        tuple(builder.operations),
+        described,
+        tuple(arguments),
+        inputs,
+        jax.tree.structure(results),
+        batch,
+        PlainProgram(len(plain), tuple(builder.steps)),
     )
 
 
@@ -96,35 +96,31 @@ def _jaxpr(function: Callable, shapes: Any) -> tuple[Any, Any]:
         raise
 
 
-def _enter(builder: Builder, number: int, argument: Encrypted, batch: int) -> View:
-    axis = argument.batch_axis
-    shape = tuple(s for d, s in enumerate(argument.shape) if d != axis)
-    size = int(np.prod(shape, dtype=np.int64))
-    low, high = map(float, argument.range)
-    builder.append(Input(number, size, low, high, f"argument {number}", axis is None))
-    entries = np.arange(size, dtype=np.int64).reshape(shape)
-    node = len(builder.nodes) - 1
-    return View(node, entries, np.ones(shape), np.zeros(shape), axis, batch)
+def _enter(builder: Builder, number: int, argument: Encrypted) -> Tensor:
+    label = Label(f"argument {number}", "")
+    return builder.append(Argument((), tuple(argument.shape), label, number))
 
 
 class _Interpreter:
-    """The interpreter of a jaxpr on encrypted views and plain arrays."""
+    """The interpreter of a jaxpr on encrypted tensors and plain arrays."""
 
     def __init__(self, builder: Builder) -> None:
         self.builder = builder
-        self.refusals: list[_Refusal] = []
+        self.refusals: list[Refusal] = []
 
-    def run(self, jaxpr: Any, consts: Sequence, values: Sequence, where: str) -> list:
+    def run(
+        self, jaxpr: Any, consts: Sequence[Operand], values: Sequence[Operand], where: str
+    ) -> list[Operand]:
         """The results of a jaxpr; `where` is the line that called it.
 
         JAX keeps the jaxpr of a library's function with the lines that called it first, so that only
         those of the user's own functions are believed.
         """
         borrowed = _is_library(_source_of(jaxpr))
-        known: dict[Any, Any] = {}
+        known: dict[Any, Operand] = {}
 
-        def read(atom: Any) -> Any:
-            return atom.val if hasattr(atom, "val") else known[atom]
+        def read(atom: Any) -> Operand:
+            return PlainArray(atom.val) if hasattr(atom, "val") else known[atom]
 
         known.update(zip(jaxpr.constvars, consts, strict=True))
         known.update(zip(jaxpr.invars, values, strict=True))
@@ -134,42 +130,58 @@ class _Interpreter:
             known.update(zip(equation.outvars, results, strict=True))
         return [read(atom) for atom in jaxpr.outvars]
 
-    def _equation(self, equation: Any, operands: list, line: str) -> list:
-        if any(isinstance(operand, _Refused) for operand in operands):
-            return [_Refused() for _ in equation.outvars]
+    def _equation(self, equation: Any, operands: list[Operand], line: str) -> list[Operand]:
         if equation.primitive.name in _CALLS:
             inner = next(equation.params[k] for k in _INNER if k in equation.params)
             jaxpr, consts = getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
-            return self.run(jaxpr, consts, operands, line)
-        if any(isinstance(operand, View) for operand in operands):
-            return self._apply(equation, operands, line)
-        return _evaluate(equation, operands)
+            return self.run(jaxpr, [PlainArray(const) for const in consts], operands, line)
+        self.builder.label = Label(equation.primitive.name, line)
+        plain = [operand for operand in operands if isinstance(operand, PlainArray)]
+        if len(plain) < len(operands):
+            return self._apply(equation, operands)
+        evaluation = functools.partial(_evaluate, equation.primitive, equation.params)
+        return list(self.builder.plain(evaluation, *plain))
 
-    def _apply(self, equation: Any, operands: list, line: str) -> list:
-        name = equation.primitive.name
-        self.builder.label = f"{name} ({line})"
-        rule = RULES.get(name)
-        reason = substitute(name)
-        if rule is not None:
-            try:
-                result = rule(self.builder, operands, equation.params)
-                return result if isinstance(result, list) else [result]
-            except ValueError as error:
-                reason = str(error)
-        self.refusals.append(_Refusal(name, line, reason))
-        encrypted = next(o for o in operands if isinstance(o, View))
-        return [self._stand_in(variable.aval.shape, encrypted) for variable in equation.outvars]
+    def _apply(self, equation: Any, operands: list[Operand]) -> list[Operand]:
+        """The results on encrypted operands; an array without entries is plain, for nothing is encrypted."""
+        avals = [variable.aval for variable in equation.outvars]
+        stand_ins: list[Operand] = [Tensor(-1, tuple(aval.shape)) for aval in avals]
+        if all(0 in aval.shape for aval in avals):
+            return [PlainArray(np.zeros(aval.shape, aval.dtype)) for aval in avals]
+        if any(_is_complex(atom.aval) for atom in equation.invars):
+            return stand_ins  # refused where it became complex
+        try:
+            results = _results(self.builder, equation, operands)
+        except ValueError as error:
+            self.refusals.append(Refusal(self.builder.label, str(error)))
+            return stand_ins  # so that what follows is looked at too
+        return [_typed(result, aval.dtype) for result, aval in zip(results, avals, strict=True)]
 
-    def _stand_in(self, shape: tuple[int, ...], operand: View) -> View | _Refused:
-        """The value that a refused operation might have given, so that what follows is looked at too."""
-        axis = operand.batch_axis
-        if axis is not None and shape[axis : axis + 1] != (operand.batch,):
-            if operand.batch not in shape:
-                return _Refused()
-            axis = shape.index(operand.batch)
-        kept = tuple(s for d, s in enumerate(shape) if d != axis)
-        node = Input(-1, int(np.prod(kept, dtype=np.int64)), -1.0, 1.0, self.builder.label)
-        return self.builder.fresh(node, dataclasses.replace(operand, batch_axis=axis), kept)
+
+def _results(builder: Builder, equation: Any, operands: list[Operand]) -> list[Operand]:
+    """The results of a primitive on encrypted operands.
+
+    Raises:
+        ValueError: with the reason, where it cannot be computed.
+    """
+    name = equation.primitive.name
+    if any(_is_complex(variable.aval) for variable in equation.outvars):
+        raise ValueError("complex numbers; compute real and imaginary parts as arrays of their own")
+    if name not in PRIMITIVES:
+        raise ValueError(substitute(name))
+    results = PRIMITIVES[name](builder, operands, equation.params)
+    return results if isinstance(results, list) else [results]
+
+
+def _is_complex(aval: Any) -> bool:
+    return jnp.issubdtype(aval.dtype, jnp.complexfloating)
+
+
+def _typed(result: Operand, dtype: Any) -> Operand:
+    """The result, of the type that JAX gives it if it is plain and no argument decides it."""
+    if isinstance(result, Tensor) or result.number is not None:
+        return result
+    return PlainArray(np.broadcast_to(compacted(result.array).astype(dtype), result.shape))
 
 
 def _used(jaxpr: Any) -> list:
@@ -182,19 +194,13 @@ def _used(jaxpr: Any) -> list:
     return used[::-1]
 
 
-def _evaluate(equation: Any, operands: list) -> list:
+def _evaluate(primitive: Any, params: dict[str, Any], *operands: Any) -> list:
     """The results of plain arithmetic in the clear; broadcasts stay views, so that no bias is copied."""
-    if equation.primitive.name == "broadcast_in_dim" and len(operands) == 1:
-        return [_broadcast_plain(np.asarray(operands[0]), equation.params)]
-    results = equation.primitive.bind(*operands, **equation.params)
-    return list(results) if equation.primitive.multiple_results else [results]
-
-
-def _broadcast_plain(array: np.ndarray, params: dict) -> np.ndarray:
-    shape = [1] * len(params["shape"])
-    for size, axis in zip(array.shape, params["broadcast_dimensions"], strict=True):
-        shape[axis] = size
-    return np.broadcast_to(array.reshape(shape), params["shape"])
+    if primitive.name == "broadcast_in_dim" and len(operands) == 1:
+        array = np.asarray(operands[0])
+        return [broadcast_array(array, params["shape"], params["broadcast_dimensions"])]
+    results = primitive.bind(*operands, **params)
+    return list(results) if primitive.multiple_results else [results]
 
 
 def _source_line(equation: Any) -> str:
@@ -218,13 +224,3 @@ def _source_of(jaxpr: Any) -> str:
     """The file of the function that a jaxpr was traced from, or nothing."""
     described = getattr(getattr(jaxpr, "debug_info", None), "func_src_info", None) or ""
     return described.rpartition(" at ")[2]
-
-
-def _sentence(refusals: list[_Refusal]) -> str:
-    unique = list(dict.fromkeys(refusals))
-    lines = [f"  {r.where}: {r.operation}: {r.reason}" for r in itertools.islice(unique, 50)]
-    count = "one operation" if len(unique) == 1 else f"{len(unique)} operations"
-    return (
-        f"the function has {count} that cannot be computed on encrypted values, which know only "
-        f"addition and multiplication. Replace:\n" + "\n".join(lines)
-    )

@@ -60,7 +60,7 @@ def _unwrapped(form: Form) -> Form:
             continue
         centred = _modulo(form, axis, lambda step, m=modulus: (step + (m - 1) // 2) % m - (m - 1) // 2)
         low, high = centred.range(axis)
-        if 0 <= low and high < modulus:
+        if low >= 0 and high < modulus:
             wrap = (*form.wrap[:axis], 0, *form.wrap[axis + 1 :])
             form = dataclasses.replace(centred, wrap=wrap)
         else:

@@ -1,1 +1,1 @@
-"""The operations of the traced function, one kind in each module."""
+"""The kinds of operations of a tensor graph, one in each module, and how JAX's primitives become them."""

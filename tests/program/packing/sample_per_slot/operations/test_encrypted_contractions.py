@@ -14,7 +14,7 @@ import fhejax
 from fhejax import ckks
 from fhejax.program.circuit.nodes import Combine, ElementwiseProduct, InnerProduct, Linear, SlotSum
 from fhejax.program.circuit.nodes.inner_product import inner_products
-from fhejax.program.tensor.trace import NotPolynomialError
+from fhejax.program.tensor.refusals import NotPolynomialError
 
 # equation, shapes, and the axis of each operand that lies in the slots
 PRODUCTS = [

@@ -1,15 +1,11 @@
-"""Contractions of an encrypted array with plain weights, all as one kind of node: `Linear`.
-
-dot_general, convolution, sums and average pooling each become entries[g, k, p] (which ciphertexts meet
-in a sum) and weights[g, o, k] (what multiplies them).
-"""
+"""Contractions of an encrypted array with plain weights, as a node `Linear`."""
 
 import numpy as np
 
 from fhejax.program.circuit.views import Builder, View, axis_in_view, entry_count
-from fhejax.program.tensor.operations.batch_sums import slot_sum
-from fhejax.program.tensor.operations.plain_products import linear
-from fhejax.program.tensor.operations.rearrangement import constant_along, single_sample
+from fhejax.program.packing.sample_per_slot.batch_axis import constant_along, single_sample
+from fhejax.program.packing.sample_per_slot.batch_sums import slot_sum
+from fhejax.program.packing.sample_per_slot.plain_products import linear
 
 
 def dot_general_by_plain(
@@ -96,31 +92,4 @@ def _order_dot(
     if tensor.batch_axis is None:
         return result
     axis = g + free.index(tensor.batch_axis) + (0 if encrypted_first else o)
-    return result.view(lambda a: a, batch_axis=axis)
-
-
-def reduce_sum(builder: Builder, tensor: View, axes: tuple[int, ...]) -> View:
-    """The sum over some axes: of ciphertexts first, then, over the batch axis, of slots.
-
-    Args:
-        builder: that collects nodes.
-        tensor: what is summed.
-        axes: of the whole array, the batch axis counted.
-    """
-    if tensor.batch_axis in axes and tensor.batch == 1:
-        tensor = single_sample(tensor)
-    strip = axis_in_view(tensor.batch_axis)
-    summed = [strip(d) for d in axes if d != tensor.batch_axis]
-    kept = [d for d in range(tensor.entries.ndim) if d not in summed]
-    shape = [tensor.entries.shape[d] for d in kept]
-    result = tensor
-    if entry_count([tensor.entries.shape[d] for d in summed]) > 1:
-        patches = tensor.view(lambda a: a.transpose(*summed, *kept).reshape(1, -1, entry_count(shape)))
-        result = linear(builder, tensor, patches, np.ones((1, 1, patches.entries.shape[1])))
-    result = result.view(lambda a: a.reshape(shape))
-    if tensor.batch_axis in axes:
-        return slot_sum(builder, result)
-    axis = tensor.batch_axis
-    if axis is not None:
-        axis -= sum(d < axis for d in axes)
     return result.view(lambda a: a, batch_axis=axis)

@@ -42,6 +42,9 @@ ELEMENTWISE = {
     "jit": jax.jit(lambda x: jax.jit(lambda y: y * 2)(x) + 1),
     "checkpoint": lambda x: jax.checkpoint(lambda y: y**2)(x),
     "cube": lambda x: x**3,
+    "whole exponent": lambda x: x**2.0 + x ** jnp.float32(3),
+    "exponent zero": lambda x: x**0 + x + x**0.0,
+    "where not nan": lambda x: jnp.where(jnp.ones((3, 1), bool), x, jnp.nan),
     "fifth": lambda x: x**5,
     "seventh": lambda x: x**7,
     "difference of squares": lambda x: (x + 1) ** 2 - (x - 1) ** 2,
@@ -87,6 +90,19 @@ STRUCTURE = {
     "stack": lambda x: jnp.stack([x, x + 1, x**2], 2),
     "split": lambda x: jnp.split(x, 3, 2)[1] * 2,
     "roll": lambda x: jnp.roll(x, 1, 2),
+    "difference": lambda x: jnp.diff(x, axis=2),
+    "cumulative sum": lambda x: jnp.cumsum(x, 1),
+    "cumulative sum from the end": lambda x: lax.cumsum(x + 1, 2, reverse=True),
+    "cumulative sum of squares": lambda x: jnp.cumsum(x**2 * constant(1, 2, 3), 2),
+    "reversal": lambda x: lax.rev(x, (1, 2)),
+    "mean": lambda x: jnp.mean(x, (1, 2)),
+    "variance": lambda x: jnp.var(x, 2),
+    "pad with edges": lambda x: jnp.pad(x, ((0, 0), (1, 2), (1, 0)), mode="edge"),
+    "pad by reflection": lambda x: jnp.pad(x, ((0, 0), (0, 0), (1, 2)), mode="reflect"),
+    "pad in circles": lambda x: jnp.pad(x, ((0, 0), (1, 0), (1, 0)), mode="wrap"),
+    "empty part": lambda x: jnp.concatenate([x[:, :0], x, jnp.ones((4, 0, 3))], 1),
+    "empty sum": lambda x: x + x[:, :0].sum(1, keepdims=True) + jnp.zeros((4, 1, 0)) @ jnp.ones((0, 3)),
+    "empty result": lambda x: (x[:, :, 3:] ** 2, x * 2),
     "tile": lambda x: jnp.tile(x, (1, 2, 1)),
     "repeat": lambda x: jnp.repeat(x[:, None], 2, 1),
     "move": lambda x: jnp.moveaxis(x, 0, -1),
@@ -379,7 +395,7 @@ def test_programs(name, batch_axis):
     np.testing.assert_allclose(program.clear(x), expected, atol=1e-5, rtol=1e-4)
     error = np.sqrt(np.mean((program.simulate(x) - expected) ** 2) / np.mean(expected**2))
     assert error < 2.0**-9.5
-    assert program.simulate(x).dtype == program.clear(x).dtype == np.float32
+    assert program.simulate(x).dtype == program.clear(x).dtype == np.float64
     few = np.take(x, range(5), batch_axis)
     np.testing.assert_allclose(
         program.clear(few), np.take(expected, range(5), batch_axis), atol=1e-5, rtol=1e-4

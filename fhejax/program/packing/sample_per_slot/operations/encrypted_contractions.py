@@ -10,9 +10,9 @@ import numpy as np
 
 from fhejax.program.circuit.nodes import InnerProduct
 from fhejax.program.circuit.views import Builder, View, in_node_order, without_dead_entries
-from fhejax.program.tensor.operations.batch_sums import slot_sum
-from fhejax.program.tensor.operations.elementwise import scaled
-from fhejax.program.tensor.operations.rearrangement import at_batch, single_sample
+from fhejax.program.packing.sample_per_slot.batch_axis import at_batch, single_sample
+from fhejax.program.packing.sample_per_slot.batch_sums import slot_sum
+from fhejax.program.packing.sample_per_slot.operations.product import scaled
 
 Numbers = tuple[tuple[tuple[int, ...], tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]]
 

@@ -53,22 +53,25 @@ def _distinct(builder: Builder, tensor: View) -> View:
     return dataclasses.replace(tensor, node=node, entries=places[tensor.entries])
 
 
-def is_zero_without_sample(nodes: Sequence[Node], number: int, known: dict[int, bool] | None = None) -> bool:
+def is_zero_without_sample(nodes: Sequence[Node], number: int) -> bool:
     """Whether a node is zero in slots without a sample, where the client's ciphertexts hold zeros.
 
     Args:
-        nodes: of the graph.
+        nodes: of the circuit, each after those it reads.
         number: the node in question.
-        known: of nodes that were looked at, so that none is twice.
     """
-    known = {} if known is None else known
-    if number not in known:
-        known[number] = _is_zero(nodes, nodes[number], known)
-    return known[number]
+    wanted = {number}
+    for before in range(number, -1, -1):
+        if before in wanted:
+            wanted.update(nodes[before].sources)
+    zero: dict[int, bool] = {}
+    for before in sorted(wanted):
+        zero[before] = _is_zero(nodes[before], zero)
+    return zero[number]
 
 
-def _is_zero(nodes: Sequence[Node], node: Node, known: dict[int, bool]) -> bool:
+def _is_zero(node: Node, known: dict[int, bool]) -> bool:
     def zero(source: int, shift: np.ndarray | None) -> bool:
-        return (shift is None or not shift.any()) and is_zero_without_sample(nodes, source, known)
+        return known[source] and (shift is None or not shift.any())
 
     return node.is_zero_without_sample(zero)

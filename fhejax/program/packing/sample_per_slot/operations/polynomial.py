@@ -2,37 +2,31 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from fhejax.program.circuit.nodes import Combine
 from fhejax.program.circuit.views import Builder, View
-from fhejax.program.tensor.operations.elementwise import multiply_views, square_view, subtract_views
-from fhejax.program.tensor.operations.rearrangement import without_batch
+from fhejax.program.packing.sample_per_slot.batch_axis import without_batch
+from fhejax.program.packing.sample_per_slot.operations.product import multiply_views, square_view
+from fhejax.program.packing.sample_per_slot.operations.sum import add_views
+from fhejax.program.tensor.operations.polynomial import Polynomial
 
 _LARGEST_SHIFT = 64.0
 
 
-def polynomial(builder: Builder, x: View, coefficients: Any, interval: tuple[float, float]) -> View:
+def polynomial(builder: Builder, operation: Polynomial, sources: list[View]) -> View:
     """The polynomial sum of c_k T_k(t), with t the interval mapped to [-1, 1], elementwise.
 
     The map costs nothing (it is affine). Degree two is one square: c (t + b)^2 + d, whose c goes into the
     next layer's weights. Higher degrees take ceil(log2(degree + 1)) levels or one more.
 
-    Args:
-        builder: that collects nodes.
-        x: the encrypted variable.
-        coefficients: plain, [*channels, degree + 1].
-        interval: what is mapped to [-1, 1].
-
     Raises:
-        ValueError: when the coefficients are encrypted.
+        ValueError: coefficients that differ between samples.
     """
-    if isinstance(coefficients, View):
-        raise ValueError("a polynomial with encrypted coefficients; its coefficients must be plain")
+    (x,) = sources
+    coefficients, (low, high) = operation.coefficients.array, operation.interval
     table = _channel_coefficients(np.asarray(coefficients, np.float64), x)
-    low, high = interval
     scaled = x.affine(2.0 / (high - low), -(high + low) / (high - low))
     degree = max((k for k in range(len(table)) if np.any(table[k])), default=0)
     if degree == 0:
@@ -74,7 +68,9 @@ def _chebyshev_sum(builder: Builder, t: View, table: list[np.ndarray]) -> View:
         return square_view(builder, x).affine(2.0, -1.0)
 
     def join(x: View, y: View, difference: View) -> View:
-        return subtract_views(builder, multiply_views(builder, x, y).affine(2.0, 0.0), difference)
+        return add_views(
+            builder, multiply_views(builder, x, y).affine(2.0, 0.0), difference.affine(-1.0, 0.0)
+        )
 
     basis = _chebyshev_basis(t, [k for k in range(1, len(table)) if table[k].any()], double, join)
     terms = [(basis[k], table[k]) for k in range(1, len(table)) if table[k].any()]

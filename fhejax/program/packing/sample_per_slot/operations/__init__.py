@@ -1,0 +1,1 @@
+"""How each kind of operation becomes nodes of a circuit, one in each module."""

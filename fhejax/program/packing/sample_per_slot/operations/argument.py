@@ -1,0 +1,25 @@
+"""Arguments: one ciphertext for each entry of a sample."""
+
+import numpy as np
+
+from fhejax.program.arguments import Encrypted
+from fhejax.program.circuit.nodes import Input
+from fhejax.program.circuit.views import Builder, View, entry_count
+
+
+def argument(builder: Builder, number: int, described: Encrypted, batch: int) -> View:
+    """The view of an encrypted argument.
+
+    Args:
+        builder: that collects nodes.
+        number: the argument's.
+        described: its description.
+        batch: the samples that all slots have room for.
+    """
+    axis = described.batch_axis
+    shape = tuple(s for d, s in enumerate(described.shape) if d != axis)
+    size = entry_count(shape)
+    low, high = map(float, described.range)
+    node = builder.append(Input(number, size, low, high, builder.label, axis is None))
+    entries = np.arange(size, dtype=np.int64).reshape(shape)
+    return View(node, entries, np.ones(shape), np.zeros(shape), axis, batch)

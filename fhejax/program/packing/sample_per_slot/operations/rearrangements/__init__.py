@@ -1,0 +1,1 @@
+"""Rearrangements: they change which entries of a node a view reads, and cost nothing."""

@@ -1,0 +1,1 @@
+"""Operations that only rearrange the entries of an array, or repeat them, one kind in each module."""
