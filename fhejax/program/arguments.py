@@ -168,9 +168,41 @@ def check_values(argument: Encrypted, values: Any) -> np.ndarray:
     return array
 
 
+@dataclasses.dataclass(frozen=True)
+class Normalisation:
+    """How the values of an argument are encrypted: (value - centre) / unit, which lies in [-1, 1].
+
+    So the scale of a ciphertext follows the range of its values, be they below 1e-6 or above 2^40.
+
+    Attributes:
+        centre: zero where the range has it, so that zero stays zero; else the middle of the range.
+        unit: the power of two next to the largest distance from there, so that nothing is rounded.
+    """
+
+    centre: float
+    unit: float
+
+    def normalised(self, values: np.ndarray) -> np.ndarray:
+        """The numbers that are encrypted for some values."""
+        return (values - self.centre) / self.unit
+
+    def restored(self, numbers: np.ndarray) -> np.ndarray:
+        """The values that some encrypted numbers stand for."""
+        return numbers * self.unit + self.centre
+
+
+def normalisation(argument: Encrypted) -> Normalisation:
+    """The normalisation of an encrypted argument, by its range."""
+    low, high = map(float, argument.range)
+    centre = 0.0 if low <= 0 <= high else low / 2 + high / 2
+    largest = max(abs(low - centre), abs(high - centre))
+    return Normalisation(centre, 2.0 ** math.ceil(math.log2(largest)))
+
+
 def filler(argument: Encrypted) -> float:
-    """The number in slots without a sample: zero, or the end of the range that is next to it."""
-    return float(np.clip(0.0, *argument.range))
+    """The encrypted number in slots without a sample: that of zero, or of the end of the range next to it."""
+    nearest = np.clip(0.0, *map(float, argument.range))
+    return float(normalisation(argument).normalised(nearest))
 
 
 def check_plain(argument: Plain, values: Any) -> np.ndarray:

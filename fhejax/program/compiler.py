@@ -10,7 +10,7 @@ import numpy as np
 from fhejax.ckks import BootstrappingParameters, SecurityError
 from fhejax.ckks.parameters.requested_numbers import flag, shown, whole_number
 from fhejax.ckks.parameters.security import checked_level
-from fhejax.program.arguments import Encrypted, Plain, check_values, describe
+from fhejax.program.arguments import Encrypted, Plain, check_values, describe, normalisation
 from fhejax.program.circuit.constants import encode_constants
 from fhejax.program.circuit.entries import sample_entries
 from fhejax.program.circuit.graph import Graph, sums_over_batch
@@ -193,7 +193,7 @@ def _sample(graph: Graph, given: Any) -> list[np.ndarray]:
         axis = argument.batch_axis
         size = math.prod(s for d, s in enumerate(argument.shape) if d != axis)
         shape = (size, 1 if axis is None else count)
-        values = generator.uniform(*argument.range, shape)
+        values = normalisation(argument).normalised(generator.uniform(*argument.range, shape))
         samples.append(np.repeat(values, count, 1) if axis is None else values)
     return samples
 

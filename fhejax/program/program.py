@@ -14,7 +14,7 @@ from fhejax.ckks.bootstrapping import BootstrappingKeys, bootstrapping_circuit, 
 from fhejax.ckks.identity import is_concrete
 from fhejax.ckks.parameters import Scale
 from fhejax.ckks.types import check_residues
-from fhejax.program.arguments import Encrypted, Plain, check_plain, check_values
+from fhejax.program.arguments import Encrypted, Plain, check_plain, check_values, normalisation
 from fhejax.program.circuit.circuit import Circuit
 from fhejax.program.circuit.entries import result_of, sample_entries
 from fhejax.program.circuit.evaluation import evaluate_graph
@@ -252,6 +252,7 @@ class Program:
             axis,
             samples,
             argument.dtype,
+            normalisation(argument),
         )
 
     def _expected_arrays(self) -> list[ExpectedArray]:
@@ -266,7 +267,7 @@ class Program:
             expected.append(ExpectedArray(f"result {number}", shape, view.batch_axis, *known))
         scale = Scale.of(2.0**plan.settings.input_bits)
         for number, a in enumerate(self._arguments):
-            known = (plan.top_level, scale, None)
+            known = (plan.top_level, scale, None, normalisation(a))
             expected.append(ExpectedArray(f"argument {number}", a.shape, a.batch_axis, *known))
         return expected
 
@@ -313,6 +314,12 @@ class Program:
             )
         self._check_parameters(argument, "the encrypted array")
         scale = Scale.of(2.0**self.plan.settings.input_bits)
+        if argument.normalisation not in (None, normalisation(described)):
+            raise ValueError(
+                f"an encrypted array normalised by {argument.normalisation} was passed where the program "
+                f"needs {normalisation(described)}: it was encrypted for another range; encrypt it with this "
+                f"program."
+            )
         found = (argument.shape, argument.batch_axis, argument.level, argument.scale)
         if found != (described.shape, described.batch_axis, self.plan.top_level, scale):
             raise ValueError(

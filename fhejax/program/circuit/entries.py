@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fhejax.program.arguments import Encrypted
+from fhejax.program.arguments import Encrypted, normalisation
 from fhejax.program.circuit.graph import Output
 from fhejax.program.circuit.values import Values, taken
 from fhejax.program.circuit.views import View
@@ -25,7 +25,7 @@ def entries_of(array: np.ndarray, batch_axis: int | None, samples: int) -> Value
 
 
 def sample_entries(arguments: Sequence[Encrypted], arrays: Sequence[np.ndarray]) -> list[Values]:
-    """The entries of encrypted arguments, [size, sample], all with the same samples.
+    """The entries of encrypted arguments, normalised, [size, sample], all with the same samples.
 
     Raises:
         ValueError: when they hold different numbers of samples.
@@ -38,7 +38,8 @@ def sample_entries(arguments: Sequence[Encrypted], arrays: Sequence[np.ndarray])
             f"argument the same number."
         )
     samples = max(counts, default=1)
-    return [entries_of(a, x, samples) for a, x in zip(arrays, axes, strict=True)]
+    held = [normalisation(argument).normalised(a) for argument, a in zip(arguments, arrays, strict=True)]
+    return [entries_of(a, x, samples) for a, x in zip(held, axes, strict=True)]
 
 
 def result_of(output: Output, values: Sequence[Values]) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from fhejax.program.circuit.intervals import ValueInterval, taken_interval
 from fhejax.program.circuit.node import Node
 from fhejax.program.circuit.nodes import Gather
 
@@ -73,9 +74,20 @@ class View:
 class Builder:
     """The collection of nodes while a function is traced; it lives no longer than the trace."""
 
-    def __init__(self) -> None:
+    def __init__(self, batch: int = 1) -> None:
         self.nodes: list[Node] = []
         self.label = ""
+        self.batch = batch
+        self._intervals: list[ValueInterval] = []
+
+    def largest(self, view: View) -> np.ndarray:
+        """The largest magnitude of the node's entry that each entry of a view reads, of the view's shape."""
+        while len(self._intervals) <= view.node:
+            node = self.nodes[len(self._intervals)]
+            with np.errstate(over="ignore", invalid="ignore"):
+                self._intervals.append(node.interval(self._intervals, self.batch))
+        low, high = taken_interval(self._intervals[view.node], view.entries)
+        return np.maximum(np.abs(low), np.abs(high))
 
     def append(self, node: Node) -> int:
         """The number of a node that is added."""

@@ -25,7 +25,7 @@ from fhejax.ring import Ring
 from fhejax.ring.platform import Device
 
 _LOG_DEGREES = range(12, 17)
-_INPUT_BITS = (14, 16, 18, 20, 22, 24, 26, 28)
+_INPUT_BITS = (14, 16, 18, 20, 22, 24, 26, 28, 30, 32)
 _WEIGHT_BITS = (7, 8, 9, 10, 11, 12, 13, 14, 15)
 _WORKING_BITS = (18, 20, 22, 24, 26, 28)
 _PRIME_BITS = (30, 28, 26, 24, 22)

@@ -10,7 +10,7 @@ import numpy as np
 
 from fhejax.ckks import Ciphertext, SecretKey
 from fhejax.ckks.types import check_opens
-from fhejax.program.arguments import Encrypted, filler
+from fhejax.program.arguments import Encrypted, Normalisation, filler, normalisation
 from fhejax.program.circuit.circuit import Circuit
 from fhejax.program.circuit.entries import entries_of, view_values
 from fhejax.program.circuit.graph import Output
@@ -25,7 +25,7 @@ from fhejax.ring.platform import current_device
 
 
 def fill_slots(plan: ProgramPlan, argument: Encrypted, array: np.ndarray) -> np.ndarray:
-    """The values of an argument in blocks of slots, float64 [block, entry, slot].
+    """The normalised values of an argument in blocks of slots, float64 [block, entry, slot].
 
     Sample i is in slot i % slots of block i // slots; one block repeats its samples with the plan's period.
     Slots without a sample hold zero if the range has it, so that nothing there overflows. What all
@@ -37,6 +37,7 @@ def fill_slots(plan: ProgramPlan, argument: Encrypted, array: np.ndarray) -> np.
         array: its values, at most as many samples as planned.
     """
     axis, slots = argument.batch_axis, plan.params.slots
+    array = normalisation(argument).normalised(array)
     if axis is None:
         return np.repeat(array.reshape(1, -1, 1), slots, 2)
     entries = entries_of(array, axis, plan.batch)
@@ -166,7 +167,9 @@ def decrypt_array(secret: SecretKey, result: EncryptedArray) -> np.ndarray:
         values = np.concatenate(blocks, 1)[:, : result.samples]
     shape = tuple(s for d, s in enumerate(result.shape) if d != result.batch_axis)
     if result.view is None:
-        arrays = np.arange(len(values)).reshape(shape), np.ones(shape), np.zeros(shape)
+        held = result.normalisation or Normalisation(0.0, 1.0)
+        order = np.arange(len(values)).reshape(shape)
+        arrays = order, np.full(shape, held.unit), np.full(shape, held.centre)
     else:
         arrays = result.view.entries, result.view.multiplier, result.view.offset
     entries, multiplier, offset = map(np.asarray, arrays)

@@ -9,6 +9,7 @@ from fhejax.ckks import Ciphertext, Parameters
 from fhejax.ckks.checked import validate_object
 from fhejax.ckks.parameters import Scale
 from fhejax.ckks.types import check_residues
+from fhejax.program.arguments import Normalisation
 
 if TYPE_CHECKING:
     Array = jax.Array
@@ -44,6 +45,7 @@ class EncryptedArray:
     block. key_id: uint32 [4], which secret opens it.
     shape: the logical shape, batch included; samples: how many of the batch are in use. view: of a
     result, whose data is [block, ciphertext, poly, limb, N] and is read through it; else None.
+    normalisation: of an argument, whose numbers are its values normalised; else None.
     """
 
     data: Array
@@ -56,6 +58,7 @@ class EncryptedArray:
     batch_axis: int | None = _static()
     samples: int = _static()
     dtype: Any = _static()
+    normalisation: Normalisation | None = dataclasses.field(default=None, metadata={"static": True})
 
     @property
     def bytes(self) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fhejax.ckks.parameters import Scale
+from fhejax.program.arguments import Normalisation
 from fhejax.program.circuit.views import View
 from fhejax.program.run.encrypted_array import EncryptedArray
 
@@ -21,6 +22,7 @@ class ExpectedArray:
         level: of its ciphertexts, or None where plain arguments of the call decide.
         scale: likewise.
         view: how ciphertexts are read; None for an argument, and where plain arguments decide.
+        normalisation: of an argument; None for a result.
     """
 
     name: str
@@ -29,12 +31,14 @@ class ExpectedArray:
     level: int | None
     scale: Scale | None
     view: View | None
+    normalisation: Normalisation | None = None
 
     def differences(self, found: EncryptedArray) -> list[str]:
         """What is not as it must be, in words."""
         pairs = (
             ("shape", found.shape, self.shape),
             ("batch axis", found.batch_axis, self.batch_axis),
+            ("normalisation", found.normalisation, self.normalisation),
             ("level", found.level, found.level if self.level is None else self.level),
             ("scale", found.scale, found.scale if self.scale is None else self.scale),
         )

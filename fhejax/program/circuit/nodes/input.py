@@ -39,11 +39,12 @@ class InputStep(Step):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Input(Node):
-    """An argument of the function: `size` ciphertexts of values between low and high.
+    """An argument of the function: `size` ciphertexts of numbers between low and high.
 
     Attributes:
         argument: its number.
         shared: whether all samples share one value, in every slot.
+        filler: the number in slots without a sample.
     """
 
     argument: int
@@ -52,6 +53,7 @@ class Input(Node):
     high: float
     label: str
     shared: bool = False
+    filler: float = 0.0
 
     @property
     def sources(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -63,7 +65,7 @@ class Input(Node):
         return self
 
     def interval(self, known: Sequence[ValueInterval], batch: int) -> ValueInterval:
-        """The range that was given for the argument."""
+        """The range of the numbers that are encrypted."""
         return np.full(self.size, self.low), np.full(self.size, self.high)
 
     def evaluate(self, given: Evaluation) -> Values:
@@ -85,4 +87,4 @@ class Input(Node):
 
     def is_zero_without_sample(self, zero: Callable[[int, np.ndarray | None], bool]) -> bool:
         """Whether the client's filling is zero there."""
-        return not self.shared and self.low <= 0 <= self.high
+        return not self.shared and self.filler == 0

@@ -29,7 +29,7 @@ def to_circuit(graph: TensorGraph) -> Graph:
     Raises:
         NotPolynomialError: with every operation in which samples would meet each other, and its line.
     """
-    builder, refusals, live = Builder(), [], live_operations(graph)
+    builder, refusals, live = Builder(graph.batch), [], live_operations(graph)
     views: list[View | None] = []
     for number, operation in enumerate(graph.operations):
         if isinstance(operation, Argument):

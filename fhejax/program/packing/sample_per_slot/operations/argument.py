@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from fhejax.program.arguments import Encrypted
+from fhejax.program.arguments import Encrypted, filler, normalisation
 from fhejax.program.circuit.nodes import Input
 from fhejax.program.circuit.views import Builder, View, entry_count
 
 
 def argument(builder: Builder, number: int, described: Encrypted, batch: int) -> View:
-    """The view of an encrypted argument.
+    """The view of an encrypted argument, whose node holds normalised numbers.
 
     Args:
         builder: that collects nodes.
@@ -19,7 +19,8 @@ def argument(builder: Builder, number: int, described: Encrypted, batch: int) ->
     axis = described.batch_axis
     shape = tuple(s for d, s in enumerate(described.shape) if d != axis)
     size = entry_count(shape)
-    low, high = map(float, described.range)
-    node = builder.append(Input(number, size, low, high, builder.label, axis is None))
+    held = normalisation(described)
+    low, high = (float(held.normalised(np.float64(end))) for end in described.range)
+    node = builder.append(Input(number, size, low, high, builder.label, axis is None, filler(described)))
     entries = np.arange(size, dtype=np.int64).reshape(shape)
-    return View(node, entries, np.ones(shape), np.zeros(shape), axis, batch)
+    return View(node, entries, np.full(shape, held.unit), np.full(shape, held.centre), axis, batch)

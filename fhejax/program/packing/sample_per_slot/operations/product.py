@@ -51,12 +51,25 @@ def normalised(builder: Builder, x: View) -> View:
     """The view x over a node of its own size, where the factors of the products before have piled up.
 
     They square with every product, and a node's values would soon be too large or too small for any number.
-    A common factor costs nothing here: it becomes a matter of the scale.
+    A common factor costs nothing here: it becomes a matter of the scale. And where a factor is so small that
+    the shift c / m dwarfs the node (a channel of a batch norm whose gamma is nearly zero), the square would
+    be of large numbers that cancel.
     """
     size = float(np.abs(x.multiplier).max(initial=0.0))
-    if not size or 1 / _LARGEST_FACTOR < size < _LARGEST_FACTOR:
+    if not size:
         return x
-    return scaled(builder, x)
+    piled_up = not 1 / _LARGEST_FACTOR < size < _LARGEST_FACTOR
+    return scaled(builder, x) if piled_up or _is_dwarfed(builder, x) else x
+
+
+def _is_dwarfed(builder: Builder, x: View) -> bool:
+    """Whether a shift makes the node's largest number more than _LARGEST_FACTOR times as large."""
+    if not x.offset.any():
+        return False
+    largest = builder.largest(x)
+    alive = (x.multiplier != 0) & (x.entries >= 0)
+    shift = np.abs(np.divide(x.offset, x.multiplier, out=np.zeros(x.offset.shape), where=alive))
+    return bool(shift.max(initial=0.0) > _LARGEST_FACTOR * max(1.0, largest.max(initial=0.0)))
 
 
 def scaled(builder: Builder, tensor: View) -> View:

@@ -10,6 +10,8 @@ from fhejax.program.circuit.views import Builder, View
 from fhejax.program.packing.sample_per_slot.batch_axis import same_samples, spread
 from fhejax.program.tensor.operations.sum import Sum
 
+_LARGEST_SPREAD = 2.0**6  # of entries that are divided by one number
+
 
 def sum_of_views(builder: Builder, operation: Sum, sources: list[View]) -> View:
     """The sum of encrypted arrays times their signs.
@@ -35,8 +37,37 @@ def add_views(builder: Builder, x: View, y: View) -> View:
     if x.node == y.node and np.array_equal(x.entries, y.entries):
         return dataclasses.replace(x, multiplier=x.multiplier + y.multiplier, offset=offset)
     x, y = builder.row_major(x), builder.row_major(y)
-    ratio = (y.multiplier / x.multiplier).reshape(-1)
-    weights = (None, None if (ratio == 1.0).all() else ratio)
+    common = _common_factor(builder, x, y)
+    weights = tuple(_weights(t.multiplier / common) for t in (x, y))
     node = Combine((x.node, y.node), weights, x.entries.size, builder.label)
     total = builder.fresh(node, x, x.entries.shape)
-    return dataclasses.replace(total, multiplier=x.multiplier, offset=offset)
+    return dataclasses.replace(total, multiplier=common, offset=offset)
+
+
+def _weights(factors: np.ndarray) -> np.ndarray | None:
+    """The weights of a term, or None where all are one."""
+    return None if (factors == 1.0).all() else factors.reshape(-1)
+
+
+def _common_factor(builder: Builder, x: View, y: View) -> np.ndarray:
+    """What a sum of two views is divided by, so that its node holds numbers that are neither large nor small.
+
+    Where each view has one factor, the first view's will do: scales absorb the other. Else it is by the
+    larger term of each entry, which would be lost beside a factor of 1e-5, or would drown in one of 1e5: one
+    power of two for all entries, or one for each where they are of very different size.
+    """
+    if _is_uniform(x.multiplier) and _is_uniform(y.multiplier):
+        return x.multiplier
+    largest = np.maximum(*(np.abs(t.multiplier) * builder.largest(t) for t in (x, y)))
+    usable = np.isfinite(largest) & (largest > 0)
+    if not usable.any():
+        return np.ones(x.multiplier.shape)
+    top = largest[usable].max()
+    even = largest[usable].min() * _LARGEST_SPREAD >= top
+    size = np.where(usable & (not even), largest, top)
+    return 2.0 ** np.ceil(np.log2(size))
+
+
+def _is_uniform(factors: np.ndarray) -> bool:
+    """Whether all factors are of one magnitude."""
+    return factors.size == 0 or bool((np.abs(factors) == np.abs(factors.flat[0])).all())
