@@ -112,3 +112,15 @@ def test_repeated_views_are_not_copied():
     )
     assert graph.operations[-1].term.array.strides[0] == 0
     assert graph.with_plain(plain_values(1)).operations[-1].term.array.strides[0] == 0
+
+
+def test_values_that_a_jitted_function_closes_over():
+    graph = tensors_of(FUNCTIONS["computed"], *ARGUMENTS, plain=plain_values(0))
+    found = []
+
+    def call(number):
+        found.append(graph.with_plain(plain_values(1)))
+        return number
+
+    jax.jit(call)(1.0)
+    assert_same(found[0].operations, graph.with_plain(plain_values(1)).operations)

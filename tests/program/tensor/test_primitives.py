@@ -359,6 +359,11 @@ def test_a_batch_of_one():
     check_clear(lambda x: jnp.broadcast_to(x, (5, 4)) * 2, one)
     check_clear(lambda x: x + jnp.ones((5, 4)), one)
     check_clear(lambda x: x.reshape(4), one)
+    check_clear(lambda x: jnp.concatenate([x, 2 * x, jnp.ones((2, 4))]) ** 2, one)
+    check_clear(lambda x: jnp.pad(x, ((1, 2), (0, 1)), constant_values=2.0), one)
+    check_clear(lambda x: jnp.tile(x[::-1], (3, 2)) + jnp.cumsum(x, 0)[:, :1], one)
+    check_clear(lambda x: jnp.cumsum(x, 1) + x[:, ::-1], one)
+    check_clear(lambda x: x + x.T, one)
     check_clear(lambda x: jnp.squeeze(x)[None] * x + x, one)
     check_clear(lambda x: x.reshape(2, 2).T.reshape(1, 4) @ constant(4, 2), one)
 

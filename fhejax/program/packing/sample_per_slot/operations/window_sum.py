@@ -18,12 +18,12 @@ def window_sum(builder: Builder, operation: WindowSum, sources: list[View]) -> V
         ValueError: when a window spans several samples.
     """
     (tensor,), windows = sources, operation.windows
-    if tensor.batch == 1:
-        tensor = single_sample(tensor)
     settings = [getattr(windows, field.name) for field in dataclasses.fields(windows)]
     if tensor.batch_axis is not None:
-        along = [tuple(numbers)[tensor.batch_axis] for numbers in settings]
-        if along != [1, 1, (0, 0), 1, 1]:
+        along = [numbers[tensor.batch_axis] for numbers in settings]
+        if along != [1, 1, (0, 0), 1, 1] and tensor.batch == 1:
+            tensor = single_sample(tensor)
+        elif along != [1, 1, (0, 0), 1, 1]:
             raise ValueError(
                 "a window spans several samples of the batch, each of which lies in a slot of its own; let "
                 "windows slide over the other axes alone"

@@ -15,7 +15,7 @@ def concatenation(builder: Builder, operation: Concatenation, sources: list[View
         ValueError: when it runs along the batch, or the batch axes differ.
     """
     first = next((s for s in sources if s.batch_axis is not None), sources[0])
-    if first.batch == 1:
+    if first.batch == 1 and first.batch_axis == operation.axis:
         first, sources = single_sample(first), [single_sample(s) for s in sources]
     axis = first.batch_axis
     if axis == operation.axis:

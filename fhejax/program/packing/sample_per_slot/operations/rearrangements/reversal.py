@@ -14,10 +14,10 @@ def reversal(builder: Builder, operation: Reversal, sources: list[View]) -> View
         ValueError: when it reverses the batch.
     """
     (tensor,) = sources
-    if tensor.batch == 1:
+    if tensor.batch == 1 and tensor.batch_axis in operation.axes:
         tensor = single_sample(tensor)
     axis = tensor.batch_axis
-    if axis in operation.axes:
+    if axis is not None and axis in operation.axes:
         raise ValueError("a reversal runs over the batch axis, whose samples lie in the slots")
     reduced = tuple(d if axis is None or d < axis else d - 1 for d in operation.axes)
     return tensor.view(lambda a: np.flip(a, reduced))
