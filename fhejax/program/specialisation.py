@@ -83,7 +83,9 @@ def specialise(plan: ProgramPlan, source: CompilationRecord, plain: Sequence[np.
     if lowered.drops > top or lowered.base_bits > source.lowered.base_bits + 0.5:
         raise ValueError(
             "the plain arguments of this call make values larger than the program was planned for, which "
-            "could overflow; compile with a range for them that holds these values at their largest."
+            "could overflow: numbers beyond their range's largest, or factors so small that what is added to "
+            "their products dwarfs these. Compile with a range that holds these values at their largest, or "
+            "with these values closed over."
         )
     steps, registers = placed(graph, lowered, top)
     return Circuit(steps, encode_constants(lowered.constants, params, top), registers, graph.outputs)

@@ -10,6 +10,7 @@ from fhejax.program.packing.sample_per_slot.batch_axis import same_samples, spre
 from fhejax.program.tensor.operations.product import Product
 
 _LARGEST_FACTOR = 2.0**6
+_LARGEST_SHIFT = 2.0**3
 
 
 def product(builder: Builder, operation: Product, sources: list[View]) -> View:
@@ -63,13 +64,13 @@ def normalised(builder: Builder, x: View) -> View:
 
 
 def _is_dwarfed(builder: Builder, x: View) -> bool:
-    """Whether a shift makes the node's largest number more than _LARGEST_FACTOR times as large."""
+    """Whether a shift makes the node's largest number more than _LARGEST_SHIFT times as large."""
     if not x.offset.any():
         return False
     largest = builder.largest(x)
     alive = (x.multiplier != 0) & (x.entries >= 0)
     shift = np.abs(np.divide(x.offset, x.multiplier, out=np.zeros(x.offset.shape), where=alive))
-    return bool(shift.max(initial=0.0) > _LARGEST_FACTOR * max(1.0, largest.max(initial=0.0)))
+    return bool(shift.max(initial=0.0) > _LARGEST_SHIFT * max(1.0, largest.max(initial=0.0)))
 
 
 def scaled(builder: Builder, tensor: View) -> View:
