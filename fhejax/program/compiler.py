@@ -15,6 +15,7 @@ from fhejax.program.circuit.constants import encode_constants
 from fhejax.program.circuit.entries import sample_entries
 from fhejax.program.circuit.graph import Graph, sums_over_batch
 from fhejax.program.circuit.ranges import check_finite
+from fhejax.program.circuit.reading import reading_of
 from fhejax.program.circuit.simplification import simplify
 from fhejax.program.circuit.views import View
 from fhejax.program.levels.bootstrapped_plan import make_bootstrapped_plan
@@ -98,7 +99,9 @@ def compile(
     plan, found = _planned_program(graph, limits, typical, bootstrapping, request)
     leaves = encode_constants(found.lowered.constants, plan.params, plan.top_level)
     observed = None if margin is None else found.limits
-    return Program(leaves, plan, CompilationRecord(traced, found.graph, found.lowered, observed, found.cuts))
+    readings = tuple(map(reading_of, found.graph.outputs))
+    record = CompilationRecord(traced, found.graph, found.lowered, observed, found.cuts)
+    return Program(leaves, readings, plan, record)
 
 
 def _wished_security(

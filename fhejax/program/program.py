@@ -20,6 +20,7 @@ from fhejax.program.circuit.entries import result_of, sample_entries
 from fhejax.program.circuit.evaluation import evaluate_graph
 from fhejax.program.circuit.graph import Graph
 from fhejax.program.circuit.lowering.scales import exact_scale
+from fhejax.program.circuit.reading import AffineView, Reading
 from fhejax.program.circuit.steps.call import Keys, evaluation_of
 from fhejax.program.circuit.views import View
 from fhejax.program.levels.plan import ProgramPlan
@@ -29,7 +30,7 @@ from fhejax.program.run.call_identity import identity_of_call
 from fhejax.program.run.client import encrypt_entries
 from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.result_checks import ExpectedArray, check_result
-from fhejax.program.specialisation import CompilationRecord, graph_with_plain, specialise
+from fhejax.program.specialisation import CompilationRecord, SpecialisedCircuit, graph_with_plain, specialise
 from fhejax.program.verification import Verification, verify
 
 
@@ -38,10 +39,13 @@ from fhejax.program.verification import Verification, verify
 class Program:
     """A compiled function: a pytree whose leaves are the encoded weights.
 
-    leaves: int32 weights and indices, uint32 residues. plan: parameters and steps. source: the graph.
+    leaves: int32 weights and indices, uint32 residues. readings: how each result is read from its
+    ciphertexts, or a plain result itself. plan: parameters and steps. source: the graph; two programs of one
+    function are equal in all that is static, whatever line or object they were made by.
     """
 
     leaves: tuple[jax.Array, ...]
+    readings: tuple[Reading, ...]
     plan: ProgramPlan = dataclasses.field(metadata={"static": True})
     source: CompilationRecord = dataclasses.field(metadata={"static": True})
 
@@ -107,15 +111,15 @@ class Program:
         """
         flat, _ = self._flatten(arguments, self.source.graph.arguments, "call")
         key_id = self._check_call(keys, flat)
-        circuit = self._circuit(flat)
+        circuit = self._circuit(flat).circuit
         holders = [a if isinstance(a, EncryptedArray) else None for a in flat]
         results = iter(evaluate_blocks(self.plan, circuit, keys, holders))
         samples = count_samples(self.plan, holders)
         outputs = [
-            collect(next(results), key_id, samples, output.value, output)
-            if isinstance(output.value, View)
-            else jnp.asarray(output.value)
-            for output in circuit.outputs
+            collect(next(results), key_id, samples, reading, output)
+            if isinstance(reading, AffineView)
+            else reading
+            for reading, output in zip(circuit.readings, self.source.graph.outputs, strict=True)
         ]
         return jax.tree.unflatten(self.source.graph.results, outputs)
 
@@ -140,7 +144,11 @@ class Program:
         return jax.tree.map(opened, results, is_leaf=lambda r: isinstance(r, EncryptedArray))
 
     def simulate(self, *values: Any) -> Any:
-        """The function's result in fixed point without cryptography: weights rounded as the program does."""
+        """The function's result in fixed point without cryptography.
+
+        Weights are rounded as the program does, and values too large for the modulus wrap around as there:
+        that happens where a `margin` was given, and these values are further from the sample.
+        """
         return self._oracle(values, fixed=True)
 
     def clear(self, *values: Any) -> Any:
@@ -158,8 +166,6 @@ class Program:
         ]
         return verify(
             self.plan,
-            self._graph(flat),
-            self.source.lowered.rounding,
             self._circuit(arguments),
             secret,
             keys,
@@ -215,9 +221,13 @@ class Program:
 
     def _oracle(self, values: tuple, fixed: bool) -> Any:
         flat, _ = self._flatten(values, self.source.graph.arguments, "the oracle")
-        graph = self._graph(flat)
-        rounding = self.source.lowered.rounding if fixed else None
-        known = evaluate_graph(graph, self._entries(flat), rounding=rounding)
+        if fixed:
+            found = self._circuit(flat)
+            graph, lowered = found.graph, found.lowered
+            rounding, largest = lowered.rounding, lowered.representable(self.params, self.plan.top_level)
+        else:
+            graph, rounding, largest = self._graph(flat), None, None
+        known = evaluate_graph(graph, self._entries(flat), rounding=rounding, representable=largest)
         outputs = [result_of(o, known) for o in graph.outputs]
         return jax.tree.unflatten(graph.results, outputs)
 
@@ -259,12 +269,13 @@ class Program:
         """The descriptions of all results and arguments; plain arguments may change those of results."""
         graph, plan = self.source.graph, self.plan
         fixed = not any(isinstance(a, Plain) for a in graph.arguments)
-        views = [(o.shape, o.value) for o in graph.outputs if isinstance(o.value, View)]
+        pairs = zip(graph.outputs, self.readings, strict=True)
+        views = [(o.shape, o.value.batch_axis, r) for o, r in pairs if isinstance(o.value, View)]
         expected = []
-        for number, ((shape, view), register) in enumerate(zip(views, plan.outputs, strict=True)):
+        for number, ((shape, axis, view), register) in enumerate(zip(views, plan.outputs, strict=True)):
             step = plan.steps[register]
             known = (step.level, exact_scale(step.scale), view) if fixed else (None, None, None)
-            expected.append(ExpectedArray(f"result {number}", shape, view.batch_axis, *known))
+            expected.append(ExpectedArray(f"result {number}", shape, axis, *known))
         scale = Scale.of(2.0**plan.settings.input_bits)
         for number, a in enumerate(self._arguments):
             known = (plan.top_level, scale, None, normalisation(a))
@@ -341,10 +352,11 @@ class Program:
             with jax.ensure_compile_time_eval():  # it may be closed over by a function under jit
                 check_residues(argument.data, self.params.level_moduli(argument.level), "the encrypted array")
 
-    def _circuit(self, arguments: Sequence) -> Circuit:
+    def _circuit(self, arguments: Sequence) -> SpecialisedCircuit:
         """The steps and leaves of this call: planned ones, or anew for the values of plain arguments."""
         described = self.source.graph.arguments
         plain = [check_plain(a, v) for a, v in zip(described, arguments, strict=True) if isinstance(a, Plain)]
         if plain:
             return specialise(self.plan, self.source, plain)
-        return Circuit(self.plan.steps, self.leaves, self.plan.outputs, self.source.graph.outputs)
+        circuit = Circuit(self.plan.steps, self.leaves, self.plan.outputs, self.readings)
+        return SpecialisedCircuit(self.source.graph, self.source.lowered, circuit)

@@ -116,6 +116,7 @@ def report(plan: ProgramPlan, arguments: Sequence[Encrypted]) -> str:
         f"memory        about {_amount(peak_bytes(plan))} for the widest step of a block",
         f"predicted     {plan.predicted_seconds:.3g} s on {plan.device}, {plan.predicted_bits:.1f} bits of "
         f"precision, outputs bounded by {plan.largest_output:.4g}",
+        *_result_lines(plan),
         "steps",
     ]
     for number, step in enumerate(plan.steps):
@@ -125,6 +126,18 @@ def report(plan: ProgramPlan, arguments: Sequence[Encrypted]) -> str:
             f"level {step.level}  scale {step.scale!s:10} {step.label}"
         )
     return "\n".join(lines)
+
+
+def _result_lines(plan: ProgramPlan) -> list[str]:
+    """The lines on what each result gets, where there are several."""
+    if len(plan.output_sizes) < 2:
+        return []
+    pairs = zip(plan.predicted_errors, plan.output_sizes, strict=True)
+    lines = []
+    for number, (error, size) in enumerate(pairs):
+        bits = f"{math.log2(size / error):.1f} bits" if size and error else "exact"
+        lines.append(f"{'results' if not number else '':14}{number}: {bits}, {error:.2g} of {size:.3g}")
+    return lines
 
 
 def _security(plan: ProgramPlan) -> str:

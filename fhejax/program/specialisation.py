@@ -1,17 +1,21 @@
 """What a call runs: the planned steps, or, where plain arguments come with the call, steps for them."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
 
+from fhejax.program.arguments import Plain
 from fhejax.program.circuit.circuit import Circuit
 from fhejax.program.circuit.constants import encode_constants
 from fhejax.program.circuit.graph import Graph
 from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.node_lowering import lower
 from fhejax.program.circuit.ranges import bounds, check_finite
+from fhejax.program.circuit.reading import reading_of
 from fhejax.program.circuit.simplification import simplify
+from fhejax.program.circuit.views import View
 from fhejax.program.levels.bootstrap_placement import Cut, with_bootstraps
 from fhejax.program.levels.plan import ProgramPlan, dropped_primes, placed
 from fhejax.program.packing.sample_per_slot.to_circuit import to_circuit
@@ -32,6 +36,27 @@ class CompilationRecord:
     lowered: Lowered
     limits: tuple[float, ...] | None = None
     cuts: tuple[Cut, ...] = ()
+
+    @functools.cached_property
+    def signature(self) -> tuple:
+        """What tells programs of equal plans apart under jit: their arguments and results, not how they were
+        made.
+
+        Where plain arguments come with a call, its steps are made from the record, which then is what it is.
+        """
+        graph = self.graph
+        axes = [o.value.batch_axis if isinstance(o.value, View) else "plain" for o in graph.outputs]
+        results = tuple(
+            (o.shape, np.dtype(o.dtype), axis) for o, axis in zip(graph.outputs, axes, strict=True)
+        )
+        own = id(self) if any(isinstance(a, Plain) for a in graph.arguments) else None
+        return graph.arguments, graph.inputs, graph.results, results, own
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CompilationRecord) and self.signature == other.signature
+
+    def __hash__(self) -> int:
+        return hash(self.signature)
 
 
 def graph_with_plain(source: CompilationRecord, plain: Sequence[np.ndarray]) -> Graph:
@@ -57,8 +82,28 @@ def graph_with_plain(source: CompilationRecord, plain: Sequence[np.ndarray]) -> 
     return with_bootstraps(simple, source.cuts)
 
 
-def specialise(plan: ProgramPlan, source: CompilationRecord, plain: Sequence[np.ndarray]) -> Circuit:
-    """The circuit for these plain arguments, under the planned parameters and weight scales.
+@dataclasses.dataclass(frozen=True, eq=False)
+class SpecialisedCircuit:
+    """The circuit for some plain arguments, and how it was lowered.
+
+    Attributes:
+        graph: the circuit's nodes and results.
+        lowered: its steps, and how weights are rounded.
+        circuit: what runs.
+    """
+
+    graph: Graph
+    lowered: Lowered
+    circuit: Circuit
+
+
+def specialise(
+    plan: ProgramPlan, source: CompilationRecord, plain: Sequence[np.ndarray]
+) -> SpecialisedCircuit:
+    """The circuit for these plain arguments, under the planned parameters.
+
+    Weights are rounded as planned, or to as many bits of their own where they are smaller; that only if
+    all still fits.
 
     Args:
         plan: of the program.
@@ -69,23 +114,31 @@ def specialise(plan: ProgramPlan, source: CompilationRecord, plain: Sequence[np.
         ValueError: when the values make a circuit that the plan does not hold.
     """
     graph = graph_with_plain(source, plain)
-    kinds = [type(node) for node in graph.nodes]
-    same = kinds == [type(node) for node in source.graph.nodes]
-    limits = source.limits if same and source.limits else bounds(graph)
     params, top = plan.params, plan.top_level
-    lowered = lower(
-        graph,
-        limits,
-        plan.settings,
-        dropped_primes(params, top),
-        source.lowered.factors if same else None,
+    for limits, factors in _ways_to_round(plan, source, graph):
+        lowered = lower(graph, limits, plan.settings, dropped_primes(params, top), factors)
+        if lowered.drops <= top and lowered.base_bits <= source.lowered.base_bits + 0.5:
+            steps, registers = placed(graph, lowered, top)
+            leaves = encode_constants(lowered.constants, params, top)
+            circuit = Circuit(steps, leaves, registers, tuple(map(reading_of, graph.outputs)))
+            return SpecialisedCircuit(graph, lowered, circuit)
+    raise ValueError(
+        "the plain arguments of this call make values larger than the program was planned for, which "
+        "could overflow: numbers beyond their range's largest, or factors so small that what is added to "
+        "their products dwarfs these. Compile with a range that holds these values at their largest, or "
+        "with these values closed over."
     )
-    if lowered.drops > top or lowered.base_bits > source.lowered.base_bits + 0.5:
-        raise ValueError(
-            "the plain arguments of this call make values larger than the program was planned for, which "
-            "could overflow: numbers beyond their range's largest, or factors so small that what is added to "
-            "their products dwarfs these. Compile with a range that holds these values at their largest, or "
-            "with these values closed over."
-        )
-    steps, registers = placed(graph, lowered, top)
-    return Circuit(steps, encode_constants(lowered.constants, params, top), registers, graph.outputs)
+
+
+_Way = tuple[tuple[float, ...], dict[int, tuple[float, ...]] | None]
+
+
+def _ways_to_round(plan: ProgramPlan, source: CompilationRecord, graph: Graph) -> list[_Way]:
+    """The largest magnitudes and factors of weights to lower with: for small weights first, then as planned."""
+    rigorous = bounds(graph)
+    if [type(node) for node in graph.nodes] != [type(node) for node in source.graph.nodes]:
+        return [(rigorous, None)]
+    planned, bits = source.lowered.factors, plan.settings.weight_bits
+    own = {number: graph.nodes[number].magnified(factors, bits) for number, factors in planned.items()}
+    observed = source.limits or rigorous
+    return [(tuple(map(min, rigorous, observed)), own), (observed, planned)]

@@ -2,15 +2,13 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fhejax.ckks import Ciphertext, SecretKey
-from fhejax.program.circuit.circuit import Circuit
 from fhejax.program.circuit.evaluation import evaluate_graph
-from fhejax.program.circuit.graph import Graph
 from fhejax.program.circuit.steps.call import Keys
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.levels.plan import ProgramPlan
@@ -18,6 +16,7 @@ from fhejax.program.run.blocks import count_samples, live_slots
 from fhejax.program.run.client import decrypt_entries
 from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.execution import run
+from fhejax.program.specialisation import SpecialisedCircuit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,9 +61,7 @@ class Verification:
 
 def verify(
     plan: ProgramPlan,
-    graph: Graph,
-    rounding: Mapping[int, tuple[float, ...]],
-    circuit: Circuit,
+    specialised: SpecialisedCircuit,
     secret: SecretKey,
     keys: Keys,
     arguments: Sequence[Any],
@@ -74,16 +71,15 @@ def verify(
 
     Args:
         plan: of the program.
-        graph: for the values of the plain arguments.
-        rounding: of weights, as of `evaluate_graph`.
-        circuit: steps and constants of the call.
+        specialised: the circuit for the values of the plain arguments.
         secret: opens what is compared.
         keys: of the same secret.
         arguments: encrypted ones, and plain ones as they are.
         entries: of the same arguments in the clear, [size, sample].
     """
-    clear = evaluate_graph(graph, entries)
-    fixed = evaluate_graph(graph, entries, rounding=rounding)
+    circuit = specialised.circuit
+    clear = evaluate_graph(specialised.graph, entries)
+    fixed = evaluate_graph(specialised.graph, entries, rounding=specialised.lowered.rounding)
     layers: list[VerifiedLayer] = []
     holders = [a if isinstance(a, EncryptedArray) else None for a in arguments]
     count = count_samples(plan, holders)

@@ -4,15 +4,22 @@ import dataclasses
 
 import jax
 
-from fhejax.program.circuit.graph import Output
+from fhejax.program.circuit.reading import Reading
 from fhejax.program.circuit.steps.step import Step
 
 
 @dataclasses.dataclass(frozen=True)
 class Circuit:
-    """The steps of a call, their constants, the registers of encrypted results, and all results' views."""
+    """The steps of a call and their constants.
+
+    Attributes:
+        steps: in order.
+        leaves: their constants.
+        registers: of the encrypted results.
+        readings: of all results, in order.
+    """
 
     steps: tuple[Step, ...]
     leaves: tuple[jax.Array, ...]
     registers: tuple[int, ...]
-    outputs: tuple[Output, ...]
+    readings: tuple[Reading, ...]

@@ -23,6 +23,7 @@ def evaluate_graph(
     noise: Mapping[int, float] | None = None,
     seed: int = 0,
     slots: Slots | None = None,
+    representable: Mapping[int, float] | None = None,
 ) -> list[Values]:
     """The values of every node, float64 [size, sample].
 
@@ -33,6 +34,7 @@ def evaluate_graph(
             steps have them.
         noise: standard deviation to add to the values of a node.
         seed: of that noise, which is no secret.
+        representable: per node, the magnitude from which on values wrap around, as they do modulo Q.
         slots: where the columns are slots; by default each is a sample, and all are summed.
     """
     generator = np.random.default_rng(seed)
@@ -43,5 +45,16 @@ def evaluate_graph(
             result = node.evaluate(Evaluation(values, arguments, factors, slots))
         if noise and noise.get(number):
             result = result + noise[number] * generator.standard_normal(result.shape)
+        if representable and number in representable:
+            result = _wrapped(result, representable[number])
         values.append(result)
     return values
+
+
+def _wrapped(values: Values, largest: float) -> Values:
+    """The values modulo 2 * largest, around zero; those that fit are left as they are."""
+    outside = ~(np.abs(values) <= largest)
+    if not outside.any():
+        return values
+    with np.errstate(invalid="ignore"):
+        return np.where(outside, np.mod(values + largest, 2 * largest) - largest, values)

@@ -95,6 +95,15 @@ class Node(abc.ABC):
             zero: whether a source, with a shift added or none, is.
         """
 
+    def magnified(self, factors: tuple[float, ...], weight_bits: int) -> tuple[float, ...]:
+        """The factors that were planned for larger weights, changed by powers of two for the node's own.
+
+        Args:
+            factors: as planned: what weights are multiplied by, or what they are divided by.
+            weight_bits: of the largest weight that was planned for.
+        """
+        return factors
+
     def plain_numbers(self) -> tuple[np.ndarray | None, ...]:
         """The weights and shifts of the node, which must be finite."""
         return ()

@@ -1,5 +1,6 @@
 """Values of nodes in the clear, [size, column]: rows taken, added up where entries say, sums of columns."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,6 +41,14 @@ def weight_factor(weights: np.ndarray, weight_bits: Any) -> Any:
     """The factor that makes the largest weight 2**weight_bits - 1; an array for an array of bits."""
     largest = float(max(weights.max(initial=0.0), -weights.min(initial=0.0)))
     return (2.0**weight_bits - 1) / largest if largest else 1.0 + 0.0 * weight_bits
+
+
+def room_above(weights: np.ndarray, planned: float) -> float:
+    """The largest power of two, at least 1, times which all weights stay below a planned magnitude."""
+    largest = float(np.abs(weights).max(initial=0.0))
+    if not largest or not math.isfinite(largest):
+        return 1.0
+    return 2.0 ** max(0, math.floor(math.log2(planned / largest)))
 
 
 def rounded_weights(weights: np.ndarray, factor: float) -> np.ndarray:

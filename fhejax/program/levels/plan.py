@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 from fhejax.ckks import BootstrappingParameters, Parameters
 from fhejax.ckks.keys import KeyManifest
@@ -19,14 +20,21 @@ from fhejax.program.levels.precision_prediction import Predictor
 from fhejax.ring.platform import Device
 
 
+def _told() -> Any:
+    return dataclasses.field(compare=False, kw_only=True)
+
+
 @dataclasses.dataclass(frozen=True)
 class ProgramPlan:
-    """All that is static about a program, hashable: its parameters, steps and predictions.
+    """All that is static about a program, hashable: its parameters and steps, and what is predicted of them.
+
+    Predictions are for people: two plans with the same steps are equal, whatever is predicted of them.
 
     steps: with levels counted from the bottom. outputs: the step that holds each encrypted result's node.
     device: on which `predicted_seconds` are.
     predicted_errors: root mean square of each encrypted result's error, noise and rounded weights.
     predicted_noise: the same of noise alone, against fixed point.
+    output_sizes: root mean square of each encrypted result itself, on the sample.
     whole_batch: whether every sample must be there, for a sum over the batch to be right.
     """
 
@@ -37,13 +45,14 @@ class ProgramPlan:
     blocks: int
     batch: int
     depth: int
-    predicted_bits: float
-    predicted_seconds: float
-    device: Device
-    largest_output: float
-    predicted_errors: tuple[float, ...]
-    predicted_noise: tuple[float, ...]
     whole_batch: bool
+    predicted_bits: float = _told()
+    predicted_seconds: float = _told()
+    device: Device = _told()
+    largest_output: float = _told()
+    predicted_errors: tuple[float, ...] = _told()
+    predicted_noise: tuple[float, ...] = _told()
+    output_sizes: tuple[float, ...] = _told()
 
     @property
     def bootstrapping(self) -> BootstrappingParameters | None:
@@ -161,6 +170,7 @@ def described(circuit: LoweredCircuit, predictor: Predictor, cost: float, device
         largest_output=largest,
         predicted_errors=tuple(map(float, predictor.errors(settings, lowered))),
         predicted_noise=tuple(map(float, predictor.noise(settings, lowered))),
+        output_sizes=tuple(map(float, predictor.sizes)),
         whole_batch=needs_whole_batch(graph),
     )
 

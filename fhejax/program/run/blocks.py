@@ -14,12 +14,13 @@ from fhejax.program.arguments import Encrypted, Normalisation, filler, normalisa
 from fhejax.program.circuit.circuit import Circuit
 from fhejax.program.circuit.entries import entries_of, view_values
 from fhejax.program.circuit.graph import Output
+from fhejax.program.circuit.reading import AffineView
 from fhejax.program.circuit.steps.call import Keys
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.views import View
 from fhejax.program.levels.plan import ProgramPlan
 from fhejax.program.run.client import decrypt_entries
-from fhejax.program.run.encrypted_array import AffineView, EncryptedArray
+from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.execution import run
 from fhejax.ring.platform import current_device
 
@@ -118,34 +119,29 @@ _run_compiled = functools.partial(jax.jit, static_argnames=("steps", "registers"
 
 
 def collect(
-    blocks: Sequence[Ciphertext], key_id: jax.Array, samples: int, view: View, output: Output
+    blocks: Sequence[Ciphertext], key_id: jax.Array, samples: int, reading: AffineView, output: Output
 ) -> EncryptedArray:
-    """The encrypted array of one result: its blocks, with the view through which they are read.
+    """The encrypted array of one result: its blocks, with the way in which they are read.
 
     Args:
         blocks: of the result's node.
         key_id: the identity of the secret that opens them.
         samples: how many of the batch are in use.
-        view: of the node's entries.
-        output: shape and dtype of the result.
+        reading: of the node's entries.
+        output: shape, dtype and batch axis of the result.
     """
     first = blocks[0]
-    kept = blocks[:1] if view.batch_axis is None else blocks
-    with jax.enable_x64(True):  # in 32 bits a multiplier of 1e40 or 1e-50 would be infinite or zero
-        described = AffineView(
-            jnp.asarray(view.entries.astype(np.int32)),
-            jnp.asarray(view.multiplier.astype(np.float64)),
-            jnp.asarray(view.offset.astype(np.float64)),
-        )
+    axis = output.value.batch_axis if isinstance(output.value, View) else None
+    kept = blocks[:1] if axis is None else blocks
     return EncryptedArray(
         jnp.stack([block.data for block in kept]),
         key_id,
-        described,
+        reading,
         first.params,
         first.level,
         first.scale,
         output.shape,
-        view.batch_axis,
+        axis,
         samples,
         output.dtype,
     )

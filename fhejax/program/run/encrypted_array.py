@@ -10,6 +10,7 @@ from fhejax.ckks.checked import validate_object
 from fhejax.ckks.parameters import Scale
 from fhejax.ckks.types import check_residues
 from fhejax.program.arguments import Normalisation
+from fhejax.program.circuit.reading import AffineView
 
 if TYPE_CHECKING:
     Array = jax.Array
@@ -19,20 +20,6 @@ else:
 
 def _static() -> Any:
     return dataclasses.field(metadata={"static": True})
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class AffineView:
-    """The way in which a result reads its ciphertexts: multiplier * ciphertext[entries] + offset.
-
-    Three arrays of the result's shape without its batch axis, int32 and float64; an entry of -1 reads
-    zero. Nothing in it is secret: it follows from the program and its plain arguments.
-    """
-
-    entries: Array
-    multiplier: Array
-    offset: Array
 
 
 @jax.tree_util.register_dataclass

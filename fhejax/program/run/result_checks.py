@@ -7,7 +7,7 @@ import numpy as np
 
 from fhejax.ckks.parameters import Scale
 from fhejax.program.arguments import Normalisation
-from fhejax.program.circuit.views import View
+from fhejax.program.circuit.reading import AffineView
 from fhejax.program.run.encrypted_array import EncryptedArray
 
 
@@ -30,7 +30,7 @@ class ExpectedArray:
     batch_axis: int | None
     level: int | None
     scale: Scale | None
-    view: View | None
+    view: AffineView | None
     normalisation: Normalisation | None = None
 
     def differences(self, found: EncryptedArray) -> list[str]:
@@ -71,7 +71,7 @@ def check_result(result: EncryptedArray, expected: Sequence[ExpectedArray], batc
         )
 
 
-def _same_view(view: View, found: EncryptedArray) -> bool:
+def _same_view(view: AffineView, found: EncryptedArray) -> bool:
     if found.view is None:
         return False
     pairs = (
@@ -79,4 +79,4 @@ def _same_view(view: View, found: EncryptedArray) -> bool:
         (found.view.multiplier, view.multiplier),
         (found.view.offset, view.offset),
     )
-    return all(np.array_equal(np.asarray(has), wanted) for has, wanted in pairs)
+    return all(np.array_equal(np.asarray(has), np.asarray(wanted)) for has, wanted in pairs)

@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from fhejax.ckks import Parameters
 from fhejax.program.circuit.constants import RawConstant
 from fhejax.program.circuit.lowering.register import Register
 from fhejax.program.circuit.lowering.scales import Real, Whole
 from fhejax.program.circuit.steps.step import Step
+from fhejax.ring import modulus_bits
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -41,6 +43,19 @@ class Lowered:
     def switches_keys(self) -> bool:
         """Whether any evaluation key is needed."""
         return any(step.switches_keys for step in self.steps)
+
+    def representable(self, params: Parameters, top: int) -> dict[int, float]:
+        """The magnitude up to which each node's values fit the modulus at their level; beyond they wrap.
+
+        Args:
+            params: whose primes are dropped.
+            top: the level from which drops are counted.
+        """
+        found = {}
+        for node, register in self.registers.items():
+            bits = modulus_bits(params.level_moduli(top - register.drops)) - 1 - register.scale.bits
+            found[node] = 2.0 ** min(bits, 1000.0)
+        return found
 
     def at(self, index: int) -> "Lowered":
         """What is known under one of many settings: all but steps, constants and registers."""

@@ -23,7 +23,7 @@ from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.steps.terms import add_terms, scaled_terms
-from fhejax.program.circuit.values import Values, rounded_weights
+from fhejax.program.circuit.values import Values, room_above, rounded_weights
 
 if TYPE_CHECKING:
     from fhejax.program.circuit.lowering.state import Lowering
@@ -81,6 +81,11 @@ class Combine(SeveralSources):
         """Each term's gradient has its weights."""
         for source, weights in zip(self.sources, self.weights, strict=True):
             yield source, adjoint if weights is None else adjoint * weights[:, None]
+
+    def magnified(self, factors: tuple[float, ...], weight_bits: int) -> tuple[float, ...]:
+        """What weights are divided by, over the power of two by which they are smaller than was planned."""
+        pairs = zip(self.weights, factors, strict=True)
+        return tuple(n if w is None else n / room_above(w, n) for w, n in pairs)
 
     def lower(self, lowering: "Lowering", number: int) -> Register:
         """Emit the sum at a scale that all terms can reach by integers."""

@@ -16,7 +16,7 @@ from fhejax.program.circuit.node import Adjoints, Evaluation, SingleSource
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
 from fhejax.program.circuit.steps.step import Step
-from fhejax.program.circuit.values import Values, rounded_weights, scattered, taken, weight_factor
+from fhejax.program.circuit.values import Values, room_above, rounded_weights, scattered, taken, weight_factor
 from fhejax.ring.platform import Device
 
 if TYPE_CHECKING:
@@ -170,6 +170,10 @@ class Linear(SingleSource):
         if self.source not in lowering.registers:
             return lowering.registers[lowering.graph.nodes[self.source].sources[0]], True
         return lowering.registers[self.source], False
+
+    def magnified(self, factors: tuple[float, ...], weight_bits: int) -> tuple[float, ...]:
+        """The factor times the power of two by which the largest weight is smaller than was planned."""
+        return (factors[0] * room_above(self.weights, (2.0**weight_bits - 1) / factors[0]),)
 
     def _factor(self, lowering: "Lowering", number: int) -> Real:
         if self.exact:
