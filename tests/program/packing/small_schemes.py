@@ -76,7 +76,8 @@ def run(params: Parameters, circuit, inputs: dict[str, tuple[Layout, np.ndarray]
     slots = {name: pack(layout, array) for name, (layout, array) in inputs.items()}
     counter = Counter(params)
     estimates = {
-        name: Held(inputs[name][0], [ckks.estimate(params, row) for row in rows]) for name, rows in slots.items()
+        name: Held(inputs[name][0], [ckks.estimate(params, row) for row in rows])
+        for name, rows in slots.items()
     }
     predicted = circuit(counter, **estimates)
     first, second, third = jax.random.split(ckks.random_key(), 3)
@@ -86,7 +87,9 @@ def run(params: Parameters, circuit, inputs: dict[str, tuple[Layout, np.ndarray]
     ciphertexts = {}
     for key, (name, rows) in zip(jax.random.split(third, len(slots)), slots.items(), strict=True):
         each = jax.random.split(key, len(rows))
-        encrypted = [ckks.encrypt(k, secret, ckks.encode(params, row)) for k, row in zip(each, rows, strict=True)]
+        encrypted = [
+            ckks.encrypt(k, secret, ckks.encode(params, row)) for k, row in zip(each, rows, strict=True)
+        ]
         ciphertexts[name] = Held(inputs[name][0], encrypted)
     results = circuit(keys, **ciphertexts)
     outcomes = {name: _outcome(secret, held, predicted[name]) for name, held in results.items()}

@@ -1,11 +1,12 @@
 """The one form of a layout among the many that put the same entries at the same positions.
 
-Digits of size 1 are dropped, digits that hold entries at one value only are known as such (a digit whose other
-values lead out of the shape, too), and neighbours are merged, so that equal layouts are equal and hash equal.
+Digits of size 1 are dropped, digits that hold entries at one value only are known as such (a digit whose
+other values lead out of the shape, too: of 32 positions for 13 entries the upper 16 are those of a digit that
+no sum needs to go over), and neighbours are merged, so that equal layouts are equal and hash equal.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from fhejax.program.packing.layout.digit import Digit, Steps
 
@@ -54,22 +55,22 @@ def canonical(form: Form) -> Form:
 
 
 def _unwrapped(form: Form) -> Form:
-    """Steps between 0 and the modulus of their axis, or no modulus where no index comes to it."""
+    """Steps between 0 and the modulus of their axis, or no modulus where no entry is reached around it."""
     for axis, modulus in enumerate(form.wrap):
         if not modulus:
             continue
         centred = _modulo(form, axis, lambda step, m=modulus: (step + (m - 1) // 2) % m - (m - 1) // 2)
         low, high = centred.range(axis)
-        if 0 <= low and high < modulus:
-            wrap = (*form.wrap[:axis], 0, *form.wrap[axis + 1 :])
-            form = dataclasses.replace(centred, wrap=wrap)
+        start = centred.offset[axis] - high // modulus * modulus
+        if low - high // modulus * modulus >= form.shape[axis] - modulus:  # what wraps around stays outside
+            offset, wrap = replaced_at(centred.offset, axis, start), replaced_at(form.wrap, axis, 0)
+            form = dataclasses.replace(centred, offset=offset, wrap=wrap)
         else:
             form = _modulo(form, axis, lambda step, m=modulus: step % m)
     return form
 
 
-def _modulo(form: Form, axis: int, reduced: object) -> Form:
-    assert callable(reduced)
+def _modulo(form: Form, axis: int, reduced: Callable[[int], int]) -> Form:
     offset = list(form.offset)
     offset[axis] %= form.wrap[axis]
 
@@ -166,3 +167,8 @@ def divisors(number: int) -> list[int]:
     """Every divisor, in order."""
     small = [d for d in range(1, int(number**0.5) + 1) if number % d == 0]
     return sorted({*small, *(number // d for d in small)})
+
+
+def replaced_at(values: tuple[int, ...], place: int, value: int) -> tuple[int, ...]:
+    """The numbers with another one at one place."""
+    return (*values[:place], value, *values[place + 1 :])

@@ -32,9 +32,7 @@ GAPPED = Layout((5, 13, 13), (along(0, 2, 4), along(1, 16), along(0, 2, 2), alon
 SHIFTED = Layout((16, 4, 4), (along(0, 2, 4), along(0, 16), along(1, 4), along(2, 4)), wrap=(16, 0, 0))
 PLANES = Layout((4, 3, 8, 8), (along(2, 8), along(3, 8), along(0, 4)), ciphertexts=(along(1, 3),))
 TILE = Layout((8, 4), (along(1, 4), copies(2), along(0, 8), copies(4)))
-DIAGONAL = Layout(
-    (16, 4), (Digit(16, ((0, 1), (1, 1))),), ciphertexts=(Digit(4, ((1, -1),)),), wrap=(0, 4)
-)
+DIAGONAL = Layout((16, 4), (Digit(16, ((0, 1), (1, 1))),), ciphertexts=(Digit(4, ((1, -1),)),), wrap=(0, 4))
 PAIR = Layout((32, 3), (along(1, 4), along(0, 16)), parts=(along(0, 2, 16),))
 ALL = [SAMPLE_PER_SLOT, GAPPED, SHIFTED, PLANES, TILE, DIAGONAL, PAIR]
 
@@ -88,13 +86,15 @@ def rewritten(draw):
             size = draw(st.sampled_from([d for d in range(1, digit.size + 1) if digit.size % d == 0]))
             digits += [*digit.split(size), Digit(1, ((0, 5),))]
         groups[name] = tuple(
-            Digit(d.size, tuple(reversed([(a, s + draw(st.integers(-1, 1)) * layout.wrap[a]) for a, s in d.steps])), d.only)
+            Digit(
+                d.size,
+                tuple(reversed([(a, s + draw(st.integers(-1, 1)) * layout.wrap[a]) for a, s in d.steps])),
+                d.only,
+            )
             for d in digits
         )
     offset = tuple(o + draw(st.integers(-1, 1)) * w for o, w in zip(layout.offset, layout.wrap, strict=True))
-    return layout, Layout(
-        layout.shape, **groups, parts=layout.parts, offset=offset, wrap=layout.wrap
-    )
+    return layout, Layout(layout.shape, **groups, parts=layout.parts, offset=offset, wrap=layout.wrap)
 
 
 @given(rewritten())

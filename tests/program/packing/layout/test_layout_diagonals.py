@@ -1,4 +1,4 @@
-"""Diagonals of plain linear maps between layouts: against the maps, and their number against reference counts."""
+"""Diagonals of plain linear maps between layouts: against the maps, and their number against counts."""
 
 import hypothesis.strategies as st
 import numpy as np
@@ -75,7 +75,9 @@ def test_shares_of_any_map_add_up(pair, seed):
     np.testing.assert_allclose(slots, pack(target, relation(x)), atol=1e-9)
 
 
-@pytest.mark.parametrize(("stride", "padding", "window"), [(1, 1, 3), (2, 1, 3), (2, 0, 2), (1, 0, 1), (3, 2, 5)])
+@pytest.mark.parametrize(
+    ("stride", "padding", "window"), [(1, 1, 3), (2, 1, 3), (2, 0, 2), (1, 0, 1), (3, 2, 5)]
+)
 def test_convolutions_are_those_of_jax(stride, padding, window):
     import jax
 

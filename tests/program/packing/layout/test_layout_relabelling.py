@@ -58,7 +58,9 @@ def test_roll(layout, data):
     axis, shift = data.draw(st.integers(0, len(layout.shape) - 1)), data.draw(st.integers(-9, 9))
     new = attempt(roll, layout, shift, axis)
     if new is None:
-        assert shift % layout.shape[axis] or layout.shape[axis] & (layout.shape[axis] - 1) or layout.wrap[axis]
+        assert (
+            shift % layout.shape[axis] or layout.shape[axis] & (layout.shape[axis] - 1) or layout.wrap[axis]
+        )
         return
     assert_relabelled(layout, new, lambda x: np.roll(x, shift, axis))
 
@@ -156,7 +158,11 @@ def test_a_broadcast_that_is_accepted_is_right(layout, data):
     place = data.draw(st.integers(0, len(layout.slots)))
     if place < len(layout.slots):
         digit = layout.slots[place]
-        changed = [Digit(digit.size), Digit(digit.size, digit.steps, 0), Digit(digit.size, (), 1 % digit.size)]
+        changed = [
+            Digit(digit.size),
+            Digit(digit.size, digit.steps, 0),
+            Digit(digit.size, (), 1 % digit.size),
+        ]
         changed += [Digit(digit.size, tuple((a, s + 1) for a, s in digit.steps), digit.only)]
         slots = (*layout.slots[:place], data.draw(st.sampled_from(changed)), *layout.slots[place + 1 :])
         changes = {"slots": slots}
@@ -178,7 +184,9 @@ def test_broadcasts_of_tiles():
     values = Layout((4, 8), (along(1, 8), along(0, 4), copies(4)))
     weights = Layout((8, 4), (along(0, 8), copies(4), along(1, 4)))
     assert broadcast(values, box, (0, 1)) == broadcast(weights, box, (1, 2)) == box
-    assert broadcast(copied_row := Layout((1, 4), (copies(32), along(1, 4))), Layout((8, 4), weights.slots), (0, 1))
+    assert broadcast(
+        copied_row := Layout((1, 4), (copies(32), along(1, 4))), Layout((8, 4), weights.slots), (0, 1)
+    )
     assert copied_row.shape == (1, 4)
     less = Layout((8, 4), (along(0, 8), gap(4), along(1, 4)))
     assert broadcast(weights, less, (0, 1)) == less
@@ -190,12 +198,16 @@ def test_broadcasts_of_tiles():
     upper = Layout((8,), (along(0, 8), gap(2, 1)))
     assert broadcast(full, upper, (0,)) == upper
     with pytest.raises(NotAlignedError, match="starts at another index"):
-        broadcast(Layout((8,), (along(0, 2, 8), along(0, 8)), wrap=(8,), offset=(1,)), Layout((8,), (copies(2), along(0, 8))), (0,))
+        broadcast(
+            Layout((8,), (along(0, 2, 8), along(0, 8)), wrap=(8,), offset=(1,)),
+            Layout((8,), (copies(2), along(0, 8))),
+            (0,),
+        )
 
 
 def test_flattening_images_with_gaps_is_said():
     image = Layout((5, 13, 13), (along(0, 8), along(1, 16), along(2, 16)))
-    with pytest.raises(NotAlignedError, match="next row. Contract over both axes"):
+    with pytest.raises(NotAlignedError, match=r"next row\. Contract over both axes"):
         reshape(image, (845,))
     with pytest.raises(NotAlignedError, match="rows of 5"):
         reshape(Layout((10,), (along(0, 16),)), (2, 5))
@@ -231,7 +243,10 @@ def test_padding_comes_from_the_empty_end():
         (lambda x: strided_slice(x, (2, 0), (2, 4)), "some of them must be there"),
         (lambda x: strided_slice(x, (0, 0), (4, 4), (0, 1)), "step be 1 or more"),
         (lambda x: broadcast(x, x, (1, 0)), "broadcast to"),
-        (lambda x: broadcast(x, Layout((4, 4), (along(0, 4), along(1, 4), copies(2))), (0, 1)), "ciphertexts"),
+        (
+            lambda x: broadcast(x, Layout((4, 4), (along(0, 4), along(1, 4), copies(2))), (0, 1)),
+            "ciphertexts",
+        ),
     ],
 )
 def test_requests_that_make_no_sense_are_said(make, said):

@@ -91,7 +91,11 @@ ROWS = {
         (copies(2), along(0, 4), gap(4)),
         False,
     ),
-    "6 in 8": ((along(0, 4), copies(2), along(1, 4), along(1, 2, 4)), (along(0, 4), gap(2), copies(8)), False),
+    "6 in 8": (
+        (along(0, 4), copies(2), along(1, 4), along(1, 2, 4)),
+        (along(0, 4), gap(2), copies(8)),
+        False,
+    ),
 }
 
 
