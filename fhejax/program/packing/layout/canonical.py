@@ -6,7 +6,7 @@ no sum needs to go over), and neighbours are merged, so that equal layouts are e
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from fhejax.program.packing.layout.digit import Digit, Steps
 
@@ -48,7 +48,7 @@ def reach(step: int, size: int) -> tuple[int, int]:
 def canonical(form: Form) -> Form:
     """The same positions of the same entries, in the one form."""
     while True:
-        better = _merged(_narrowed(_folded(_unwrapped(form))))
+        better = _merged(_narrowed(_unwrapped(_merged(_folded(form)))))
         if better == form:
             return form
         form = better
@@ -57,29 +57,38 @@ def canonical(form: Form) -> Form:
 def _unwrapped(form: Form) -> Form:
     """Steps between 0 and the modulus of their axis, or no modulus where no entry is reached around it."""
     for axis, modulus in enumerate(form.wrap):
-        if not modulus:
-            continue
-        centred = _modulo(form, axis, lambda step, m=modulus: (step + (m - 1) // 2) % m - (m - 1) // 2)
-        low, high = centred.range(axis)
-        start = centred.offset[axis] - high // modulus * modulus
-        if low - high // modulus * modulus >= form.shape[axis] - modulus:  # what wraps around stays outside
-            offset, wrap = replaced_at(centred.offset, axis, start), replaced_at(form.wrap, axis, 0)
-            form = dataclasses.replace(centred, offset=offset, wrap=wrap)
-        else:
-            form = _modulo(form, axis, lambda step, m=modulus: step % m)
+        if modulus:
+            # A step stands for itself less the modulus, too: half of it of size 2 leads as well up as down.
+            ways = (
+                _modulo(form, axis, least)
+                for least in (-((modulus - 1) // 2), -(modulus // 2), 0, 1 - modulus)
+            )
+            form = next(filter(None, (_straightened(way, axis) for way in ways)), _modulo(form, axis, 0))
     return form
 
 
-def _modulo(form: Form, axis: int, reduced: Callable[[int], int]) -> Form:
-    offset = list(form.offset)
-    offset[axis] %= form.wrap[axis]
+def _straightened(form: Form, axis: int) -> Form | None:
+    """The same without a modulus, if what wraps around it lies outside of the shape."""
+    low, high = form.range(axis)
+    modulus = form.wrap[axis]
+    around = high // modulus * modulus
+    if low - around < form.shape[axis] - modulus:
+        return None
+    offset = replaced_at(form.offset, axis, form.offset[axis] - around)
+    return dataclasses.replace(form, offset=offset, wrap=replaced_at(form.wrap, axis, 0))
+
+
+def _modulo(form: Form, axis: int, least: int) -> Form:
+    """Steps on an axis from `least` on, one for each number modulo its modulus."""
+    modulus = form.wrap[axis]
+    offset = replaced_at(form.offset, axis, form.offset[axis] % modulus)
 
     def digit_modulo(digit: Digit) -> Digit:
-        steps = ((a, reduced(step) if a == axis else step) for a, step in digit.steps)
+        steps = ((a, (s - least) % modulus + least if a == axis else s) for a, s in digit.steps)
         return Digit(digit.size, tuple(steps), digit.only)
 
     groups = tuple(tuple(map(digit_modulo, group)) for group in form.groups)
-    return dataclasses.replace(form, groups=groups, offset=tuple(offset))
+    return dataclasses.replace(form, groups=groups, offset=offset)
 
 
 def _folded(form: Form) -> Form:
