@@ -270,7 +270,11 @@ class Program:
         graph, plan = self.source.graph, self.plan
         fixed = not any(isinstance(a, Plain) for a in graph.arguments)
         pairs = zip(graph.outputs, self.readings, strict=True)
-        views = [(o.shape, o.value.batch_axis, r) for o, r in pairs if isinstance(o.value, View)]
+        views = [
+            (output.shape, output.value.batch_axis, reading)
+            for output, reading in pairs
+            if isinstance(output.value, View) and isinstance(reading, AffineView)
+        ]
         expected = []
         for number, ((shape, axis, view), register) in enumerate(zip(views, plan.outputs, strict=True)):
             step = plan.steps[register]

@@ -39,16 +39,14 @@ class CompilationRecord:
 
     @functools.cached_property
     def signature(self) -> tuple:
-        """What tells programs of equal plans apart under jit: their arguments and results, not how they were
-        made.
+        """What tells programs of equal plans apart under jit: their arguments and results, not their making.
 
         Where plain arguments come with a call, its steps are made from the record, which then is what it is.
         """
         graph = self.graph
         axes = [o.value.batch_axis if isinstance(o.value, View) else "plain" for o in graph.outputs]
-        results = tuple(
-            (o.shape, np.dtype(o.dtype), axis) for o, axis in zip(graph.outputs, axes, strict=True)
-        )
+        pairs = zip(graph.outputs, axes, strict=True)
+        results = tuple((output.shape, np.dtype(output.dtype), axis) for output, axis in pairs)
         own = id(self) if any(isinstance(a, Plain) for a in graph.arguments) else None
         return graph.arguments, graph.inputs, graph.results, results, own
 
@@ -134,7 +132,7 @@ _Way = tuple[tuple[float, ...], dict[int, tuple[float, ...]] | None]
 
 
 def _ways_to_round(plan: ProgramPlan, source: CompilationRecord, graph: Graph) -> list[_Way]:
-    """The largest magnitudes and factors of weights to lower with: for small weights first, then as planned."""
+    """The largest magnitudes and factors of weights to lower with: for small weights, then as planned."""
     rigorous = bounds(graph)
     if [type(node) for node in graph.nodes] != [type(node) for node in source.graph.nodes]:
         return [(rigorous, None)]

@@ -1,7 +1,6 @@
 """Convolutions of one encrypted image, channels and pixels in the slots, written against layouts.
 
-Encrypted on small rings: results against NumPy, errors against their prediction, operations against the counts
-of reference.
+Encrypted on small rings: results against NumPy, errors against their prediction, operations against counts.
 """
 
 import numpy as np
@@ -35,6 +34,11 @@ SHIFTED = Layout(
     SHAPE, (along(0, REPLICAS, CHANNELS // REPLICAS), along(0, CHANNELS), *PLANE), wrap=(CHANNELS, 0, 0)
 )
 SAME = Layout(SHAPE, (copies(REPLICAS), along(0, CHANNELS), *PLANE))
+
+
+def parameters(slots: int, depth: int) -> ckks.Parameters:
+    """Keys of one digit, which take the least time to compile."""
+    return ckks.insecure_parameters(slots, depth, digit_size=depth + 1)
 
 
 def weights(out: int, into: int, seed: int, size: int = 3) -> np.ndarray:
@@ -76,10 +80,10 @@ def assert_as_predicted(outcome, wanted, tolerance=0.5):
 
 @pytest.mark.parametrize("shares", [True, False], ids=["shifted to same", "same to shifted"])
 def test_a_convolution_of_stride_1(shares):
-    params = ckks.insecure_parameters(1024, 1)
+    params = parameters(1024, 3)
     relation = convolution(SHAPE, weights(CHANNELS, CHANNELS, 1), 1, 1)
     source, target = (SHIFTED, SAME) if shares else (SAME, SHIFTED)
-    layer = LinearLayer(params, source, target, relation, 1, SIZE**2, shares)
+    layer = LinearLayer(params, source, target, relation, 3, SIZE**2, shares)
     x = image(SHAPE)
     outcomes, counter = run(params, lambda keys, x: {"y": layer(keys, x)}, {"x": (source, x)})
     assert_as_predicted(outcomes["y"], relation(x))
@@ -89,8 +93,8 @@ def test_a_convolution_of_stride_1(shares):
 
 
 def test_a_strided_convolution_of_shifted_copies():
-    """16 channels of 8 x 8 to 32 of 4 x 4, these in each other's gaps: one level, no mask, four equal copies."""
-    params = ckks.insecure_parameters(2048, 1)
+    """16 channels of 8 x 8 to 32 of 4 x 4 in each other's gaps: one level, no mask, four equal copies."""
+    params = parameters(2048, 1)
     shape = (16, 8, 8)
     source = Layout(shape, (along(0, 2, 4), along(0, 16), *PLANE), wrap=(16, 0, 0))
     target = Layout(
@@ -107,7 +111,7 @@ def test_a_strided_convolution_of_shifted_copies():
 
 def test_a_residual_block_meets_in_one_layout_level_and_scale():
     """Convolution, square, convolution, and the image itself added: from shifted to equal copies and back."""
-    params = ckks.insecure_parameters(1024, 3)
+    params = parameters(1024, 3)
     first = convolution(SHAPE, weights(CHANNELS, CHANNELS, 3), 1, 1)
     second = convolution(SHAPE, weights(CHANNELS, CHANNELS, 4), 1, 1)
     bias = image((CHANNELS, 1, 1), 5)
@@ -132,13 +136,13 @@ def test_a_residual_block_meets_in_one_layout_level_and_scale():
 
 
 def test_a_dense_head_of_an_image_with_gaps():
-    """Contracted over channels, rows and columns of 5 in 8: nothing is flattened, all copies come out right."""
-    params = ckks.insecure_parameters(1024, 1)
+    """Contracted over channels, rows and columns of 5 in 8: nothing is flattened, all copies are right."""
+    params = parameters(1024, 3)
     shape = (8, 5, 5)
     source = Layout(shape, (copies(2), along(0, 8), along(1, 8), along(2, 8)))
     target = Layout((4,), (copies(256), along(0, 4)))
     relation = dense(np.random.default_rng(6).normal(size=(200, 4)) / 20, shape)
-    layer = LinearLayer(params, source, target, relation, 1, 1, shares=True)
+    layer = LinearLayer(params, source, target, relation, 3, 1, shares=True)
     x = image(shape)
     outcomes, _ = run(params, lambda keys, x: {"y": layer(keys, x)}, {"x": (source, x)})
     assert_as_predicted(outcomes["y"], relation(x), tolerance=1.5)  # 4 results: few errors, much copied

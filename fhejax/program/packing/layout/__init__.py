@@ -1,7 +1,8 @@
 """Layouts: where the entries of an array lie in ciphertexts and slots, and what follows from it.
 
-Five operations: `indices` with `pack` and `unpack` (what a layout means); rearrangements that relabel what lies
-there, for free; `spread` of plain arrays; `diagonals` of plain linear maps; and `sum_over` an axis by rotations.
+Five operations: `indices` with `pack` and `unpack` (what a layout means); rearrangements that relabel what
+lies there, for free; `spread` of plain arrays; `diagonals` of plain linear maps; and `sum_over` an axis by
+rotations.
 """
 
 from fhejax.program.packing.layout.alignment import NotAlignedError

@@ -10,7 +10,7 @@ Pairs = list[tuple[Digit, Digit]]
 
 
 def broadcast(layout: Layout, target: Layout, axes: Sequence[int]) -> Layout:
-    """The target, if what lies by `layout` is `jax.lax.broadcast_in_dim(x, target.shape, axes)` by it as it is.
+    """The target, if it says where `jax.lax.broadcast_in_dim(x, target.shape, axes)` lies already.
 
     So the two factors of a product with encrypted weights are brought to one layout of the indices of both;
     with all axes and an equal shape it says whether one layout may be read as another that holds less.
@@ -48,7 +48,7 @@ def _check_shapes(layout: Layout, target: Layout, axes: Sequence[int]) -> None:
     fits = len(axes) == len(layout.shape) and list(axes) == sorted({*axes} & {*range(len(target.shape))})
     if not fits or any(n not in (1, target.shape[a]) for n, a in zip(layout.shape, axes, strict=True)):
         raise ValueError(
-            f"an array of shape {layout.shape} was to be broadcast to {target.shape} along axes {tuple(axes)}."
+            f"an array of shape {layout.shape} was to be broadcast to {target.shape} along {tuple(axes)}."
         )
 
 

@@ -1,7 +1,8 @@
 """The one form of a layout among the many that put the same entries at the same positions.
 
-Digits of size 1 are dropped, digits that hold entries at one value only are known as such (a digit whose other
-values lead out of the shape, too), and neighbours are merged, so that equal layouts are equal and hash equal.
+Digits of size 1 are dropped, digits that hold entries at one value only are known as such (a digit whose
+other values lead out of the shape, too: of 32 positions for 13 entries the upper 16 are those of a digit that
+no sum needs to go over), and neighbours are merged, so that equal layouts are equal and hash equal.
 """
 
 import dataclasses
@@ -47,38 +48,47 @@ def reach(step: int, size: int) -> tuple[int, int]:
 def canonical(form: Form) -> Form:
     """The same positions of the same entries, in the one form."""
     while True:
-        better = _merged(_narrowed(_folded(_unwrapped(form))))
+        better = _merged(_narrowed(_unwrapped(_merged(_folded(form)))))
         if better == form:
             return form
         form = better
 
 
 def _unwrapped(form: Form) -> Form:
-    """Steps between 0 and the modulus of their axis, or no modulus where no index comes to it."""
+    """Steps between 0 and the modulus of their axis, or no modulus where no entry is reached around it."""
     for axis, modulus in enumerate(form.wrap):
-        if not modulus:
-            continue
-        centred = _modulo(form, axis, lambda step, m=modulus: (step + (m - 1) // 2) % m - (m - 1) // 2)
-        low, high = centred.range(axis)
-        if low >= 0 and high < modulus:
-            wrap = (*form.wrap[:axis], 0, *form.wrap[axis + 1 :])
-            form = dataclasses.replace(centred, wrap=wrap)
-        else:
-            form = _modulo(form, axis, lambda step, m=modulus: step % m)
+        if modulus:
+            # A step stands for itself less the modulus, too: half of it of size 2 leads as well up as down.
+            ways = (
+                _modulo(form, axis, least)
+                for least in (-((modulus - 1) // 2), -(modulus // 2), 0, 1 - modulus)
+            )
+            form = next(filter(None, (_straightened(way, axis) for way in ways)), _modulo(form, axis, 0))
     return form
 
 
-def _modulo(form: Form, axis: int, reduced: object) -> Form:
-    assert callable(reduced)
-    offset = list(form.offset)
-    offset[axis] %= form.wrap[axis]
+def _straightened(form: Form, axis: int) -> Form | None:
+    """The same without a modulus, if what wraps around it lies outside of the shape."""
+    low, high = form.range(axis)
+    modulus = form.wrap[axis]
+    around = high // modulus * modulus
+    if low - around < form.shape[axis] - modulus:
+        return None
+    offset = replaced_at(form.offset, axis, form.offset[axis] - around)
+    return dataclasses.replace(form, offset=offset, wrap=replaced_at(form.wrap, axis, 0))
+
+
+def _modulo(form: Form, axis: int, least: int) -> Form:
+    """Steps on an axis from `least` on, one for each number modulo its modulus."""
+    modulus = form.wrap[axis]
+    offset = replaced_at(form.offset, axis, form.offset[axis] % modulus)
 
     def digit_modulo(digit: Digit) -> Digit:
-        steps = ((a, reduced(step) if a == axis else step) for a, step in digit.steps)
+        steps = ((a, (s - least) % modulus + least if a == axis else s) for a, s in digit.steps)
         return Digit(digit.size, tuple(steps), digit.only)
 
     groups = tuple(tuple(map(digit_modulo, group)) for group in form.groups)
-    return dataclasses.replace(form, groups=groups, offset=tuple(offset))
+    return dataclasses.replace(form, groups=groups, offset=offset)
 
 
 def _folded(form: Form) -> Form:
@@ -166,3 +176,8 @@ def divisors(number: int) -> list[int]:
     """Every divisor, in order."""
     small = [d for d in range(1, int(number**0.5) + 1) if number % d == 0]
     return sorted({*small, *(number // d for d in small)})
+
+
+def replaced_at(values: tuple[int, ...], place: int, value: int) -> tuple[int, ...]:
+    """The numbers with another one at one place."""
+    return (*values[:place], value, *values[place + 1 :])

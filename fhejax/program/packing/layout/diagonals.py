@@ -22,9 +22,9 @@ class Diagonals:
     """The diagonals of a linear map.
 
     Attributes:
-        vectors: (target ciphertext, source ciphertext) -> distance -> float64 [slots]: entry j is what slot j of
-            the target takes of slot j + distance of the source, as of `ckks.linear_transform`. Distances are
-            signed, at most half of the slots.
+        vectors: (target ciphertext, source ciphertext) -> distance -> float64 [slots]: entry j is what slot j
+            of the target takes of slot j + distance of the source, as of `ckks.linear_transform`. Distances
+            are signed, at most half of the slots.
         block: of slots, in whole ones of which distances were kept short.
         target: the layout of the result.
         source: the layout of the argument.
@@ -47,7 +47,7 @@ class Diagonals:
         return {d % slots: (giant % slots, (d - giant) % slots) for d, giant in giants.items()}
 
     def apply(self, slots: np.ndarray) -> np.ndarray:
-        """The slots of the result on plain ones: [ciphertext, slot] of the target from those of the source."""
+        """The slots of the result, [ciphertext, slot], from plain ones of the source."""
         result = np.zeros((self.target.ciphertext_count, self.target.slot_count), np.asarray(slots).dtype)
         for (target, source), vectors in self.vectors.items():
             for distance, vector in vectors.items():
@@ -84,9 +84,8 @@ def diagonals(
         code = (to * source.ciphertext_count + of) * slots + (other - slot) % slots
         parts.append((code, slot, relation.coefficients[terms]))
     code, slot, values = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    found, number = np.unique(code, return_inverse=True)
-    rows = np.zeros((len(found), slots))
-    np.add.at(rows, (number, slot), values)
+    found, number = _distinct(code, target.ciphertext_count * source.ciphertext_count * slots)
+    rows = np.bincount(number * slots + slot, values, len(found) * slots).reshape(-1, slots)
     vectors: dict[tuple[int, int], dict[int, np.ndarray]] = {}
     for key, row in zip(found.tolist(), rows, strict=True):
         pair, distance = divmod(key, slots)
@@ -95,11 +94,21 @@ def diagonals(
     return Diagonals(vectors, block, target, source)
 
 
+def _distinct(code: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers below `count` that there are, in order, and which of them each one is."""
+    if count > 4 * len(code) + _AT_ONCE:
+        found, number = np.unique(code, return_inverse=True)
+        return found, number
+    there = np.zeros(count, bool)
+    there[code] = True
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[code]
+
+
 def _check_layouts(source: Layout, target: Layout, relation: Relation) -> None:
     if product(source.parts) == 2 or product(target.parts) == 2:
         raise NotAlignedError(
-            "diagonals between layouts of real and imaginary parts were asked for; take the parts first, each "
-            "in a layout of its own."
+            "diagonals between layouts of real and imaginary parts were asked for; take the parts first, "
+            "each in a layout of its own."
         )
     shapes = (source.shape, target.shape), (relation.source_shape, relation.target_shape)
     if shapes[0] != shapes[1] or source.slot_count != target.slot_count:
@@ -117,9 +126,9 @@ def _check_shares(target: Layout) -> None:
     count = product(tuple(digit for digit in target.slots if digit.is_copy))
     if held.shape[1] != count or held.min() < 0:
         raise NotAlignedError(
-            f"shares in the copies of a layout were asked for, of which some entry has {held.shape[1]} and the "
-            f"digits tell {count} apart: copies that are shifted, or in other ciphertexts, have no digit of their own in "
-            f"the slots. Ask for no shares, or for a layout whose copies are identical."
+            f"shares in the copies of a layout were asked for, of which some entry has {held.shape[1]} and "
+            f"the digits tell {count} apart: copies that are shifted, or in other ciphertexts, have no digit "
+            f"of their own in the slots. Ask for no shares, or for a layout whose copies are identical."
         )
 
 
@@ -127,26 +136,33 @@ def _chosen(
     source: Layout, target: Layout, relation: Relation, block: int, shares: bool
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """(term, position of the target, position of the source) of the pairs that are taken, in portions."""
-    places, origins = positions(target), positions(source)
+    places, origins, costs = positions(target), positions(source), _costs(target.slot_count, block)
     portion = max(1, _AT_ONCE // (places.shape[1] * origins.shape[1]))
     for start in range(0, len(relation.targets), portion):
         terms = np.arange(start, min(start + portion, len(relation.targets)))
-        near = places[relation.targets[terms]][:, :, None]
-        far = origins[relation.sources[terms]][:, None, :]
-        cost = _cost(near, far, target.slot_count, block)
+        near, far = places[relation.targets[terms]], origins[relation.sources[terms]]
+        cost = _compared(near, far, costs)
         if shares:
-            best = np.unravel_index(cost.reshape(len(terms), -1).argmin(1), cost.shape[1:])
-            yield terms, near[np.arange(len(terms)), best[0], 0], far[np.arange(len(terms)), 0, best[1]]
+            best = cost.reshape(len(terms), -1).argmin(1)
+            rows = np.arange(len(terms))
+            yield terms, near[rows, best // far.shape[1]], far[rows, best % far.shape[1]]
         else:
-            best = np.take_along_axis(far[:, 0], cost.argmin(2), 1)
-            held = near[:, :, 0] >= 0
-            yield terms[np.nonzero(held)[0]], near[:, :, 0][held], best[held]
+            best = np.take_along_axis(far, cost.argmin(2), 1)
+            held = near >= 0
+            yield terms[np.nonzero(held)[0]], near[held], best[held]
 
 
-def _cost(near: np.ndarray, far: np.ndarray, slots: int, block: int) -> np.ndarray:
-    """The less the nearer: whole blocks first, forwards before backwards; the most where there is no position."""
-    distance = (far - near + slots // 2) % slots - slots // 2
+def _compared(near: np.ndarray, far: np.ndarray, costs: np.ndarray) -> np.ndarray:
+    """The cost of each pair, [term, position of the target, position of the source]."""
+    distance = far[:, None, :].astype(np.int32) - near[:, :, None].astype(np.int32)
+    cost = costs[distance & (len(costs) - 1)]
+    missing = (near < 0)[:, :, None] | (far < 0)[:, None, :]
+    return np.where(missing, np.iinfo(cost.dtype).max, cost) if missing.any() else cost
+
+
+def _costs(slots: int, block: int) -> np.ndarray:
+    """Of each distance modulo the slots: less the nearer, whole blocks first, forwards before backwards."""
+    distance = (np.arange(slots) + slots // 2) % slots - slots // 2
     blocks = (distance + block // 2) // block
     inside = np.abs(distance - blocks * block)
-    cost = (2 * np.abs(blocks) - (blocks > 0)) * (2 * slots) + 2 * inside + (distance < 0)
-    return np.where((near < 0) | (far < 0), np.iinfo(np.int64).max, cost)
+    return (2 * np.abs(blocks) - (blocks > 0)) * (2 * slots) + 2 * inside + (distance < 0)

@@ -15,10 +15,11 @@ class Digit:
 
     Attributes:
         size: the values are 0 to size - 1.
-        steps: (axis, step): the index on that axis grows by step for each value. At most one of an axis, in the
-            order of axes, none of them zero.
-        only: the one value at which anything lies, the others being empty; None where each may hold something.
-            (After a slice `x[1::2]` it is 1, so that one flag for "all above 0" is not enough.)
+        steps: (axis, step): the index on that axis grows by step for each value. At most one of an axis, in
+            the order of axes, none of them zero.
+        only: the one value at which anything lies, the others being empty; None where each may hold
+            something. (A flag for "values above 0 are empty" would not do: after a slice `x[1::2]` it is 1,
+            and sums that are right at different values share a ciphertext.)
 
     Raises:
         TypeError: what is no integer.

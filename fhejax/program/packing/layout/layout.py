@@ -12,7 +12,7 @@ from fhejax.program.packing.layout.canonical import Form, canonical
 from fhejax.program.packing.layout.coverage import missing_entries
 from fhejax.program.packing.layout.digit import Digit, product, whole
 
-_GROUPS = ("ciphertexts", "parts", "slots")
+_GROUPS = ("ciphertexts", "parts", "slots")  # most significant first
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Layout:
     """Where the entries of an array lie among ciphertexts, their slots, and the parts of these.
 
     A position's index on an axis is where the axis starts plus the steps of the position's digits, modulo
-    the axis's `wrap` if that is not 0. A position whose index lies outside of the shape is empty, as are those
-    of digits that hold entries at one value only. What empty positions hold (zero, or bounded junk) is
+    the axis's `wrap` if that is not 0. A position whose index lies outside of the shape is empty, as are
+    those of digits that hold entries at one value only. What empty positions hold (zero, or bounded junk) is
     not said here: it is an interval that belongs to the value.
 
     Whatever is given, the digits that are held are the canonical ones: see `canonical`.
@@ -36,8 +36,8 @@ class Layout:
 
     Raises:
         TypeError: what are no integers and no digits.
-        ValueError: digits that move an axis which is not there, slots that are no power of two, parts that are
-            not two, or entries that lie nowhere.
+        ValueError: digits that move an axis which is not there, slots that are no power of two, parts that
+            are not two, or entries that lie nowhere.
     """
 
     shape: tuple[int, ...]
@@ -52,7 +52,7 @@ class Layout:
         offset = _of_axes(self.offset, len(shape), "offset", None)
         wrap = _of_axes(self.wrap, len(shape), "wrap", 0)
         groups = tuple(_digits(getattr(self, name), name, len(shape)) for name in _GROUPS)
-        _check_sizes(*groups)
+        _check_sizes(parts=groups[1], slots=groups[2])
         form = canonical(Form(shape, groups, offset, wrap))
         _check_complete(form)
         values = dict(zip(_GROUPS, form.groups, strict=True), shape=shape, offset=form.offset, wrap=form.wrap)
@@ -147,11 +147,11 @@ def _digits(given: object, name: str, axes: int) -> tuple[Digit, ...]:
     return digits
 
 
-def _check_sizes(ciphertexts: tuple[Digit, ...], parts: tuple[Digit, ...], slots: tuple[Digit, ...]) -> None:
-    del ciphertexts
+def _check_sizes(parts: tuple[Digit, ...], slots: tuple[Digit, ...]) -> None:
     if product(parts) not in (1, 2):
         raise ValueError(
-            f"a layout with {product(parts)} parts in a slot was asked for; a slot has two, real and imaginary."
+            f"a layout with {product(parts)} parts in a slot was asked for; a slot has two, real and "
+            f"imaginary."
         )
     count = product(slots)
     if count & (count - 1):

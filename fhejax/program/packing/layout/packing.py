@@ -6,15 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fhejax.program.packing.layout.digit import Digit
 from fhejax.program.packing.layout.layout import Layout
 
 
 @functools.lru_cache(maxsize=64)
 def entries(layout: Layout) -> np.ndarray:
-    """The number of the entry at each position, int64 [ciphertext, part, slot], read-only; -1 where none lies.
+    """The number of the entry at each position, int64 [ciphertext, part, slot]; -1 where none lies.
 
-    Entries are numbered in the order of `array.ravel()`.
+    Read-only. Entries are numbered in the order of `array.ravel()`.
     """
     number, inside = np.zeros(_sizes(layout), np.int64), _held(layout)
     for axis, length in enumerate(layout.shape):
@@ -94,7 +93,7 @@ def unpack(layout: Layout, slots: np.ndarray) -> np.ndarray:
             f"slots of shape {slots.shape} were to be unpacked; the layout has {layout.ciphertext_count} "
             f"ciphertexts of {layout.slot_count} slots."
         )
-    parts = [slots.real, slots.imag][: layout.part_count]
+    parts = [np.real(slots), np.imag(slots)][: layout.part_count]
     return np.stack(parts, 1).ravel()[first_positions(layout)].reshape(layout.shape)
 
 
@@ -131,8 +130,3 @@ def _held(layout: Layout) -> np.ndarray:
 
 def _aligned(values: np.ndarray, place: int, count: int) -> np.ndarray:
     return values.reshape((1,) * place + (-1,) + (1,) * (count - place - 1))
-
-
-def copy_digits(digits: Sequence[Digit]) -> list[Digit]:
-    """Those at each of whose values the same entries lie."""
-    return [digit for digit in digits if digit.is_copy]

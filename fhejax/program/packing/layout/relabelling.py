@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from fhejax.program.packing.layout.alignment import NotAlignedError, axis_of
-from fhejax.program.packing.layout.canonical import Form
+from fhejax.program.packing.layout.canonical import Form, replaced_at
 from fhejax.program.packing.layout.coverage import missing_entries
 from fhejax.program.packing.layout.digit import Digit
 from fhejax.program.packing.layout.layout import Layout
@@ -42,7 +42,7 @@ def reverse(layout: Layout, axis: int) -> Layout:
     """
     axis = axis_of(axis, layout.shape)
     changed = _with_steps(layout, axis, lambda step: -step)
-    return changed.made(offset=_at(layout.offset, axis, layout.shape[axis] - 1 - layout.offset[axis]))
+    return changed.made(offset=replaced_at(layout.offset, axis, layout.shape[axis] - 1 - layout.offset[axis]))
 
 
 def roll(layout: Layout, shift: int, axis: int) -> Layout:
@@ -61,8 +61,8 @@ def roll(layout: Layout, shift: int, axis: int) -> Layout:
             f"to {high}: what lies beyond its end would be taken for its start. Repack, with digits of sizes "
             f"that multiply to {length}."
         )
-    moved = _at(layout.offset, axis, layout.offset[axis] + shift)
-    return layout.replace(offset=moved, wrap=_at(layout.wrap, axis, length))
+    moved = replaced_at(layout.offset, axis, layout.offset[axis] + shift)
+    return layout.replace(offset=moved, wrap=replaced_at(layout.wrap, axis, length))
 
 
 def pad(layout: Layout, axis: int, before: int, after: int) -> Layout:
@@ -78,13 +78,13 @@ def pad(layout: Layout, axis: int, before: int, after: int) -> Layout:
     if before < 0 or after < 0:
         raise ValueError(f"{before} and {after} zeros were to be added to an axis; to cut, take a slice.")
     length = layout.shape[axis] + before + after
-    shape = _at(layout.shape, axis, length)
-    offset = _at(layout.offset, axis, layout.offset[axis] + before)
+    shape = replaced_at(layout.shape, axis, length)
+    offset = replaced_at(layout.offset, axis, layout.offset[axis] + before)
     low, high = layout.form.range(axis)
     for wrap in dict.fromkeys((layout.wrap[axis], layout.wrap[axis] or high - low + 1)):
         if wrap and wrap < length:
             continue
-        form = Form(shape, layout.form.groups, offset, _at(layout.wrap, axis, wrap))
+        form = Form(shape, layout.form.groups, offset, replaced_at(layout.wrap, axis, wrap))
         if not missing_entries(form)[1]:
             return layout.replace(shape=shape, offset=offset, wrap=form.wrap)
     raise NotAlignedError(
@@ -135,9 +135,9 @@ def _slice_of_axis(layout: Layout, axis: int, start: int, limit: int, stride: in
             digits.append(_with_step(digit, axis, 0 if step % stride else step // stride, only))
         changed.append(tuple(digits))
     return _Changed(layout, tuple(changed)).made(
-        _at(layout.shape, axis, count),
-        _at(layout.offset, axis, offset // stride),
-        _at(layout.wrap, axis, layout.wrap[axis] // stride),
+        replaced_at(layout.shape, axis, count),
+        replaced_at(layout.offset, axis, offset // stride),
+        replaced_at(layout.wrap, axis, layout.wrap[axis] // stride),
     )
 
 
@@ -203,7 +203,3 @@ def _with_steps(layout: Layout, axis: int, change: Callable[[int], int]) -> _Cha
 def _with_step(digit: Digit, axis: int, step: int, only: int | None) -> Digit:
     others = tuple(pair for pair in digit.steps if pair[0] != axis)
     return Digit(digit.size, (*others, (axis, step)), only)
-
-
-def _at(values: tuple[int, ...], place: int, value: int) -> tuple[int, ...]:
-    return (*values[:place], value, *values[place + 1 :])

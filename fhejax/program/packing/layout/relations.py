@@ -89,8 +89,8 @@ def convolution(
     sizes = [(n + 2 * padding - k) // stride + 1 for n, k in zip(image, window, strict=True)]
     if depth != channels or min(sizes) < 1:
         raise ValueError(
-            f"a convolution of shape {source_shape} with weights of shape {weights.shape} was asked for; they "
-            f"are [out, {channels}, kernel height, kernel width], no larger than the padded image."
+            f"a convolution of shape {source_shape} with weights of shape {weights.shape} was asked for; "
+            f"they are [out, {channels}, kernel height, kernel width], no larger than the padded image."
         )
     o, y, x, i, a, b = np.indices((out, *sizes, channels, *window)).reshape(6, -1)
     row, column = stride * y + a - padding, stride * x + b - padding

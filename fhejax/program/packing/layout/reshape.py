@@ -81,11 +81,11 @@ def _merged(layout: Layout, axis: int) -> Layout:
     length = layout.shape[axis + 1]
     low, high = layout.form.range(axis + 1)
     if layout.wrap[axis + 1] or low < 0 or high >= length:
+        modulo = f", modulo {layout.wrap[axis + 1]}" if layout.wrap[axis + 1] else ""
         raise NotAlignedError(
-            f"axes {axis} and {axis + 1} of an array of shape {layout.shape} were to be merged, and positions "
-            f"along the second lead from index {low} to {high}"
-            + (f", modulo {layout.wrap[axis + 1]}" if layout.wrap[axis + 1] else "")
-            + ": what lies beyond its end would be taken for the next row. Contract over both axes, or repack."
+            f"axes {axis} and {axis + 1} of an array of shape {layout.shape} were to be merged, and along "
+            f"the second positions lead from index {low} to {high}{modulo}: what lies beyond its end would "
+            f"be taken for the next row. Contract over both axes, or repack."
         )
     groups = [tuple(_with_merged_steps(digit, axis, length) for digit in g) for g in layout.form.groups]
 

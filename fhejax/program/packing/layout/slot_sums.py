@@ -1,7 +1,7 @@
 """Sums over an axis by rotations and additions, and where they leave a result.
 
-A rotation moves all slots at once, so that adding up the values of one digit reads, from any of its values but
-the first, into the next value of the digits above. Hence
+A rotation moves all slots at once, so that adding up the values of one digit reads, from any of its values
+but the first, into the next value of the digits above. Hence
 
 - where all digits above are copies, or there is none, every slot comes out right: the digit is then a copy;
 - where the digit just above is a copy, every slot does at which the copy's lowest bit is 0 (it is a guard):
@@ -74,7 +74,7 @@ def sum_over(layout: Layout, axis: int, *, over_gaps: bool = False, at: int = 0)
 
 
 def copied(layout: Layout) -> tuple[Layout, tuple[int, ...]]:
-    """(layout, rotations) by which the entries of every digit that holds them at one value come to all others.
+    """(layout, rotations) by which what each digit holds at one value only comes to all its others.
 
     Every empty position must hold zero; the rotations go like those of a `SlotSum`.
     """
@@ -113,8 +113,8 @@ def _check_alone(layout: Layout, axis: int) -> None:
     along = [digit for digit in layout.digits if digit.step(axis)]
     if any(len(digit.steps) > 1 for digit in along) or any(digit.step(axis) for digit in layout.parts):
         raise NotAlignedError(
-            f"a sum over axis {axis} of a layout was asked for in which its index counts together with that of "
-            f"another axis, or lies among real and imaginary parts. Repack, or take the parts first."
+            f"a sum over axis {axis} of a layout was asked for in which its index counts together with that "
+            f"of another axis, or lies among real and imaginary parts. Repack, or take the parts first."
         )
     sums = np.array([layout.offset[axis]])
     for digit in along:
@@ -123,8 +123,9 @@ def _check_alone(layout: Layout, axis: int) -> None:
     held = int(np.sum((sums >= 0) & (sums < layout.shape[axis])))
     if held != layout.shape[axis]:
         raise NotAlignedError(
-            f"a sum over axis {axis} of length {layout.shape[axis]} was asked for, whose indices lie at {held} "
-            f"places: some would be summed twice. Tell the copies apart by a digit of their own, or repack."
+            f"a sum over axis {axis} of length {layout.shape[axis]} was asked for, whose indices lie at "
+            f"{held} places: some would be summed twice. Tell the copies apart by a digit of their own, or "
+            f"repack."
         )
 
 

@@ -59,8 +59,8 @@ def spread(layout: Layout, array: np.ndarray, fill: float = 0.0) -> Spread:
         n not in (1, m) for n, m in zip(shape, layout.shape, strict=True)
     ):
         raise ValueError(
-            f"a plain array of shape {array.shape} was to be spread over entries of shape {layout.shape}; its "
-            f"axes must broadcast to these."
+            f"a plain array of shape {array.shape} was to be spread over entries of shape {layout.shape}; "
+            f"its axes must broadcast to these."
         )
     values = np.concatenate(
         [np.array([fill], array.dtype if array.dtype.kind == "f" else float), array.ravel()]

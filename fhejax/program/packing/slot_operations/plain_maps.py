@@ -19,7 +19,7 @@ def encode_plain_map(
     *,
     by_blocks: bool = True,
 ) -> Transforms:
-    """The diagonals encoded: a row for each ciphertext of the target, in it a transform for each of the source.
+    """The diagonals encoded: a row for each target ciphertext, in it a transform for each of the source.
 
     Args:
         params: of the ciphertexts.
@@ -34,8 +34,8 @@ def encode_plain_map(
     """
     if params.slots != diagonals.target.slot_count:
         raise ValueError(
-            f"a map between layouts of {diagonals.target.slot_count} slots was to be encoded for parameters of "
-            f"{params.slots}; make the layouts for these."
+            f"a map between layouts of {diagonals.target.slot_count} slots was to be encoded for parameters "
+            f"of {params.slots}; make the layouts for these."
         )
     return tuple(
         tuple(

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 
-from fhejax.ckks import encode
+import numpy as np
+
+from fhejax.ckks import Ciphertext, NoiseEstimate, encode
 from fhejax.ckks.evaluation import add, multiply_plain, rescale
 from fhejax.ckks.operation import Value
+from fhejax.ckks.parameters import Scale
 from fhejax.program.packing.layout import Spread
 
 
@@ -21,15 +24,21 @@ def multiply_plain_array(ciphertexts: Sequence[Value], factor: Spread) -> list[V
     return [_times(x, row) for x, row in zip(ciphertexts, factor.vectors(), strict=True)]
 
 
-def _times(ciphertext: Value, row: object) -> Value:
+def _times(ciphertext: Value, row: np.ndarray) -> Value:
     params, level = ciphertext.params, ciphertext.level
     if level == 0:
         raise ValueError(
             "a product with a plain array at level 0 was asked for, and none is left to rescale to; make "
             "parameters of more depth, or bootstrap."
         )
-    scale = params.scales[level - 1] * params.rescale_factor(level, level - 1) / ciphertext.scale
+    scale = _factor_scale(ciphertext)
     return rescale(multiply_plain(ciphertext, encode(params, row, level=level, scale=scale)))
+
+
+def _factor_scale(ciphertext: Ciphertext | NoiseEstimate) -> Scale:
+    """With which the product has, after a rescale, the lower level's own."""
+    params, level = ciphertext.params, ciphertext.level
+    return params.scales[level - 1] * params.rescale_factor(level, level - 1) / ciphertext.scale
 
 
 def add_plain_array(ciphertexts: Sequence[Value], term: Spread) -> list[Value]:

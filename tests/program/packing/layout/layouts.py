@@ -12,7 +12,7 @@ LARGEST = 2**10  # positions of a layout
 
 @st.composite
 def layouts(draw, parts=True, wraps=True, across=True, max_axes=3, sums=False):
-    """Axes of any length, each cut into digits; copies, gaps and shifted copies between them, in any order."""
+    """Axes of any length, each cut into digits; copies, gaps and shifted copies between them."""
     lengths = st.integers(1, 7) | st.sampled_from([8, 13])
     shape = tuple(draw(st.lists(lengths, min_size=1, max_size=max_axes)))
     slots, ciphertexts, offset, wrap = [], [], [], []

@@ -1,4 +1,4 @@
-"""Diagonals of plain linear maps between layouts: against the maps, and their number against reference counts."""
+"""Diagonals of plain linear maps between layouts: against the maps, and their number against counts."""
 
 import hypothesis.strategies as st
 import numpy as np

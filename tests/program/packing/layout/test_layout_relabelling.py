@@ -207,7 +207,7 @@ def test_broadcasts_of_tiles():
 
 def test_flattening_images_with_gaps_is_said():
     image = Layout((5, 13, 13), (along(0, 8), along(1, 16), along(2, 16)))
-    with pytest.raises(NotAlignedError, match="next row. Contract over both axes"):
+    with pytest.raises(NotAlignedError, match=r"next row\. Contract over both axes"):
         reshape(image, (845,))
     with pytest.raises(NotAlignedError, match="rows of 5"):
         reshape(Layout((10,), (along(0, 16),)), (2, 5))
