@@ -182,11 +182,11 @@ class Normalisation:
     centre: float
     unit: float
 
-    def normalised(self, values: np.ndarray) -> np.ndarray:
+    def normalised(self, values: Any) -> Any:
         """The numbers that are encrypted for some values."""
         return (values - self.centre) / self.unit
 
-    def restored(self, numbers: np.ndarray) -> np.ndarray:
+    def restored(self, numbers: Any) -> Any:
         """The values that some encrypted numbers stand for."""
         return numbers * self.unit + self.centre
 
