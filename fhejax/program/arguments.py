@@ -201,8 +201,8 @@ def normalisation(argument: Encrypted) -> Normalisation:
 
 def filler(argument: Encrypted) -> float:
     """The encrypted number in slots without a sample: that of zero, or of the end of the range next to it."""
-    nearest = np.clip(0.0, *map(float, argument.range))
-    return float(normalisation(argument).normalised(nearest))
+    low, high = map(float, argument.range)
+    return normalisation(argument).normalised(min(max(0.0, low), high))
 
 
 def check_plain(argument: Plain, values: Any) -> np.ndarray:

@@ -21,7 +21,7 @@ from fhejax.program.circuit.views import View
 from fhejax.program.levels.bootstrapped_plan import make_bootstrapped_plan
 from fhejax.program.levels.parameter_search import make_plan, value_bounds
 from fhejax.program.levels.plan import LoweredCircuit, ProgramPlan, TooDeepError
-from fhejax.program.packing.sample_per_slot.to_circuit import to_circuit
+from fhejax.program.packing.packings import chosen_packing, packed
 from fhejax.program.program import Program
 from fhejax.program.specialisation import CompilationRecord
 from fhejax.program.tensor.trace import trace
@@ -42,6 +42,7 @@ def compile(
     insecure: bool = False,
     insecure_log_degree: int | None = None,
     device: Device | str | None = None,
+    packing: str = "auto",
 ) -> Program:
     """Turn a polynomial JAX function into a program on encrypted data.
 
@@ -66,6 +67,8 @@ def compile(
             ("cpu", "h100", "h200", "a100", "rtx5090"), by default the one that JAX runs on. Any other device
             runs the program as well. Name one where a function is compiled on several machines, which are
             to find the same parameters.
+        packing: where arrays lie in ciphertexts and slots: "sample-per-slot", one sample of the batch in each
+            slot, or "auto", which leaves the choice to the library.
 
     Returns:
         A Program: `report()`, `keygen()`, `encrypt()`, a call, `decrypt()`, `simulate()`, `verify()`.
@@ -74,9 +77,10 @@ def compile(
         NotPolynomialError: every operation that cannot be encrypted, with its line and a substitute.
         TooDeepError: no secure parameters hold the function.
         SecurityError: another level of security, or parameters of bootstrapping that do not reach it.
-        ValueError: a device of an unknown name, no encrypted argument, or none that a result depends on.
+        ValueError: a device or a packing of an unknown name, no encrypted argument, or none that a result
+            depends on.
     """
-    planned_for = chosen_device(device)
+    planned_for, packing = chosen_device(device), chosen_packing(packing)
     wished = _wished_security(security, bootstrapping, insecure, insecure_log_degree)
     described, nesting = jax.tree.flatten(
         arguments, is_leaf=lambda a: isinstance(a, (Encrypted, Plain, jax.ShapeDtypeStruct))
@@ -88,7 +92,7 @@ def compile(
         )
     plain = [a.placeholder(i) for i, a in enumerate(described) if isinstance(a, Plain)]
     traced = trace(function, described, nesting, _common_batch(described), plain)
-    graph = simplify(to_circuit(traced))
+    graph = simplify(packed(traced, packing))
     if not any(isinstance(o.value, View) for o in graph.outputs):
         raise ValueError("no result of the function depends on an encrypted argument; nothing to do.")
     check_finite(graph)
@@ -100,7 +104,7 @@ def compile(
     leaves = encode_constants(found.lowered.constants, plan.params, plan.top_level)
     observed = None if margin is None else found.limits
     readings = tuple(map(reading_of, found.graph.outputs))
-    record = CompilationRecord(traced, found.graph, found.lowered, observed, found.cuts)
+    record = CompilationRecord(traced, packing, found.graph, found.lowered, observed, found.cuts)
     return Program(leaves, readings, plan, record)
 
 

@@ -56,7 +56,7 @@ class Program:
 
     def report(self) -> str:
         """The text that says all about the program: parameters, security, keys, bytes, predictions, steps."""
-        return report(self.plan, self._arguments)
+        return report(self.plan, self._arguments, self.source.packing)
 
     def keygen(self) -> tuple[SecretKey, Keys]:
         """The new keys: a secret one, and what the server needs; randomness from the operating system.

@@ -84,12 +84,13 @@ def _amount(count: float) -> str:
     return f"{count:.3g} GB"
 
 
-def report(plan: ProgramPlan, arguments: Sequence[Encrypted]) -> str:
+def report(plan: ProgramPlan, arguments: Sequence[Encrypted], packing: str) -> str:
     """The text of all that a person should know before making keys.
 
     Args:
         plan: of the program.
         arguments: descriptions of the encrypted ones.
+        packing: the name of the one that was used.
     """
     params = plan.params
     kind = "conjugate-invariant" if params.ring.conjugate_invariant else "standard"
@@ -107,7 +108,7 @@ def report(plan: ProgramPlan, arguments: Sequence[Encrypted]) -> str:
         f"{plan.blocks} block{'s' if plan.blocks > 1 else ''} for {plan.batch} samples",
         f"security      {_security(plan)}",
         f"primes        {len(params.moduli)} of Q, {len(params.special)} of P; {params.depth} levels",
-        f"circuit       depth {plan.depth} (products in a row), sample per slot, weights of "
+        f"circuit       depth {plan.depth} (products in a row), {packing.replace('-', ' ')}, weights of "
         f"{plan.settings.weight_bits} bits, input scale 2**{plan.settings.input_bits}",
         f"keys          {key_names(plan)} to the server, {_amount(key_bytes(plan))} seeded",
         *_batch_sum_lines(plan),

@@ -18,7 +18,7 @@ from fhejax.program.circuit.simplification import simplify
 from fhejax.program.circuit.views import View
 from fhejax.program.levels.bootstrap_placement import Cut, with_bootstraps
 from fhejax.program.levels.plan import ProgramPlan, dropped_primes, placed
-from fhejax.program.packing.sample_per_slot.to_circuit import to_circuit
+from fhejax.program.packing.packings import packed
 from fhejax.program.tensor.graph import TensorGraph
 
 
@@ -26,12 +26,18 @@ from fhejax.program.tensor.graph import TensorGraph
 class CompilationRecord:
     """The knowledge of compiling that a server of a fixed program does not need.
 
-    traced: the function, from which the graph is made anew for new plain arguments. limits: observed bounds
-    of the nodes, where those are used; else rigorous ones are made for the arguments of each call. cuts:
-    where the graph is bootstrapped.
+    Attributes:
+        traced: the function, from which the graph is made anew for new plain arguments.
+        packing: the name of the packing in which it is made.
+        graph: the circuit, with its bootstraps.
+        lowered: its steps, with levels counted from the top.
+        limits: observed bounds of the nodes, where those are used; else rigorous ones are made for the
+            arguments of each call.
+        cuts: where the graph is bootstrapped.
     """
 
     traced: TensorGraph
+    packing: str
     graph: Graph
     lowered: Lowered
     limits: tuple[float, ...] | None = None
@@ -68,7 +74,7 @@ def graph_with_plain(source: CompilationRecord, plain: Sequence[np.ndarray]) -> 
         ValueError: weights that are not finite, or bootstraps that would be in other places.
     """
     graph = source.graph
-    made = to_circuit(source.traced.with_plain(plain))
+    made = packed(source.traced.with_plain(plain), source.packing)
     check_finite(made)
     simple = simplify(made)
     bootstraps = sum(len(cut.values) for cut in source.cuts)

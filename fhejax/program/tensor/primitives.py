@@ -18,6 +18,7 @@ from fhejax.program.tensor.operations import (
     power,
     product,
     reduction,
+    scatter,
     selection,
     sum,
     window_sum,
@@ -25,6 +26,7 @@ from fhejax.program.tensor.operations import (
 from fhejax.program.tensor.operations.rearrangements import (
     broadcast,
     concatenation,
+    gather,
     padding,
     reshape,
     reversal,
@@ -37,6 +39,10 @@ def _convert(builder: Builder, operands: list[Any], params: dict[str, Any]) -> O
     if not jnp.issubdtype(params["new_dtype"], jnp.floating):
         raise ValueError("a conversion to integers; keep encrypted values in floating point")
     return operands[0]
+
+
+def _all_unchanged(builder: Builder, operands: list[Any], params: dict[str, Any]) -> list[Operand]:
+    return list(operands)
 
 
 def _unchanged(builder: Builder, operands: list[Any], params: dict[str, Any]) -> Operand:
@@ -56,8 +62,10 @@ PRIMITIVES: dict[str, FromPrimitive] = {
     "polynomial": polynomial.polynomial,
     "dot_general": contraction.dot_general,
     "conv_general_dilated": convolution.convolution,
+    "reduce_prod": product.product_over_axes,
     "reduce_sum": reduction.reduction,
     "reduce_window_sum": window_sum.window_sum,
+    "reduce_window": window_sum.reduce_window,
     "cumsum": window_sum.cumulative_sum,
     "select_n": selection.selection,
     "reshape": reshape.reshape,
@@ -68,6 +76,13 @@ PRIMITIVES: dict[str, FromPrimitive] = {
     "tile": broadcast.tile,
     "slice": slice.slice_,
     "split": slice.split,
+    "dynamic_slice": slice.dynamic_slice,
+    "dynamic_update_slice": scatter.dynamic_update_slice,
+    "gather": gather.gather,
+    "scatter": scatter.scatter,
+    "scatter-add": scatter.scatter_add,
+    "scatter-sub": scatter.scatter_sub,
+    "scatter-mul": scatter.scatter_mul,
     "rev": reversal.reverse,
     "pad": padding.pad,
     "concatenate": concatenation.concatenate,
@@ -77,6 +92,7 @@ PRIMITIVES: dict[str, FromPrimitive] = {
     "copy": _unchanged,
     "copy_p": _unchanged,
     "stop_gradient": _unchanged,
+    "optimization_barrier": _all_unchanged,
 }
 
 _COMPARISON = "a comparison; work on the numbers themselves, or fit a smooth step with fhejax.approx"
@@ -103,8 +119,6 @@ _SUBSTITUTES = {
     "scan": "a loop; unroll it in Python",
     "while": "a loop; unroll it in Python",
     "cond": "a branch; compute both sides, or decide in the clear",
-    "gather": "indexing by an array; use slices, or reshape",
-    "dynamic_slice": "indexing by a traced position; use Python slices",
 }
 
 

@@ -135,6 +135,9 @@ class _Interpreter:
             inner = next(equation.params[k] for k in _INNER if k in equation.params)
             jaxpr, consts = getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
             return self.run(jaxpr, [PlainArray(const) for const in consts], operands, line)
+        branch = _chosen_branch(equation, operands)
+        if branch is not None:
+            return self.run(branch.jaxpr, [PlainArray(const) for const in branch.consts], operands[1:], line)
         self.builder.label = Label(equation.primitive.name, line)
         plain = [operand for operand in operands if isinstance(operand, PlainArray)]
         if len(plain) < len(operands):
@@ -156,6 +159,16 @@ class _Interpreter:
             self.refusals.append(Refusal(self.builder.label, str(error)))
             return stand_ins  # so that what follows is looked at too
         return [_typed(result, aval.dtype) for result, aval in zip(results, avals, strict=True)]
+
+
+def _chosen_branch(equation: Any, operands: list[Operand]) -> Any:
+    """The branch that is taken, where that is known while the function is traced."""
+    if equation.primitive.name != "cond":
+        return None
+    number, branches = operands[0], equation.params["branches"]
+    if isinstance(number, Tensor) or number.number is not None:
+        return None
+    return branches[int(np.clip(number.array, 0, len(branches) - 1))]
 
 
 def _results(builder: Builder, equation: Any, operands: list[Operand]) -> list[Operand]:

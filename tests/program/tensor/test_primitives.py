@@ -110,6 +110,43 @@ STRUCTURE = {
     "square of a pad": lambda x: (jnp.pad(x, ((0, 0), (1, 1), (0, 0)), constant_values=2.0)) ** 2,
     "product of repeats": lambda x: jnp.tile(x[:, :1], (1, 2, 1)) * x,
     "add a slice": lambda x: x[:, :1] + x,
+    "product of all": lambda x: jnp.prod(x, 2) + jnp.prod(x + 1, (1, 2))[:, None],
+    "window sum by a function": lambda x: lax.reduce_window(
+        x, 0.0, lambda a, b: a + b, (1, 1, 2), (1, 1, 1), "SAME"
+    ),
+    "barrier": lambda x: lax.optimization_barrier((x, x**2))[1],
+    "known branch": lambda x: lax.cond(constant(3)[0] > 9, jnp.negative, jnp.square, x),
+    "switch": lambda x: lax.switch(1, [jnp.negative, jnp.square], x),
+    "diagonal": lambda x: jax.vmap(jnp.diagonal)(x[:, :, :2] * x[:, :1, 1:]),
+}
+POSITIONS = np.array([2, 0, 1, 1])
+INDEXED = {
+    "take": lambda x: jnp.take(x + 1, POSITIONS, axis=2),
+    "take of squares": lambda x: jnp.take(x**2, POSITIONS, axis=2) ** 2,
+    "take by rows of positions": lambda x: x[:, :, np.array([[0, 2], [1, 1]])],
+    "take pairs": lambda x: x[:, np.array([0, 1, 1]), POSITIONS[1:]],
+    "take the nearest": lambda x: jnp.take(x, np.array([0, 9]), axis=2, mode="clip"),
+    "take with a fill": lambda x: jnp.take(x, np.array([0, 9]), axis=2, mode="fill", fill_value=2.5) ** 2,
+    "take along": lambda x: jnp.take_along_axis(x, np.zeros((4, 2, 5), int) + 1, 2),
+    "computed position": lambda x: x[:, jnp.argmax(constant(2)), jnp.array(1)],
+    "dynamic slice": lambda x: lax.dynamic_slice(x, (0, 1, 2), (4, 1, 2)),
+    "dynamic index": lambda x: lax.dynamic_index_in_dim(x, -1, 2),
+    "dynamic update": lambda x: lax.dynamic_update_slice(x, jnp.ones((4, 2, 2)), (0, 0, 9)),
+    "dynamic update by itself": lambda x: lax.dynamic_update_slice(x, x[:, :1, 1:] ** 2, (0, 1, 0)),
+    "set a number": lambda x: x.at[:, 1, 0].set(0.5) ** 2,
+    "set itself": lambda x: x.at[:, 0].set(x[:, 1] * 3 + 1),
+    "set a product": lambda x: x.at[:, :, POSITIONS[:2]].set(x[:, :, 1:] ** 2),
+    "set in zeros": lambda x: jnp.zeros((4, 2, 6)).at[:, :, np.array([5, 1, 3])].set(x),
+    "set beyond the end": lambda x: x.at[:, :, np.array([1, 9])].set(7.0),
+    "add": lambda x: (x + 1).at[:, :, POSITIONS].add(1.5),
+    "add itself": lambda x: x.at[:, :, POSITIONS[:3]].add(x + 1),
+    "add several in one place": lambda x: x.at[:, :, np.array([0, 0, 0])].add(2 * x),
+    "subtract": lambda x: x.at[:, :, POSITIONS[1:]].subtract(x**2),
+    "multiply": lambda x: x.at[:, :, POSITIONS].multiply(jnp.float32(2.0)),
+    "multiply by itself": lambda x: x.at[:, :, POSITIONS[:2]].multiply(x[:, :, :2] + 1),
+    "segment sum": lambda x: jax.vmap(lambda v: jax.ops.segment_sum(v, np.array([1, 1]), 3))(x),
+    "insert": lambda x: jnp.insert(x, 1, 0.0, axis=2),
+    "gradient of take": jax.grad(lambda x: jnp.sum(jnp.take(x, POSITIONS, axis=2) ** 2)),
 }
 
 
@@ -137,6 +174,38 @@ def test_structure_anywhere(order, axis, flips):
         return jnp.expand_dims(x.transpose(order), 1) * 2 + 1
 
     check_clear(function, encrypted(shape, axis))
+
+
+@pytest.mark.parametrize("batch_axis", [0, None])
+@pytest.mark.parametrize("name", INDEXED)
+def test_indexing(name, batch_axis):
+    check_clear(lambda x: INDEXED[name](jnp.asarray(x)), encrypted((4, 2, 3), batch_axis))
+
+
+@pytest.mark.parametrize("name", ["take", "set itself", "add itself", "multiply by itself", "segment sum"])
+@pytest.mark.parametrize("axis", [1, 2])
+def test_indexing_beside_a_batch_in_another_place(name, axis):
+    shape = {1: (2, 4, 3), 2: (2, 3, 4)}[axis]
+
+    def function(x):
+        return jnp.moveaxis(INDEXED[name](jnp.moveaxis(x, axis, 0)), 0, axis)
+
+    check_clear(function, encrypted(shape, axis))
+    indexed = (lambda x: x[np.array([1, 1, 0])] * 2, lambda x: x.at[0].add(x[1]))
+    for function in indexed:
+        check_clear(lambda x, f=function: f(jnp.asarray(x)), encrypted(shape, axis))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(-5, 4), min_size=1, max_size=9), st.sampled_from(["set", "add", "multiply"]))
+def test_scatters_of_any_positions(positions, name):
+    positions = np.unique(np.mod(positions, 5)) if name != "add" else np.array(positions)
+    update = jnp.broadcast_to(constant(1, len(positions)), (4, len(positions)))
+    check_clear(lambda x: getattr(jnp.asarray(x).at[:, positions], name)(update), encrypted((4, 5)))
+
+
+def test_a_batch_of_one_is_indexed_like_any_axis():
+    check_clear(lambda x: x[np.array([0, 0])] * jnp.take(x, POSITIONS[:1], axis=1), encrypted((1, 4)))
 
 
 DOTS = [

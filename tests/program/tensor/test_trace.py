@@ -125,7 +125,25 @@ REFUSED = {
         "scan",
         "unroll",
     ),
-    "index": (lambda x: x[:, jnp.array([0, 2])], "gather", "slices"),
+    "index of samples": (lambda x: x[jnp.array([0, 2])], "gather", "along the batch axis"),
+    "other index for each sample": (
+        lambda x: jnp.take_along_axis(x, jnp.arange(4)[:, None] % 3, 1),
+        "gather",
+        "other positions for each sample",
+    ),
+    "index beyond the end": (lambda x: jnp.take(x, jnp.array([0, 9]), axis=1), "gather", "NaN"),
+    "set of a sample": (lambda x: x.at[1].set(x[2]), "scatter", "along the batch axis"),
+    "factors that meet": (
+        lambda x: x.at[:, jnp.array([0, 0])].multiply(x[:, :2]),
+        "scatter-mul",
+        "several encrypted factors",
+    ),
+    "greatest of updates": (lambda x: x.at[:, 0].max(0.5), "scatter-max", "no rule"),
+    "product of windows": (
+        lambda x: lax.reduce_window(x, 1.0, lax.mul, (1, 2), (1, 1), "VALID"),
+        "reduce_window",
+        "not a sum from zero",
+    ),
     "reduction": (
         lambda x: lax.reduce(x, 1.0, lambda a, b: a * b + a, (1,)),
         "reduce",

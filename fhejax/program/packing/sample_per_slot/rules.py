@@ -16,6 +16,7 @@ from fhejax.program.packing.sample_per_slot.operations.power import power
 from fhejax.program.packing.sample_per_slot.operations.product import product
 from fhejax.program.packing.sample_per_slot.operations.rearrangements.broadcast import broadcast
 from fhejax.program.packing.sample_per_slot.operations.rearrangements.concatenation import concatenation
+from fhejax.program.packing.sample_per_slot.operations.rearrangements.gather import gather
 from fhejax.program.packing.sample_per_slot.operations.rearrangements.padding import padding
 from fhejax.program.packing.sample_per_slot.operations.rearrangements.reshape import reshape
 from fhejax.program.packing.sample_per_slot.operations.rearrangements.reversal import reversal
@@ -33,6 +34,7 @@ from fhejax.program.tensor.operations.power import Power
 from fhejax.program.tensor.operations.product import Product
 from fhejax.program.tensor.operations.rearrangements.broadcast import Broadcast
 from fhejax.program.tensor.operations.rearrangements.concatenation import Concatenation
+from fhejax.program.tensor.operations.rearrangements.gather import Gather
 from fhejax.program.tensor.operations.rearrangements.padding import Padding
 from fhejax.program.tensor.operations.rearrangements.reshape import Reshape
 from fhejax.program.tensor.operations.rearrangements.reversal import Reversal
@@ -59,6 +61,7 @@ RULES: dict[type[Operation], Rule] = {
     Broadcast: broadcast,
     Slice: slice_,
     Reversal: reversal,
+    Gather: gather,
     Padding: padding,
     Concatenation: concatenation,
 }

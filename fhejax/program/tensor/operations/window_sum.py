@@ -8,6 +8,7 @@ import numpy as np
 
 from fhejax.program.tensor.builder import Builder, Tensor
 from fhejax.program.tensor.operation import Operation
+from fhejax.program.tensor.plain_program import PlainArray
 from fhejax.program.tensor.windows import Windows, sliding_windows
 
 
@@ -26,14 +27,32 @@ class WindowSum(Operation):
 
 def window_sum(builder: Builder, operands: list[Any], params: dict[str, Any]) -> Tensor:
     """The primitive reduce_window_sum."""
-    windows = Windows(
+    return _windowed(builder, operands[:1], _windows(params))
+
+
+def reduce_window(builder: Builder, operands: list[Any], params: dict[str, Any]) -> Tensor:
+    """The primitive reduce_window, where it adds up and begins with zero.
+
+    Raises:
+        ValueError: another reduction, or a start other than zero.
+    """
+    names = [equation.primitive.name for equation in params["jaxpr"].eqns]
+    x, *start = operands
+    zero = [isinstance(s, PlainArray) and s.number is None and not s.array.any() for s in start]
+    if names != ["add"] or zero != [True]:
+        raise ValueError("a reduction of windows that is not a sum from zero; use lax.add and 0.0")
+    return _windowed(builder, [x], _windows(params))
+
+
+def _windows(params: dict[str, Any]) -> Windows:
+    """The windows that a primitive's parameters describe."""
+    return Windows(
         tuple(params["window_dimensions"]),
         tuple(params["window_strides"]),
         tuple(map(tuple, params["padding"])),
         tuple(params["base_dilation"]),
         tuple(params["window_dilation"]),
     )
-    return _windowed(builder, operands, windows)
 
 
 def cumulative_sum(builder: Builder, operands: list[Any], params: dict[str, Any]) -> Tensor:

@@ -51,6 +51,7 @@ FREE = {
     "slice": lambda x: x[:, 1:5:2, ::-1, 0],
     "pad": lambda x: jnp.pad(x, ((0, 0), (1, 1), (0, 2), (0, 0))),
     "squeeze": lambda x: jnp.squeeze(x[..., :1], -1),
+    "take": lambda x: jnp.take(x, np.array([3, 0, 0]), axis=1),
     "affine": lambda x: -(x * 2 + 1) / 3 - jnp.ones((1, 6, 1, 2)),
     "where": lambda x: jnp.where(jnp.arange(2)[None, None, None] > 0, x, 0.0),
     "stack": lambda x: jnp.stack([x, -x], 1),
@@ -84,6 +85,8 @@ NODES = {
         approx.Polynomial.from_chebyshev([1.0, 2, 3, 4], (-1.0, 1.0)),
         [ElementwiseSquare, ElementwiseProduct, Combine, Combine],
     ),
+    "segment sum": (lambda x: jnp.zeros((4, 2)).at[:, np.array([0, 0, 1, 1, 1, 0])].add(x), [Linear]),
+    "product of all": (lambda x: x[:, :4].prod(1), 2 * [Gather, Gather, ElementwiseProduct]),
     "unused": (lambda x: (x**2, x @ weights(6, 3))[1], [Linear]),
 }
 

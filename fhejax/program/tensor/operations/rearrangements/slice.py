@@ -8,6 +8,7 @@ import numpy as np
 
 from fhejax.program.tensor.builder import Builder, Operand, Tensor
 from fhejax.program.tensor.operation import Operation
+from fhejax.program.tensor.operations.rearrangements.gather import fixed_positions
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,6 +41,22 @@ def slice_(builder: Builder, operands: list[Any], params: dict[str, Any]) -> Ten
     (x,) = operands
     strides = params["strides"] or (1,) * len(x.shape)
     return sliced(builder, x, params["start_indices"], params["limit_indices"], strides)
+
+
+def dynamic_slice(builder: Builder, operands: list[Any], params: dict[str, Any]) -> Tensor:
+    """The primitive dynamic_slice, where the start is written in the function.
+
+    Raises:
+        ValueError: a start that is encrypted or a plain argument.
+    """
+    x, *positions = operands
+    sizes = params["slice_sizes"]
+    starts = [
+        int(np.clip(fixed_positions(start), 0, length - size))
+        for start, length, size in zip(positions, x.shape, sizes, strict=True)
+    ]
+    limits = [start + size for start, size in zip(starts, sizes, strict=True)]
+    return sliced(builder, x, starts, limits, (1,) * len(x.shape))
 
 
 def split(builder: Builder, operands: list[Any], params: dict[str, Any]) -> list[Operand]:

@@ -1,0 +1,50 @@
+"""The table of packings: how a tensor graph becomes a circuit of ciphertexts.
+
+A packing is a function from a tensor graph, with the values of its plain arguments, to a circuit. It raises
+`NotPolynomialError` with every operation that has no place in it.
+"""
+
+from collections.abc import Callable
+
+from fhejax.program.circuit.graph import Graph
+from fhejax.program.packing.sample_per_slot.to_circuit import to_circuit
+from fhejax.program.tensor.graph import TensorGraph
+
+Packing = Callable[[TensorGraph], Graph]
+
+PACKINGS: dict[str, Packing] = {
+    "sample-per-slot": to_circuit,
+}
+
+AUTOMATIC = "auto"
+_DEFAULT = "sample-per-slot"
+
+
+def chosen_packing(name: str) -> str:
+    """The name of the packing that is meant, a key of `PACKINGS`.
+
+    Args:
+        name: that of a packing, or "auto", which leaves the choice to the library.
+
+    Raises:
+        ValueError: another name.
+    """
+    if name == AUTOMATIC:
+        return _DEFAULT
+    if not isinstance(name, str) or name not in PACKINGS:
+        known = ", ".join(map(repr, (AUTOMATIC, *PACKINGS)))
+        raise ValueError(f"compile was given packing={name!r}, which is no packing; choose one of {known}.")
+    return name
+
+
+def packed(graph: TensorGraph, name: str) -> Graph:
+    """The circuit of a tensor graph in the packing of a name.
+
+    Args:
+        graph: with the values of its plain arguments.
+        name: a key of `PACKINGS`.
+
+    Raises:
+        NotPolynomialError: with every operation that has no place in the packing, and its line.
+    """
+    return PACKINGS[name](graph)

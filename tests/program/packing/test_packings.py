@@ -1,0 +1,50 @@
+"""The table of packings: a new one is one function and one line."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from traced_functions import encrypted, values_of
+
+import fhejax
+from fhejax.program.circuit.graph import Graph
+from fhejax.program.packing.packings import PACKINGS, chosen_packing
+from fhejax.program.packing.sample_per_slot.to_circuit import to_circuit
+from fhejax.program.tensor.graph import TensorGraph
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """The circuits of a toy packing, which is sample-per-slot and remembers what it was asked for."""
+    circuits = []
+
+    def toy(graph: TensorGraph) -> Graph:
+        circuits.append(to_circuit(graph))
+        return circuits[-1]
+
+    monkeypatch.setitem(PACKINGS, "toy", toy)
+    return circuits
+
+
+def test_a_new_packing_is_one_function_and_one_line(made):
+    argument, weights = encrypted((8, 3)), fhejax.Plain((3,))
+    program = fhejax.compile(
+        lambda x, w: (x * w[None]) ** 2, argument, weights, packing="toy", insecure_log_degree=7
+    )
+    assert len(made) == 1 and ", toy, " in program.report()
+    x, w = values_of(argument), np.float32([0.5, -0.25, 1.0])
+    secret, keys = program.keygen()
+    found = program.decrypt(secret, program(keys, program.encrypt(secret, x), w))
+    np.testing.assert_allclose(found, (x * w) ** 2, atol=1e-2)
+    assert len(made) == 2, "plain arguments are packed as the program was"
+
+
+def test_the_default_is_one_sample_in_each_slot():
+    program = fhejax.compile(jnp.square, encrypted((8, 3)), insecure_log_degree=7)
+    assert ", sample per slot, " in program.report()
+    assert chosen_packing("auto") == chosen_packing("sample-per-slot") == "sample-per-slot"
+
+
+@pytest.mark.parametrize("name", ["tiles", "", None, 3, ["auto"]])
+def test_other_names_are_refused_in_a_sentence(name):
+    with pytest.raises(ValueError, match="which is no packing; choose one of 'auto', 'sample-per-slot'"):
+        fhejax.compile(jnp.square, encrypted((8, 3)), packing=name, insecure_log_degree=7)
