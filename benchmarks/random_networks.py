@@ -91,7 +91,6 @@ class Example:
     @property
     def function(self) -> Callable:
         """The JAX function of the encrypted arguments, then of the plain ones."""
-
         count = len(self.arguments)
         known = [None if w.bound is not None else jnp.asarray(w.values) for w in self.weights]
 
@@ -149,7 +148,9 @@ class Example:
         )
         plain = "".join(f"; plain {p.shape} to {p.range[1]:.3g}" for p in self.plain)
         layers = "; ".join(f"{layer.kind}{list(layer.sources)}" for layer in self.layers)
-        return f"{self.dtype}, {self.precision_bits:g} bits: {ranges}{plain}: {layers} -> {list(self.outputs)}"
+        return (
+            f"{self.dtype}, {self.precision_bits:g} bits: {ranges}{plain}: {layers} -> {list(self.outputs)}"
+        )
 
 
 def root_mean_square(values: np.ndarray) -> float:
@@ -239,7 +240,9 @@ class _Draft:
 
     def _factor(self) -> float:
         """How much larger than usual a weight is."""
-        return _log_uniform(self.generator, *FACTORS) if self.is_wild else _log_uniform(self.generator, 0.5, 2)
+        return (
+            _log_uniform(self.generator, *FACTORS) if self.is_wild else _log_uniform(self.generator, 0.5, 2)
+        )
 
     def _unit(self, number: int) -> float:
         """The factor that makes a value about one."""

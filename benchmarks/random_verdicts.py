@@ -19,7 +19,9 @@ OUTSIDE, CLEAR, SIMULATED, CRASHED = "outside", "clear", "simulated", "crashed"
 GOOD = (PASSED, REFUSED)
 FAILURES = (OUTSIDE, CLEAR, SIMULATED, CRASHED)
 Results = dict[str, list[np.ndarray]]
-_EXACT_BITS = 20.0  # of `Program.clear`, a computation in float64 too, beyond what the example's condition takes
+_EXACT_BITS = (
+    20.0  # of `Program.clear`, a computation in float64 too, beyond what the example's condition takes
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,27 +3,16 @@
 `python -m benchmarks.random_programs` runs thousands, and a failing one alone by `--only SEED`.
 """
 
-import collections
-import dataclasses
-import json
-import math
-import warnings
-
-import numpy as np
 import pytest
 
 from benchmarks import random_programs
-from benchmarks.random_networks import PRECISIONS, make_example, root_mean_square
+from benchmarks.random_networks import make_example
 from benchmarks.random_verdicts import (
     FAILURES,
-    GOOD,
     PASSED,
     REFUSED_WRONGLY,
-    Verdict,
     judge,
     judge_simulation,
-    precision,
-    tolerance_bits,
 )
 
 EXAMPLES = range(60)
