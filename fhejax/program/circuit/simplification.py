@@ -5,15 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from fhejax.program.circuit.graph import Graph, consumers
-from fhejax.program.circuit.node import Node
+from fhejax.program.circuit.graph import Graph, consumers, live_nodes
 from fhejax.program.circuit.nodes import Combine, ElementwiseSquare, Input, Linear
 from fhejax.program.circuit.views import View
 
 
 def simplify(graph: Graph) -> Graph:
     """The graph in fewer and cheaper nodes; the values of the remaining ones are the same."""
-    return fold_shifts(merge_combinations(merge_equal(graph)))
+    return without_dead_nodes(fold_shifts(merge_combinations(merge_equal(graph))))
 
 
 def merge_equal(graph: Graph) -> Graph:
@@ -48,26 +47,57 @@ def _node_signature(node: Any) -> tuple:
 def merge_combinations(graph: Graph) -> Graph:
     """The graph in which a sum takes the terms of sums that nothing else reads: weights align once."""
     readers = consumers(graph)
+    merged = {
+        number
+        for number, node in enumerate(graph.nodes)
+        if isinstance(node, Combine) and _is_term_alone(graph, readers[number])
+    }
     nodes = list(graph.nodes)
-    for number, node in enumerate(nodes):
-        if not isinstance(node, Combine):
-            continue
-        terms: dict[int, np.ndarray] = {}
-        for source, weights in zip(node.sources, node.weights, strict=True):
-            outer = np.ones(node.size) if weights is None else weights
-            for term, inner in _terms(nodes, source, readers[source] == (number,)):
-                terms[term] = terms.get(term, 0.0) + (outer if inner is None else outer * inner)
-        weights = tuple(None if (w == 1.0).all() else w for w in terms.values())
-        nodes[number] = dataclasses.replace(node, sources=tuple(terms), weights=weights)
+    for number, node in enumerate(graph.nodes):
+        if isinstance(node, Combine) and number not in merged:
+            terms = _terms(graph, node, merged)
+            weights = tuple(None if (w == 1.0).all() else w for w in terms.values())
+            nodes[number] = dataclasses.replace(node, sources=tuple(terms), weights=weights)
     return dataclasses.replace(graph, nodes=tuple(nodes))
 
 
-def _terms(nodes: list[Node], number: int, private: bool) -> list[tuple[int, np.ndarray | None]]:
-    """The terms that a term of a sum stands for: its own, where it is itself a sum and read here alone."""
-    node = nodes[number]
-    if private and isinstance(node, Combine):
-        return list(zip(node.sources, node.weights, strict=True))
-    return [(number, None)]
+def _is_term_alone(graph: Graph, readers: tuple[int, ...]) -> bool:
+    """Whether a node is read by one other, a sum, and by no result."""
+    return len(readers) == 1 and readers[0] >= 0 and isinstance(graph.nodes[readers[0]], Combine)
+
+
+def _terms(graph: Graph, node: Combine, merged: set[int]) -> dict[int, np.ndarray]:
+    """The terms of a sum with its weights, in order, those of merged sums in their places."""
+    terms: dict[int, np.ndarray] = {}
+    left = [(node, np.ones(node.size))]
+    waiting: list[tuple[int, np.ndarray]] = []
+    while left or waiting:
+        if left:
+            inner, outer = left.pop()
+            pairs = zip(inner.sources, inner.weights, strict=True)
+            waiting += [(s, outer if w is None else outer * w) for s, w in pairs][::-1]
+        number, weights = waiting.pop()
+        within = graph.nodes[number]
+        if number in merged and isinstance(within, Combine):
+            left.append((within, weights))
+        else:
+            terms[number] = terms.get(number, 0.0) + weights
+    return terms
+
+
+def without_dead_nodes(graph: Graph) -> Graph:
+    """The graph without nodes on which no result depends; arguments stay."""
+    live = live_nodes(graph)
+    kept = [n for n, node in enumerate(graph.nodes) if n in live or isinstance(node, Input)]
+    names = {number: place for place, number in enumerate(kept)}
+    outputs = tuple(
+        dataclasses.replace(o, value=dataclasses.replace(o.value, node=names[o.value.node]))
+        if isinstance(o.value, View)
+        else o
+        for o in graph.outputs
+    )
+    nodes = tuple(graph.nodes[number].reading(names) for number in kept)
+    return dataclasses.replace(graph, nodes=nodes, outputs=outputs)
 
 
 def fold_shifts(graph: Graph) -> Graph:

@@ -105,16 +105,23 @@ def value_bounds(graph: Graph, sample: Sequence[np.ndarray], margin: float | Non
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Candidates:
-    """All settings of one ring that fit its modulus, lowered in one pass.
+    """All settings of one ring that fit its modulus.
 
-    settings and lowered hold arrays, one number for each candidate.
+    What noise they leave is worked out when the first of them is looked at, for all in one pass.
+
+    settings: arrays, one number for each candidate.
     """
 
+    graph: Graph
+    limits: tuple[float, ...]
     settings: Settings
-    lowered: Lowered
     blocks: int
-
     predictor: Predictor
+
+    @functools.cached_property
+    def lowered(self) -> Lowered:
+        """The circuit lowered under all of them."""
+        return lower(self.graph, self.limits, self.settings)
 
     @functools.cached_property
     def bits_of_noise(self) -> np.ndarray:
@@ -169,30 +176,24 @@ def _candidates(
     rings = [
         Ring(2**k, conjugate_invariant=True) for k in (_LOG_DEGREES if log_degree is None else [log_degree])
     ]
-    # What a circuit takes of the modulus does not depend on the ring, only what noise it gains.
-    total = _total_bits(*_lowered_together(graph, limits, rings[0], choices))
+    # What a circuit takes of the modulus, and its steps, depend on the ring in their noise alone.
+    shape = lower(graph, limits, Settings(rings[-1], *choices.T))
     found = []
     for ring in rings:
         limit = math.inf if security is None else maximum_modulus_bits(ring.degree, security)
-        fitting = choices[np.isfinite(total) & (total <= limit - 0.5)]
-        if not len(fitting):
+        settings, blocks = Settings(ring, *choices.T), -(-graph.batch // ring.slots)
+        total = _total_bits(settings, shape)
+        fits = np.isfinite(total) & (total <= limit - 0.5)
+        if not fits.any():
             continue
-        settings, lowered = _lowered_together(graph, limits, ring, fitting)
-        among = _Candidates(settings, lowered, -(-graph.batch // ring.slots), predictor)
-        costs = among.blocks * predicted_block_seconds(lowered, settings, device)
+        costs = blocks * np.asarray(predicted_block_seconds(shape, settings, device))[fits]
+        fitting = choices[fits]
+        among = _Candidates(graph, limits, Settings(ring, *fitting.T), blocks, predictor)
         found += [
             _Candidate(among, i, float(cost), -float(choice[:3].sum()))
             for i, (cost, choice) in enumerate(zip(costs, fitting, strict=True))
         ]
     return found
-
-
-def _lowered_together(
-    graph: Graph, limits: tuple[float, ...], ring: Ring, choices: np.ndarray
-) -> tuple[Settings, Lowered]:
-    """The circuit under many settings, [setting, (input, weight, working, prime bits)], in one pass."""
-    settings = Settings(ring, *choices.T)
-    return settings, lower(graph, limits, settings)
 
 
 def _total_bits(settings: Settings, lowered: Lowered) -> np.ndarray:
