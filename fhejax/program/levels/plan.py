@@ -21,7 +21,7 @@ from fhejax.ring.platform import Device
 
 @dataclasses.dataclass(frozen=True)
 class ProgramPlan:
-    """The static half of a program, hashable: its parameters, steps and predictions.
+    """All that is static about a program, hashable: its parameters, steps and predictions.
 
     steps: with levels counted from the bottom. outputs: the step that holds each encrypted result's node.
     device: on which `predicted_seconds` are.
