@@ -48,7 +48,7 @@ class Plain:
     dtype: Any = jnp.float32
 
     def placeholder(self, seed: int) -> np.ndarray:
-        """Numbers of the largest magnitude, of both signs, on which the planner works."""
+        """The numbers of the largest magnitude, of both signs, on which the planner works."""
         generator = np.random.default_rng(seed)
         low, high = self.range
         edge = low if abs(low) > abs(high) else high
@@ -127,7 +127,7 @@ def _check_encrypted(argument: Encrypted) -> None:
 
 
 def check_values(argument: Encrypted, values: Any) -> np.ndarray:
-    """Values to be encrypted, as float64 of a shape and range that the argument describes.
+    """The values to be encrypted, as float64 of a shape and range that the argument describes.
 
     Args:
         argument: the description that the program was planned with.

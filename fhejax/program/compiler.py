@@ -111,7 +111,7 @@ def compile(
 def _wished_security(
     security: int, bootstrapping: bool | BootstrappingParameters, insecure: bool, log_degree: int | None
 ) -> dict[str, Any]:
-    """What the planners are to reach: a level of security, whether less will do, and a given degree."""
+    """The request to the planners: a level of security, whether less will do, and a given degree."""
     security = checked_level(security)
     if log_degree is not None:
         log_degree = whole_number("insecure_log_degree", log_degree, *_LOG_DEGREES)
@@ -185,7 +185,7 @@ def _common_batch(arguments: Sequence[Encrypted | Plain]) -> int:
 
 
 def _sample(graph: Graph, given: Any) -> list[np.ndarray]:
-    """Typical arguments as entries, [size, sample] for each argument."""
+    """The typical arguments as entries, [size, sample] for each argument."""
     whole = sums_over_batch(graph)
     if given is not None:
         arrays = _given_sample(graph, given if isinstance(given, tuple) else (given,))

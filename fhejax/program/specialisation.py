@@ -1,4 +1,4 @@
-"""What a call runs: the planned steps, or, where plain arguments come with the call, steps for them."""
+"""The circuit of a call: the planned steps, or, where plain arguments come with the call, steps for them."""
 
 import dataclasses
 import functools

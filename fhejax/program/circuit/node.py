@@ -20,7 +20,7 @@ Adjoints = Iterator[tuple[int, Values]]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What the values of one node are computed from.
+    """The numbers from which the values of one node are computed.
 
     Attributes:
         values: of all nodes before it, float64 [size, column] each.

@@ -1,4 +1,4 @@
-"""Between the first two passes: the same values in fewer and cheaper nodes."""
+"""The simplification of a circuit: the same values in fewer and cheaper nodes."""
 
 import dataclasses
 from typing import Any

@@ -1,4 +1,4 @@
-"""Steps as plain JSON, and back."""
+"""The plain JSON of steps: written, and read back."""
 
 import dataclasses
 import json

@@ -18,7 +18,7 @@ from fhejax.program.circuit.views import View
 
 @dataclasses.dataclass(frozen=True)
 class Cut:
-    """Bootstraps of some values before node `position` is computed."""
+    """The bootstraps of some values before node `position` is computed."""
 
     position: int
     values: tuple[int, ...]

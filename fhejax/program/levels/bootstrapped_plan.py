@@ -1,4 +1,4 @@
-"""Pass 3 where depth runs out: parameters that bootstrap, and the places where it costs least."""
+"""The plan where depth runs out: parameters that bootstrap, and the places where it costs least."""
 
 import dataclasses
 import itertools

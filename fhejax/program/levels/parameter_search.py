@@ -143,7 +143,7 @@ class _Candidate:
 
     @property
     def blocks(self) -> int:
-        """Blocks of the batch."""
+        """The number of blocks of the batch."""
         return self.among.blocks
 
     def settings(self) -> Settings:
@@ -151,7 +151,7 @@ class _Candidate:
         return self.among.settings.at(self.index)
 
     def lowered(self) -> Lowered:
-        """What is known of the circuit under them."""
+        """The circuit lowered under them."""
         return self.among.lowered.at(self.index)
 
     @property

@@ -1,4 +1,4 @@
-"""Predicts the error of every result, from a few evaluations in the clear."""
+"""The prediction of the error of every result, from a few evaluations in the clear."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class _Layout:
 
 
 class Predictor:
-    """Predictions of a graph's precision under any settings, from a few evaluations.
+    """The predictions of a graph's precision under any settings, from a few evaluations.
 
     There is one for each rounding of weights, and one for each way in which samples fill slots.
 

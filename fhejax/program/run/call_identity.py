@@ -1,4 +1,4 @@
-"""Which secret opens the results of a call, and whether its keys are what they should be."""
+"""The identity of a call: which secret opens its results, and whether its keys are what they should be."""
 
 import dataclasses
 from collections.abc import Sequence

@@ -53,7 +53,7 @@ class EncryptedArray:
         return int(self.data.size) * 4
 
     def flat(self, block: int | jax.Array) -> Ciphertext:
-        """One block as a batch of ciphertexts, data [entry, poly, limb, N]."""
+        """The ciphertexts of one block as a batch, data [entry, poly, limb, N]."""
         only = self.data.shape[0] == 1  # a reshape is free, a slice is a copy
         data = self.data if only else self.data[block]
         data = data.reshape(-1, *data.shape[-3:])

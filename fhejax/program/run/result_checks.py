@@ -1,4 +1,4 @@
-"""Results against what the client's own plan says of them, since a server may write anything into one."""
+"""The checks of a result against the client's own plan, since a server may write anything into one."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from fhejax.program.run.encrypted_array import EncryptedArray
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ExpectedArray:
-    """What an encrypted array of a program must be.
+    """The description that an encrypted array of a program must have.
 
     Attributes:
         name: of the array in messages.
@@ -34,7 +34,7 @@ class ExpectedArray:
     normalisation: Normalisation | None = None
 
     def differences(self, found: EncryptedArray) -> list[str]:
-        """What is not as it must be, in words."""
+        """The ways, in words, in which an array is not as it must be."""
         pairs = (
             ("shape", found.shape, self.shape),
             ("batch axis", found.batch_axis, self.batch_axis),

@@ -1,4 +1,4 @@
-"""What every operation of the tensor graph has."""
+"""The base of all operations of the tensor graph."""
 
 import abc
 import dataclasses

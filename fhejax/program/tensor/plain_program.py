@@ -47,7 +47,7 @@ class PlainStep:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PlainProgram:
-    """All that follows from plain arguments in the clear, in order; the arguments' numbers are 0, 1, ..."""
+    """The part of a function that follows from plain arguments alone; their numbers are 0, 1, ..."""
 
     arguments: int
     steps: tuple[PlainStep, ...]

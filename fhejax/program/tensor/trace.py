@@ -1,4 +1,4 @@
-"""Pass 1: trace a JAX function to a tensor graph.
+"""The trace of a JAX function to a tensor graph, the first pass.
 
 What depends on plain values alone is computed in the clear, once. What is not polynomial is collected, all
 of it, and refused in one error before any key exists.

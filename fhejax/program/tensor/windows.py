@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Windows:
-    """How windows slide, one number (one pair for padding) for each axis.
+    """The way in which windows slide, one number (one pair for padding) for each axis.
 
     Attributes:
         sizes: of a window.

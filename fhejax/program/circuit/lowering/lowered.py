@@ -58,7 +58,7 @@ class Lowered:
         return found
 
     def at(self, index: int) -> "Lowered":
-        """What is known under one of many settings: all but steps, constants and registers."""
+        """The circuit under one of many settings: all that is known but steps, constants and registers."""
 
         def one(number: Any) -> Any:
             return number[index].item() if isinstance(number, np.ndarray) and number.ndim else number

@@ -83,7 +83,7 @@ def floor(number: Real) -> Whole:
 
 
 def ceiling(number: Real) -> Whole:
-    """The next whole number above."""
+    """The next whole number above, as `floor` has that below."""
     return -floor(-number)
 
 
@@ -95,7 +95,7 @@ def maximum(*numbers: Any) -> Any:
 
 
 def choose(condition: Any, yes: Any, no: Any) -> Any:
-    """One of two numbers, for every setting."""
+    """The one of two numbers that a condition names, for every setting."""
     if isinstance(condition, np.ndarray):
         return np.where(condition, yes, no)
     return yes if condition else no

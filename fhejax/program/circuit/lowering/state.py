@@ -50,7 +50,7 @@ def _typical_prime(bits: Real, drop: Whole) -> Real:
 
 @dataclasses.dataclass(frozen=True)
 class _Switch:
-    """Key switches whose noise, `gain` times one's own, is added to a node at a scale."""
+    """A number of key switches whose noise, `gain` times one's own, is added to a node at a scale."""
 
     node: int
     drops: Whole

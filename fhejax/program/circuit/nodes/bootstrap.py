@@ -48,7 +48,7 @@ class BootstrapStep(Step):
 
     @property
     def bootstraps(self) -> int:
-        """One for every two ciphertexts."""
+        """The number of bootstraps: one for every two ciphertexts."""
         return -(-self.size // 2)
 
 
@@ -69,7 +69,7 @@ class Bootstrap(SingleSource):
         return given.values[self.source]
 
     def adjoints(self, values: Sequence[Values], adjoint: Values, slots: Slots | None) -> Adjoints:
-        """The gradient as it is."""
+        """The gradient as it is, since the value is the source's."""
         yield self.source, adjoint
 
     def lower(self, lowering: "Lowering", number: int) -> Register:
@@ -115,5 +115,5 @@ class Bootstrap(SingleSource):
         return lowering.multiply_scale(register, floor(wanted - register.scale.bits))
 
     def is_zero_without_sample(self, zero: Callable[[int, np.ndarray | None], bool]) -> bool:
-        """Whether the source is."""
+        """Whether the source is zero there."""
         return zero(self.source, None)

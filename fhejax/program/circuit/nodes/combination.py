@@ -78,7 +78,7 @@ class Combine(SeveralSources):
         return total
 
     def adjoints(self, values: Sequence[Values], adjoint: Values, slots: Slots | None) -> Adjoints:
-        """Each term's gradient has its weights."""
+        """The gradient of each term: that of the sum times the term's weights."""
         for source, weights in zip(self.sources, self.weights, strict=True):
             yield source, adjoint if weights is None else adjoint * weights[:, None]
 
@@ -112,7 +112,7 @@ class Combine(SeveralSources):
         return lowering.emit(step)
 
     def is_zero_without_sample(self, zero: Callable[[int, np.ndarray | None], bool]) -> bool:
-        """Whether all terms are."""
+        """Whether all terms are zero there."""
         return all(zero(source, None) for source in self.sources)
 
 

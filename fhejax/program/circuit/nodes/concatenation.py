@@ -37,7 +37,7 @@ class ConcatenationStep(Step):
     weight_scales: tuple[AnyScale, ...] = ()
 
     def run(self, call: StepCall) -> Ciphertext:
-        """All of them at the common scale."""
+        """The ciphertexts of all sources at the common scale."""
         data = jnp.concatenate(scaled_terms(call.sources, call.leaves, self.components))
         return call.sources[0].replace(data=data, scale=self.scale)
 
@@ -60,7 +60,7 @@ class Concatenate(SeveralSources):
         return np.concatenate([given.values[s] for s in self.sources])
 
     def adjoints(self, values: Sequence[Values], adjoint: Values, slots: Slots | None) -> Adjoints:
-        """Each source has its rows of the gradient."""
+        """The gradient of each source: its rows of the whole."""
         sizes = [len(values[s]) for s in self.sources]
         yield from zip(self.sources, np.split(adjoint, np.cumsum(sizes)[:-1]), strict=True)
 
@@ -83,5 +83,5 @@ class Concatenate(SeveralSources):
         return lowering.emit(step)
 
     def is_zero_without_sample(self, zero: Callable[[int, np.ndarray | None], bool]) -> bool:
-        """Whether all sources are."""
+        """Whether all sources are zero there."""
         return all(zero(source, None) for source in self.sources)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class GatherStep(Step):
-    """Ciphertexts taken from a register.
+    """A choice of ciphertexts from a register.
 
     Constants: int32 [entry], which; -1 is a ciphertext of zeros.
     """
@@ -75,5 +75,5 @@ class Gather(SingleSource):
         return lowering.emit(step)
 
     def is_zero_without_sample(self, zero: Callable[[int, np.ndarray | None], bool]) -> bool:
-        """Whether the source is."""
+        """Whether the source is zero there."""
         return zero(self.source, None)

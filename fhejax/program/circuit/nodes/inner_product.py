@@ -31,7 +31,7 @@ _SUMMED_TOGETHER = 8  # products of an inner product: 16 products of residues fi
 
 @dataclasses.dataclass(frozen=True)
 class InnerProductStep(Step):
-    """Sums of products of two registers, with three components.
+    """The sums of products of two registers, with three components.
 
     Constants: int32 [2, o, k], which entries meet; -1 is zero.
 
@@ -49,7 +49,7 @@ class InnerProductStep(Step):
         return first.replace(data=data, scale=self.scale)
 
     def work(self, limbs: Real, before: Real, degree: int, device: Device) -> tuple[Real, Real]:
-        """The products."""
+        """The nanoseconds and kernels of the products."""
         return limbs * degree * self.components * self.products * device.costs.product, 0
 
 
@@ -70,11 +70,11 @@ class InnerProduct(SeveralSources):
 
     @property
     def size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """o."""
+        """The number of sums."""
         return self.entries[0].shape[0]
 
     def plain_numbers(self) -> tuple[np.ndarray | None, ...]:
-        """Both shifts."""
+        """The shifts of both sides."""
         return self.shifts
 
     def interval(self, known: Sequence[ValueInterval], batch: int) -> ValueInterval:
@@ -96,7 +96,7 @@ class InnerProduct(SeveralSources):
         return total
 
     def adjoints(self, values: Sequence[Values], adjoint: Values, slots: Slots | None) -> Adjoints:
-        """Each factor's gradient has the other factor, term by term."""
+        """The gradient of each factor: the other factor times that of the sum, term by term."""
         operands = shifted_operands(self.sources, self.shifts, values)
         for left, right in zip(*(e.T for e in self.entries), strict=True):
             for side, (own, other) in enumerate(((left, right), (right, left))):
@@ -120,7 +120,7 @@ class InnerProduct(SeveralSources):
         return lowering.emit(step)
 
     def is_zero_without_sample(self, zero: Callable[[int, np.ndarray | None], bool]) -> bool:
-        """Whether one of the sides is."""
+        """Whether one of the sides is zero there."""
         return any(map(zero, self.sources, self.shifts))
 
 

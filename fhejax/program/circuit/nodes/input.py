@@ -57,7 +57,7 @@ class Input(Node):
 
     @property
     def sources(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Nothing is read."""
+        """The empty tuple, for nothing is read."""
         return ()
 
     def reading(self, names: Mapping[int, int]) -> "Input":
@@ -73,7 +73,7 @@ class Input(Node):
         return np.asarray(given.arguments[self.argument], np.float64)
 
     def adjoints(self, values: Sequence[Values], adjoint: Values, slots: Slots | None) -> Adjoints:
-        """Nothing, since nothing is read."""
+        """The empty sequence, for nothing is read."""
         yield from ()
 
     def lower(self, lowering: "Lowering", number: int) -> Register:

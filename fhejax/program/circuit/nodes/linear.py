@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class LinearStep(Step):
-    """Integer combinations of ciphertexts, tile by tile, without a key.
+    """The integer combinations of ciphertexts, tile by tile, without a key.
 
     Constants: weights int32 [g, o, k]; entries int32 [g, k, p] where gathered; the bias's residues, if any.
 
@@ -96,7 +96,7 @@ class Linear(SingleSource):
 
     @property
     def size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """g * o * p."""
+        """The number of results, g * o * p."""
         return self.weights.shape[0] * self.weights.shape[1] * self.entries.shape[2]
 
     def plain_numbers(self) -> tuple[np.ndarray | None, ...]:
@@ -104,7 +104,7 @@ class Linear(SingleSource):
         return self.weights, self.bias
 
     def interval(self, known: Sequence[ValueInterval], batch: int) -> ValueInterval:
-        """Positive weights take the same ends of the source's intervals, negative ones the opposite."""
+        """The interval: positive weights take the same ends of the source's, negative the opposite."""
         low, high = taken_interval(known[self.source], self.entries)
         positive, negative = np.maximum(self.weights, 0), np.minimum(self.weights, 0)
         bottom = np.einsum("gok,gkp->gop", positive, low) + np.einsum("gok,gkp->gop", negative, high)

@@ -25,7 +25,7 @@ Shifts = tuple[np.ndarray | None, np.ndarray | None]
 
 @dataclasses.dataclass(frozen=True)
 class ProductStep(Step):
-    """Products of two registers, with three components."""
+    """The products of two registers, with three components."""
 
     operation: ClassVar[str] = "multiply"
 
@@ -46,7 +46,7 @@ class ElementwiseProduct(SeveralSources):
     label: str
 
     def plain_numbers(self) -> tuple[np.ndarray | None, ...]:
-        """Both shifts."""
+        """The shifts of both factors."""
         return self.shifts
 
     def interval(self, known: Sequence[ValueInterval], batch: int) -> ValueInterval:
@@ -60,7 +60,7 @@ class ElementwiseProduct(SeveralSources):
         return first * second
 
     def adjoints(self, values: Sequence[Values], adjoint: Values, slots: Slots | None) -> Adjoints:
-        """Each factor's gradient has the other factor."""
+        """The gradient of each factor: the other factor times that of the product."""
         first, second = shifted_operands(self.sources, self.shifts, values)
         yield self.sources[0], adjoint * second
         yield self.sources[1], adjoint * first
@@ -75,7 +75,7 @@ class ElementwiseProduct(SeveralSources):
         )
 
     def is_zero_without_sample(self, zero: Callable[[int, np.ndarray | None], bool]) -> bool:
-        """Whether one of the factors is."""
+        """Whether one of the factors is zero there."""
         return any(map(zero, self.sources, self.shifts))
 
 

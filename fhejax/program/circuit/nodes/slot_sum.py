@@ -61,7 +61,7 @@ class SlotSumStep(Step):
         return (_sum_slots(evaluation_of(keys), functools.reduce(_add, blocks), self.count),)
 
     def work(self, limbs: Real, before: Real, degree: int, device: Device) -> tuple[Real, Real]:
-        """One key switch for each rotation."""
+        """The nanoseconds and kernels of one key switch for each rotation."""
         repeats = max(1, self.count.bit_length() - 1)
         nanoseconds, launches = key_switches(self.size, before, degree, device)
         return repeats * nanoseconds, repeats * launches
@@ -73,7 +73,7 @@ class SlotSumStep(Step):
 
     @property
     def summed_slots(self) -> int:
-        """How many consecutive slots are added up."""
+        """The number of consecutive slots that are added up."""
         return self.count
 
 
@@ -102,7 +102,7 @@ class SlotSum(SingleSource):
     label: str
 
     def interval(self, known: Sequence[ValueInterval], batch: int) -> ValueInterval:
-        """As many times the source's interval as there are samples."""
+        """The interval of the source as many times as there are samples."""
         low, high = known[self.source]
         return batch * low, batch * high
 
@@ -131,5 +131,5 @@ class SlotSum(SingleSource):
         return lowering.emit(SlotSumStep(*fields, count, node=number, label=self.label))
 
     def is_zero_without_sample(self, zero: Callable[[int, np.ndarray | None], bool]) -> bool:
-        """Never: the sum is in every slot."""
+        """Whether the sum is zero there: never, for it is in every slot."""
         return False

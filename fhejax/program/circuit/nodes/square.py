@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class SquareStep(Step):
-    """Squares, with three components."""
+    """The squares of a register, with three components."""
 
     operation: ClassVar[str] = "square"
 
@@ -44,7 +44,7 @@ class ElementwiseSquare(SingleSource):
     label: str
 
     def plain_numbers(self) -> tuple[np.ndarray | None, ...]:
-        """The shift."""
+        """The shift of the value before it is squared."""
         return (self.shift,)
 
     def interval(self, known: Sequence[ValueInterval], batch: int) -> ValueInterval:
@@ -56,7 +56,7 @@ class ElementwiseSquare(SingleSource):
         return shifted(given.values[self.source], self.shift) ** 2
 
     def adjoints(self, values: Sequence[Values], adjoint: Values, slots: Slots | None) -> Adjoints:
-        """Twice the value times the gradient."""
+        """The gradient times twice the value."""
         yield self.source, 2 * shifted(values[self.source], self.shift) * adjoint
 
     def lower(self, lowering: "Lowering", number: int) -> Register | None:
@@ -78,5 +78,5 @@ class ElementwiseSquare(SingleSource):
         return lowering.graph.nodes[readers[0]].mixes_entries and not before
 
     def is_zero_without_sample(self, zero: Callable[[int, np.ndarray | None], bool]) -> bool:
-        """Whether the source with the shift is."""
+        """Whether the source with the shift is zero there."""
         return zero(self.source, self.shift)

@@ -72,11 +72,11 @@ class Summand(SingleSource):
         return self.whole
 
     def plain_numbers(self) -> tuple[np.ndarray | None, ...]:
-        """The shift."""
+        """The shift of the source."""
         return (self.shift,)
 
     def interval(self, known: Sequence[ValueInterval], batch: int) -> ValueInterval:
-        """The source's interval, and zero."""
+        """The interval of the source, widened to hold zero."""
         low, high = shifted_interval(known[self.source], self.shift)
         return np.minimum(low, 0.0), np.maximum(high, 0.0)
 
@@ -112,5 +112,5 @@ class Summand(SingleSource):
         return lowering.raise_scale(lowering.reduce(number, register, floor), floor)
 
     def is_zero_without_sample(self, zero: Callable[[int, np.ndarray | None], bool]) -> bool:
-        """No sum of slots is summed again."""
+        """Whether the terms are zero there: never asked, since no sum of slots is summed again."""
         return False

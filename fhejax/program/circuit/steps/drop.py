@@ -1,4 +1,4 @@
-"""Dropping primes without dividing: the same value and scale at a lower level."""
+"""The drop of primes without a division: the same value and scale at a lower level."""
 
 import dataclasses
 from typing import ClassVar

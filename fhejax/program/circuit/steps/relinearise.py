@@ -14,7 +14,7 @@ from fhejax.ring.platform import Device
 
 @dataclasses.dataclass(frozen=True)
 class RelinearisationStep(Step):
-    """Two components again, at the level of the step, which may lie below that of its source."""
+    """The return to two components, at the level of the step, which may lie below that of its source."""
 
     operation: ClassVar[str] = "relinearise"
     switches_keys: ClassVar[bool] = True
@@ -28,12 +28,12 @@ class RelinearisationStep(Step):
         return in_groups(one, call.sources[0]) if is_concrete(call.sources[0].data) else one(call.sources[0])
 
     def work(self, limbs: Real, before: Real, degree: int, device: Device) -> tuple[Real, Real]:
-        """One key switch for each ciphertext."""
+        """The nanoseconds and kernels of one key switch for each ciphertext."""
         return key_switches(self.size, before, degree, device)
 
 
 def key_switches(count: int, limbs: Real, degree: int, device: Device) -> tuple[Real, Real]:
-    """Nanoseconds of several key switches with digits of one prime, and the kernels they launch."""
+    """The nanoseconds of several key switches with digits of one prime, and the kernels they launch."""
     transforms = limbs * (limbs + 3)
     groups = -(-count // device.blocks.relinearised)
     return count * transforms * degree * device.costs.transform, groups * device.costs.switch_launches

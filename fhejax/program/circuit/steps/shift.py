@@ -1,4 +1,4 @@
-"""Adding a plain number to every entry."""
+"""The addition of a plain number to every entry."""
 
 import dataclasses
 from typing import ClassVar

@@ -71,7 +71,7 @@ class Step(abc.ABC):
         return tuple(results)
 
     def work(self, limbs: Real, before: Real, degree: int, device: Device) -> tuple[Real, Real]:
-        """Nanoseconds of the step beyond reading and writing, and how many kernels it launches.
+        """The nanoseconds of the step beyond reading and writing, and how many kernels it launches.
 
         Args:
             limbs: of the result; an array where many settings are looked at.
@@ -93,12 +93,12 @@ class Step(abc.ABC):
 
     @property
     def summed_slots(self) -> int:
-        """How many consecutive slots are added up, by rotations; 0 where none are."""
+        """The number of consecutive slots that are added up, by rotations; 0 where none are."""
         return 0
 
     @property
     def bootstraps(self) -> int:
-        """How many bootstraps the step takes in one block."""
+        """The number of bootstraps that the step takes in one block."""
         return 0
 
     def placed(self, top: int) -> "Step":

@@ -1,4 +1,4 @@
-"""From the tensor graph to a circuit, one sample in each slot.
+"""The way from the tensor graph to a circuit, one sample in each slot.
 
 Every value becomes a view of a node; its batch axis lies in the slots, and every other entry is a
 ciphertext. What would have samples meet each other is refused here, all of it in one error.

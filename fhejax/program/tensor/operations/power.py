@@ -1,4 +1,4 @@
-"""Powers with a whole exponent."""
+"""Powers of an encrypted array with a whole exponent."""
 
 import dataclasses
 from collections.abc import Sequence

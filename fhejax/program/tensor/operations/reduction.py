@@ -1,4 +1,4 @@
-"""Sums over whole axes."""
+"""Sums of an encrypted array over whole axes."""
 
 import dataclasses
 from collections.abc import Sequence

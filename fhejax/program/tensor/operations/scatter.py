@@ -102,7 +102,7 @@ def overwritten(builder: Builder, x: Operand, updates: Operand, places: np.ndarr
 
 
 def _places(operands: list[Any], params: dict[str, Any]) -> np.ndarray:
-    """For each update the number of the entry that it goes to, or -1: what the transposed scatter reads."""
+    """The number of the entry that each update goes to, or -1: what the transposed scatter reads."""
     x, positions, updates = operands
     positions = fixed_positions(positions)
     with jax.enable_x64(True):  # numbers of entries are exact

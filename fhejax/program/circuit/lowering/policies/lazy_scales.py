@@ -13,14 +13,14 @@ from fhejax.program.circuit.lowering.settings import SPECIAL_BITS, base_limbs
 
 @dataclasses.dataclass(frozen=True)
 class LazyScales(LevelPolicy):
-    """Scales are whatever weights and squares make them; a rescale takes the primes that can be spared."""
+    """The policy of scales that are whatever weights and squares make them; a rescale takes spare primes."""
 
     def bits_above(self, drops: Whole, at: Whole) -> Real:
-        """All primes are of one nominal size."""
+        """The bits of the drops between, whose primes are all of one nominal size."""
         return self.settings.prime_bits * (drops - at)
 
     def switch_deviation(self, base_bits: Real, total: Whole, drops: Whole) -> Real:
-        """Digits are single primes: sum of (q / P)^2 over those of the base, and over those dropped later."""
+        """The deviation with single primes as digits: the sum of (q / P)^2 over those not dropped yet."""
         ring = self.settings.ring
         finite = np.where(np.isfinite(base_bits), base_bits, 60.0)
         limbs = base_limbs(finite)
@@ -30,9 +30,9 @@ class LazyScales(LevelPolicy):
         return np.where(np.isfinite(base_bits), np.sqrt(variance) * slot_deviation(ring, 1.0), math.inf)
 
     def least_scale_bits(self, bound: float) -> Real:
-        """One working scale for all."""
+        """The one working scale, whatever the bound."""
         return self.settings.working_bits
 
     def power_before_division(self, bits: Real, floor_bits: Real, count: Whole) -> Whole:
-        """Nothing is lost by a division that leaves less than the largest scale."""
+        """The power 0: nothing is lost by a division that leaves less than the largest scale."""
         return 0

@@ -13,7 +13,7 @@ from fhejax.ring import modulus_bits
 
 @dataclasses.dataclass(frozen=True)
 class LevelScales(LevelPolicy):
-    """Values keep nearly the scale of their level, since what is missing is squared with every product.
+    """The policy of scales near those of their levels, since what is missing is squared with every product.
 
     Attributes:
         parameters: of the bootstraps, whose levels these are.
@@ -33,11 +33,11 @@ class LevelScales(LevelPolicy):
         return _switch_deviation(self.parameters.params, max(0, self.parameters.output_level - drops))
 
     def least_scale_bits(self, bound: float) -> Real:
-        """Larger values need no more of the modulus than smaller ones: their scale may be lower."""
+        """The working scale less the bits of the bound: larger values need no more of the modulus."""
         return self.settings.working_bits - math.log2(max(bound, 1.0))
 
     def power_before_division(self, bits: Real, floor_bits: Real, count: Whole) -> Whole:
-        """What brings the scale after the division nearly to the level's own."""
+        """The power that brings the scale after the division nearly to the level's own."""
         if count == 0:
             return 0
         lost = self.settings.prime_bits - self.settings.working_bits

@@ -1,4 +1,4 @@
-"""What a level policy decides; each is one file beside this."""
+"""The decisions of a level policy; each policy is one file beside this."""
 
 import abc
 import dataclasses
@@ -9,7 +9,7 @@ from fhejax.program.circuit.lowering.settings import Settings
 
 @dataclasses.dataclass(frozen=True)
 class LevelPolicy(abc.ABC):
-    """How scales and levels go together.
+    """The way in which scales and levels go together.
 
     Attributes:
         settings: of the planner.

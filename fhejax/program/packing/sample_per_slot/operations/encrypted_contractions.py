@@ -1,4 +1,4 @@
-"""dot_general of two encrypted arrays: sums of products of ciphertexts.
+"""Contractions of two encrypted arrays: sums of products of ciphertexts.
 
 Each operand may lie in the slots along one axis (its batch axis) or hold one value for all samples. A
 contraction over the batch axis is a product in every slot, and then a sum of slots.
