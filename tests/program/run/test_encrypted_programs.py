@@ -54,7 +54,8 @@ def test_circuits(name):
     found, expected = encrypted_result(program, x), np.asarray(function(x))
     assert found.shape == expected.shape
     assert found.dtype == np.float64
-    assert relative_bits(found, expected) > max(9.0, program.plan.predicted_bits - 1)
+    known = min(program.plan.predicted_bits, 24.0)  # to which float32 gives the expected values
+    assert relative_bits(found, expected) > max(9.0, known - 1)
 
 
 @pytest.mark.parametrize("factor", [1e40, 1e-50])

@@ -132,7 +132,7 @@ REFUSED = {
         "other positions for each sample",
     ),
     "index beyond the end": (lambda x: jnp.take(x, jnp.array([0, 9]), axis=1), "gather", "NaN"),
-    "set of a sample": (lambda x: x.at[1].set(x[2]), "scatter", "along the batch axis"),
+    "set of a sample": (lambda x: x.at[1].set(x[2]), "slice", "cuts the batch axis"),
     "factors that meet": (
         lambda x: x.at[:, jnp.array([0, 0])].multiply(x[:, :2]),
         "scatter-mul",

@@ -287,10 +287,10 @@ def test_noise_is_within_a_quarter_bit_of_its_prediction():
 
 def test_slots_of_a_layout():
     graph = traced(lambda x: (x + 1).sum(0), encrypted((3, 1), low=1, high=2))
-    arguments, slots = in_slots(graph, [np.full((1, 3), 1.5)], 16)
+    arguments, slots = in_slots(graph, [np.full((1, 3), 0.5)], 16)
     assert isinstance(slots, Slots)
     assert (slots.period, slots.width) == (4, 8)
-    np.testing.assert_array_equal(arguments[0], [[1.5, 1.5, 1.5, 1.0] * 2])
+    np.testing.assert_array_equal(arguments[0], [[0.5, 0.5, 0.5, -1.0] * 2])
     np.testing.assert_array_equal(slots.live, [True, True, True, False] * 2)
 
 
