@@ -82,7 +82,7 @@ NODES = {
     "quadratic": (approx.Polynomial.from_chebyshev([1.0, 2, 3], (-1.0, 1.0)), [ElementwiseSquare]),
     "cubic": (
         approx.Polynomial.from_chebyshev([1.0, 2, 3, 4], (-1.0, 1.0)),
-        [ElementwiseSquare, ElementwiseProduct, Combine, Combine],
+        [ElementwiseSquare, ElementwiseProduct, Combine],
     ),
     "unused": (lambda x: (x**2, x @ weights(6, 3))[1], [Linear]),
 }
