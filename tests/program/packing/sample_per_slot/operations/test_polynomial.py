@@ -116,6 +116,15 @@ def test_a_quotient_with_a_large_constant_shifts_no_ciphertext_far():
     assert np.abs(evaluated(graph, x) - chebval(x, coefficients)).max() < 1e-12
 
 
+@pytest.mark.parametrize("degree", range(2, 40))
+def test_coefficients_that_a_division_cancels(degree):
+    """With all coefficients equal, quotients and remainders lose terms that the plan has."""
+    coefficients, x = np.ones(degree + 1), points()
+    graph = graph_of(coefficients)
+    assert np.abs(evaluated(graph, x) - chebval(x, coefficients)).max() < 1e-9
+    assert products_of(graph) <= expected_plan(coefficients).products
+
+
 def test_encrypted_with_a_degree_for_each_channel():
     coefficients = CHANNELS["of other degrees"][:, :8] / 8
     polynomial = approx.Polynomial.from_chebyshev(coefficients, (-2.0, 2.0))
