@@ -83,7 +83,7 @@ NODES = {
     "quadratic": (approx.Polynomial.from_chebyshev([1.0, 2, 3], (-1.0, 1.0)), [ElementwiseSquare]),
     "cubic": (
         approx.Polynomial.from_chebyshev([1.0, 2, 3, 4], (-1.0, 1.0)),
-        [ElementwiseSquare, ElementwiseProduct, Combine, Combine],
+        [ElementwiseSquare, ElementwiseProduct, Combine],
     ),
     "segment sum": (lambda x: jnp.zeros((4, 2)).at[:, np.array([0, 0, 1, 1, 1, 0])].add(x), [Linear]),
     "product of all": (lambda x: x[:, :4].prod(1), 2 * [Gather, Gather, ElementwiseProduct]),

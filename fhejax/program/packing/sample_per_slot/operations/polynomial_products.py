@@ -53,13 +53,17 @@ def _sum_of_node(builder: Builder, basis: dict[int, View], node: ProductNode, se
     for split in node.splits:
         quotient, series = series.divide(split)
         quotient, constant = _without_large_constant(quotient)
+        coefficients[split.giant] = coefficients.get(split.giant, 0.0) + constant
+        if not quotient.coefficients.any():  # terms that a division cancels, such as those of equal ones
+            continue
         factor = _sum_of_node(builder, basis, split.quotient, quotient)
         product = multiply_views(builder, factor, basis[split.giant])
         terms.append((product, np.ones(product.entries.shape)))
-        coefficients[split.giant] = coefficients.get(split.giant, 0.0) + constant
     for index in node.terms:
         coefficients[index] = coefficients.get(index, 0.0) + series.coefficients[index]
     terms += [(basis[index], row) for index, row in coefficients.items() if np.any(row)]
+    if not terms:
+        return basis[1].affine(0.0, series.coefficients[0])
     return weighted_sum_of_views(builder, terms).affine(1.0, series.coefficients[0])
 
 
