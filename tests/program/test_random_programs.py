@@ -1,4 +1,4 @@
-"""Sixty random networks, encrypted: within the promise or refused, never wrong in silence.
+"""Sixty random networks, some encrypted: within the promise or refused, never wrong in silence.
 
 `python -m benchmarks.random_programs` runs thousands, and a failing one alone by `--only SEED`.
 """
@@ -30,23 +30,31 @@ from benchmarks.random_verdicts import (
     tolerance_bits,
 )
 
-# Without these weights that come with the call are within their range, but keep less than was asked for:
-# precision is predicted for weights as large as their range.
-EXAMPLES = [seed for seed in range(61) if seed != 1]
-SIMULATED_ONLY = range(1000, 1100)
-MOST_REFUSED_WRONGLY = 3
+EXAMPLES = range(60)
+ENCRYPTED = range(2, 60, 5)  # each compiles kernels of its own for seconds; the script encrypts all
+MOST_REFUSED_WRONGLY = 2
+
+
+def check(verdict):
+    """No failure, but for one that is known: what comes with the call may keep less than was asked for."""
+    message = f"{verdict.sentence}; {verdict.description}"
+    if verdict.outcome in (SIMULATED, OUTSIDE) and make_example(verdict.seed).plain:
+        pytest.xfail(f"precision is predicted for weights that are as large as their range: {message}")
+    assert verdict.outcome not in FAILURES, message
+
+
+@pytest.mark.parametrize("seed", ENCRYPTED)
+def test_an_encrypted_program_keeps_its_promise_or_is_refused(seed):
+    check(judge(make_example(seed)))
 
 
 @pytest.mark.parametrize("seed", EXAMPLES)
-def test_a_program_keeps_its_promise_or_is_refused(seed):
-    verdict = judge(make_example(seed))
-    assert verdict.outcome not in FAILURES, f"{verdict.sentence}; {verdict.description}"
+def test_a_simulated_program_keeps_its_promise_or_is_refused(seed):
+    check(judge_simulation(make_example(seed)))
 
 
-def test_well_conditioned_programs_are_rarely_refused_and_simulations_keep_the_promise():
-    verdicts = [judge_simulation(make_example(seed)) for seed in SIMULATED_ONLY]
-    closed_over = [v for v in verdicts if not make_example(v.seed).plain]
-    assert not [v for v in closed_over if v.outcome in FAILURES], summary(closed_over)
+def test_well_conditioned_programs_are_rarely_refused():
+    verdicts = [judge_simulation(make_example(seed)) for seed in EXAMPLES]
     assert sum(v.outcome == REFUSED_WRONGLY for v in verdicts) <= MOST_REFUSED_WRONGLY, summary(verdicts)
 
 
