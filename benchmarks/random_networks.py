@@ -30,6 +30,7 @@ LARGEST = {"float16": 1e4, "bfloat16": 1e36, "float32": 1e36, "float64": 1e200}
 RANGES = (1e-9, 2.0**50)
 FACTORS = (1e-8, 1e8)
 _DRAWS = 8  # of arguments, for the typical size of outputs
+_LARGEST_END = 1e20  # of a polynomial's interval
 _PROBE = 2.0**-24  # of a value's bound: the errors by which the condition is measured
 
 
@@ -277,13 +278,14 @@ class _Draft:
     def _residual(self) -> None:
         source = self._recent()
         other = self._partner(source)
+        if other == source:
+            return
         shape = (1, self.values[source].shape[1])
         numbers = []
         for value in (source, other):
             spread = np.exp(self.generator.uniform(*np.log(FACTORS if self.is_wild else (0.05, 1.0)), shape))
             numbers.append(self._weight(shape, spread * self._unit(value), given=True))
-        if other != source:
-            self._add("residual", [source, other], numbers)
+        self._add("residual", [source, other], numbers)
 
     def _square(self) -> None:
         self._add("square", [self._recent()])
@@ -302,6 +304,8 @@ class _Draft:
         scale = self._weight((1, 1), self._unit(source))
         x = self.values[source] * self.weights[scale].values.astype(np.float64)
         low, high = float(x.min()), float(x.max())
+        if max(-low, high) > _LARGEST_END:
+            return
         reach = 0.1 * (high - low) + 0.01 * abs(high) + 1e-3
         coefficients = self._weight((1, degree + 1), self._factor() / np.arange(1, degree + 2))
         self._add("polynomial", [source], [scale, coefficients], interval=(low - reach, high + reach))

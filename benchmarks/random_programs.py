@@ -24,7 +24,15 @@ from tqdm import tqdm
 
 from benchmarks.machine import RESULTS, use_cache
 from benchmarks.random_networks import make_example
-from benchmarks.random_verdicts import FAILURES, PASSED, REFUSED, REFUSED_WRONGLY, Verdict, judge
+from benchmarks.random_verdicts import (
+    FAILURES,
+    PASSED,
+    REFUSED,
+    REFUSED_AT_CALL,
+    REFUSED_WRONGLY,
+    Verdict,
+    judge,
+)
 
 _CACHES_CLEARED_EVERY = 25  # examples: every one compiles kernels of its own, which are not needed again
 
@@ -56,7 +64,7 @@ class Arguments:
 
 def main(arguments: Arguments) -> int:
     """Run what the file does not hold yet; returns the number of failures."""
-    os.environ.setdefault("XLA_FLAGS", arguments.xla_flags)
+    os.environ.setdefault("XLA_FLAGS", arguments.xla_flags)  # read when the first example makes a kernel
     if arguments.only is not None:
         verdict = judge(make_example(arguments.only))
         print("\n".join(f"{name:15} {value}" for name, value in dataclasses.asdict(verdict).items()))
@@ -97,7 +105,11 @@ def finished(file: pathlib.Path) -> dict[int, Verdict]:
 
 
 def verdicts(seeds: Sequence[int], processes: int, cache: str | None) -> Iterator[Verdict]:
-    """The verdicts as they are found."""
+    """The verdicts as they are found; one process at a time is this one."""
+    if processes == 1:
+        use_cache(cache)
+        yield from map(verdict_of, seeds)
+        return
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(processes, context, use_cache, (cache,)) as pool:
         waiting = [pool.submit(verdict_of, seed) for seed in seeds]
@@ -118,7 +130,7 @@ def verdict_of(seed: int) -> Verdict:
 def summary(rows: Sequence[Verdict]) -> str:
     """A table of the outcomes, and a line for every example that failed or should not have been refused."""
     counts = collections.Counter(row.outcome for row in rows)
-    names = (PASSED, REFUSED, REFUSED_WRONGLY, *FAILURES)
+    names = (PASSED, REFUSED, REFUSED_AT_CALL, REFUSED_WRONGLY, *FAILURES)
     table = [f"{name:18}{counts[name]:6}  {counts[name] / max(len(rows), 1):6.1%}" for name in names]
     closest = [row.bits - row.asked_bits for row in rows if row.outcome == PASSED]
     if closest:

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,9 +15,8 @@ from fhejax.program import NotPolynomialError, TooDeepError
 
 # What a well conditioned example is: the 15 bits of weights and the noise of small rings leave this many.
 ATTAINABLE_BITS = 11.0
-PASSED, REFUSED, REFUSED_WRONGLY = "passed", "refused", "refused wrongly"
+PASSED, REFUSED, REFUSED_WRONGLY, REFUSED_AT_CALL = "passed", "refused", "refused wrongly", "refused at call"
 OUTSIDE, CLEAR, SIMULATED, CRASHED = "outside", "clear", "simulated", "crashed"
-GOOD = (PASSED, REFUSED)
 FAILURES = (OUTSIDE, CLEAR, SIMULATED, CRASHED)
 Results = dict[str, list[np.ndarray]]
 _EXACT_BITS = (
@@ -30,7 +30,8 @@ class Verdict:
 
     Attributes:
         seed: of the example.
-        outcome: one of the names above: outside is a decryption beyond the promise; clear and simulated are
+        outcome: one of the names above. Refused wrongly is what is well conditioned; refused at call are
+            weights that come with it. Outside is a decryption beyond the promise; clear and simulated are
             results of `Program.clear` and `Program.simulate` that are.
         sentence: the refusal, or what was wrong.
         condition_bits: lost by the worst output where every value errs by a part of its bound.
@@ -71,7 +72,8 @@ def _judged(example: Example, results: Callable[[fhejax.Program, Example], Resul
     start, condition = time.perf_counter(), example.condition_bits()
     program, found = None, {}
     try:
-        with scoped(example), np.errstate(all="ignore"):
+        with scoped(example), warnings.catch_warnings():
+            warnings.simplefilter("error")  # a warning of NumPy's says nothing that a user could act on
             program = compiled(example)
             found = results(program, example)
         outcome, sentence = _compared(example, found, condition)
@@ -128,9 +130,15 @@ def _listed(example: Example, result: Any) -> list[np.ndarray]:
 
 
 def precision(example: Example, found: Sequence[np.ndarray]) -> list[float]:
-    """The bits of each output: -log2 of its error, relative to its typical size, both root mean squares."""
+    """The bits of each output: -log2 of its error relative to it, both as root mean squares.
+
+    What is small on this data alone, as a mean of few samples, is compared with its typical size.
+    """
     pairs = zip(found, example.reference(example.data()), example.sizes(), strict=True)
-    return [_bits(root_mean_square(np.asarray(f, np.float64) - r) / size) for f, r, size in pairs]
+    return [
+        _bits(root_mean_square(np.asarray(f, np.float64) - r) / max(size, root_mean_square(r)))
+        for f, r, size in pairs
+    ]
 
 
 def tolerance_bits(count: int) -> float:
@@ -168,7 +176,12 @@ def _compared(example: Example, found: Results, condition: float) -> tuple[str, 
 
 
 def _refused(example: Example, error: Exception, condition: float, ran: bool) -> tuple[str, str]:
-    """The outcome of an example that was refused, which one that is well conditioned must not be."""
-    sentence = f"{type(error).__name__}{' after compile' if ran else ''}: {error}"
+    """The outcome of an example that was refused, which one that is well conditioned must not be.
+
+    After compile nothing but weights given with the call may be refused.
+    """
+    sentence = f"{type(error).__name__}: {error}"
+    if ran:
+        return (REFUSED_AT_CALL if example.plain else CRASHED), sentence
     well = condition + example.precision_bits <= ATTAINABLE_BITS
-    return REFUSED_WRONGLY if well or ran else REFUSED, sentence
+    return REFUSED_WRONGLY if well else REFUSED, sentence

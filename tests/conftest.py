@@ -37,6 +37,7 @@ LONGEST = (
     "test_flags.py",
     "test_bootstraps.py",
     "test_random_circuits.py",
+    "test_random_programs.py",
     "test_bootstrapping_experiment.py",
     "test_readme.py",
     "test_sharding.py",

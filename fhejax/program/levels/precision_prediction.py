@@ -30,6 +30,21 @@ class _Layout:
     share: float
 
 
+def root_mean_square(values: np.ndarray) -> float:
+    """The root mean square of numbers whose squares may be too large or too small for float64.
+
+    Args:
+        values: of any shape.
+
+    Returns:
+        Infinity or NaN where the values hold any.
+    """
+    largest = float(np.abs(values).max(initial=0.0))
+    if not 0 < largest < np.inf:
+        return largest
+    return largest * float(np.sqrt(np.mean((values / largest) ** 2)))
+
+
 class Predictor:
     """The predictions of a graph's precision under any settings, from a few evaluations.
 
@@ -116,7 +131,7 @@ class Predictor:
             both = above[view.node] + below[view.node]
             difference = view_difference(view, both / 2 - layout.values[view.node])
             errors.append(difference.mean(-1) if view.batch_axis is None else difference)
-        return np.array([np.sqrt(np.mean(e**2)) for e in errors])
+        return np.array([root_mean_square(e) for e in errors])
 
     def _bits(self, errors: np.ndarray) -> float:
         relative = errors / np.where(self.sizes > 0, self.sizes, 1.0)
@@ -124,14 +139,14 @@ class Predictor:
 
     def _root_mean_squares(self, values: Sequence[Values]) -> np.ndarray:
         outputs = [o for o in self.graph.outputs if isinstance(o.value, View)]
-        return np.array([np.sqrt(np.mean(result_of(o, values) ** 2)) for o in outputs])
+        return np.array([root_mean_square(result_of(o, values)) for o in outputs])
 
     def _rounding(self, settings: Settings, lowered: Lowered) -> np.ndarray:
         key = tuple(lowered.rounding.items())
         if key not in self._rounded:
             found = evaluate_graph(self.graph, self.sample, rounding=lowered.rounding)
             differences = [view_difference(v, found[v.node] - self.values[v.node]) for v in self.views]
-            self._rounded[key] = np.array([np.sqrt(np.mean(d**2)) for d in differences])
+            self._rounded[key] = np.array([root_mean_square(d) for d in differences])
         return self._rounded[key]
 
     def _noise_gains(self, slots: int) -> np.ndarray:
