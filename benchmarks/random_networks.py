@@ -234,7 +234,8 @@ class _Draft:
         values = np.asarray(values).astype(DTYPES[self.dtype])
         if given and self.gives_weights:
             slack = self.generator.choice([1.0, 2.0, 30.0], p=[0.5, 0.3, 0.2])
-            self.weights.append(Weight(values, float(slack * np.abs(values.astype(np.float64)).max())))
+            bound = float(slack * np.abs(values.astype(np.float64)).max())
+            self.weights.append(Weight(values, min(bound, float(jnp.finfo(DTYPES[self.dtype]).max))))
         else:
             self.weights.append(Weight(values))
         return len(self.weights) - 1

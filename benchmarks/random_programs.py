@@ -12,6 +12,7 @@ import collections
 import concurrent.futures
 import dataclasses
 import json
+import math
 import multiprocessing
 import os
 import pathlib
@@ -132,7 +133,7 @@ def summary(rows: Sequence[Verdict]) -> str:
     counts = collections.Counter(row.outcome for row in rows)
     names = (PASSED, REFUSED, REFUSED_AT_CALL, REFUSED_WRONGLY, *FAILURES)
     table = [f"{name:18}{counts[name]:6}  {counts[name] / max(len(rows), 1):6.1%}" for name in names]
-    closest = [row.bits - row.asked_bits for row in rows if row.outcome == PASSED]
+    closest = [row.bits - row.asked_bits for row in rows if row.outcome == PASSED and math.isfinite(row.bits)]
     if closest:
         table.append(f"closest to the promise among those that passed: {min(closest):+.1f} bits")
     bad = [row for row in rows if row.outcome not in (PASSED, REFUSED)]

@@ -68,6 +68,7 @@ def describe(argument: Any) -> "Encrypted | Plain":
     if isinstance(argument, Plain):
         _check_range(argument.range, "a plain")
         _check_is_shape(argument.shape)
+        _check_holds_range(argument)
         return argument
     if not isinstance(argument, Encrypted):
         raise TypeError(
@@ -100,6 +101,18 @@ def _check_range(bounds: tuple[float, float], kind: str) -> None:
         raise ValueError(
             f"{kind} argument has the range ({low}, {high}); it needs finite low < high, the values that "
             f"the data can take."
+        )
+
+
+def _check_holds_range(argument: Plain) -> None:
+    """Refuse a range whose ends are infinite in the type in which the function is traced."""
+    if not jnp.issubdtype(argument.dtype, jnp.floating):
+        return
+    largest = float(jnp.finfo(argument.dtype).max)
+    if max(map(abs, argument.range)) > largest:
+        raise ValueError(
+            f"a plain argument of {jnp.dtype(argument.dtype)} has the range {tuple(argument.range)}, and "
+            f"numbers of that type are at most {largest:g}; narrow the range, or give it another dtype."
         )
 
 

@@ -76,6 +76,7 @@ DESCRIPTIONS = {
     "text range": (Encrypted((4, 2), ("a", "b")), TypeError, "pair of numbers"),
     "plain range": (Plain((4,), (2, 1)), ValueError, "a plain argument.*low < high"),
     "shape": (Encrypted(4), TypeError, "tuple of whole numbers"),
+    "plain type": (Plain((4,), (-1e5, 1e5), jnp.float16), ValueError, "float16.*at most 65504"),
     "plain shape": (Plain([4, 2]), TypeError, "tuple of whole numbers"),
     "fractional shape": (Encrypted((4, 2.5)), TypeError, "tuple of whole numbers"),
     "empty shape": (Encrypted((4, 0)), ValueError, "empty shape"),
