@@ -104,7 +104,9 @@ def compile(
     leaves = encode_constants(found.lowered.constants, plan.params, plan.top_level)
     observed = None if margin is None else found.limits
     readings = tuple(map(reading_of, found.graph.outputs))
-    record = CompilationRecord(traced, packing, found.graph, found.lowered, observed, found.cuts)
+    record = CompilationRecord(
+        traced, packing, found.graph, found.lowered, observed, found.cuts, tuple(typical), precision_bits
+    )
     return Program(leaves, readings, plan, record)
 
 

@@ -18,6 +18,7 @@ from fhejax.program.circuit.simplification import simplify
 from fhejax.program.circuit.views import View
 from fhejax.program.levels.bootstrap_placement import Cut, with_bootstraps
 from fhejax.program.levels.plan import ProgramPlan, dropped_primes, placed
+from fhejax.program.levels.precision_prediction import Predictor
 from fhejax.program.packing.packings import packed
 from fhejax.program.tensor.graph import TensorGraph
 
@@ -34,6 +35,8 @@ class CompilationRecord:
         limits: observed bounds of the nodes, where those are used; else rigorous ones are made for the
             arguments of each call.
         cuts: where the graph is bootstrapped.
+        sample: typical arguments, [size, sample] each, on which precision is predicted.
+        precision_bits: that were asked for.
     """
 
     traced: TensorGraph
@@ -42,6 +45,8 @@ class CompilationRecord:
     lowered: Lowered
     limits: tuple[float, ...] | None = None
     cuts: tuple[Cut, ...] = ()
+    sample: tuple[np.ndarray, ...] = ()
+    precision_bits: float = 0.0
 
     @functools.cached_property
     def signature(self) -> tuple:
@@ -115,13 +120,15 @@ def specialise(
         plain: values of the plain arguments, in order.
 
     Raises:
-        ValueError: when the values make a circuit that the plan does not hold.
+        ValueError: when the values make a circuit that the plan does not hold, or leave fewer bits than were
+            asked for.
     """
     graph = graph_with_plain(source, plain)
     params, top = plan.params, plan.top_level
     for limits, factors in _ways_to_round(plan, source, graph):
         lowered = lower(graph, limits, plan.settings, dropped_primes(params, top), factors)
         if lowered.drops <= top and lowered.base_bits <= source.lowered.base_bits + 0.5:
+            _check_precision(plan, source, graph, lowered)
             steps, registers = placed(graph, lowered, top)
             leaves = encode_constants(lowered.constants, params, top)
             circuit = Circuit(steps, leaves, registers, tuple(map(reading_of, graph.outputs)))
@@ -132,6 +139,26 @@ def specialise(
         "their products dwarfs these. Compile with a range that holds these values at their largest, or "
         "with these values closed over."
     )
+
+
+_TOLERATED_BITS = 1.0  # by which another sample of weights may fall below what was planned
+
+
+def _check_precision(plan: ProgramPlan, source: CompilationRecord, graph: Graph, lowered: Lowered) -> None:
+    """Refuse plain arguments with which results are less precise than was asked for.
+
+    Raises:
+        ValueError: with the precision that is left.
+    """
+    wanted = source.precision_bits - _TOLERATED_BITS
+    left = Predictor(graph, source.sample).bits(plan.settings, lowered, wanted)
+    if left < wanted:
+        raise ValueError(
+            f"the plain arguments of this call leave {left:.1f} bits of precision, and the program was "
+            f"planned for {source.precision_bits:g} with numbers as large as their ranges: results are small "
+            f"beside what they are computed from. Compile with a smaller range for them, with more "
+            f"precision_bits, or with these values closed over."
+        )
 
 
 _Way = tuple[tuple[float, ...], dict[int, tuple[float, ...]] | None]

@@ -11,7 +11,7 @@ import fhejax
 from fhejax import approx
 from fhejax.ckks.polynomial.product_plan import depth_of_support, plan_evaluation
 from fhejax.program.arguments import describe
-from fhejax.program.circuit.entries import result_of
+from fhejax.program.circuit.entries import result_of, sample_entries
 from fhejax.program.circuit.evaluation import evaluate_graph
 from fhejax.program.circuit.graph import depth, live_nodes
 from fhejax.program.circuit.nodes import ElementwiseProduct, ElementwiseSquare, Gather
@@ -43,7 +43,7 @@ def graph_of(coefficients, interval=(-1.0, 1.0)):
 
 
 def evaluated(graph, x):
-    return result_of(graph.outputs[0], evaluate_graph(graph, [x.T]))
+    return result_of(graph.outputs[0], evaluate_graph(graph, sample_entries(graph.arguments, [x])))
 
 
 def products_of(graph):
