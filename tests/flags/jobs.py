@@ -119,7 +119,7 @@ def program() -> Results:
     result = compiled(keys, compiled.encrypt(secret, images))
     logits = compiled.decrypt(secret, result)
     simulated, clear = compiled.simulate(images), compiled.clear(images)
-    assert logits.shape == (4, 3) and logits.dtype == simulated.dtype == clear.dtype == np.float32
+    assert logits.shape == (4, 3) and logits.dtype == simulated.dtype == clear.dtype == np.float64
     close(network(jnp.asarray(images)), clear, 20)
     close(simulated, clear, 10)
     close(logits, simulated, 14)
