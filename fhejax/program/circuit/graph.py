@@ -1,6 +1,7 @@
 """The traced function as a graph: nodes in order, results as views of them, and who reads what."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,23 @@ class Graph:
     inputs: Any
     results: Any
     batch: int
+
+
+def with_nodes(graph: Graph, nodes: Sequence[Node], names: Mapping[int, int]) -> Graph:
+    """The graph of other nodes, which know each other by their new numbers, with the same results.
+
+    Args:
+        graph: whose results stay.
+        nodes: in order.
+        names: the new number of every node that a result is a view of.
+    """
+    outputs = tuple(
+        dataclasses.replace(o, value=dataclasses.replace(o.value, node=names[o.value.node]))
+        if isinstance(o.value, View)
+        else o
+        for o in graph.outputs
+    )
+    return dataclasses.replace(graph, nodes=tuple(nodes), outputs=outputs)
 
 
 def consumers(graph: Graph) -> tuple[tuple[int, ...], ...]:

@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from fhejax.program.circuit.graph import Graph, consumers, live_nodes
+from fhejax.program.circuit.graph import Graph, consumers, live_nodes, with_nodes
 from fhejax.program.circuit.nodes import Combine, ElementwiseSquare, Input, Linear
-from fhejax.program.circuit.views import View
 
 
 def simplify(graph: Graph) -> Graph:
@@ -23,13 +22,7 @@ def merge_equal(graph: Graph) -> Graph:
     for number, node in enumerate(nodes):
         nodes[number] = node = node.reading(same)
         same[number] = number if isinstance(node, Input) else first.setdefault(_node_signature(node), number)
-    outputs = tuple(
-        dataclasses.replace(o, value=dataclasses.replace(o.value, node=same[o.value.node]))
-        if isinstance(o.value, View)
-        else o
-        for o in graph.outputs
-    )
-    return dataclasses.replace(graph, nodes=tuple(nodes), outputs=outputs)
+    return with_nodes(graph, nodes, same)
 
 
 def _node_signature(node: Any) -> tuple:
@@ -90,14 +83,7 @@ def without_dead_nodes(graph: Graph) -> Graph:
     live = live_nodes(graph)
     kept = [n for n, node in enumerate(graph.nodes) if n in live or isinstance(node, Input)]
     names = {number: place for place, number in enumerate(kept)}
-    outputs = tuple(
-        dataclasses.replace(o, value=dataclasses.replace(o.value, node=names[o.value.node]))
-        if isinstance(o.value, View)
-        else o
-        for o in graph.outputs
-    )
-    nodes = tuple(graph.nodes[number].reading(names) for number in kept)
-    return dataclasses.replace(graph, nodes=nodes, outputs=outputs)
+    return with_nodes(graph, [graph.nodes[number].reading(names) for number in kept], names)
 
 
 def fold_shifts(graph: Graph) -> Graph:

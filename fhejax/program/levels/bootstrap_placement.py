@@ -10,10 +10,9 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
-from fhejax.program.circuit.graph import Graph, consumers, live_nodes
+from fhejax.program.circuit.graph import Graph, consumers, live_nodes, with_nodes
 from fhejax.program.circuit.node import Node
 from fhejax.program.circuit.nodes import Bootstrap
-from fhejax.program.circuit.views import View
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,10 +130,4 @@ def with_bootstraps(graph: Graph, cuts: Sequence[Cut]) -> Graph:
             nodes.append(node.reading(current))
             first[number] = place
         current[number] = place
-    outputs = tuple(
-        dataclasses.replace(o, value=dataclasses.replace(o.value, node=first[o.value.node]))
-        if isinstance(o.value, View)
-        else o
-        for o in graph.outputs
-    )
-    return dataclasses.replace(graph, nodes=tuple(nodes), outputs=outputs)
+    return with_nodes(graph, nodes, first)

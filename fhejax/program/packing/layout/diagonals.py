@@ -161,7 +161,7 @@ def _compared(near: np.ndarray, far: np.ndarray, costs: np.ndarray) -> np.ndarra
 
 
 def _costs(slots: int, block: int) -> np.ndarray:
-    """Of each distance modulo the slots: less the nearer, whole blocks first, forwards before backwards."""
+    """The cost of each distance modulo the slots: less the nearer, blocks first, forwards before back."""
     distance = (np.arange(slots) + slots // 2) % slots - slots // 2
     blocks = (distance + block // 2) // block
     inside = np.abs(distance - blocks * block)

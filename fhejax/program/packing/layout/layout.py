@@ -76,7 +76,7 @@ class Layout:
 
     @property
     def digits(self) -> tuple[Digit, ...]:
-        """Those of ciphertexts, parts and slots, in this order."""
+        """The digits of ciphertexts, parts and slots, in this order."""
         return self.ciphertexts + self.parts + self.slots
 
     @property

@@ -36,7 +36,7 @@ def _times(ciphertext: Value, row: np.ndarray) -> Value:
 
 
 def _factor_scale(ciphertext: Ciphertext | NoiseEstimate) -> Scale:
-    """With which the product has, after a rescale, the lower level's own."""
+    """The scale of a factor with which the product has, after a rescale, the lower level's own."""
     params, level = ciphertext.params, ciphertext.level
     return params.scales[level - 1] * params.rescale_factor(level, level - 1) / ciphertext.scale
 
