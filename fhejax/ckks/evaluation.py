@@ -20,6 +20,7 @@ from fhejax.ckks.checked import checked, validate
 from fhejax.ckks.combinations import linear_combinations
 from fhejax.ckks.doors import public
 from fhejax.ckks.levels import align, drop_level, match_scale, rescale
+from fhejax.ckks.monomials import multiply_by_monomial
 from fhejax.ckks.rotation import (
     conjugate,
     imaginary_part,
@@ -45,6 +46,7 @@ __all__ = [
     "match_scale",
     "multiply",
     "multiply_by_imaginary_unit",
+    "multiply_by_monomial",
     "multiply_integer",
     "multiply_plain",
     "multiply_scalar",

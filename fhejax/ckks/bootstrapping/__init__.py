@@ -10,6 +10,7 @@ from fhejax.ckks.bootstrapping.bootstrap_circuit import (
 )
 from fhejax.ckks.bootstrapping.options import BootstrappingOptions
 from fhejax.ckks.bootstrapping.parameters import BootstrappingParameters
+from fhejax.ckks.bootstrapping.shared_numbers import bootstrap_shared, shared_rotations
 from fhejax.ckks.bootstrapping.variants import bootstrap_iteratively, bootstrap_pair, bootstrap_real
 from fhejax.ckks.doors import public
 
@@ -22,9 +23,11 @@ __all__ = [
     "bootstrap_iteratively",
     "bootstrap_pair",
     "bootstrap_real",
+    "bootstrap_shared",
     "bootstrapping_circuit",
     "bootstrapping_keys",
     "generate_bootstrapping_keys",
+    "shared_rotations",
 ]
 
 public(globals())
