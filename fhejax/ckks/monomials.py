@@ -58,7 +58,7 @@ def _times_monomial(ciphertext: Ciphertext, power: int) -> Ciphertext:
     roots = [pow(root_of_unity(q, ring.root_order), stride, q) for q in moduli]
     table = np.stack([powers(root, order, q)[:order] for root, q in zip(roots, moduli, strict=True)])
     places = evaluation_exponents(ring) * (power // stride) % order
-    data = _multiplied(ciphertext, table.astype(np.uint32), places.astype(np.int32))
+    data = _multiplied(ciphertext, jnp.asarray(table, jnp.uint32), jnp.asarray(places, jnp.int32))
     return ciphertext.replace(data=data)
 
 
@@ -66,4 +66,4 @@ def _times_monomial(ciphertext: Ciphertext, power: int) -> Ciphertext:
 @wide
 def _multiplied(ciphertext: Ciphertext, table: jax.Array, places: jax.Array) -> jax.Array:
     """The residues times the root's power that `places` names for each position."""
-    return modular.multiply(ciphertext.data, jnp.asarray(table)[:, places], constants(ciphertext.moduli))
+    return modular.multiply(ciphertext.data, table[:, places], constants(ciphertext.moduli))

@@ -1,15 +1,15 @@
 """Numbers that all slots share, many in one bootstrap.
 
-A ciphertext with one number v in every slot holds the polynomial v alone. So the numbers of p ciphertexts are
-put side by side, as the coefficients of the powers of Y = X^(N / p), which costs nothing, and come apart again
-by sums with automorphisms that change the sign of every other power: the expansion of Angel, Chen, Laine and
-Setty, "PIR with compressed queries and amortized query processing" (2018), section 3.3.
+A ciphertext with one number v in every slot holds the polynomial v alone. So the numbers of p ciphertexts
+are put side by side, as the coefficients of the powers of Y = X^(N / p), which costs nothing, and come apart
+again by sums with automorphisms that change the sign of every other power: the expansion of Angel, Chen,
+Laine and Setty, "PIR with compressed queries and amortized query processing" (2018), section 3.3.
 
     even = c + c(-Y)               is 2 (c_0 + c_2 Y^2 + ...)
     odd = (c - c(-Y)) Y^-1         is 2 (c_1 + c_3 Y^2 + ...)
 
-Y -> -Y is the rotation by p / 4 slots, and conjugation where p = 2 and Y = i. It takes p - 1 key switches for p
-numbers, and no level.
+Y -> -Y is the rotation by p / 4 slots, and conjugation where p = 2 and Y = i. It takes p - 1 key switches for
+p numbers, and no level.
 """
 
 import functools
