@@ -1,6 +1,7 @@
 """`Program`: the client's and the server's half of a compiled function."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from fhejax.program.circuit.graph import Graph
 from fhejax.program.circuit.reading import Reading
 from fhejax.program.circuit.steps.call import Keys
 from fhejax.program.client_program import ClientProgram, check_samples
+from fhejax.program.files.files import save_client, save_server
 from fhejax.program.halves import client_of
 from fhejax.program.levels.plan import ProgramPlan
 from fhejax.program.report import report
@@ -57,6 +59,29 @@ class Program:
     def report(self) -> str:
         """The text that says all about the program: parameters, security, keys, bytes, predictions, steps."""
         return report(self.plan, self.source.interface.encrypted, self.source.packing)
+
+    def save_server(self, path: str | os.PathLike) -> None:
+        """Write the server's half to a file, which `fhejax.load_server` reads.
+
+        It holds steps, encoded weights, which keys are needed and how results are read: no Python code, no
+        other weights, no secret.
+
+        Raises:
+            ValueError: a program with plain arguments, whose steps are made from the traced function.
+            TypeError: arguments or results nested in classes of the user's own. OSError.
+        """
+        save_server(path, self.server)
+
+    def save_client(self, path: str | os.PathLike) -> None:
+        """Write the client's half to a file, which `fhejax.load_client` reads.
+
+        It holds parameters, arguments with their ranges, which keys the server needs and how results look: no
+        weights and no steps.
+
+        Raises:
+            TypeError: arguments or results nested in classes of the user's own. OSError.
+        """
+        save_client(path, self.client)
 
     def keygen(self) -> tuple[SecretKey, Keys]:
         """The new keys: a secret one, and what the server needs; see `ClientProgram.keygen`."""

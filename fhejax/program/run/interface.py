@@ -103,9 +103,15 @@ def _flattened(nesting: Any, values: tuple, verb: str) -> list:
 
 
 def interface_of(graph: Graph) -> Interface:
-    """The interface of a circuit, with types of numbers as `numpy.dtype`, whatever named them."""
-    arguments = tuple(dataclasses.replace(a, dtype=np.dtype(a.dtype)) for a in graph.arguments)
+    """The interface of a circuit, in plain Python's numbers and types of NumPy."""
+    arguments = tuple(map(_normalised, graph.arguments))
     return Interface(arguments, graph.inputs, tuple(map(_described, graph.outputs)), graph.results)
+
+
+def _normalised(argument: Encrypted | Plain) -> Encrypted | Plain:
+    """The description with plain Python's numbers, whatever kinds of them the user gave."""
+    shape, bounds = tuple(map(int, argument.shape)), (float(argument.range[0]), float(argument.range[1]))
+    return dataclasses.replace(argument, shape=shape, range=bounds, dtype=np.dtype(argument.dtype))
 
 
 def _described(output: Output) -> ResultDescription:
