@@ -16,12 +16,34 @@ from fhejax.program.arguments import Encrypted, check_values, normalisation
 from fhejax.program.circuit.entries import sample_entries
 from fhejax.program.circuit.slots import batch_period
 from fhejax.program.circuit.steps.call import Keys
+from fhejax.program.report import client_report
 from fhejax.program.run.blocks import decrypt_array, fill_slots
 from fhejax.program.run.client import encrypt_entries
 from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.interface import Interface
 from fhejax.program.run.result_checks import ExpectedArray, check_result
 from fhejax.program.server_program import check_parameters
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictions:
+    """The numbers that are told of a program before it runs.
+
+    Attributes:
+        bits: of precision.
+        errors: root mean square of each encrypted result's error.
+        sizes: root mean square of each encrypted result itself, on the planner's sample.
+        key_bytes: of the file of evaluation keys.
+        upload_bytes: of the file of all arguments together, seeded.
+        download_bytes: of the file of all results together.
+    """
+
+    bits: float
+    errors: tuple[float, ...]
+    sizes: tuple[float, ...]
+    key_bytes: int
+    upload_bytes: int
+    download_bytes: int
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -41,6 +63,7 @@ class ClientProgram:
         whole_batch: whether every sample must be there, for a sum over the batch to be right.
         level: of fresh ciphertexts.
         scale: of fresh ciphertexts.
+        predictions: for the report.
     """
 
     params: Parameters
@@ -53,6 +76,22 @@ class ClientProgram:
     whole_batch: bool
     level: int
     scale: Scale
+    predictions: Predictions
+
+    @property
+    def security(self) -> int:
+        """The bits of security that are known of all secrets, a bootstrap's included: 256, 192, 128, or 0."""
+        chosen = self.params if self.bootstrapping is None else self.bootstrapping
+        return chosen.security
+
+    @property
+    def sums(self) -> bool:
+        """Whether sums run over the batch."""
+        return bool(self.manifest.rotations)
+
+    def report(self) -> str:
+        """The text that says what a client should know: parameters, security, keys, bytes, precision."""
+        return client_report(self)
 
     @property
     def period(self) -> int:

@@ -4,7 +4,8 @@ from fhejax.ckks.parameters import Scale
 from fhejax.program.arguments import normalisation
 from fhejax.program.circuit.lowering.scales import exact_scale
 from fhejax.program.circuit.reading import AffineView
-from fhejax.program.client_program import ClientProgram
+from fhejax.program.client_program import ClientProgram, Predictions
+from fhejax.program.files.sizes import download_bytes, key_bytes, upload_bytes
 from fhejax.program.run.result_checks import ExpectedArray
 from fhejax.program.server_program import ServerProgram
 
@@ -23,6 +24,19 @@ def client_of(server: ServerProgram) -> ClientProgram:
         whole_batch=plan.whole_batch,
         level=plan.top_level,
         scale=Scale.of(2.0**plan.settings.input_bits),
+        predictions=_predictions(server),
+    )
+
+
+def _predictions(server: ServerProgram) -> Predictions:
+    plan = server.plan
+    return Predictions(
+        bits=plan.predicted_bits,
+        errors=plan.predicted_errors,
+        sizes=plan.output_sizes,
+        key_bytes=key_bytes(plan.params, plan.manifest, plan.bootstrapping),
+        upload_bytes=upload_bytes(plan, server.interface),
+        download_bytes=download_bytes(server),
     )
 
 

@@ -1,6 +1,7 @@
 """`Program`: the client's and the server's half of a compiled function."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -51,14 +52,14 @@ class Program:
         """The server's half, with the plain arguments that the program was planned with."""
         return ServerProgram(self.leaves, self.readings, self.plan, self.source.interface)
 
-    @property
+    @functools.cached_property
     def client(self) -> ClientProgram:
         """The client's half."""
         return client_of(self.server)
 
     def report(self) -> str:
         """The text that says all about the program: parameters, security, keys, bytes, predictions, steps."""
-        return report(self.plan, self.source.interface.encrypted, self.source.packing)
+        return report(self.client, self.plan, self.source.packing)
 
     def save_server(self, path: str | os.PathLike) -> None:
         """Write the server's half to a file, which `fhejax.load_server` reads.

@@ -5,7 +5,7 @@ from fhejax.program.arguments import Encrypted, Normalisation, Plain
 from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.reading import AffineView
 from fhejax.program.circuit.step_files import KINDS
-from fhejax.program.client_program import ClientProgram
+from fhejax.program.client_program import ClientProgram, Predictions
 from fhejax.program.levels.plan import ProgramPlan
 from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.interface import Interface, ResultDescription
@@ -28,6 +28,7 @@ TYPES: tuple[type, ...] = (
     Interface,
     Normalisation,
     Plain,
+    Predictions,
     ProgramPlan,
     ResultDescription,
     Ring,
