@@ -192,7 +192,7 @@ def infer(program: fhejax.Program, images: np.ndarray, batch: int, timed: Stages
     logits = []
     for start in (*starts, *[starts[-1]] * repeats):
         ciphertext = timed("encrypt", program.encrypt, secret, images[start : start + batch])
-        result = timed("evaluate", program, keys, ciphertext)
+        result = timed("evaluate", program, keys, timed("expand", ciphertext.expanded))
         logits.append(timed("decrypt", program.decrypt, secret, result))
     sizes = {"keys": keys.wire_bytes, "images": ciphertext.bytes, "logits": result.bytes}
     return Inference(np.concatenate(logits[: len(starts)]), sizes)

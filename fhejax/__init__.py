@@ -4,14 +4,22 @@ from typing import TYPE_CHECKING, Any
 
 from fhejax import approx, ckks, ring
 from fhejax.program import (
+    ClientProgram,
     Encrypted,
     EncryptedArray,
     NotPolynomialError,
     Plain,
     Program,
+    ServerProgram,
     TooDeepError,
     Verification,
     compile,
+    from_bytes,
+    load,
+    load_client,
+    load_server,
+    save,
+    to_bytes,
 )
 from fhejax.ring.platform import Device
 
@@ -19,19 +27,27 @@ if TYPE_CHECKING:
     from fhejax import nn
 
 __all__ = [
+    "ClientProgram",
     "Device",
     "Encrypted",
     "EncryptedArray",
     "NotPolynomialError",
     "Plain",
     "Program",
+    "ServerProgram",
     "TooDeepError",
     "Verification",
     "approx",
     "ckks",
     "compile",
+    "from_bytes",
+    "load",
+    "load_client",
+    "load_server",
     "nn",
     "ring",
+    "save",
+    "to_bytes",
 ]
 __version__ = "0.1.0"
 

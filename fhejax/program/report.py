@@ -1,11 +1,13 @@
 """`program.report()`: what a program is and will cost, before a key exists."""
 
 import math
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from fhejax.ckks.parameters.security import maximum_modulus_bits
-from fhejax.program.arguments import Encrypted
 from fhejax.program.levels.plan import ProgramPlan
+
+if TYPE_CHECKING:
+    from fhejax.program.client_program import ClientProgram, Predictions
 
 
 def ciphertext_bytes(plan: ProgramPlan, level: int, components: int) -> int:
@@ -14,33 +16,19 @@ def ciphertext_bytes(plan: ProgramPlan, level: int, components: int) -> int:
     Args:
         plan: of the program.
         level: of the ciphertext.
-        components: polynomials that it has, or travel.
+        components: polynomials that it has.
     """
     return components * len(plan.params.levels[level]) * plan.params.ring.degree * 4
 
 
-def key_bytes(plan: ProgramPlan) -> int:
-    """The bytes of the evaluation keys on the wire: seeded, so half of each is a seed."""
-    if plan.bootstrapping is not None:
-        manifest = plan.bootstrapping.manifest | plan.manifest
-        return (
-            manifest.bytes(plan.params).wire + plan.params.switching_key_bytes()
-        )  # that from the sparse secret
-    counts = (
-        (plan.relinearisation_level, int(plan.relinearises)),
-        (plan.rotation_level, len(plan.rotations)),
-    )
-    return sum(count * plan.params.switching_key_bytes(level) for level, count in counts)
-
-
-def _batch_sum_lines(plan: ProgramPlan) -> list[str]:
+def _batch_sum_lines(client: "ClientProgram") -> list[str]:
     """The line on how sums over the batch take a batch that is not full."""
-    if not plan.rotations:
+    if not client.sums:
         return []
     needed = (
-        f"all {plan.batch} samples must be there" if plan.whole_batch else "missing samples weigh nothing"
+        f"all {client.batch} samples must be there" if client.whole_batch else "missing samples weigh nothing"
     )
-    return [f"sums          over the batch of {plan.batch}, in every slot; {needed}"]
+    return [f"sums          over the batch of {client.batch}, in every slot; {needed}"]
 
 
 def _bootstrap_lines(plan: ProgramPlan) -> list[str]:
@@ -58,13 +46,14 @@ def _bootstrap_lines(plan: ProgramPlan) -> list[str]:
     ]
 
 
-def key_names(plan: ProgramPlan) -> str:
+def key_names(client: "ClientProgram") -> str:
     """The names of the keys that the server needs."""
-    if plan.bootstrapping is not None:
-        return f"{len((plan.bootstrapping.manifest | plan.manifest).levels)} and two of the sparse secret"
-    names = ["relinearisation"] if plan.relinearises else []
-    if plan.rotations:
-        names.append(f"rotations by {', '.join(map(str, plan.rotations))}")
+    manifest = client.manifest
+    if client.bootstrapping is not None:
+        return f"{len((client.bootstrapping.manifest | manifest).levels)} and two of the sparse secret"
+    names = ["relinearisation"] if manifest.relinearise else []
+    if manifest.rotations:
+        names.append(f"rotations by {', '.join(map(str, manifest.rotations))}")
     return " and ".join(names) or "none"
 
 
@@ -84,40 +73,27 @@ def _amount(count: float) -> str:
     return f"{count:.3g} GB"
 
 
-def report(plan: ProgramPlan, arguments: Sequence[Encrypted], packing: str) -> str:
+def report(client: "ClientProgram", plan: ProgramPlan, packing: str) -> str:
     """The text of all that a person should know before making keys.
 
     Args:
+        client: the program's half that knows what travels.
         plan: of the program.
-        arguments: descriptions of the encrypted ones.
         packing: the name of the one that was used.
     """
-    params = plan.params
-    kind = "conjugate-invariant" if params.ring.conjugate_invariant else "standard"
-    uploads = [
-        math.prod(a.shape)
-        // (1 if a.batch_axis is None else a.shape[a.batch_axis])
-        * (1 if a.batch_axis is None else plan.blocks)
-        * ciphertext_bytes(plan, plan.top_level, 1)
-        for a in arguments
-    ]
-    downloads = [plan.steps[o] for o in plan.outputs]
-    download = sum(s.size * plan.blocks * ciphertext_bytes(plan, s.level, s.components) for s in downloads)
+    predicted = client.predictions
     lines = [
-        f"ring          N = 2**{params.ring.degree.bit_length() - 1} ({kind}), {params.slots} slots, "
-        f"{plan.blocks} block{'s' if plan.blocks > 1 else ''} for {plan.batch} samples",
-        f"security      {_security(plan)}",
-        f"primes        {len(params.moduli)} of Q, {len(params.special)} of P; {params.depth} levels",
+        *_first_lines(client),
         f"circuit       depth {plan.depth} (products in a row), {packing.replace('-', ' ')}, weights of "
         f"{plan.settings.weight_bits} bits, input scale 2**{plan.settings.input_bits}",
-        f"keys          {key_names(plan)} to the server, {_amount(key_bytes(plan))} seeded",
-        *_batch_sum_lines(plan),
+        _key_line(client),
+        *_batch_sum_lines(client),
         *_bootstrap_lines(plan),
-        f"upload        {_amount(sum(uploads))} seeded; download {_amount(download)}",
+        _wire_line(client),
         f"memory        about {_amount(peak_bytes(plan))} for the widest step of a block",
-        f"predicted     {plan.predicted_seconds:.3g} s on {plan.device}, {plan.predicted_bits:.1f} bits of "
+        f"predicted     {plan.predicted_seconds:.3g} s on {plan.device}, {predicted.bits:.1f} bits of "
         f"precision, outputs bounded by {plan.largest_output:.4g}",
-        *_result_lines(plan),
+        *_result_lines(predicted),
         "steps",
     ]
     for number, step in enumerate(plan.steps):
@@ -129,20 +105,55 @@ def report(plan: ProgramPlan, arguments: Sequence[Encrypted], packing: str) -> s
     return "\n".join(lines)
 
 
-def _result_lines(plan: ProgramPlan) -> list[str]:
+def client_report(client: "ClientProgram") -> str:
+    """The lines of a report that are a client's affair."""
+    predicted = client.predictions
+    lines = [
+        *_first_lines(client),
+        _key_line(client),
+        *_batch_sum_lines(client),
+        _wire_line(client),
+        f"predicted     {predicted.bits:.1f} bits of precision",
+        *_result_lines(predicted),
+    ]
+    return "\n".join(lines)
+
+
+def _first_lines(client: "ClientProgram") -> list[str]:
+    """The lines on ring, security and primes."""
+    params, blocks = client.params, client.blocks
+    kind = "conjugate-invariant" if params.ring.conjugate_invariant else "standard"
+    return [
+        f"ring          N = 2**{params.ring.degree.bit_length() - 1} ({kind}), {params.slots} slots, "
+        f"{blocks} block{'s' if blocks > 1 else ''} for {client.batch} samples",
+        f"security      {_security(client)}",
+        f"primes        {len(params.moduli)} of Q, {len(params.special)} of P; {params.depth} levels",
+    ]
+
+
+def _key_line(client: "ClientProgram") -> str:
+    return f"keys          {key_names(client)} to the server, {_amount(client.predictions.key_bytes)} seeded"
+
+
+def _wire_line(client: "ClientProgram") -> str:
+    """The line on what a call sends to and fro: the bytes of the files."""
+    sent = client.predictions
+    return f"upload        {_amount(sent.upload_bytes)} seeded; download {_amount(sent.download_bytes)}"
+
+
+def _result_lines(predicted: "Predictions") -> list[str]:
     """The lines on what each result gets, where there are several."""
-    if len(plan.output_sizes) < 2:
+    if len(predicted.sizes) < 2:
         return []
-    pairs = zip(plan.predicted_errors, plan.output_sizes, strict=True)
     lines = []
-    for number, (error, size) in enumerate(pairs):
+    for number, (error, size) in enumerate(zip(predicted.errors, predicted.sizes, strict=True)):
         bits = f"{math.log2(size / error):.1f} bits" if size and error else "exact"
         lines.append(f"{'results' if not number else '':14}{number}: {bits}, {error:.2g} of {size:.3g}")
     return lines
 
 
-def _security(plan: ProgramPlan) -> str:
-    params, level = plan.params, plan.security
+def _security(client: "ClientProgram") -> str:
+    params, level = client.params, client.security
     if not level:
         return f"INSECURE, for tests only (log2 QP = {params.modulus_bits:.1f})"
     limit = maximum_modulus_bits(params.ring.degree, level)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fhejax.program.arguments import Plain
 from fhejax.program.circuit.circuit import Circuit
 from fhejax.program.circuit.constants import encode_constants
 from fhejax.program.circuit.graph import Graph
@@ -15,11 +14,11 @@ from fhejax.program.circuit.lowering.node_lowering import lower
 from fhejax.program.circuit.ranges import bounds, check_finite
 from fhejax.program.circuit.reading import reading_of
 from fhejax.program.circuit.simplification import simplify
-from fhejax.program.circuit.views import View
 from fhejax.program.levels.bootstrap_placement import Cut, with_bootstraps
 from fhejax.program.levels.plan import ProgramPlan, dropped_primes, placed
 from fhejax.program.levels.precision_prediction import Predictor
 from fhejax.program.packing.packings import packed
+from fhejax.program.run.interface import Interface, interface_of
 from fhejax.program.tensor.graph import TensorGraph
 
 
@@ -54,12 +53,12 @@ class CompilationRecord:
 
         Where plain arguments come with a call, its steps are made from the record, which then is what it is.
         """
-        graph = self.graph
-        axes = [o.value.batch_axis if isinstance(o.value, View) else "plain" for o in graph.outputs]
-        pairs = zip(graph.outputs, axes, strict=True)
-        results = tuple((output.shape, np.dtype(output.dtype), axis) for output, axis in pairs)
-        own = id(self) if any(isinstance(a, Plain) for a in graph.arguments) else None
-        return graph.arguments, graph.inputs, graph.results, results, own
+        return self.interface, id(self) if self.interface.takes_plain else None
+
+    @functools.cached_property
+    def interface(self) -> Interface:
+        """The arguments and results of the program."""
+        return interface_of(self.graph)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, CompilationRecord) and self.signature == other.signature

@@ -226,7 +226,7 @@ def altered(array, data):
 def test_altered_residues(network):
     program, secret, keys, ciphertext = network
     residues = np.asarray(ciphertext.data).copy()
-    residues[0, 1, 1, 0, 5] = ciphertext.flat(0).moduli[0]
+    residues[0, 1, 0, 0, 5] = ciphertext.flat(0).moduli[0]
     with pytest.raises(ValueError, match="not below its prime"):
         program(keys, altered(ciphertext, residues))
     with pytest.raises(ValueError, match="not below its prime"):
@@ -237,7 +237,8 @@ def test_altered_shapes(network):
     program, _, keys, ciphertext = network
     for cut in (
         ciphertext.data[:, :3],
-        ciphertext.data[:, :, :1],
+        ciphertext.data[:, :, :0],
+        ciphertext.expanded().data,
         ciphertext.data[..., :1, :],
         ciphertext.data[..., :64],
         jnp.concatenate([ciphertext.data] * 2),
@@ -245,6 +246,9 @@ def test_altered_shapes(network):
     ):
         with pytest.raises(ValueError, match="altered"):
             program(keys, altered(ciphertext, cut))
+    for seeds in (ciphertext.seeds[:, :3], ciphertext.seeds[..., :4]):
+        with pytest.raises(ValueError, match="altered"):
+            program(keys, dataclasses.replace(ciphertext, seeds=seeds))
     with pytest.raises(ValueError, match="uint32"):
         program(keys, altered(ciphertext, ciphertext.data.astype(jnp.int32)))
 

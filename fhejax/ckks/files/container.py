@@ -70,6 +70,9 @@ class Kind(enum.IntEnum):
     EVALUATION_KEYS = 7
     EVALUATION_KEY = 8
     BOOTSTRAPPING_KEYS = 9
+    ENCRYPTED_ARRAYS = 10
+    SERVER_PROGRAM = 11
+    CLIENT_PROGRAM = 12
 
     @property
     def words(self) -> str:
@@ -96,8 +99,13 @@ _USED = MappingProxyType(
         Kind.EVALUATION_KEYS: frozenset({"key_id", "batch"}),
         Kind.EVALUATION_KEY: frozenset({"level", "key_id", "automorphism"}),
         Kind.BOOTSTRAPPING_KEYS: frozenset({"key_id", "batch"}),
+        Kind.ENCRYPTED_ARRAYS: frozenset({"batch"}),
+        Kind.SERVER_PROGRAM: frozenset({"batch"}),
+        Kind.CLIENT_PROGRAM: frozenset({"batch"}),
     }
 )
+# Of these `fhejax.program.files` knows what is in them: a document, then arrays.
+DOCUMENTS = frozenset({Kind.ENCRYPTED_ARRAYS, Kind.SERVER_PROGRAM, Kind.CLIENT_PROGRAM})
 _SEEDED = frozenset({Kind.SEEDED_CIPHERTEXT, Kind.PUBLIC_KEY, Kind.SWITCHING_KEY, Kind.EVALUATION_KEY})
 
 
@@ -106,7 +114,8 @@ class Header:
     """What precedes the payload; see the table above.
 
     automorphism: the exponent of a rotation key, 0 for the relinearisation key. batch of a set of keys: how
-    many there are; and, if they are for bootstrapping, the weight of the sparse secret.
+    many there are; and, if they are for bootstrapping, the weight of the sparse secret. batch of what begins
+    with a document: the bytes of that.
     """
 
     kind: Kind

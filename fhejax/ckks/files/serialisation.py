@@ -18,6 +18,7 @@ import jax
 from fhejax.ckks.files.atomic_file import replaced
 from fhejax.ckks.files.container import (
     CHECKSUM_BYTES,
+    DOCUMENTS,
     HEADER,
     FormatError,
     Header,
@@ -148,9 +149,9 @@ def _write(stream: BinaryIO, obj: Serialisable) -> None:
         _write_evaluation_keys(stream, obj.params, obj.key_id, _members(obj))
     elif isinstance(obj, Parameters):
         payload = encode_parameters(obj)
-        _write_container(stream, Header(Kind.PARAMETERS, obj.fingerprint, len(payload)), [payload])
+        write_container(stream, Header(Kind.PARAMETERS, obj.fingerprint, len(payload)), [payload])
     else:
-        _write_container(stream, *pack_object(obj))
+        write_container(stream, *pack_object(obj))
 
 
 def _members(keys: EvaluationKeys) -> Iterator[tuple[int, SwitchingKey]]:
@@ -160,7 +161,7 @@ def _members(keys: EvaluationKeys) -> Iterator[tuple[int, SwitchingKey]]:
     yield from sorted(keys.rotations.items())
 
 
-def _write_container(stream: BinaryIO, header: Header, parts: list[Part]) -> bytes:
+def write_container(stream: BinaryIO, header: Header, parts: list[Part]) -> bytes:
     """Header, payload and checksum, which is returned."""
     pieces = [header.pack(), *parts]
     pieces.append(checksum(pieces))
@@ -185,7 +186,7 @@ def write_set(
     """
     start = stream.tell()
     stream.write(bytes(HEADER.size))
-    sums = [_write_container(stream, *contents) for contents in containers]
+    sums = [write_container(stream, *contents) for contents in containers]
     length = stream.tell() - start - HEADER.size
     header = dataclasses.replace(header, payload=length, batch=(len(sums), *header.batch))
     header.check(params)
@@ -253,6 +254,11 @@ def _read(
         result = _read_parameters(source, header, params, allow_insecure)
     elif header.kind == Kind.BOOTSTRAPPING_KEYS:
         raise FormatError("the file is a set of bootstrapping keys, which load_bootstrapping_keys reads.")
+    elif header.kind in DOCUMENTS:
+        reader = {Kind.SERVER_PROGRAM: "load_server", Kind.CLIENT_PROGRAM: "load_client"}
+        raise FormatError(
+            f"the file is {header.kind.one}, which fhejax.{reader.get(header.kind, 'load')} reads."
+        )
     elif params is None:
         raise FormatError(
             f"{header.kind.one} was to be read without parameters; give those it was made with, or read "

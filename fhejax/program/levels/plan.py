@@ -105,6 +105,11 @@ class ProgramPlan:
         )
 
     @property
+    def key_manifest(self) -> KeyManifest:
+        """The keys of all steps, but for the two of the sparse secret of bootstraps."""
+        return self.manifest if self.bootstrapping is None else self.bootstrapping.manifest | self.manifest
+
+    @property
     def period(self) -> int:
         """The slots after which the samples of a block repeat."""
         return batch_period(self.batch, self.params.slots)

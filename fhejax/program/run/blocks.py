@@ -2,18 +2,17 @@
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fhejax.ckks import Ciphertext, SecretKey
+from fhejax.ckks import Ciphertext, Parameters, SecretKey
 from fhejax.ckks.types import check_opens
 from fhejax.program.arguments import Encrypted, Normalisation, filler, normalisation
 from fhejax.program.circuit.circuit import Circuit
 from fhejax.program.circuit.entries import entries_of, view_values
-from fhejax.program.circuit.graph import Output
 from fhejax.program.circuit.reading import AffineView
 from fhejax.program.circuit.steps.call import Keys
 from fhejax.program.circuit.steps.step import Step
@@ -22,10 +21,35 @@ from fhejax.program.levels.plan import ProgramPlan
 from fhejax.program.run.client import decrypt_entries
 from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.execution import run
+from fhejax.program.run.interface import ResultDescription
 from fhejax.ring.platform import current_device
 
 
-def fill_slots(plan: ProgramPlan, argument: Encrypted, array: np.ndarray) -> np.ndarray:
+class Batch(Protocol):
+    """The samples of a call in the slots of their blocks: of a plan, or of what a client knows of it."""
+
+    @property
+    def params(self) -> Parameters:
+        """The CKKS parameters."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """The samples that were planned for."""
+        ...
+
+    @property
+    def blocks(self) -> int:
+        """The blocks of slots that they fill."""
+        ...
+
+    @property
+    def period(self) -> int:
+        """The slots after which the samples of a block repeat."""
+        ...
+
+
+def fill_slots(plan: Batch, argument: Encrypted, array: np.ndarray) -> np.ndarray:
     """The normalised values of an argument in blocks of slots, float64 [block, entry, slot].
 
     Sample i is in slot i % slots of block i // slots; one block repeats its samples with the plan's period.
@@ -33,7 +57,7 @@ def fill_slots(plan: ProgramPlan, argument: Encrypted, array: np.ndarray) -> np.
     samples share fills every slot of one block.
 
     Args:
-        plan: of the program.
+        plan: of the program, or of its client.
         argument: the argument's description.
         array: its values, at most as many samples as planned.
     """
@@ -119,7 +143,11 @@ _run_compiled = functools.partial(jax.jit, static_argnames=("steps", "registers"
 
 
 def collect(
-    blocks: Sequence[Ciphertext], key_id: jax.Array, samples: int, reading: AffineView, output: Output
+    blocks: Sequence[Ciphertext],
+    key_id: jax.Array,
+    samples: int,
+    reading: AffineView,
+    output: ResultDescription,
 ) -> EncryptedArray:
     """The encrypted array of one result: its blocks, with the way in which they are read.
 
@@ -131,8 +159,7 @@ def collect(
         output: shape, dtype and batch axis of the result.
     """
     first = blocks[0]
-    axis = output.value.batch_axis if isinstance(output.value, View) else None
-    kept = blocks[:1] if axis is None else blocks
+    kept = blocks[:1] if output.batch_axis is None else blocks
     return EncryptedArray(
         jnp.stack([block.data for block in kept]),
         key_id,
@@ -141,7 +168,7 @@ def collect(
         first.level,
         first.scale,
         output.shape,
-        axis,
+        output.batch_axis,
         samples,
         output.dtype,
     )

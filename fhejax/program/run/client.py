@@ -1,5 +1,6 @@
 """The client's half: numbers to ciphertexts and back, a few at a time so that memory stays small."""
 
+import dataclasses
 import functools
 import math
 
@@ -8,10 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax import ckks
-from fhejax.ckks import Ciphertext, SecretKey
+from fhejax.ckks import Ciphertext, PublicKey, SecretKey
+from fhejax.ckks.encryption import encrypt_seeded
+from fhejax.ckks.keys.generation import expand_seed
 from fhejax.ckks.parameters import Scale
 from fhejax.ring.platform import current_device
-from fhejax.ring.wide import kernel
+from fhejax.ring.randomness import CHACHA20
+from fhejax.ring.wide import kernel, wide
 
 
 def _equal_parts(count: int) -> tuple[int, int]:
@@ -27,32 +31,73 @@ def _equal_parts(count: int) -> tuple[int, int]:
 
 
 def encrypt_entries(
-    random: jax.Array, secret: SecretKey, entries: np.ndarray, level: int, scale: Scale
-) -> jax.Array:
-    """The ciphertexts, uint32 [entry, 2, limb, N], of float64 numbers [entry, slot].
+    random: jax.Array, holder: SecretKey | PublicKey, entries: np.ndarray, level: int, scale: Scale
+) -> tuple[jax.Array, jax.Array | None]:
+    """The ciphertexts of float64 numbers [entry, slot], each with randomness of its own.
 
     Args:
-        random: a cryptographic key, split so that each part has its own.
-        secret: the key that encrypts.
+        random: a cryptographic key, split so that each ciphertext has its own.
+        holder: the key that encrypts.
         entries: one row for each ciphertext.
         level: of the ciphertexts.
         scale: of the ciphertexts.
+
+    Returns:
+        Under a secret key the bodies, uint32 [entry, 1, limb, N], and the seeds of the uniform halves, uint32
+        [entry, 8]. Under a public key whole ciphertexts, uint32 [entry, 2, limb, N], and None.
     """
     parts, size = _equal_parts(len(entries))
     padded = np.zeros((parts * size, entries.shape[1]))
     padded[: len(entries)] = entries
-    randoms = jax.random.split(random, parts)
-    rows = [padded[i * size : (i + 1) * size] for i in range(parts)]
-    data = [_encrypt(random, secret, part, level, scale) for random, part in zip(randoms, rows, strict=True)]
-    return jnp.concatenate(data)[: len(entries)]
+    # As words: JAX's key-reuse checker takes keys for used up when a mapped loop reorders them.
+    randoms = jax.random.key_data(jax.random.split(random, parts * size))
+    rows = [slice(i * size, (i + 1) * size) for i in range(parts)]
+    found = [_encrypt(randoms[part], holder, padded[part], level, scale) for part in rows]
+    data, seeds = jax.tree.map(lambda *a: jnp.concatenate(a)[: len(entries)], *found)
+    return data, seeds
 
 
 @functools.partial(kernel, static_argnames=("level", "scale"))
 def _encrypt(
-    random: jax.Array, secret: SecretKey, values: jax.Array | np.ndarray, level: int, scale: Scale
-) -> jax.Array:
-    plaintext = ckks.encode(secret.params, values, level=level, scale=scale)
-    return ckks.encrypt(random, secret, plaintext).data
+    randoms: jax.Array,
+    holder: SecretKey | PublicKey,
+    values: jax.Array | np.ndarray,
+    level: int,
+    scale: Scale,
+) -> tuple[jax.Array, jax.Array | None]:
+    """The ciphertexts of one part, of which a CPU computes one after the other."""
+    plaintext = ckks.encode(holder.params, values, level=level, scale=scale)
+
+    def encrypted(words_and_data: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array | None]:
+        words, data = words_and_data
+        random = jax.random.wrap_key_data(words, impl=CHACHA20)
+        message = dataclasses.replace(plaintext, data=data)
+        if isinstance(holder, PublicKey):
+            return ckks.encrypt(random, holder, message).data, None
+        seeded = encrypt_seeded(random, holder, message)
+        return seeded.body[None], seeded.seed
+
+    together = current_device().blocks.polynomials_drawn
+    return jax.lax.map(encrypted, (randoms, plaintext.data), batch_size=together)
+
+
+@functools.partial(kernel, static_argnames="moduli")
+@wide
+def expand_bodies(bodies: jax.Array, seeds: jax.Array, moduli: tuple[int, ...]) -> jax.Array:
+    """The ciphertexts, uint32 [entry, 2, limb, N], whose uniform halves travelled as seeds.
+
+    Args:
+        bodies: uint32 [entry, 1, limb, N].
+        seeds: uint32 [entry, 8].
+        moduli: of the limbs.
+    """
+
+    def expanded(body_and_seed: tuple[jax.Array, jax.Array]) -> jax.Array:
+        body, seed = body_and_seed
+        return jnp.concatenate([body, expand_seed(seed, moduli, (1,), body.shape[-1])])
+
+    together = current_device().blocks.polynomials_drawn
+    return jax.lax.map(expanded, (bodies, seeds), batch_size=together)
 
 
 def decrypt_entries(secret: SecretKey, ciphertext: Ciphertext) -> np.ndarray:

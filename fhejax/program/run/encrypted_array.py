@@ -11,6 +11,7 @@ from fhejax.ckks.parameters import Scale
 from fhejax.ckks.types import check_residues
 from fhejax.program.arguments import Normalisation
 from fhejax.program.circuit.reading import AffineView
+from fhejax.program.run.client import expand_bodies
 
 if TYPE_CHECKING:
     Array = jax.Array
@@ -33,6 +34,8 @@ class EncryptedArray:
     shape: the logical shape, batch included; samples: how many of the batch are in use. view: of a
     result, whose data is [block, ciphertext, poly, limb, N] and is read through it; else None.
     normalisation: of an argument, whose numbers are its values normalised; else None.
+    seeds: of what was encrypted under a secret key and not yet expanded, uint32 [block, *shape without the
+    batch axis, 8]: they stand for the uniform halves, and data has the other half alone; else None.
     """
 
     data: Array
@@ -46,18 +49,39 @@ class EncryptedArray:
     samples: int = _static()
     dtype: Any = _static()
     normalisation: Normalisation | None = dataclasses.field(default=None, metadata={"static": True})
+    seeds: Array | None = None
 
     @property
     def bytes(self) -> int:
-        """The bytes of the residues as they are in memory."""
-        return int(self.data.size) * 4
+        """The bytes of residues and seeds as they are in memory."""
+        return 4 * int(self.data.size + (0 if self.seeds is None else self.seeds.size))
+
+    def expanded(self) -> "EncryptedArray":
+        """The same array with its uniform halves drawn from their seeds: twice the bytes.
+
+        A program that is called with seeds expands them itself; this is for arguments of several calls.
+        """
+        if self.seeds is None:
+            return self
+        data, seeds = self.data, self.seeds
+        bodies = data.reshape(-1, *data.shape[-3:])
+        whole = expand_bodies(bodies, seeds.reshape(-1, 8), self.params.level_moduli(self.level))
+        return dataclasses.replace(
+            self, data=whole.reshape(*data.shape[:-3], 2, *data.shape[-2:]), seeds=None
+        )
 
     def flat(self, block: int | jax.Array) -> Ciphertext:
-        """The ciphertexts of one block as a batch, data [entry, poly, limb, N]."""
-        only = self.data.shape[0] == 1  # a reshape is free, a slice is a copy
-        data = self.data if only else self.data[block]
-        data = data.reshape(-1, *data.shape[-3:])
+        """The ciphertexts of one block as a batch, data [entry, poly, limb, N], expanded."""
+        whole = self.block(block).expanded().data
+        data = whole.reshape(-1, *whole.shape[-3:])
         return Ciphertext(data, self.key_id, self.params, self.level, self.scale, "evaluation")
+
+    def block(self, number: int | jax.Array) -> "EncryptedArray":
+        """The array with one of its blocks alone."""
+        if self.data.shape[0] == 1:  # a slice is a copy
+            return self
+        data, seeds = self.data[number][None], self.seeds
+        return dataclasses.replace(self, data=data, seeds=None if seeds is None else seeds[number][None])
 
     def __repr__(self) -> str:
         return (

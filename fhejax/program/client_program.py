@@ -1,0 +1,206 @@
+"""`ClientProgram`: what a client holds of a program: how to make keys, encrypt arguments and open results."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from fhejax import ckks
+from fhejax.ckks import BootstrappingParameters, Parameters, PublicKey, SecretKey
+from fhejax.ckks.bootstrapping import bootstrapping_circuit, bootstrapping_keys
+from fhejax.ckks.keys import KeyManifest, evaluation_keys_for
+from fhejax.ckks.parameters import Scale
+from fhejax.program.arguments import Encrypted, check_values, normalisation
+from fhejax.program.circuit.entries import sample_entries
+from fhejax.program.circuit.slots import batch_period
+from fhejax.program.circuit.steps.call import Keys
+from fhejax.program.report import client_report
+from fhejax.program.run.blocks import decrypt_array, fill_slots
+from fhejax.program.run.client import encrypt_entries
+from fhejax.program.run.encrypted_array import EncryptedArray
+from fhejax.program.run.interface import Interface
+from fhejax.program.run.result_checks import ExpectedArray, check_result
+from fhejax.program.server_program import check_parameters
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictions:
+    """The numbers that are told of a program before it runs.
+
+    Attributes:
+        bits: of precision.
+        errors: root mean square of each encrypted result's error.
+        sizes: root mean square of each encrypted result itself, on the planner's sample.
+        key_bytes: of the file of evaluation keys.
+        upload_bytes: of the file of all arguments together, seeded.
+        download_bytes: of the file of all results together.
+    """
+
+    bits: float
+    errors: tuple[float, ...]
+    sizes: tuple[float, ...]
+    key_bytes: int
+    upload_bytes: int
+    download_bytes: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class ClientProgram:
+    """The client's half of a program; it holds no weights and no steps.
+
+    What every result carries to be read, factors and offsets that no ciphertext was spent on, is in it too.
+
+    Attributes:
+        params: of the scheme.
+        bootstrapping: the parameters of bootstraps, if there are any.
+        manifest: the keys that the server needs, but for those of bootstraps.
+        interface: arguments and results.
+        expected: the descriptions of all that may have to be decrypted.
+        batch: samples that were planned for.
+        blocks: of slots that they fill.
+        whole_batch: whether every sample must be there, for a sum over the batch to be right.
+        level: of fresh ciphertexts.
+        scale: of fresh ciphertexts.
+        predictions: for the report.
+    """
+
+    params: Parameters
+    bootstrapping: BootstrappingParameters | None
+    manifest: KeyManifest
+    interface: Interface
+    expected: tuple[ExpectedArray, ...]
+    batch: int
+    blocks: int
+    whole_batch: bool
+    level: int
+    scale: Scale
+    predictions: Predictions
+
+    @property
+    def security(self) -> int:
+        """The bits of security that are known of all secrets, a bootstrap's included: 256, 192, 128, or 0."""
+        chosen = self.params if self.bootstrapping is None else self.bootstrapping
+        return chosen.security
+
+    @property
+    def sums(self) -> bool:
+        """Whether sums run over the batch."""
+        return bool(self.manifest.rotations)
+
+    def report(self) -> str:
+        """The text that says what a client should know: parameters, security, keys, bytes, precision."""
+        return client_report(self)
+
+    @property
+    def period(self) -> int:
+        """The slots after which the samples of a block repeat."""
+        return batch_period(self.batch, self.params.slots)
+
+    def keygen(self) -> tuple[SecretKey, Keys]:
+        """The new keys: a secret one, and what the server needs; randomness from the operating system.
+
+        The evaluation keys are those of the manifest, each cut to the level of its first use. Where values
+        are bootstrapped, they are `BootstrappingKeys` with its matrices: gigabytes and a minute at N = 2^16.
+        """
+        first, second = jax.random.split(ckks.random_key())
+        secret = ckks.secret_key(first, self.params)
+        if self.bootstrapping is None:
+            return secret, evaluation_keys_for(second, secret, self.manifest)
+        circuit = bootstrapping_circuit(self.bootstrapping)
+        return secret, bootstrapping_keys(second, secret, circuit, self.manifest)
+
+    def encrypt(self, secret: SecretKey, *values: Any) -> Any:
+        """The encrypted arguments, in order: one EncryptedArray, or a tuple of them, uniform halves as seeds.
+
+        Args:
+            secret: from `keygen` of this program.
+            *values: arrays of the planned shapes (pytrees, where the function takes those); fewer samples
+                than planned are padded, and weigh nothing in sums over the batch.
+
+        Raises:
+            ValueError, TypeError: wrong shape or dtype, NaN, values outside the planned range, more samples
+                than planned, or a secret key of other parameters.
+        """
+        check_parameters(secret, "the secret key", self.params)
+        described = self.interface.encrypted
+        flat = self.interface.flatten_encrypted(values, "encrypt")
+        checked = [check_values(a, v) for a, v in zip(described, flat, strict=True)]
+        check_samples(self, sample_entries(described, checked))
+        arrays = [self.encrypt_argument(secret, a, v) for a, v in zip(described, checked, strict=True)]
+        return self.interface.nest_encrypted(arrays)
+
+    def encrypt_argument(
+        self, holder: SecretKey | PublicKey, argument: Encrypted, array: np.ndarray
+    ) -> EncryptedArray:
+        """One encrypted argument.
+
+        Args:
+            holder: the key that encrypts.
+            argument: the argument's description.
+            array: its values, float64, already checked.
+        """
+        axis = argument.batch_axis
+        samples = self.batch if axis is None else array.shape[axis]
+        rows = fill_slots(self, argument, array)
+        entries = rows.reshape(-1, rows.shape[-1])
+        data, seeds = encrypt_entries(ckks.random_key(), holder, entries, self.level, self.scale)
+        shape = (len(rows), *(s for d, s in enumerate(argument.shape) if d != axis))
+        return EncryptedArray(
+            data.reshape(*shape, *data.shape[1:]),
+            holder.key_id,
+            None,
+            self.params,
+            self.level,
+            self.scale,
+            argument.shape,
+            axis,
+            samples,
+            argument.dtype,
+            normalisation(argument),
+            seeds=None if seeds is None else seeds.reshape(*shape, 8),
+        )
+
+    def decrypt(self, secret: SecretKey, results: Any) -> Any:
+        """The function's result: NumPy arrays of its shape (only the samples encrypted).
+
+        They are float64, whatever the function computes with in the clear: precision is not lost on the way.
+
+        Raises:
+            ValueError: a secret key that does not open the result, altered residues, or a result whose
+                description is not what this program makes.
+        """
+        check_parameters(secret, "the secret key", self.params)
+
+        def opened(result: Any) -> np.ndarray:
+            if not isinstance(result, EncryptedArray):
+                return np.asarray(result)
+            check_result(result, self.expected, self.batch)
+            return decrypt_array(secret, result)
+
+        return jax.tree.map(opened, results, is_leaf=lambda r: isinstance(r, EncryptedArray))
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(str(a.shape) for a in self.interface.encrypted)
+        return f"ClientProgram(encrypted {shapes}; {self.params})"
+
+
+def check_samples(plan: Any, entries: Sequence[np.ndarray]) -> None:
+    """Refuse too few samples where a sum over the batch needs every one.
+
+    Args:
+        plan: of the program, or its client's half.
+        entries: of the encrypted arguments, [size, sample] each.
+
+    Raises:
+        ValueError: with the ways out.
+    """
+    samples = entries[0].shape[1]
+    if plan.whole_batch and samples < plan.batch:
+        raise ValueError(
+            f"{samples} samples were given to a program planned for {plan.batch} that sums over the "
+            f"batch what is not zero where a sample is missing (such as a bias); give all "
+            f"{plan.batch}, or compile with a batch that is no power of two, for which missing "
+            f"samples are masked."
+        )

@@ -1,0 +1,126 @@
+"""One container with an object of this package: its document, then its arrays, and a checksum of all.
+
+Nothing in a file is trusted: lengths are compared with what is there before arrays are made, and memory
+beyond the file's own bytes is taken for its arrays once, and for the document.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, BinaryIO
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from fhejax.ckks import Parameters
+from fhejax.ckks.files import FormatError
+from fhejax.ckks.files.container import (
+    CHECKSUM_BYTES,
+    HEADER,
+    Header,
+    Kind,
+    Source,
+    read_payload,
+    unpack_header,
+)
+from fhejax.ckks.files.serialisation import check_length, write_container
+from fhejax.program.files.document import ArrayDescription, parse, read_document, write_document
+
+LARGEST_DOCUMENT = 2**26
+
+
+def write_object(
+    stream: BinaryIO, kind: Kind, value: Any, params: Parameters, known: Parameters | None = None
+) -> None:
+    """Write an object of registered types.
+
+    Args:
+        stream: what it is written to.
+        kind: of the container.
+        value: the object.
+        params: the parameters it belongs to.
+        known: parameters that its reader knows.
+
+    Raises:
+        TypeError: an object of another type in it. ValueError: one that is being traced, or too large.
+    """
+    text, arrays = write_document(value, known)
+    if any(isinstance(array, Tracer) for array in arrays):
+        raise ValueError("an object was to be written inside of a traced function; write what it returns.")
+    if len(text) > LARGEST_DOCUMENT:
+        raise ValueError(
+            f"a document of {len(text)} bytes was to be written, and at most {LARGEST_DOCUMENT} are read; "
+            f"the program has too many steps to be a file: compile it in parts."
+        )
+    host = [np.ascontiguousarray(np.asarray(array)).reshape(-1) for array in arrays]
+    size = len(text) + sum(array.nbytes for array in host)
+    header = Header(kind, params.fingerprint, size, batch=(len(text),))
+    write_container(stream, header, [text, *(array.view(np.uint8).data for array in host)])
+
+
+def object_bytes(value: Any, known: Parameters | None = None) -> int:
+    """The bytes of the container of an object, whose arrays may be `jax.ShapeDtypeStruct`.
+
+    Args:
+        value: the object.
+        known: parameters that its reader knows.
+    """
+    text, arrays = write_document(value, known)
+    sizes = [math.prod(array.shape) * array.dtype.itemsize for array in arrays]
+    return HEADER.size + len(text) + sum(sizes) + CHECKSUM_BYTES
+
+
+def read_object(source: Source, kind: Kind, known: Parameters | None = None) -> tuple[Header, Any]:
+    """The header and the object of a container; what the object says is not yet checked.
+
+    Args:
+        source: of the bytes.
+        kind: that is wanted.
+        known: parameters that the object may refer to.
+
+    Raises:
+        FormatError: whatever is wrong with the bytes.
+    """
+    header = unpack_header(source.read(HEADER.size))
+    if header.kind != kind:
+        raise FormatError(f"the file is {header.kind.one}, and {kind.one} was to be read.")
+    if known is not None and header.fingerprint != known.fingerprint:
+        raise FormatError(
+            f"the {kind.words} belong to parameters of fingerprint {header.fingerprint.hex()[:16]}, and "
+            f"{known} were given, of {known.fingerprint.hex()[:16]}; give those they were made with."
+        )
+    length = header.batch[0] if len(header.batch) == 1 else 0
+    if not 0 < length <= min(header.payload, LARGEST_DOCUMENT):
+        raise FormatError(
+            f"the {kind.words} names a document of {header.batch} bytes among {header.payload} of payload, "
+            f"where one of 1 to {LARGEST_DOCUMENT} is needed; it was altered or damaged."
+        )
+    check_length(source, header)
+    payload, _ = read_payload(source, header)
+    source.finish()
+    text = payload[:length]
+    plain, described = parse(text)
+    return header, read_document(plain, text, _arrays(payload, length, described), known)
+
+
+def _arrays(payload: bytes, start: int, described: Sequence[ArrayDescription]) -> list[jax.Array]:
+    sizes = [math.prod(array.shape) * array.dtype.itemsize for array in described]
+    if start + sum(sizes) != len(payload):
+        raise FormatError(
+            f"the file's document names arrays of {sum(sizes)} bytes, and {len(payload) - start} follow it; "
+            f"it was altered."
+        )
+    arrays = []
+    for array, size in zip(described, sizes, strict=True):
+        arrays.append(_array(memoryview(payload)[start : start + size], array))
+        start += size
+    return arrays
+
+
+def _array(data: memoryview, described: ArrayDescription) -> jax.Array:
+    if described.dtype == bool and max(data, default=0) > 1:
+        raise FormatError("the file holds truth values that are neither 0 nor 1; it was altered.")
+    values = np.frombuffer(data, described.dtype) if len(data) else np.zeros(0, described.dtype)
+    with jax.enable_x64(True):  # factors of results are numbers of 64 bits
+        return jnp.array(values.reshape(described.shape))

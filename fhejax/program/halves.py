@@ -1,0 +1,65 @@
+"""The client's half of a program, from what the server's half is."""
+
+from fhejax.ckks.parameters import Scale
+from fhejax.program.arguments import normalisation
+from fhejax.program.circuit.lowering.scales import exact_scale
+from fhejax.program.circuit.reading import AffineView
+from fhejax.program.client_program import ClientProgram, Predictions
+from fhejax.program.files.sizes import download_bytes, key_bytes, upload_bytes
+from fhejax.program.run.result_checks import ExpectedArray
+from fhejax.program.server_program import ServerProgram
+
+
+def client_of(server: ServerProgram) -> ClientProgram:
+    """What a client has to know to make keys, to encrypt, and to open results."""
+    plan = server.plan
+    return ClientProgram(
+        params=plan.params,
+        bootstrapping=plan.bootstrapping,
+        manifest=plan.manifest,
+        interface=server.interface,
+        expected=_expected_results(server) + _expected_arguments(server),
+        batch=plan.batch,
+        blocks=plan.blocks,
+        whole_batch=plan.whole_batch,
+        level=plan.top_level,
+        scale=Scale.of(2.0**plan.settings.input_bits),
+        predictions=_predictions(server),
+    )
+
+
+def _predictions(server: ServerProgram) -> Predictions:
+    plan = server.plan
+    return Predictions(
+        bits=plan.predicted_bits,
+        errors=plan.predicted_errors,
+        sizes=plan.output_sizes,
+        key_bytes=key_bytes(plan.params, plan.manifest, plan.bootstrapping),
+        upload_bytes=upload_bytes(plan, server.interface),
+        download_bytes=download_bytes(server),
+    )
+
+
+def _expected_results(server: ServerProgram) -> tuple[ExpectedArray, ...]:
+    """The descriptions of encrypted results; plain arguments of a call may change how they are read."""
+    plan, interface = server.plan, server.interface
+    pairs = zip(interface.outputs, server.readings, strict=True)
+    views = [(output, reading) for output, reading in pairs if isinstance(reading, AffineView)]
+    expected = []
+    for number, ((output, view), register) in enumerate(zip(views, plan.outputs, strict=True)):
+        step = plan.steps[register]
+        known = (step.level, exact_scale(step.scale), view)
+        known = (None, None, None) if interface.takes_plain else known
+        expected.append(ExpectedArray(f"result {number}", output.shape, output.batch_axis, *known))
+    return tuple(expected)
+
+
+def _expected_arguments(server: ServerProgram) -> tuple[ExpectedArray, ...]:
+    """The descriptions of encrypted arguments, which decrypt to themselves."""
+    plan, scale = server.plan, Scale.of(2.0**server.plan.settings.input_bits)
+    return tuple(
+        ExpectedArray(
+            f"argument {number}", a.shape, a.batch_axis, plan.top_level, scale, None, normalisation(a)
+        )
+        for number, a in enumerate(server.interface.encrypted)
+    )
