@@ -117,7 +117,8 @@ class ClientProgram:
         Args:
             secret: from `keygen` of this program.
             *values: arrays of the planned shapes (pytrees, where the function takes those); fewer samples
-                than planned are padded, and weigh nothing in sums over the batch.
+                than planned are padded, and weigh nothing in sums over the batch. None in place of an
+                argument leaves it out, and is returned there: a carried result may take its place.
 
         Raises:
             ValueError, TypeError: wrong shape or dtype, NaN, values outside the planned range, more samples
@@ -126,10 +127,12 @@ class ClientProgram:
         check_parameters(secret, "the secret key", self.params)
         described = self.interface.encrypted
         flat = self.interface.flatten_encrypted(values, "encrypt")
-        checked = [check_values(a, v) for a, v in zip(described, flat, strict=True)]
-        check_samples(self, sample_entries(described, checked))
-        arrays = [self.encrypt_argument(secret, a, v) for a, v in zip(described, checked, strict=True)]
-        return self.interface.nest_encrypted(arrays)
+        given = [(a, check_values(a, v)) for a, v in zip(described, flat, strict=True) if v is not None]
+        if not given:
+            raise ValueError("encrypt was given None for every argument; give at least one array.")
+        check_samples(self, sample_entries(*zip(*given, strict=True)))
+        arrays = iter([self.encrypt_argument(secret, a, v) for a, v in given])
+        return self.interface.nest_encrypted([None if v is None else next(arrays) for v in flat])
 
     def encrypt_argument(
         self, holder: SecretKey | PublicKey, argument: Encrypted, array: np.ndarray

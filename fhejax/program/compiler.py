@@ -11,8 +11,10 @@ from fhejax.ckks import BootstrappingParameters, SecurityError
 from fhejax.ckks.parameters.requested_numbers import flag, shown, whole_number
 from fhejax.ckks.parameters.security import checked_level
 from fhejax.program.arguments import Encrypted, Plain, check_values, describe, normalisation
+from fhejax.program.circuit.carry import Carry, carried_pairs, check_carried_range
 from fhejax.program.circuit.constants import encode_constants
 from fhejax.program.circuit.entries import sample_entries
+from fhejax.program.circuit.evaluation import evaluate_graph
 from fhejax.program.circuit.graph import Graph, sums_over_batch
 from fhejax.program.circuit.ranges import check_finite
 from fhejax.program.circuit.reading import reading_of
@@ -43,6 +45,7 @@ def compile(
     insecure_log_degree: int | None = None,
     device: Device | str | None = None,
     packing: str = "auto",
+    carry: Any = None,
 ) -> Program:
     """Turn a polynomial JAX function into a program on encrypted data.
 
@@ -69,6 +72,10 @@ def compile(
             to find the same parameters.
         packing: where arrays lie in ciphertexts and slots: "sample-per-slot", one sample of the batch in each
             slot, or "auto", which leaves the choice to the library.
+        carry: the numbers of results that may be the next call's arguments of the same numbers, or a mapping
+            {result: argument}: such results come back as the arguments that they replace are encrypted, by a
+            bootstrap, so that a training step can go on for ever. Their values must stay within the declared
+            ranges of these arguments: `dry_run` shows whether they do.
 
     Returns:
         A Program: `report()`, `keygen()`, `encrypt()`, a call, `decrypt()`, `simulate()`, `verify()`.
@@ -78,7 +85,7 @@ def compile(
         TooDeepError: no secure parameters hold the function.
         SecurityError: another level of security, or parameters of bootstrapping that do not reach it.
         ValueError: a device or a packing of an unknown name, no encrypted argument, or none that a result
-            depends on.
+            depends on; results to be carried that do not fit their arguments, or leave their range on `sample`.
     """
     planned_for, packing = chosen_device(device), chosen_packing(packing)
     wished = _wished_security(security, bootstrapping, insecure, insecure_log_degree)
@@ -96,11 +103,14 @@ def compile(
     if not any(isinstance(o.value, View) for o in graph.outputs):
         raise ValueError("no result of the function depends on an encrypted argument; nothing to do.")
     check_finite(graph)
+    carried = carried_pairs(graph, carry)
     _check_margin(margin, sample)
     typical = _sample(graph, sample)
     request = {"precision_bits": precision_bits, "device": planned_for, **wished}
     limits = value_bounds(graph, typical, margin)
-    plan, found = _planned_program(graph, limits, typical, bootstrapping, request)
+    plan, found = _planned_program(graph, limits, typical, bootstrapping, carried, request)
+    if sample is not None:
+        check_carried_range(found.graph, evaluate_graph(found.graph, typical))
     leaves = encode_constants(found.lowered.constants, plan.params, plan.top_level)
     observed = None if margin is None else found.limits
     readings = tuple(map(reading_of, found.graph.outputs))
@@ -143,11 +153,12 @@ def _planned_program(
     limits: tuple[float, ...],
     sample: Sequence[np.ndarray],
     bootstrapping: bool | BootstrappingParameters,
+    carry: Carry,
     request: dict[str, Any],
 ) -> tuple[ProgramPlan, LoweredCircuit]:
     """The plan without bootstraps where there is one, unless parameters of bootstraps were given."""
     given = None if isinstance(bootstrapping, bool) else bootstrapping
-    if given is None:
+    if given is None and not carry:
         try:
             return make_plan(graph, limits, sample, **request)
         except TooDeepError as error:
@@ -157,7 +168,7 @@ def _planned_program(
     else:
         without = ""
     try:
-        return make_bootstrapped_plan(graph, limits, sample, given=given, **request)
+        return make_bootstrapped_plan(graph, limits, sample, given=given, carry=carry, **request)
     except TooDeepError as error:
         raise TooDeepError(f"{without}And {error}" if without else f"{error}") from None
 

@@ -17,7 +17,7 @@ from fhejax.program.circuit.circuit import Circuit
 from fhejax.program.circuit.reading import AffineView, Reading
 from fhejax.program.circuit.steps.call import Keys, evaluation_of
 from fhejax.program.levels.plan import ProgramPlan
-from fhejax.program.run.blocks import collect, count_samples, evaluate_blocks
+from fhejax.program.run.blocks import as_argument, collect, count_samples, evaluate_blocks
 from fhejax.program.run.call_identity import identity_of_call
 from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.interface import Interface
@@ -73,12 +73,15 @@ class ServerProgram:
         circuit = self.circuit
         results = iter(evaluate_blocks(self.plan, circuit, keys, holders))
         samples = count_samples(self.plan, holders)
-        outputs = [
-            collect(next(results), key_id, samples, reading, output)
-            if isinstance(reading, AffineView)
-            else reading
-            for reading, output in zip(circuit.readings, self.interface.outputs, strict=True)
-        ]
+        replaced = {output: self.interface.arguments[number] for output, number in self.interface.carry}
+        outputs: list[Any] = list(circuit.readings)
+        for number, (reading, output) in enumerate(
+            zip(circuit.readings, self.interface.outputs, strict=True)
+        ):
+            if isinstance(reading, AffineView):
+                found = collect(next(results), key_id, samples, reading, output)
+                argument = replaced.get(number)
+                outputs[number] = found if argument is None else as_argument(found, argument)
         return jax.tree.unflatten(self.interface.results, outputs)
 
     def __repr__(self) -> str:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fhejax.program.circuit.carry import with_carry
 from fhejax.program.circuit.circuit import Circuit
 from fhejax.program.circuit.constants import encode_constants
 from fhejax.program.circuit.graph import Graph
 from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.node_lowering import lower
+from fhejax.program.circuit.nodes import CarriedValues
 from fhejax.program.circuit.ranges import bounds, check_finite
 from fhejax.program.circuit.reading import reading_of
 from fhejax.program.circuit.simplification import simplify
@@ -82,12 +84,13 @@ def graph_with_plain(source: CompilationRecord, plain: Sequence[np.ndarray]) -> 
     check_finite(made)
     simple = simplify(made)
     bootstraps = sum(len(cut.values) for cut in source.cuts)
-    if source.cuts and len(simple.nodes) + bootstraps != len(graph.nodes):
+    carried = sum(isinstance(node, CarriedValues) for node in graph.nodes)
+    if source.cuts and len(simple.nodes) + bootstraps != len(graph.nodes) - carried:
         raise ValueError(
             "the plain arguments of this call make another circuit than the program was planned for, whose "
             "bootstraps are in other places; compile with values like these, closed over."
         )
-    return with_bootstraps(simple, source.cuts)
+    return with_carry(with_bootstraps(simple, source.cuts), graph.carry)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

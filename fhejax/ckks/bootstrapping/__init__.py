@@ -10,11 +10,17 @@ from fhejax.ckks.bootstrapping.bootstrap_circuit import (
 )
 from fhejax.ckks.bootstrapping.options import BootstrappingOptions
 from fhejax.ckks.bootstrapping.parameters import BootstrappingParameters
-from fhejax.ckks.bootstrapping.shared_numbers import bootstrap_shared, shared_rotations
+from fhejax.ckks.bootstrapping.shared_numbers import (
+    MOST_SHARED,
+    bootstrap_shared,
+    shared_count,
+    shared_rotations,
+)
 from fhejax.ckks.bootstrapping.variants import bootstrap_iteratively, bootstrap_pair, bootstrap_real
 from fhejax.ckks.doors import public
 
 __all__ = [
+    "MOST_SHARED",
     "BootstrappingCircuit",
     "BootstrappingKeys",
     "BootstrappingOptions",
@@ -27,6 +33,7 @@ __all__ = [
     "bootstrapping_circuit",
     "bootstrapping_keys",
     "generate_bootstrapping_keys",
+    "shared_count",
     "shared_rotations",
 ]
 

@@ -22,7 +22,10 @@ class Output:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Graph:
-    """The traced function: nodes in order, results, and how results and arguments are nested."""
+    """The traced function: nodes in order, results, and how results and arguments are nested.
+
+    carry: the results that replace arguments of the next call, as pairs of numbers (result, argument).
+    """
 
     nodes: tuple[Node, ...]
     outputs: tuple[Output, ...]
@@ -30,6 +33,7 @@ class Graph:
     inputs: Any
     results: Any
     batch: int
+    carry: tuple[tuple[int, int], ...] = ()
 
 
 def with_nodes(graph: Graph, nodes: Sequence[Node], names: Mapping[int, int]) -> Graph:

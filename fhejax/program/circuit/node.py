@@ -42,6 +42,7 @@ class Node(abc.ABC):
     Attributes:
         multiplies: whether encrypted values are multiplied with each other.
         sums_slots: whether slots of one ciphertext meet.
+        bootstraps: whether levels come back, with noise that repeats itself as the samples in slots do.
         mixes_entries: whether the value has more or fewer ciphertexts than are read, by plain weights.
         needs_every_sample: whether the node is right only where every slot of the batch holds a sample.
         sources: the numbers of the nodes that it reads.
@@ -51,6 +52,7 @@ class Node(abc.ABC):
 
     multiplies: ClassVar[bool] = False
     sums_slots: ClassVar[bool] = False
+    bootstraps: ClassVar[bool] = False
     mixes_entries: ClassVar[bool] = False
     sources: tuple[int, ...]
     size: int

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from fhejax.ckks import BootstrappingParameters
+from fhejax.program.circuit.carry import Carry, with_carry
 from fhejax.program.circuit.graph import Graph
 from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.node_lowering import lower
 from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.lowering.state import TooLowError
+from fhejax.program.circuit.nodes import CarriedValues
 from fhejax.program.circuit.slots import batch_period
 from fhejax.program.levels.bootstrap_noise import bootstrap_deviation
 from fhejax.program.levels.bootstrap_placement import Cut, in_order, place_bootstraps, with_bootstraps
@@ -41,6 +43,7 @@ def make_bootstrapped_plan(
     log_degree: int | None,
     given: BootstrappingParameters | None,
     device: Device,
+    carry: Carry = (),
 ) -> tuple[ProgramPlan, LoweredCircuit]:
     """Choose parameters, places of bootstraps and settings, the fewest bootstraps first.
 
@@ -54,6 +57,7 @@ def make_bootstrapped_plan(
         log_degree: log2 of the ring's degree, where it is given.
         given: parameters to use and no others.
         device: whose predicted time is to be least.
+        carry: results that replace arguments of the next call.
 
     Raises:
         TooDeepError: where the error of bootstraps is too large, or one node takes too many levels.
@@ -63,7 +67,7 @@ def make_bootstrapped_plan(
         # The error of a bootstrap takes long to predict where the ring is large: first what it is at least.
         least = 2.0 ** -parameters.reduction_precision_bits[0]
         choices = itertools.product(_LOST_BITS, _WEIGHT_BITS)
-        attempts = (_attempt(graph, limits, parameters, *choice, least) for choice in choices)
+        attempts = (_attempt(graph, limits, parameters, *choice, least, carry) for choice in choices)
         found = [attempt for attempt in attempts if attempt is not None]
         for attempt in sorted(found, key=lambda attempt: _predicted_cost(attempt, device)):
             bits = _predicted_bits(attempt, sample, precision_bits)
@@ -121,6 +125,7 @@ def _attempt(
     lost_bits: int,
     weight_bits: int,
     error: float,
+    carry: Carry,
 ) -> LoweredCircuit | None:
     """The fewest bootstraps with these settings, or None where a node takes more levels than there are."""
     params = parameters.params
@@ -131,11 +136,13 @@ def _attempt(
     spent = bits_spent(graph, rough, scale_bits)
     blocks = -(-graph.batch // params.slots)
     for reserve in _RESERVES:
-        levels = (n - reserve for n in (parameters.levels_left, parameters.output_level))
+        between, last = parameters.levels_left, parameters.output_level
+        levels = between - reserve, (between - 1 if carry else last) - reserve
         cuts = place_bootstraps(graph, spent, *(n * scale_bits for n in levels))
         if cuts is None:
             return None
-        planned, known = with_bootstraps(graph, cuts), limits_with(graph, limits, cuts)
+        planned = with_carry(with_bootstraps(graph, cuts), carry)
+        known = limits_with(graph, limits, cuts, planned)
         try:
             lowered = _lowered_with_bootstraps(planned, known, settings, parameters)
         except TooLowError:
@@ -201,15 +208,20 @@ def bits_spent(graph: Graph, lowered: Lowered, scale_bits: float) -> dict[int, f
     return spent
 
 
-def limits_with(graph: Graph, limits: tuple[float, ...], cuts: tuple[Cut, ...]) -> tuple[float, ...]:
+def limits_with(
+    graph: Graph, limits: tuple[float, ...], cuts: tuple[Cut, ...], planned: Graph
+) -> tuple[float, ...]:
     """The largest magnitudes of the nodes of the graph with its bootstraps.
 
     Args:
         graph: without bootstraps.
         limits: the largest magnitude of each of its nodes.
         cuts: the places of bootstraps.
+        planned: the graph with them, and with what is carried to the next call at its end.
     """
-    return tuple(limits[number] for number, _ in in_order(graph, cuts))
+    known = tuple(limits[number] for number, _ in in_order(graph, cuts))
+    carried = (node for node in planned.nodes[len(known) :] if isinstance(node, CarriedValues))
+    return known + tuple(float(np.maximum(-node.low, node.high).max()) for node in carried)
 
 
 def _predicted_cost(attempt: LoweredCircuit, device: Device) -> float:

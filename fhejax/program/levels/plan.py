@@ -100,9 +100,11 @@ class ProgramPlan:
     def manifest(self) -> KeyManifest:
         """The keys of all steps but bootstraps."""
         levels: dict[int | str, int] = dict.fromkeys(self.rotations, self.rotation_level)
-        return KeyManifest.of(
-            levels | {"relinearise": self.relinearisation_level} if self.relinearises else levels
-        )
+        if self.relinearises:
+            levels["relinearise"] = self.relinearisation_level
+        for step in self.steps:
+            levels |= {use: max(level, levels.get(use, 0)) for use, level in step.own_keys.items()}
+        return KeyManifest.of(levels)
 
     @property
     def key_manifest(self) -> KeyManifest:

@@ -1,5 +1,6 @@
 """How samples fill slots and blocks: arguments in, steps run, results out."""
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -171,6 +172,26 @@ def collect(
         output.batch_axis,
         samples,
         output.dtype,
+    )
+
+
+def as_argument(result: EncryptedArray, argument: Encrypted) -> EncryptedArray:
+    """A carried result as the argument that it replaces in the next call.
+
+    Args:
+        result: of `collect`, data [block, ciphertext, poly, limb, N], whose ciphertexts hold the argument's
+            numbers among others.
+        argument: the argument's description.
+    """
+    assert result.view is not None  # what `collect` returns has one
+    entries = result.view.entries
+    data = jnp.take(result.data, entries.reshape(-1), axis=1)
+    return dataclasses.replace(
+        result,
+        data=data.reshape(data.shape[0], *entries.shape, *data.shape[2:]),
+        view=None,
+        dtype=np.dtype(argument.dtype),
+        normalisation=normalisation(argument),
     )
 
 

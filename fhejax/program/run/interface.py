@@ -38,12 +38,14 @@ class Interface:
         inputs: how arguments are nested.
         outputs: the descriptions of results.
         results: how results are nested.
+        carry: the results that replace arguments of the next call, as pairs of numbers (result, argument).
     """
 
     arguments: tuple[Encrypted | Plain, ...]
     inputs: Any
     outputs: tuple[ResultDescription, ...]
     results: Any
+    carry: tuple[tuple[int, int], ...] = ()
 
     @property
     def encrypted(self) -> tuple[Encrypted, ...]:
@@ -71,13 +73,17 @@ class Interface:
         """The values of the encrypted arguments, one for each.
 
         Args:
-            values: nested like the function's arguments, without plain ones.
+            values: nested like the function's arguments, without plain ones; None for one that is left out.
             verb: what is done with them, in messages.
 
         Raises:
             ValueError: when they are nested in another way.
         """
-        return _flattened(self._encrypted_inputs, values, verb)
+        nesting = self._encrypted_inputs
+        if len(values) == len(nesting.children()):
+            pairs = zip(values, nesting.children(), strict=True)
+            values = tuple(_left_out(inner) if value is None else value for value, inner in pairs)
+        return _flattened(nesting, values, verb)
 
     def nest_encrypted(self, values: Sequence) -> Any:
         """The values of the encrypted arguments, nested like these; one argument alone as it is."""
@@ -90,6 +96,11 @@ class Interface:
         known = [a if isinstance(a, Encrypted) else None for a in self.arguments]
         nested = jax.tree.unflatten(self.inputs, known)
         return jax.tree.structure(tuple(a for a in nested if jax.tree.leaves(a)))
+
+
+def _left_out(nesting: Any) -> Any:
+    """An argument of this nesting that holds no array."""
+    return jax.tree.unflatten(nesting, [None] * nesting.num_leaves)
 
 
 def _flattened(nesting: Any, values: tuple, verb: str) -> list:
@@ -105,7 +116,8 @@ def _flattened(nesting: Any, values: tuple, verb: str) -> list:
 def interface_of(graph: Graph) -> Interface:
     """The interface of a circuit, in plain Python's numbers and types of NumPy."""
     arguments = tuple(map(_normalised, graph.arguments))
-    return Interface(arguments, graph.inputs, tuple(map(_described, graph.outputs)), graph.results)
+    outputs = tuple(map(_described, graph.outputs))
+    return Interface(arguments, graph.inputs, outputs, graph.results, graph.carry)
 
 
 def _normalised(argument: Encrypted | Plain) -> Encrypted | Plain:

@@ -17,3 +17,20 @@ class Register:
     scale: AnyScale
     components: int
     size: int
+
+
+def after(
+    register: Register,
+    drops: Whole | None = None,
+    scale: AnyScale | None = None,
+    components: int | None = None,
+    size: int | None = None,
+) -> tuple[tuple[int, ...], int, int, Whole, AnyScale]:
+    """The first fields of a step that reads one register: all that is not given is as there."""
+    return (
+        (register.step,),
+        register.size if size is None else size,
+        register.components if components is None else components,
+        -(register.drops if drops is None else drops),
+        register.scale if scale is None else scale,
+    )

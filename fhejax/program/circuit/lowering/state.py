@@ -16,7 +16,7 @@ from fhejax.program.circuit.constants import RawConstant
 from fhejax.program.circuit.graph import Graph, consumers
 from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.policies import policy_of
-from fhejax.program.circuit.lowering.register import Register
+from fhejax.program.circuit.lowering.register import Register, after
 from fhejax.program.circuit.lowering.scales import (
     AnyScale,
     Number,
@@ -260,23 +260,6 @@ class Lowering:
         after = self.nodes_after(number)
         grows = any(n.mixes_entries and n.size >= register.size for n in after)
         return grows and any(self.leads_to_product[r] for r in self.readers[number] if r >= 0)
-
-
-def after(
-    register: Register,
-    drops: Whole | None = None,
-    scale: AnyScale | None = None,
-    components: int | None = None,
-    size: int | None = None,
-) -> tuple[tuple[int, ...], int, int, Whole, AnyScale]:
-    """The first fields of a step that reads one register: all that is not given is as there."""
-    return (
-        (register.step,),
-        register.size if size is None else size,
-        register.components if components is None else components,
-        -(register.drops if drops is None else drops),
-        register.scale if scale is None else scale,
-    )
 
 
 def leads_to_product(graph: Graph, readers: tuple[tuple[int, ...], ...]) -> list[bool]:

@@ -8,7 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax.ckks import Ciphertext
-from fhejax.ckks.bootstrapping import BootstrappingKeys, bootstrap_pair, bootstrap_real
+from fhejax.ckks.bootstrapping import (
+    MOST_SHARED,
+    BootstrappingKeys,
+    bootstrap_pair,
+    bootstrap_real,
+    bootstrap_shared,
+    shared_rotations,
+)
+from fhejax.ckks.keys.manifest import Use
 from fhejax.program.circuit.intervals import ValueInterval
 from fhejax.program.circuit.lowering.register import Register
 from fhejax.program.circuit.lowering.scales import ceiling, floor, scale_product, scale_quotient, value_of
@@ -24,9 +32,14 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class BootstrapStep(Step):
-    """The values of a register at the output level of bootstraps."""
+    """The values of a register at the output level of bootstraps.
+
+    Attributes:
+        shared: whether each ciphertext holds one number in all slots, so that many go in one bootstrap.
+    """
 
     operation: ClassVar[str] = "bootstrap"
+    shared: bool = False
 
     def run(self, call: StepCall) -> Ciphertext:
         """The bootstrapped ciphertexts, two by two: real numbers leave room for others as imaginary parts."""
@@ -40,6 +53,11 @@ class BootstrapStep(Step):
         level = keys.circuit.parameters.input_level
         entered = source.replace(scale=params.scales[level])
         parts = [entered.replace(data=entered.data[i]) for i in range(len(source.data))]
+        if self.shared:
+            count = ciphertexts_together(self.size)
+            groups = [bootstrap_shared(keys, parts[i : i + count]) for i in range(0, len(parts), count)]
+            data = jnp.stack([part.data for group in groups for part in group])
+            return source.replace(data=data, level=self.level, scale=self.scale)
         found = [bootstrap_pair(keys, *parts[i : i + 2]) for i in range(0, len(parts) - 1, 2)]
         results = [part.data for pair in found for part in pair]
         if len(parts) % 2:
@@ -48,13 +66,28 @@ class BootstrapStep(Step):
 
     @property
     def bootstraps(self) -> int:
-        """The number of bootstraps: one for every two ciphertexts."""
-        return -(-self.size // 2)
+        """The number of bootstraps: one for every two ciphertexts, or for as many as go together."""
+        return -(-self.size // (ciphertexts_together(self.size) if self.shared else 2))
+
+    @property
+    def own_keys(self) -> dict[Use, int]:
+        """The rotations and the conjugation by which shared numbers come apart."""
+        if not self.shared or self.size == 1:
+            return {}
+        distances = shared_rotations(ciphertexts_together(self.size))
+        return dict.fromkeys((*distances, "conjugate"), self.level)
+
+
+def ciphertexts_together(size: int) -> int:
+    """The number of ciphertexts, each with one number in all slots, that go in one bootstrap."""
+    return -(-size // -(-size // MOST_SHARED))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Bootstrap(SingleSource):
     """The values of `source` with their levels back; the planner puts it in."""
+
+    bootstraps: ClassVar[bool] = True
 
     source: int
     size: int

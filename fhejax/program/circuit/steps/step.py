@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from fhejax.ckks import Ciphertext
+from fhejax.ckks.keys.manifest import Use
 from fhejax.program.circuit.lowering.scales import AnyScale, Real, Whole
 from fhejax.program.circuit.steps.call import Blocks, Constants, Keys, Live, StepCall
 from fhejax.ring.platform import Device
@@ -95,6 +96,11 @@ class Step(abc.ABC):
     def summed_slots(self) -> int:
         """The number of consecutive slots that are added up, by rotations; 0 where none are."""
         return 0
+
+    @property
+    def own_keys(self) -> dict[Use, int]:
+        """The evaluation keys beside relinearisation and sums of slots, each with its level."""
+        return {}
 
     @property
     def bootstraps(self) -> int:
