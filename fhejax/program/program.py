@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from fhejax import ckks
-from fhejax.ckks import SecretKey
+from fhejax.ckks import PublicKey, SecretKey
 from fhejax.program.arguments import Encrypted, Plain, check_plain, check_values
 from fhejax.program.circuit.entries import result_of, sample_entries
 from fhejax.program.circuit.evaluation import evaluate_graph
@@ -88,9 +88,13 @@ class Program:
         """The new keys: a secret one, and what the server needs; see `ClientProgram.keygen`."""
         return self.client.keygen()
 
-    def encrypt(self, secret: SecretKey, *values: Any) -> Any:
+    def public_key(self, secret: SecretKey) -> PublicKey:
+        """A public key, with which arguments can be encrypted; see `ClientProgram.public_key`."""
+        return self.client.public_key(secret)
+
+    def encrypt(self, holder: SecretKey | PublicKey, *values: Any) -> Any:
         """The encrypted arguments, in order; see `ClientProgram.encrypt`."""
-        return self.client.encrypt(secret, *values)
+        return self.client.encrypt(holder, *values)
 
     def __call__(self, keys: Keys, *arguments: Any) -> Any:
         """The encrypted result for the arguments in order, encrypted or plain, as of `ServerProgram`."""
