@@ -2,9 +2,9 @@
 
     python -m benchmarks.program_file_mutations [--count 20000]
 
-Bits are flipped, bytes cut out, added and overwritten, fields of the header and values of the document changed,
-most of them sealed again with the checksum that belongs to them, so that what lies behind it is reached. Every
-hundredth is read with its memory watched: it may take twice what the unaltered file takes, and no more.
+Bits are flipped, bytes cut out, added and overwritten, fields of the header and values of the document
+changed, most of them sealed again with the checksum that belongs to them, so that what lies behind it is
+reached. Every hundredth is read with its memory watched: it may take twice what the unaltered file takes.
 """
 
 import dataclasses

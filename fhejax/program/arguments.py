@@ -22,12 +22,15 @@ class Encrypted:
         range: (lowest, highest) value; encryption refuses what lies outside.
         batch_axis: the axis that lies in the slots, or None for one value in all slots.
         dtype: floating-point type that the function is traced with.
+        public_key: whether clients may encrypt it with a public key: the program then keeps its precision
+            with the noise of that, some 6 or 7 bits more, and nothing of what is sent is a seed.
     """
 
     shape: tuple[int, ...]
     range: tuple[float, float] = (-1.0, 1.0)
     batch_axis: int | None = 0
     dtype: Any = jnp.float32
+    public_key: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,6 +120,11 @@ def _check_holds_range(argument: Plain) -> None:
 
 
 def _check_encrypted(argument: Encrypted) -> None:
+    if not isinstance(argument.public_key, bool):
+        raise TypeError(
+            f"an encrypted argument has public_key={argument.public_key!r}; it is True where clients encrypt "
+            f"with a public key, else False."
+        )
     _check_range(argument.range, "an encrypted")
     _check_is_shape(argument.shape)
     axis = argument.batch_axis

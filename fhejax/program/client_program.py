@@ -35,6 +35,7 @@ class Predictions:
         sizes: root mean square of each encrypted result itself, on the planner's sample.
         key_bytes: of the file of evaluation keys.
         upload_bytes: of the file of all arguments together, seeded.
+        public_upload_bytes: of the same under a public key; 0 where none may be used.
         download_bytes: of the file of all results together.
     """
 
@@ -43,6 +44,7 @@ class Predictions:
     sizes: tuple[float, ...]
     key_bytes: int
     upload_bytes: int
+    public_upload_bytes: int
     download_bytes: int
 
 
@@ -111,28 +113,58 @@ class ClientProgram:
         circuit = bootstrapping_circuit(self.bootstrapping)
         return secret, bootstrapping_keys(second, secret, circuit, self.manifest)
 
-    def encrypt(self, secret: SecretKey, *values: Any) -> Any:
-        """The encrypted arguments, in order: one EncryptedArray, or a tuple of them, uniform halves as seeds.
+    def public_key(self, secret: SecretKey) -> PublicKey:
+        """A new public key: whoever has it can encrypt arguments, and open none.
 
         Args:
-            secret: from `keygen` of this program.
+            secret: from `keygen` of this program; randomness is from the operating system.
+
+        Raises:
+            ValueError: a secret key of other parameters, or a program that was not planned for public keys.
+        """
+        self._check_holder(secret, public=True)
+        return ckks.public_key(ckks.random_key(), secret)
+
+    def encrypt(self, holder: SecretKey | PublicKey, *values: Any) -> Any:
+        """The encrypted arguments, in order: one EncryptedArray, or a tuple of them.
+
+        Uniform halves are seeds where the secret key encrypts: half the bytes.
+
+        Args:
+            holder: the secret key from `keygen` of this program; or its `public_key`, for a program whose
+                encrypted arguments are described with public_key=True.
             *values: arrays of the planned shapes (pytrees, where the function takes those); fewer samples
                 than planned are padded, and weigh nothing in sums over the batch. None in place of an
                 argument leaves it out, and is returned there: a carried result may take its place.
 
         Raises:
             ValueError, TypeError: wrong shape or dtype, NaN, values outside the planned range, more samples
-                than planned, or a secret key of other parameters.
+                than planned, a key of other parameters, or a public key that was not planned for.
         """
-        check_parameters(secret, "the secret key", self.params)
+        self._check_holder(holder, public=isinstance(holder, PublicKey))
         described = self.interface.encrypted
         flat = self.interface.flatten_encrypted(values, "encrypt")
         given = [(a, check_values(a, v)) for a, v in zip(described, flat, strict=True) if v is not None]
         if not given:
             raise ValueError("encrypt was given None for every argument; give at least one array.")
         check_samples(self, sample_entries(*zip(*given, strict=True)))
-        arrays = iter([self.encrypt_argument(secret, a, v) for a, v in given])
+        arrays = iter([self.encrypt_argument(holder, a, v) for a, v in given])
         return self.interface.nest_encrypted([None if v is None else next(arrays) for v in flat])
+
+    def _check_holder(self, holder: SecretKey | PublicKey, public: bool) -> None:
+        """Refuse a key of other parameters, and public keys where their noise was not planned for."""
+        if not isinstance(holder, SecretKey | PublicKey):
+            raise TypeError(
+                f"arguments were to be encrypted with an object of type {type(holder).__name__}; it "
+                f"takes the secret key from keygen() or the public key from public_key(secret)."
+            )
+        name = "the public key" if isinstance(holder, PublicKey) else "the secret key"
+        check_parameters(holder, name, self.params)
+        if public and not all(a.public_key for a in self.interface.encrypted):
+            raise ValueError(
+                "a public key was to encrypt arguments of a program that was planned for the secret key, "
+                "whose noise is smaller; compile with Encrypted(..., public_key=True) for each encrypted argument."
+            )
 
     def encrypt_argument(
         self, holder: SecretKey | PublicKey, argument: Encrypted, array: np.ndarray

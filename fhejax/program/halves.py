@@ -30,12 +30,14 @@ def client_of(server: ServerProgram) -> ClientProgram:
 
 def _predictions(server: ServerProgram) -> Predictions:
     plan = server.plan
+    public = all(a.public_key for a in server.interface.encrypted)
     return Predictions(
         bits=plan.predicted_bits,
         errors=plan.predicted_errors,
         sizes=plan.output_sizes,
         key_bytes=key_bytes(plan.params, plan.manifest, plan.bootstrapping),
         upload_bytes=upload_bytes(plan, server.interface),
+        public_upload_bytes=upload_bytes(plan, server.interface, public=True) if public else 0,
         download_bytes=download_bytes(server),
     )
 

@@ -3,14 +3,14 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from fhejax import ckks
-from fhejax.ckks import SecretKey
+from fhejax.ckks import PublicKey, SecretKey
 from fhejax.program.arguments import Encrypted, Plain, check_plain, check_values
 from fhejax.program.circuit.entries import result_of, sample_entries
 from fhejax.program.circuit.evaluation import evaluate_graph
@@ -18,6 +18,7 @@ from fhejax.program.circuit.graph import Graph
 from fhejax.program.circuit.reading import Reading
 from fhejax.program.circuit.steps.call import Keys
 from fhejax.program.client_program import ClientProgram, check_samples
+from fhejax.program.dry_run import DryStep, dry_run
 from fhejax.program.files.files import save_client, save_server
 from fhejax.program.halves import client_of
 from fhejax.program.levels.plan import ProgramPlan
@@ -88,9 +89,13 @@ class Program:
         """The new keys: a secret one, and what the server needs; see `ClientProgram.keygen`."""
         return self.client.keygen()
 
-    def encrypt(self, secret: SecretKey, *values: Any) -> Any:
+    def public_key(self, secret: SecretKey) -> PublicKey:
+        """A public key, with which arguments can be encrypted; see `ClientProgram.public_key`."""
+        return self.client.public_key(secret)
+
+    def encrypt(self, holder: SecretKey | PublicKey, *values: Any) -> Any:
         """The encrypted arguments, in order; see `ClientProgram.encrypt`."""
-        return self.client.encrypt(secret, *values)
+        return self.client.encrypt(holder, *values)
 
     def __call__(self, keys: Keys, *arguments: Any) -> Any:
         """The encrypted result for the arguments in order, encrypted or plain, as of `ServerProgram`."""
@@ -111,6 +116,25 @@ class Program:
     def clear(self, *values: Any) -> Any:
         """The function's result in the clear, in float64, from the same graph."""
         return self._oracle(values, fixed=False)
+
+    def dry_run(self, calls: Iterable[tuple]) -> list[DryStep]:
+        """The results of one call after another in the clear, and the errors that encryption will leave in them.
+
+        No key is made. What a call carries to the next one carries its noise too.
+
+        Args:
+            calls: the arguments of each call, as for `encrypt`; from the second on, None in place of what a
+                result of the call before replaces.
+
+        Raises:
+            ValueError: a carried result that leaves the range of the argument it replaces, with the number of
+                the call; an argument left out that none replaces; or a program with plain arguments.
+        """
+        if self.source.interface.takes_plain:
+            raise ValueError(
+                "a dry run of a program with plain arguments was asked for; close over their values instead."
+            )
+        return dry_run(self.plan, self.source.graph, self.source.lowered, self.source.interface, calls)
 
     def verify(self, *values: Any) -> Verification:
         """The comparison of each layer in the clear, in fixed point, and encrypted with new keys."""

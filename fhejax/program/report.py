@@ -138,7 +138,11 @@ def _key_line(client: "ClientProgram") -> str:
 def _wire_line(client: "ClientProgram") -> str:
     """The line on what a call sends to and fro: the bytes of the files."""
     sent = client.predictions
-    return f"upload        {_amount(sent.upload_bytes)} seeded; download {_amount(sent.download_bytes)}"
+    public = sent.public_upload_bytes
+    others = f" with the secret key, {_amount(public)} with a public key" if public else ""
+    return (
+        f"upload        {_amount(sent.upload_bytes)} seeded{others}; download {_amount(sent.download_bytes)}"
+    )
 
 
 def _result_lines(predicted: "Predictions") -> list[str]:

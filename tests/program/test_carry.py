@@ -97,6 +97,32 @@ def test_one_bootstrap_serves_all_shared_numbers():
     assert training().plan.bootstraps == 1
 
 
+def test_a_dry_run_predicts_the_errors_of_every_call():
+    program, (secret, evaluation) = training(), keys()
+    x, y = data()
+    model, encrypted_x, encrypted_y = program.encrypt(secret, MODEL, x, y)
+    for predicted in program.dry_run([(MODEL, x, y), *[(None, x, y)] * 3]):
+        model = program(evaluation, model, encrypted_x, encrypted_y)
+        found = program.decrypt(secret, model)
+        pairs = zip(jax.tree.leaves(found), jax.tree.leaves(predicted.results), strict=True)
+        errors = [float(np.sqrt(np.mean((a - b) ** 2))) for a, b in pairs]
+        assert np.linalg.norm(errors) < 3 * np.linalg.norm(predicted.predicted_errors)
+
+
+def test_a_dry_run_says_which_call_leaves_the_range():
+    x, y = data()
+    shape = fhe.Encrypted((SLOTS, 1), range=(-1, 1))
+    program = fhe.compile(
+        lambda x: 1.5 * x, shape, carry=0, insecure_log_degree=6, bootstrapping=parameters(), precision_bits=5
+    )
+    start = np.full((SLOTS, 1), 0.3)
+    assert len(program.dry_run([(start,), (None,)])) == 2
+    with pytest.raises(ValueError, match="call 3 of the dry run: .* declare a wider range"):
+        program.dry_run([(start,), (None,), (None,)])
+    with pytest.raises(ValueError, match="lacks argument 0"):
+        program.dry_run([(None,)])
+
+
 def test_arguments_may_be_left_out():
     program, (secret, _) = training(), keys()
     x, y = data()

@@ -182,13 +182,12 @@ def _read_arrays(source: Source, params: Parameters | None) -> Any:
     if params is None:
         raise FormatError("a set of encrypted arrays was to be read without parameters; give program.params.")
     _, found = read_object(source, Kind.ENCRYPTED_ARRAYS, params)
-    arrays = _encrypted_arrays(found)
-    _checked(lambda: _check_arrays(found, arrays, params), Kind.ENCRYPTED_ARRAYS)
+    _checked(lambda: _check_arrays(found, params), Kind.ENCRYPTED_ARRAYS)
     return found
 
 
-def _check_arrays(found: Any, arrays: list[EncryptedArray], params: Parameters) -> None:
-    leaves = jax.tree.leaves(found, is_leaf=_is_encrypted)
+def _check_arrays(found: Any, params: Parameters) -> None:
+    leaves, arrays = jax.tree.leaves(found, is_leaf=_is_encrypted), _encrypted_arrays(found)
     require(arrays and all(isinstance(leaf, EncryptedArray | jax.Array) for leaf in leaves), "other objects")
     for array in arrays:
         require(array.params == params, "other parameters")

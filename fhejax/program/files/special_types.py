@@ -49,6 +49,14 @@ def _read_manifest(written: Any) -> KeyManifest:
 _NAMED = ("relinearise", "conjugate")
 
 
+def _read_dict(written: Any) -> dict:
+    found = dict(written)
+    kinds = {type(name) for name in found}
+    if len(kinds) > 1 or not kinds <= {str, int} or len(found) != len(written):
+        raise ValueError("names in a dictionary are not all texts, or all whole numbers, and all different")
+    return found
+
+
 def number_type(name: Any) -> np.dtype:
     """The type of numbers of a name; ValueError where there is none."""
     if name not in NUMBER_TYPES:
@@ -63,7 +71,7 @@ def _write_nesting(nesting: Any) -> Any:
 SPECIAL_TYPES: tuple[SpecialType, ...] = (
     SpecialType("float", float, float.hex, float.fromhex),
     SpecialType("list", list, tuple, list),
-    SpecialType("dict", dict, lambda d: tuple(d.items()), dict),
+    SpecialType("dict", dict, lambda d: tuple(d.items()), _read_dict),
     SpecialType("scale", Scale, lambda s: (hex(s.mantissa), s.exponent), _read_scale),
     SpecialType(
         "parameters",

@@ -107,10 +107,22 @@ class Predictor:
 
     @np.errstate(over="ignore", invalid="ignore")
     def _linear_noise(self, settings: Settings, lowered: Lowered) -> np.ndarray:
-        gains = self._noise_gains(settings.ring.slots)
+        gains = self._noise_gains(settings.ring.slots) * self._repetition(settings)
         deviations = np.zeros(len(self.graph.nodes))
         deviations[list(lowered.noise)] = list(lowered.noise.values())
         return np.sqrt(gains**2 @ deviations**2)
+
+    def _repetition(self, settings: Settings) -> np.ndarray:
+        """What bootstraps' noise in shared results is larger by, [result, node]: their means are over fewer slots.
+
+        Bootstraps of few slots leave noise that repeats itself as the samples do.
+        """
+        if settings.bootstrapping is None:
+            return np.ones((1, 1))
+        shared = np.array([[view.batch_axis is None] for view in self.views])
+        bootstrapped = np.array([node.bootstraps for node in self.graph.nodes])
+        ratio = settings.ring.slots / settings.bootstrapping.slots
+        return np.where(shared & bootstrapped, np.sqrt(ratio), 1.0)
 
     def _even_noise(self, settings: Settings, lowered: Lowered) -> np.ndarray:
         """The half of what noise and its opposite do together, in one draw."""

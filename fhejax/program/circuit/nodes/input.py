@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from fhejax.ckks import Ciphertext
-from fhejax.ckks.parameters.deviations import fresh_deviation
+from fhejax.ckks.parameters.deviations import fresh_deviation, fresh_public_deviation
 from fhejax.program.circuit.intervals import ValueInterval
 from fhejax.program.circuit.lowering.register import Register
 from fhejax.program.circuit.lowering.scales import value_of
@@ -45,6 +45,7 @@ class Input(Node):
         argument: its number.
         shared: whether all samples share one value, in every slot.
         filler: the number in slots without a sample.
+        public_key: whether a public key may encrypt it, which adds more noise than the secret one.
     """
 
     argument: int
@@ -54,6 +55,7 @@ class Input(Node):
     label: str
     shared: bool = False
     filler: float = 0.0
+    public_key: bool = False
 
     @property
     def sources(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -80,7 +82,8 @@ class Input(Node):
         """Emit the step that takes the argument."""
         settings = lowering.settings
         scale = lowering.scale(2.0**settings.input_bits)
-        lowering.add_noise(number, fresh_deviation(settings.ring) / value_of(scale))
+        deviation = fresh_public_deviation if self.public_key else fresh_deviation
+        lowering.add_noise(number, deviation(settings.ring) / value_of(scale))
         drops = 0 * settings.prime_bits if not lowering.exact else 0
         step = InputStep((), self.size, 2, drops, scale, self.argument, node=number, label=self.label)
         return lowering.emit(step)

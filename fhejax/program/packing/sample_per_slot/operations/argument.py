@@ -21,6 +21,7 @@ def argument(builder: Builder, number: int, described: Encrypted, batch: int) ->
     size = entry_count(shape)
     held = normalisation(described)
     low, high = (float(held.normalised(np.float64(end))) for end in described.range)
-    node = builder.append(Input(number, size, low, high, builder.label, axis is None, filler(described)))
+    fields = number, size, low, high, builder.label, axis is None, filler(described)
+    node = builder.append(Input(*fields, public_key=described.public_key))
     entries = np.arange(size, dtype=np.int64).reshape(shape)
     return View(node, entries, np.full(shape, held.unit), np.full(shape, held.centre), axis, batch)
