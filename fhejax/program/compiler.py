@@ -85,7 +85,8 @@ def compile(
         TooDeepError: no secure parameters hold the function.
         SecurityError: another level of security, or parameters of bootstrapping that do not reach it.
         ValueError: a device or a packing of an unknown name, no encrypted argument, or none that a result
-            depends on; results to be carried that do not fit their arguments, or leave their range on `sample`.
+            depends on; results to be carried that do not fit their arguments, or leave their range on
+            `sample`.
     """
     planned_for, packing = chosen_device(device), chosen_packing(packing)
     wished = _wished_security(security, bootstrapping, insecure, insecure_log_degree)

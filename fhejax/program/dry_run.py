@@ -31,8 +31,8 @@ class DryStep:
 
     Attributes:
         results: in the clear, float64, nested like the function's.
-        predicted_errors: root mean square of each encrypted result's error, in the flat order: rounded weights
-            and noise, also what earlier calls left.
+        predicted_errors: root mean square of each encrypted result's error, in the flat order: rounded
+            weights and noise, also what earlier calls left.
     """
 
     results: Any
@@ -86,10 +86,10 @@ def _entries(
     carried = _carried(graph, before) if before else {}
     given = [n for n, value in enumerate(flat) if value is not None]
     missing = [n for n in range(len(flat)) if n not in given and n not in carried]
-    if missing or not given:
+    if missing:
         raise ValueError(
-            f"call {number} of the dry run lacks argument {missing[0] if missing else 0}, which no result of a "
-            f"call before replaces; give it."
+            f"call {number} of the dry run lacks argument {missing[0]}, which no result of a call before "
+            f"replaces; give it."
         )
     described = [interface.encrypted[n] for n in given]
     arrays = [check_values(a, flat[n]) for a, n in zip(described, given, strict=True)]
@@ -122,7 +122,7 @@ class _Run:
         self.state: dict[int, Values] = {}
 
     def advance(self, entries: Sequence[Values], given: Sequence[int]) -> list[np.ndarray]:
-        """The results of one call: what is not among the `given` arguments is this run's own, with its noise."""
+        """The results of one call: arguments that are not given are this run's own, with their noise."""
         arguments, slots = self._laid_out(entries)
         arguments = [a if n in given else self.state[n] for n, a in enumerate(arguments)]
         values = evaluate_graph(

@@ -118,7 +118,7 @@ class Program:
         return self._oracle(values, fixed=False)
 
     def dry_run(self, calls: Iterable[tuple]) -> list[DryStep]:
-        """The results of one call after another in the clear, and the errors that encryption will leave in them.
+        """The results of one call after another in the clear, and the errors that encryption will leave.
 
         No key is made. What a call carries to the next one carries its noise too.
 

@@ -58,8 +58,8 @@ def _numbers(carry: Any) -> dict[int, int]:
     numbers = [*found, *found.values()]
     if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in numbers):
         raise TypeError(
-            f"compile was given carry={carry!r}; it is the number of a result that replaces the argument of the "
-            f"same number in the next call, or a tuple of such, or a mapping {{result: argument}}."
+            f"compile was given carry={carry!r}; it is the number of a result that replaces the "
+            f"argument of the same number in the next call, or a tuple of such, or a mapping {{result: argument}}."
         )
     return found
 
@@ -69,14 +69,14 @@ def _matched(graph: Graph, result: tuple[int, Any], argument: tuple[int, Any]) -
     (number, results), (place, arguments) = result, argument
     if number >= len(results) or place >= len(arguments):
         raise ValueError(
-            f"carry was to lead from result {number} to argument {place}, and the function has {len(results)} "
-            f"results and {len(arguments)} arguments; both are counted from 0."
+            f"carry was to lead from result {number} to argument {place}, and the function has "
+            f"{len(results)} results and {len(arguments)} arguments; both are counted from 0."
         )
     found, wanted = results[number], arguments[place]
     if jax.tree.structure(found) != jax.tree.structure(wanted):
         raise ValueError(
-            f"result {number} is nested like {jax.tree.structure(found)} and was to replace argument {place}, "
-            f"which is nested like {jax.tree.structure(wanted)}; return it in the same form."
+            f"result {number} is nested like {jax.tree.structure(found)} and was to replace argument "
+            f"{place}, which is nested like {jax.tree.structure(wanted)}; return it in the same form."
         )
     pairs = list(zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True))
     for output, described in pairs:

@@ -107,9 +107,9 @@ class CarriedValues(Node):
     def lower(self, lowering: "Lowering", number: int) -> Register:
         """Emit products that lead to one scale exactly, a division, and a bootstrap to the arguments' level.
 
-        A bootstrap multiplies scales by a number that is known. So the scale before it is chosen such that the
-        one after it is that of arguments, s: with T = s * (scale it takes) / (scale it leaves), and integers
-        nearest to weights * T * q / scale, which the division by q leads to T.
+        A bootstrap multiplies scales by a number that is known. So the scale before it is chosen such that
+        the one after it is that of arguments, s: with T = s * (scale it takes) / (scale it leaves), and
+        integers nearest to weights * T * q / scale, which the division by q leads to T.
 
         Raises:
             TooLowError: where too few levels are left.
