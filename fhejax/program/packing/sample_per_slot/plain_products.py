@@ -6,6 +6,7 @@ import numpy as np
 
 from fhejax.program.circuit.nodes import Linear
 from fhejax.program.circuit.views import Builder, View
+from fhejax.program.packing.sample_per_slot.units import unit_of_weights
 from fhejax.ring.platform import TWO_CORES
 
 
@@ -58,7 +59,7 @@ def _linear_node(
     """The node, and the factor that was pulled out: sums keep weights -1, 0 and 1, which are exact."""
     magnitudes = np.unique(np.abs(weights[weights != 0]))
     exact = len(magnitudes) <= 1
-    factor = float(magnitudes[0]) if exact and len(magnitudes) else 1.0
+    factor = float(magnitudes[0]) if exact and len(magnitudes) else unit_of_weights(weights)
     if entries.shape[0] == entries.shape[2] == 1:  # one matrix: let it read its entries in order
         order = np.argsort(entries[0, :, 0])
         entries, weights = entries[:, order], weights[:, :, order]

@@ -13,6 +13,7 @@ from fhejax.program.circuit.views import Builder, View, in_node_order, without_d
 from fhejax.program.packing.sample_per_slot.batch_axis import at_batch, single_sample
 from fhejax.program.packing.sample_per_slot.batch_sums import slot_sum
 from fhejax.program.packing.sample_per_slot.operations.product import scaled
+from fhejax.program.packing.sample_per_slot.units import unit_of_weights
 
 Numbers = tuple[tuple[tuple[int, ...], tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]]
 
@@ -105,7 +106,8 @@ def _operand(builder: Builder, tensor: View) -> _Operand:
     alive = tensor.entries >= 0
     factor = np.take_along_axis(tensor.multiplier, alive.argmax(2)[..., None], 2)
     if (alive & (tensor.multiplier != factor)).any():
-        tensor, factor = scaled(builder, tensor), np.ones(factor.shape)
+        unit = unit_of_weights(tensor.multiplier)
+        tensor, factor = scaled(builder, tensor, unit), np.full(factor.shape, unit)
     shift = None
     if tensor.offset.any():
         tensor, _ = builder.arranged(dataclasses.replace(tensor, offset=tensor.offset / factor))

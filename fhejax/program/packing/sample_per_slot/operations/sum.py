@@ -8,9 +8,10 @@ import numpy as np
 from fhejax.program.circuit.nodes import Combine
 from fhejax.program.circuit.views import Builder, View
 from fhejax.program.packing.sample_per_slot.batch_axis import same_samples, spread
+from fhejax.program.packing.sample_per_slot.units import common_unit
 from fhejax.program.tensor.operations.sum import Sum
 
-_LARGEST_SPREAD = 2.0**6  # of entries that are divided by one number
+_LARGEST_RATIO = 2.0**6  # of the terms of a sum, in units of the first
 
 
 def sum_of_views(builder: Builder, operation: Sum, sources: list[View]) -> View:
@@ -52,20 +53,15 @@ def _weights(factors: np.ndarray) -> np.ndarray | None:
 def _common_factor(builder: Builder, x: View, y: View) -> np.ndarray:
     """What a sum of two views is divided by, so that its node holds numbers that are neither large nor small.
 
-    Where each view has one factor, the first view's will do: scales absorb the other. Else it is by the
-    larger term of each entry, which would be lost beside a factor of 1e-5, or would drown in one of 1e5: one
-    power of two for all entries, or one for each where they are of very different size.
+    Where each view has one factor, that of the first will do unless the other's terms are much larger:
+    scales absorb the other. Else it is by the larger term of each entry, which would be lost beside a factor
+    of 1e-5, or would drown in one of 1e5.
     """
+    sizes = [np.abs(t.multiplier) * builder.largest(t) for t in (x, y)]
     if _is_uniform(x.multiplier) and _is_uniform(y.multiplier):
-        return x.multiplier
-    largest = np.maximum(*(np.abs(t.multiplier) * builder.largest(t) for t in (x, y)))
-    usable = np.isfinite(largest) & (largest > 0)
-    if not usable.any():
-        return np.ones(x.multiplier.shape)
-    top = largest[usable].max()
-    even = largest[usable].min() * _LARGEST_SPREAD >= top
-    size = np.where(usable & (not even), largest, top)
-    return 2.0 ** np.ceil(np.log2(size))
+        first, second = (float(size.max(initial=0.0)) for size in sizes)
+        return x.multiplier if second <= _LARGEST_RATIO * first or not np.isfinite(second) else y.multiplier
+    return common_unit(np.maximum(*sizes))
 
 
 def _is_uniform(factors: np.ndarray) -> bool:
