@@ -8,7 +8,7 @@ import numpy as np
 
 from fhejax.program.arguments import Encrypted, Plain
 from fhejax.program.circuit.node import Node
-from fhejax.program.circuit.views import View
+from fhejax.program.circuit.views import Decisions, View
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -22,7 +22,10 @@ class Output:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Graph:
-    """The traced function: nodes in order, results, and how results and arguments are nested."""
+    """The traced function: nodes in order, results, and how results and arguments are nested.
+
+    decisions: those of the packing, which a call with other plain arguments keeps.
+    """
 
     nodes: tuple[Node, ...]
     outputs: tuple[Output, ...]
@@ -30,6 +33,7 @@ class Graph:
     inputs: Any
     results: Any
     batch: int
+    decisions: Decisions = dataclasses.field(default_factory=dict)
 
 
 def with_nodes(graph: Graph, nodes: Sequence[Node], names: Mapping[int, int]) -> Graph:

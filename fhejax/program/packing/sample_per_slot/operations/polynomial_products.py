@@ -90,7 +90,7 @@ def weighted_sum_of_views(builder: Builder, terms: list[Term]) -> View:
     rows = [builder.row_major(term) for term, _ in terms]
     factors = [factor for _, factor in terms]
     weights = tuple((r.multiplier * f).reshape(-1) for r, f in zip(rows, factors, strict=True))
-    first, unit = rows[0], unit_of_weights(np.stack(weights))
+    first, unit = rows[0], builder.decided(lambda: unit_of_weights(np.stack(weights)))
     weights = tuple(weight / unit for weight in weights)
     node = Combine(tuple(r.node for r in rows), weights, first.entries.size, builder.label)
     total = builder.fresh(node, first, first.entries.shape).affine(unit, 0.0)

@@ -24,13 +24,13 @@ def multiply_views(builder: Builder, x: View, y: View) -> View:
         ValueError: samples along different axes.
     """
     x, y = same_samples(x, y)
-    if x is y or x.same_values(y):
+    if builder.decided(lambda: x is y or x.same_values(y)) and (x is y or x.same_values(y)):
         return square_view(builder, x)
     x, y = (builder.row_major(normalised(builder, t)) for t in (x, y))
     shifts = (_shift_of_view(x), _shift_of_view(y))
     node = ElementwiseProduct((x.node, y.node), shifts, x.entries.size, builder.label)
     product = builder.fresh(node, x, x.entries.shape)
-    return dataclasses.replace(product, multiplier=x.multiplier * y.multiplier)
+    return dataclasses.replace(product, multiplier=x.multiplier * y.multiplier, varies=x.varies or y.varies)
 
 
 def square_view(builder: Builder, x: View) -> View:
@@ -43,12 +43,15 @@ def square_view(builder: Builder, x: View) -> View:
         entries=x.entries,
         multiplier=x.multiplier**2,
         offset=np.zeros(x.entries.shape),
+        varies=x.varies,
     )
 
 
 def normalised(builder: Builder, x: View) -> View:
     """The view x over a node of numbers about one, which can be shifted and multiplied."""
-    unit = unit_of_node(builder, x)
+    unit = builder.decided(lambda: unit_of_node(builder, x))
+    if unit is None and x.varies and x.offset.any():  # none where the planner's plain arguments are zero
+        unit = unit_of_node(builder, x)
     return x if unit is None else scaled(builder, x, unit)
 
 
