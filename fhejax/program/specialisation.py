@@ -5,12 +5,14 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 
+import jax
 import numpy as np
 
+from fhejax.ckks.identity import is_concrete
 from fhejax.program.arguments import Plain
 from fhejax.program.circuit.circuit import Circuit
 from fhejax.program.circuit.constants import encode_constants
-from fhejax.program.circuit.graph import Graph
+from fhejax.program.circuit.graph import Graph, sums_over_batch
 from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.node_lowering import lower
 from fhejax.program.circuit.lowering.settings import Settings
@@ -39,6 +41,7 @@ class CompilationRecord:
         cuts: where the graph is bootstrapped.
         sample: typical arguments, [size, sample] each, on which precision is predicted.
         precision_bits: that were asked for.
+        recent: the circuit of the last call and its plain arguments, at most one, for calls with the same.
     """
 
     traced: TensorGraph
@@ -49,6 +52,7 @@ class CompilationRecord:
     cuts: tuple[Cut, ...] = ()
     sample: tuple[np.ndarray, ...] = ()
     precision_bits: float = 0.0
+    recent: list = dataclasses.field(default_factory=list, init=False, repr=False)
 
     @functools.cached_property
     def signature(self) -> tuple:
@@ -136,6 +140,32 @@ class SpecialisedCircuit:
 def specialise(
     plan: ProgramPlan, source: CompilationRecord, plain: Sequence[np.ndarray]
 ) -> SpecialisedCircuit:
+    """The circuit for these plain arguments, that of the call before if it had the same.
+
+    Args:
+        plan: of the program.
+        source: what compiling knew.
+        plain: values of the plain arguments, in order.
+
+    Raises:
+        ValueError: as `specialised_anew` says.
+    """
+    for known, values, circuit in source.recent:
+        if known is plan and all(map(_are_equal, values, plain)):
+            return circuit
+    circuit = specialised_anew(plan, source, plain)
+    if all(map(is_concrete, jax.tree.leaves(circuit.circuit.leaves))):  # a traced one ends with its trace
+        source.recent[:] = [(plan, [np.array(values) for values in plain], circuit)]
+    return circuit
+
+
+def _are_equal(values: np.ndarray, other: np.ndarray) -> bool:
+    return values.dtype == other.dtype and values.shape == other.shape and bool((values == other).all())
+
+
+def specialised_anew(
+    plan: ProgramPlan, source: CompilationRecord, plain: Sequence[np.ndarray]
+) -> SpecialisedCircuit:
     """The circuit for these plain arguments, under the planned parameters.
 
     Weights are rounded as planned, or to as many bits of their own where they are smaller; that only if
@@ -169,6 +199,7 @@ def specialise(
 
 
 _FEWEST_WEIGHT_BITS = 6
+_SAMPLES = 16  # on which the precision of a call is predicted, where samples do not meet
 _TOLERATED_BITS = 1.0  # by which another sample of weights may fall below what was planned
 
 
@@ -179,7 +210,8 @@ def _check_precision(settings: Settings, source: CompilationRecord, graph: Graph
         ValueError: with the precision that is left.
     """
     wanted = source.precision_bits - _TOLERATED_BITS
-    left = Predictor(graph, source.sample).bits(settings, lowered, wanted)
+    few = source.sample if sums_over_batch(graph) else [entries[:, :_SAMPLES] for entries in source.sample]
+    left = Predictor(graph, few).bits(settings, lowered, wanted)
     if left < wanted:
         raise ValueError(
             f"the plain arguments of this call leave {left:.1f} bits of precision, and the program was "

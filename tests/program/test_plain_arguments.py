@@ -9,7 +9,7 @@ import pytest
 import fhejax
 from fhejax.program.circuit.ranges import bounds
 from fhejax.program.levels.plain_ranges import bounds_for_all
-from fhejax.program.specialisation import graph_with_plain, graphs_of_other_values
+from fhejax.program.specialisation import graph_with_plain, graphs_of_other_values, specialise
 
 SMALL = {"precision_bits": 8, "insecure_log_degree": 5, "bootstrapping": False}
 ROWS = 24
@@ -57,7 +57,7 @@ def compiled(name):
 def test_no_value_within_its_range_is_refused_for_overflow(name, fill):
     program, (_, ends, shapes) = compiled(name), CASES[name]
     generator = np.random.default_rng(0)
-    x = generator.uniform(*ends, (ROWS, 2))
+    x = generator.uniform(ends[0], ends[1], (ROWS, 2))
     plain = [2 * FILLS[fill](generator, shape) for shape in shapes]
     try:
         found = program.simulate(x, *plain)
@@ -102,3 +102,16 @@ def test_what_is_largest_within_the_range_is_computed_with_fewer_bits_or_refused
         np.testing.assert_allclose(program.simulate(x, w), program.clear(x, w), rtol=2.0**-5)
     except ValueError as error:
         assert "larger within their ranges than at the ends" in str(error)
+
+
+def test_a_call_with_the_same_values_is_not_lowered_again():
+    program, generator = compiled("two layers"), np.random.default_rng(0)
+    first, other = ([generator.uniform(-2, 2, shape) for shape in CASES["two layers"][2]] for _ in range(2))
+    circuit = specialise(program.plan, program.source, first)
+    again = [values.copy() for values in first]
+    assert specialise(program.plan, program.source, again) is circuit
+    for values in first:
+        values += 1e-3  # what the caller does with its arrays later is no matter
+    assert specialise(program.plan, program.source, again) is circuit
+    assert specialise(program.plan, program.source, other) is not circuit
+    assert specialise(program.plan, program.source, [v.astype(np.float32) for v in other]) is not circuit
