@@ -52,12 +52,21 @@ class Plain:
 
     def placeholder(self, seed: int) -> np.ndarray:
         """The numbers of the largest magnitude, of both signs, on which the planner works."""
-        generator = np.random.default_rng(seed)
         low, high = self.range
         edge = low if abs(low) > abs(high) else high
-        signs = generator.choice([-1.0, 1.0] if low < 0 < high else [1.0], self.shape)
-        values = edge * signs * (1 - 1e-3 * generator.random(self.shape))
-        return np.clip(values, low, high).astype(self.dtype)
+        signs = np.random.default_rng(seed).choice([-1.0, 1.0] if low < 0 < high else [1.0], self.shape)
+        return self._near(edge * signs, seed)
+
+    def other_placeholders(self, seed: int) -> list[np.ndarray]:
+        """The numbers that bounds are worked out for besides: both ends of the range, and any in between."""
+        low, high = self.range
+        uniform = np.random.default_rng(seed).uniform(low, high, self.shape)
+        return [self._near(np.full(self.shape, v), seed) for v in (low, high)] + [uniform.astype(self.dtype)]
+
+    def _near(self, values: np.ndarray, seed: int) -> np.ndarray:
+        """Numbers of the range next to some, of which no two are equal."""
+        spread = 1 - 1e-3 * np.random.default_rng([seed, 1]).random(self.shape)
+        return np.clip(values * spread, *self.range).astype(self.dtype)
 
 
 def describe(argument: Any) -> "Encrypted | Plain":

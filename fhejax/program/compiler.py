@@ -25,7 +25,7 @@ from fhejax.program.levels.parameter_search import make_plan, value_bounds
 from fhejax.program.levels.plan import LoweredCircuit, ProgramPlan, TooDeepError
 from fhejax.program.packing.packings import chosen_packing, packed
 from fhejax.program.program import Program
-from fhejax.program.specialisation import CompilationRecord
+from fhejax.program.specialisation import CompilationRecord, graphs_of_other_values
 from fhejax.program.tensor.trace import trace
 from fhejax.ring.platform import Device, chosen_device
 
@@ -108,7 +108,7 @@ def compile(
     _check_margin(margin, sample)
     typical = _sample(graph, sample)
     request = {"precision_bits": precision_bits, "device": planned_for, **wished}
-    limits = value_bounds(graph, typical, margin)
+    limits = value_bounds(graph, typical, margin, graphs_of_other_values(traced, packing, graph))
     plan, found = _planned_program(graph, limits, typical, bootstrapping, carried, request)
     if sample is not None:
         check_carried_range(found.graph, evaluate_graph(found.graph, typical))

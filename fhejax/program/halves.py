@@ -45,8 +45,8 @@ def _predictions(server: ServerProgram) -> Predictions:
 def _expected_results(server: ServerProgram) -> tuple[ExpectedArray, ...]:
     """The descriptions of encrypted results; plain arguments of a call may change how they are read."""
     plan, interface = server.plan, server.interface
-    pairs = zip(interface.outputs, server.readings, strict=True)
-    views = [(n, *pair) for n, pair in enumerate(pairs) if isinstance(pair[1], AffineView)]
+    pairs = enumerate(zip(interface.outputs, server.readings, strict=True))
+    views = [(n, output, view) for n, (output, view) in pairs if isinstance(view, AffineView)]
     carried = {number for number, _ in interface.carry}  # these are described as arguments are
     expected = []
     for (number, output, view), register in zip(views, plan.outputs, strict=True):

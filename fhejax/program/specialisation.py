@@ -1,21 +1,27 @@
 """The circuit of a call: the planned steps, or, where plain arguments come with the call, steps for them."""
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Sequence
 
+import jax
 import numpy as np
 
+from fhejax.ckks.identity import is_concrete
+from fhejax.program.arguments import Plain
 from fhejax.program.circuit.carry import with_carry
 from fhejax.program.circuit.circuit import Circuit
 from fhejax.program.circuit.constants import encode_constants
-from fhejax.program.circuit.graph import Graph
+from fhejax.program.circuit.graph import Graph, sums_over_batch
 from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.node_lowering import lower
+from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.nodes import CarriedValues
 from fhejax.program.circuit.ranges import bounds, check_finite
 from fhejax.program.circuit.reading import reading_of
 from fhejax.program.circuit.simplification import simplify
+from fhejax.program.circuit.views import Decisions
 from fhejax.program.levels.bootstrap_placement import Cut, with_bootstraps
 from fhejax.program.levels.plan import ProgramPlan, dropped_primes, placed
 from fhejax.program.levels.precision_prediction import Predictor
@@ -38,6 +44,7 @@ class CompilationRecord:
         cuts: where the graph is bootstrapped.
         sample: typical arguments, [size, sample] each, on which precision is predicted.
         precision_bits: that were asked for.
+        recent: the circuit of the last call and its plain arguments, at most one, for calls with the same.
     """
 
     traced: TensorGraph
@@ -48,6 +55,7 @@ class CompilationRecord:
     cuts: tuple[Cut, ...] = ()
     sample: tuple[np.ndarray, ...] = ()
     precision_bits: float = 0.0
+    recent: list = dataclasses.field(default_factory=list, init=False, repr=False)
 
     @functools.cached_property
     def signature(self) -> tuple:
@@ -80,9 +88,7 @@ def graph_with_plain(source: CompilationRecord, plain: Sequence[np.ndarray]) -> 
         ValueError: weights that are not finite, or bootstraps that would be in other places.
     """
     graph = source.graph
-    made = packed(source.traced.with_plain(plain), source.packing)
-    check_finite(made)
-    simple = simplify(made)
+    simple = _renewed(source.traced, source.packing, graph.decisions, plain)
     bootstraps = sum(len(cut.values) for cut in source.cuts)
     carried = sum(isinstance(node, CarriedValues) for node in graph.nodes)
     if source.cuts and len(simple.nodes) + bootstraps != len(graph.nodes) - carried:
@@ -91,6 +97,33 @@ def graph_with_plain(source: CompilationRecord, plain: Sequence[np.ndarray]) -> 
             "bootstraps are in other places; compile with values like these, closed over."
         )
     return with_carry(with_bootstraps(simple, source.cuts), graph.carry)
+
+
+def graphs_of_other_values(traced: TensorGraph, packing: str, graph: Graph) -> list[Graph]:
+    """The circuit for other values of the plain arguments than the planner works on, as far as there are any.
+
+    Args:
+        traced: the function.
+        packing: the name of the packing.
+        graph: the circuit that was made in it.
+    """
+    pairs = [(i, a) for i, a in enumerate(traced.arguments) if isinstance(a, Plain)]
+    found = []
+    for values in zip(*(a.other_placeholders(i) for i, a in pairs), strict=True):
+        with contextlib.suppress(ValueError):  # values that the function is not defined for, such as zeros
+            found.append(_renewed(traced, packing, graph.decisions, values))
+    return found
+
+
+def _renewed(traced: TensorGraph, packing: str, decisions: Decisions, plain: Sequence[np.ndarray]) -> Graph:
+    """The simplified circuit for some plain arguments, with what was decided for others.
+
+    Raises:
+        ValueError: weights that are not finite.
+    """
+    made = packed(dataclasses.replace(traced.with_plain(plain), decisions=decisions), packing)
+    check_finite(made)
+    return simplify(made)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -111,10 +144,36 @@ class SpecialisedCircuit:
 def specialise(
     plan: ProgramPlan, source: CompilationRecord, plain: Sequence[np.ndarray]
 ) -> SpecialisedCircuit:
+    """The circuit for these plain arguments, that of the call before if it had the same.
+
+    Args:
+        plan: of the program.
+        source: what compiling knew.
+        plain: values of the plain arguments, in order.
+
+    Raises:
+        ValueError: as `specialised_anew` says.
+    """
+    for known, values, circuit in source.recent:
+        if known is plan and all(map(_are_equal, values, plain)):
+            return circuit
+    circuit = specialised_anew(plan, source, plain)
+    if all(map(is_concrete, jax.tree.leaves(circuit.circuit.leaves))):  # a traced one ends with its trace
+        source.recent[:] = [(plan, [np.array(values) for values in plain], circuit)]
+    return circuit
+
+
+def _are_equal(values: np.ndarray, other: np.ndarray) -> bool:
+    return values.dtype == other.dtype and values.shape == other.shape and bool((values == other).all())
+
+
+def specialised_anew(
+    plan: ProgramPlan, source: CompilationRecord, plain: Sequence[np.ndarray]
+) -> SpecialisedCircuit:
     """The circuit for these plain arguments, under the planned parameters.
 
     Weights are rounded as planned, or to as many bits of their own where they are smaller; that only if
-    all still fits.
+    all still fits. Where values are larger than the planner saw, weights have fewer bits.
 
     Args:
         plan: of the program.
@@ -127,33 +186,36 @@ def specialise(
     """
     graph = graph_with_plain(source, plain)
     params, top = plan.params, plan.top_level
-    for limits, factors in _ways_to_round(plan, source, graph):
-        lowered = lower(graph, limits, plan.settings, dropped_primes(params, top), factors)
-        if lowered.drops <= top and lowered.base_bits <= source.lowered.base_bits + 0.5:
-            _check_precision(plan, source, graph, lowered)
+    for way in _ways_to_round(plan, source, graph):
+        lowered = lower(graph, way.limits, way.settings, dropped_primes(params, top), way.factors)
+        if lowered.fits(way.limits, params, top):
+            _check_precision(way.settings, source, graph, lowered)
             steps, registers = placed(graph, lowered, top)
             leaves = encode_constants(lowered.constants, params, top)
             circuit = Circuit(steps, leaves, registers, tuple(map(reading_of, graph.outputs)))
             return SpecialisedCircuit(graph, lowered, circuit)
     raise ValueError(
-        "the plain arguments of this call make values larger than the program was planned for, which "
-        "could overflow: numbers beyond their range's largest, or factors so small that what is added to "
-        "their products dwarfs these. Compile with a range that holds these values at their largest, or "
-        "with these values closed over."
+        "the plain arguments of this call make values larger than any that the program was planned for, "
+        "which could overflow: what the function computes from them is larger within their ranges than at "
+        "the ends, as 1 / w is near zero, or makes another circuit. Compile with narrower ranges, with a "
+        "result of that computation as the plain argument, or with these values closed over."
     )
 
 
+_FEWEST_WEIGHT_BITS = 6
+_SAMPLES = 16  # on which the precision of a call is predicted, where samples do not meet
 _TOLERATED_BITS = 1.0  # by which another sample of weights may fall below what was planned
 
 
-def _check_precision(plan: ProgramPlan, source: CompilationRecord, graph: Graph, lowered: Lowered) -> None:
+def _check_precision(settings: Settings, source: CompilationRecord, graph: Graph, lowered: Lowered) -> None:
     """Refuse plain arguments with which results are less precise than was asked for.
 
     Raises:
         ValueError: with the precision that is left.
     """
     wanted = source.precision_bits - _TOLERATED_BITS
-    left = Predictor(graph, source.sample).bits(plan.settings, lowered, wanted)
+    few = source.sample if sums_over_batch(graph) else [entries[:, :_SAMPLES] for entries in source.sample]
+    left = Predictor(graph, few).bits(settings, lowered, wanted)
     if left < wanted:
         raise ValueError(
             f"the plain arguments of this call leave {left:.1f} bits of precision, and the program was "
@@ -163,15 +225,32 @@ def _check_precision(plan: ProgramPlan, source: CompilationRecord, graph: Graph,
         )
 
 
-_Way = tuple[tuple[float, ...], dict[int, tuple[float, ...]] | None]
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Way:
+    """The largest magnitudes, factors of weights and settings to lower a circuit with."""
+
+    limits: tuple[float, ...]
+    factors: dict[int, tuple[float, ...]] | None
+    settings: Settings
 
 
 def _ways_to_round(plan: ProgramPlan, source: CompilationRecord, graph: Graph) -> list[_Way]:
-    """The largest magnitudes and factors of weights to lower with: for small weights, then as planned."""
+    """The ways to round weights: for small ones, then as planned, then to fewer and fewer bits."""
+    settings = plan.settings
     rigorous = bounds(graph)
     if [type(node) for node in graph.nodes] != [type(node) for node in source.graph.nodes]:
-        return [(rigorous, None)]
+        return [_Way(rigorous, None, s) for s in (settings, *_coarser(settings))]
     planned, bits = source.lowered.factors, plan.settings.weight_bits
     own = {number: graph.nodes[number].magnified(factors, bits) for number, factors in planned.items()}
     observed = source.limits or rigorous
-    return [(tuple(map(min, rigorous, observed)), own), (observed, planned)]
+    return [
+        _Way(tuple(map(min, rigorous, observed)), own, settings),
+        _Way(observed, planned, settings),
+        *(_Way(observed, None, coarser) for coarser in _coarser(settings)),
+    ]
+
+
+def _coarser(settings: Settings) -> list[Settings]:
+    """The settings with fewer bits for weights."""
+    bits = range(settings.weight_bits - 1, _FEWEST_WEIGHT_BITS - 1, -1)
+    return [dataclasses.replace(settings, weight_bits=b) for b in bits]

@@ -32,15 +32,11 @@ from benchmarks.random_verdicts import (
 
 EXAMPLES = range(60)
 ENCRYPTED = range(2, 60, 5)  # each compiles kernels of its own for seconds; the script encrypts all
-MOST_REFUSED_WRONGLY = 2
 
 
 def check(verdict):
-    """No failure, but for one that is known: what comes with the call may keep less than was asked for."""
-    message = f"{verdict.sentence}; {verdict.description}"
-    if verdict.outcome in (SIMULATED, OUTSIDE) and make_example(verdict.seed).plain:
-        pytest.xfail(f"precision is predicted for weights that are as large as their range: {message}")
-    assert verdict.outcome not in FAILURES, message
+    """No failure, whatever weights come with the call."""
+    assert verdict.outcome not in FAILURES, f"{verdict.sentence}; {verdict.description}"
 
 
 @pytest.mark.parametrize("seed", ENCRYPTED)
@@ -53,9 +49,9 @@ def test_a_simulated_program_keeps_its_promise_or_is_refused(seed):
     check(judge_simulation(make_example(seed)))
 
 
-def test_well_conditioned_programs_are_rarely_refused():
+def test_no_well_conditioned_program_is_refused():
     verdicts = [judge_simulation(make_example(seed)) for seed in EXAMPLES]
-    assert sum(v.outcome == REFUSED_WRONGLY for v in verdicts) <= MOST_REFUSED_WRONGLY, summary(verdicts)
+    assert not any(v.outcome == REFUSED_WRONGLY for v in verdicts), summary(verdicts)
 
 
 def test_examples_are_made_again_by_their_seed():

@@ -49,6 +49,7 @@ def _numbers(carry: Any) -> dict[int, int]:
         return {}
     if isinstance(carry, int) and not isinstance(carry, bool):
         carry = (carry,)
+    found: dict[Any, Any]
     if isinstance(carry, Mapping):
         found = dict(carry)
     elif isinstance(carry, Sequence) and not isinstance(carry, str):
@@ -59,7 +60,8 @@ def _numbers(carry: Any) -> dict[int, int]:
     if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in numbers):
         raise TypeError(
             f"compile was given carry={carry!r}; it is the number of a result that replaces the "
-            f"argument of the same number in the next call, or a tuple of such, or a mapping {{result: argument}}."
+            f"argument of the same number in the next call, or a tuple of such, or a mapping "
+            f"{{result: argument}}."
         )
     return found
 
@@ -148,8 +150,8 @@ def _carried_values(graph: Graph, pairs: Sequence[tuple[int, int]], shared: bool
         lows.append(np.full(view.entries.size, low))
         highs.append(np.full(view.entries.size, high))
     names = ", ".join(str(argument) for _, argument in pairs)
-    parts = map(np.concatenate, (shifts, lows, highs))
-    return CarriedValues(tuple(terms), *parts, shared, f"next arguments {names}")
+    shift, low, high = map(np.concatenate, (shifts, lows, highs))
+    return CarriedValues(tuple(terms), shift, low, high, shared, f"next arguments {names}")
 
 
 def _reading_carried(graph: Graph, pair: tuple[int, int], node: int, start: int) -> Any:

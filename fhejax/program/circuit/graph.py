@@ -8,7 +8,7 @@ import numpy as np
 
 from fhejax.program.arguments import Encrypted, Plain
 from fhejax.program.circuit.node import Node
-from fhejax.program.circuit.views import View
+from fhejax.program.circuit.views import Decisions, View
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -25,6 +25,7 @@ class Graph:
     """The traced function: nodes in order, results, and how results and arguments are nested.
 
     carry: the results that replace arguments of the next call, as pairs of numbers (result, argument).
+    decisions: those of the packing, which a call with other plain arguments keeps.
     """
 
     nodes: tuple[Node, ...]
@@ -34,6 +35,7 @@ class Graph:
     results: Any
     batch: int
     carry: tuple[tuple[int, int], ...] = ()
+    decisions: Decisions = dataclasses.field(default_factory=dict)
 
 
 def with_nodes(graph: Graph, nodes: Sequence[Node], names: Mapping[int, int]) -> Graph:

@@ -34,8 +34,13 @@ def bounds(graph: Graph) -> tuple[float, ...]:
     for node in graph.nodes:
         with np.errstate(over="ignore", invalid="ignore"):  # what has no bound is refused as too deep
             intervals.append(node.interval(intervals, graph.batch))
-    largest = (max(np.abs(low).max(), np.abs(high).max()) for low, high in intervals)
-    return tuple(math.inf if math.isnan(value) else float(value) for value in largest)
+    return tuple(map(largest_of, intervals))
+
+
+def largest_of(interval: ValueInterval) -> float:
+    """The largest magnitude in an interval; infinity where it has no bound."""
+    largest = max(float(np.abs(end).max()) for end in interval)
+    return math.inf if math.isnan(largest) else largest
 
 
 def observed_bounds(graph: Graph, values: Sequence[np.ndarray], margin: float) -> tuple[float, ...]:

@@ -6,8 +6,8 @@ encrypted values and contractions make nodes.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -15,13 +15,17 @@ from fhejax.program.circuit.intervals import ValueInterval, taken_interval
 from fhejax.program.circuit.node import Node
 from fhejax.program.circuit.nodes import Gather
 
+Decisions = Mapping[tuple[int, int], Any]
+Decision = TypeVar("Decision")
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class View:
     """An encrypted array of the traced function, as an affine view of a node.
 
     entries int64, multiplier and offset float64 all have the array's shape without its batch axis;
-    an entry of -1 stands for zero. batch_axis is None where no axis lies in the slots.
+    an entry of -1 stands for zero. batch_axis is None where no axis lies in the slots. varies says whether
+    plain arguments decide the multiplier, so that another call may have any other, zero included.
     """
 
     node: int
@@ -30,6 +34,7 @@ class View:
     offset: np.ndarray
     batch_axis: int | None
     batch: int
+    varies: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -45,15 +50,22 @@ class View:
         """The view with an indexing function applied to all three arrays."""
         axis = self.batch_axis if batch_axis == "same" else batch_axis
         entries, multiplier, offset = map(function, (self.entries, self.multiplier, self.offset))
-        return View(self.node, entries, multiplier, offset, axis, self.batch)
+        return View(self.node, entries, multiplier, offset, axis, self.batch, self.varies)
 
-    def affine(self, factor: np.ndarray | float, term: np.ndarray | float) -> "View":
-        """The view factor * self + term, for plain arrays that broadcast to the shape without the batch."""
+    def affine(self, factor: np.ndarray | float, term: np.ndarray | float, varies: bool = False) -> "View":
+        """The view factor * self + term, for plain arrays that broadcast to the shape without the batch.
+
+        Args:
+            factor: what the view is multiplied by.
+            term: what is added.
+            varies: whether plain arguments decide the factor.
+        """
         shape = self.entries.shape
         factor, term = (np.broadcast_to(np.asarray(a, np.float64), shape) for a in (factor, term))
         with np.errstate(invalid="ignore"):  # infinite weights are refused once all is traced
             offset = self.offset * factor + term
-            return dataclasses.replace(self, multiplier=self.multiplier * factor, offset=offset)
+            multiplier, varies = self.multiplier * factor, self.varies or varies
+            return dataclasses.replace(self, multiplier=multiplier, offset=offset, varies=varies)
 
     def same_values(self, other: "View") -> bool:
         """Whether both views are of the same numbers."""
@@ -72,13 +84,33 @@ class View:
 
 
 class Builder:
-    """The collection of nodes while a function is traced; it lives no longer than the trace."""
+    """The collection of nodes while a function is traced; it lives no longer than the trace.
 
-    def __init__(self, batch: int = 1) -> None:
+    Attributes:
+        decisions: what was decided by the values of plain arguments that the planner worked on, by operation
+            and number: a call with other values is to have the same circuit, which then fits its plan.
+    """
+
+    def __init__(self, batch: int = 1, decisions: Decisions | None = None) -> None:
         self.nodes: list[Node] = []
         self.label = ""
         self.batch = batch
+        self.decisions: dict[tuple[int, int], Any] = dict(decisions or {})
+        self._operation, self._decided = -1, 0
         self._intervals: list[ValueInterval] = []
+
+    def begin(self, operation: int, label: str) -> None:
+        """Begin the nodes of an operation of the tensor graph."""
+        self.label = label
+        self._operation, self._decided = operation, 0
+
+    def decided(self, decide: Callable[[], Decision]) -> Decision:
+        """What the planner decided here, or, while it plans, what is decided now."""
+        key = (self._operation, self._decided)
+        self._decided += 1
+        if key not in self.decisions:
+            self.decisions[key] = decide()
+        return self.decisions[key]
 
     def largest(self, view: View) -> np.ndarray:
         """The largest magnitude of the node's entry that each entry of a view reads, of the view's shape."""
@@ -112,7 +144,7 @@ class Builder:
             return tensor, np.array_equal(flat, np.arange(size))
         node = Gather(tensor.node, flat.astype(np.int32), flat.size, self.label)
         fresh = self.fresh(node, tensor, tensor.entries.shape)
-        return dataclasses.replace(fresh, multiplier=tensor.multiplier, offset=tensor.offset), True
+        return _over(fresh, tensor), True
 
     def row_major(self, tensor: View) -> View:
         """The tensor over a node in the tensor's own row-major order."""
@@ -122,12 +154,22 @@ class Builder:
         flat = tensor.entries.reshape(-1).astype(np.int32)
         node = Gather(tensor.node, flat, flat.size, self.label)
         fresh = self.fresh(node, tensor, tensor.entries.shape)
-        return dataclasses.replace(fresh, multiplier=tensor.multiplier, offset=tensor.offset)
+        return _over(fresh, tensor)
+
+
+def _over(fresh: View, tensor: View) -> View:
+    """The view over other entries with the factors and offsets of a tensor."""
+    return dataclasses.replace(
+        fresh, multiplier=tensor.multiplier, offset=tensor.offset, varies=tensor.varies
+    )
 
 
 def without_dead_entries(tensor: View) -> View:
-    """The view whose entries times zero are the constant entry -1 with multiplier 1, so that m divides."""
-    dead = (tensor.entries < 0) | (tensor.multiplier == 0)
+    """The view whose entries times zero are the constant entry -1 with multiplier 1, so that m divides.
+
+    A zero that another call may not have stays.
+    """
+    dead = (tensor.entries < 0) | ((tensor.multiplier == 0) & (not tensor.varies))
     if not dead.any():
         return tensor
     return dataclasses.replace(

@@ -17,6 +17,7 @@ from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.node_lowering import lower
 from fhejax.program.circuit.lowering.settings import SPECIAL_BITS, Settings
 from fhejax.program.circuit.ranges import bounds, observed_bounds
+from fhejax.program.levels.plain_ranges import alike, bounds_for_all
 from fhejax.program.levels.plan import LoweredCircuit, ProgramPlan, TooDeepError, described, dropped_primes
 from fhejax.program.levels.precision_prediction import Predictor
 from fhejax.program.levels.predicted_time import predicted_block_seconds
@@ -71,7 +72,9 @@ def make_plan(
             built = None
             if bits >= precision_bits:
                 built = _build(graph, limits, settings, virtual, wished, candidate.blocks)
-            if built is not None:
+            if isinstance(built, str):
+                best_bits, best = math.inf, f"some would leave {bits:.1f} bits, but {built}"
+            if isinstance(built, LoweredCircuit):
                 plan = described(built, predictor, candidate.cost, device)
                 bits = plan.predicted_bits
                 if bits >= precision_bits:
@@ -89,18 +92,23 @@ def make_plan(
     )
 
 
-def value_bounds(graph: Graph, sample: Sequence[np.ndarray], margin: float | None) -> tuple[float, ...]:
+def value_bounds(
+    graph: Graph, sample: Sequence[np.ndarray], margin: float | None, others: Sequence[Graph] = ()
+) -> tuple[float, ...]:
     """The largest magnitude of each node: rigorous, or `margin` times that on a sample with empty slots.
 
     Args:
         graph: what is computed.
         sample: typical arguments, [size, sample] each.
         margin: None for interval arithmetic over the arguments' ranges.
+        others: the same circuit, made for other values of its plain arguments.
     """
+    graphs = alike([graph, *others])
     if margin is None:
-        return bounds(graph)
+        return bounds_for_all(graphs) if others else bounds(graph)
     arguments, slots = in_slots(graph, sample, 2 ** (graph.batch - 1).bit_length())
-    return observed_bounds(graph, evaluate_graph(graph, arguments, slots=slots), margin)
+    seen = (observed_bounds(g, evaluate_graph(g, arguments, slots=slots), margin) for g in graphs)
+    return tuple(map(max, zip(*seen, strict=True)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -208,8 +216,8 @@ def _build(
     virtual: Lowered,
     wished: ParameterOptions,
     blocks: int,
-) -> LoweredCircuit | None:
-    """The graph lowered with real primes, or None where those need more than was thought."""
+) -> LoweredCircuit | str:
+    """The graph lowered with real primes, or why those do not do."""
     try:
         params = make_parameters(
             settings.ring,
@@ -221,9 +229,9 @@ def _build(
                 key_switching=virtual.switches_keys,
             ),
         )
-    except ValueError:  # too few primes of this size, or more of them than is secure
-        return None
+    except ValueError as error:  # too few primes of this size, or more of them than is secure
+        return f"there are no such parameters: {error}"
     lowered = lower(graph, limits, settings, dropped_primes(params, params.depth))
-    if lowered.drops > params.depth or lowered.base_bits > virtual.base_bits + 0.5:
-        return None
+    if not lowered.fits(limits, params, params.depth):
+        return "with the primes that there are values could overflow"
     return LoweredCircuit(graph, limits, params, settings, lowered, blocks)

@@ -113,7 +113,7 @@ class Predictor:
         return np.sqrt(gains**2 @ deviations**2)
 
     def _repetition(self, settings: Settings) -> np.ndarray:
-        """What bootstraps' noise in shared results is larger by, [result, node], as means are over fewer slots.
+        """What bootstraps' noise in shared results is larger by, [result, node]: means are over fewer slots.
 
         Bootstraps of few slots leave noise that repeats itself as the samples do.
         """

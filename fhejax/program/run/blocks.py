@@ -11,7 +11,7 @@ import numpy as np
 
 from fhejax.ckks import Ciphertext, Parameters, SecretKey
 from fhejax.ckks.types import check_opens
-from fhejax.program.arguments import Encrypted, Normalisation, filler, normalisation
+from fhejax.program.arguments import Encrypted, Normalisation, Plain, filler, normalisation
 from fhejax.program.circuit.circuit import Circuit
 from fhejax.program.circuit.entries import entries_of, view_values
 from fhejax.program.circuit.reading import AffineView
@@ -175,7 +175,7 @@ def collect(
     )
 
 
-def as_argument(result: EncryptedArray, argument: Encrypted) -> EncryptedArray:
+def as_argument(result: EncryptedArray, argument: Encrypted | Plain) -> EncryptedArray:
     """A carried result as the argument that it replaces in the next call.
 
     Args:
@@ -183,7 +183,7 @@ def as_argument(result: EncryptedArray, argument: Encrypted) -> EncryptedArray:
             numbers among others.
         argument: the argument's description.
     """
-    assert result.view is not None  # what `collect` returns has one
+    assert result.view is not None and isinstance(argument, Encrypted)  # of what is carried
     entries = result.view.entries
     data = jnp.take(result.data, entries.reshape(-1), axis=1)
     return dataclasses.replace(

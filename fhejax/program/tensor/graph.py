@@ -33,6 +33,7 @@ class TensorGraph:
         results: how results are nested.
         batch: the samples of each encrypted argument that has a batch axis.
         plain: how plain arrays follow from plain arguments.
+        decisions: of the packing for the planner's plain arguments, where there was one.
     """
 
     operations: tuple[Operation, ...]
@@ -42,6 +43,7 @@ class TensorGraph:
     results: Any
     batch: int
     plain: PlainProgram
+    decisions: Mapping[tuple[int, int], Any] = dataclasses.field(default_factory=dict)
 
     def with_plain(self, values: Sequence[np.ndarray]) -> "TensorGraph":
         """The graph for other values of the plain arguments; the function is not traced again.

@@ -25,6 +25,11 @@ class PlainArray:
     number: int | None = None
 
     @property
+    def varies(self) -> bool:
+        """Whether plain arguments decide the values."""
+        return self.number is not None
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """The shape of the values."""
         return tuple(np.shape(self.values))

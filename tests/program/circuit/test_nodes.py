@@ -79,6 +79,64 @@ def test_gradients_are_those_of_the_values(name, columns):
     assert found == pytest.approx(wanted, abs=1e-12)
 
 
+def rows(values, entries):
+    return jnp.concatenate([values, jnp.zeros((1, COLUMNS))])[np.where(entries < 0, SIZE, entries)]
+
+
+def linear(node, values, slots):
+    patches = rows(values[0], node.entries)
+    return jnp.einsum("gok,gkps->gops", node.weights, patches).reshape(8, -1) + node.bias[:, None]
+
+
+def inner_product(node, values, slots):
+    first, second = (
+        rows(values[0] + node.shifts[0][:, None], node.entries[0]),
+        rows(values[1], node.entries[1]),
+    )
+    return jnp.einsum("oks,oks->os", first, second)
+
+
+def summand(node, values, slots):
+    terms = values[0] + node.shift[:, None]
+    return terms if slots is None else terms * slots.live.astype(np.float64)[None]
+
+
+def slot_sum(node, values, slots):
+    if slots is None:
+        return jnp.broadcast_to(values[0].sum(1, keepdims=True), values[0].shape)
+    return sum((jnp.roll(values[0], -k, 1) for k in range(slots.period)), jnp.zeros(values[0].shape))
+
+
+IN_JAX = {
+    "linear": linear,
+    "square": lambda node, values, slots: (values[0] + node.shift[:, None]) ** 2,
+    "product": lambda node, values, slots: values[0] * (values[1] + node.shifts[1][:, None]),
+    "inner product": inner_product,
+    "combination": lambda node, values, slots: values[0] + node.weights[1][:, None] * values[1],
+    "concatenation": lambda node, values, slots: jnp.concatenate([values[1], values[0]]),
+    "gather": lambda node, values, slots: rows(values[0], node.entries),
+    "summand": summand,
+    "slot sum": slot_sum,
+    "bootstrap": lambda node, values, slots: values[0],
+}
+
+
+@pytest.mark.parametrize("columns", SLOTS)
+@pytest.mark.parametrize("name", NODES)
+def test_gradients_are_those_of_jax(name, columns):
+    node, slots = NODES[name], SLOTS[columns]
+    values = [numbers(SIZE, COLUMNS, seed=1), numbers(SIZE, COLUMNS, seed=2)]
+    adjoint = numbers(node.size, COLUMNS, seed=3)
+    found = [np.zeros((SIZE, COLUMNS)) for _ in values]
+    for source, part in node.adjoints(values, adjoint, slots):
+        found[source] = found[source] + part
+    with jax.enable_x64(True):
+        result, pull = jax.vjp(lambda given: IN_JAX[name](node, given, slots), list(map(jnp.asarray, values)))
+        (wanted,) = pull(jnp.asarray(adjoint))
+    np.testing.assert_allclose(node.evaluate(Evaluation(values, (), None, slots)), result, atol=1e-12)
+    np.testing.assert_allclose(found, wanted, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", NODES)
 def test_values_lie_in_their_intervals(name):
     node = NODES[name]

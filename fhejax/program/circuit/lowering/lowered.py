@@ -1,6 +1,7 @@
 """A circuit once it is lowered: steps, constants, and what they need."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from fhejax.program.circuit.lowering.register import Register
 from fhejax.program.circuit.lowering.scales import Real, Whole
 from fhejax.program.circuit.steps.step import Step
 from fhejax.ring import modulus_bits
+
+_NOISE_BITS = 0.02  # by which noise may make the largest value larger
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,6 +59,19 @@ class Lowered:
             bits = modulus_bits(params.level_moduli(top - register.drops)) - 1 - register.scale.bits
             found[node] = 2.0 ** min(bits, 1000.0)
         return found
+
+    def fits(self, bounds: Sequence[float], params: Parameters, top: int) -> bool:
+        """Whether no value of these magnitudes wraps around, with a little room for noise.
+
+        Args:
+            bounds: the largest magnitude of each node.
+            params: whose primes are dropped.
+            top: the level from which drops are counted.
+        """
+        if self.drops > top:
+            return False
+        room = self.representable(params, top)
+        return all(bounds[node] * 2.0**_NOISE_BITS <= largest for node, largest in room.items())
 
     def at(self, index: int) -> "Lowered":
         """The circuit under one of many settings: all that is known but steps, constants and registers."""

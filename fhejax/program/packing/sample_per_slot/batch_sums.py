@@ -12,6 +12,7 @@ from fhejax.program.circuit.nodes import (
     Summand,
 )
 from fhejax.program.circuit.views import Builder, View, in_node_order
+from fhejax.program.packing.sample_per_slot.operations.product import normalised
 
 
 def slot_sum(builder: Builder, tensor: View) -> View:
@@ -27,6 +28,7 @@ def slot_sum(builder: Builder, tensor: View) -> View:
     masked = not zero and tensor.batch & (tensor.batch - 1) != 0
     shift = None
     if masked and tensor.offset.any():
+        tensor = normalised(builder, tensor) if tensor.varies else tensor
         tensor, _ = builder.arranged(tensor)
         shift = in_node_order(tensor, tensor.offset / tensor.multiplier)
     else:
@@ -41,7 +43,7 @@ def slot_sum(builder: Builder, tensor: View) -> View:
 
 def _distinct(builder: Builder, tensor: View) -> View:
     """The view over a node that holds what the view reads and nothing else, once each."""
-    used = np.unique(tensor.entries[(tensor.entries >= 0) & (tensor.multiplier != 0)])
+    used = np.unique(tensor.entries[(tensor.entries >= 0) & ((tensor.multiplier != 0) | tensor.varies)])
     size = builder.nodes[tensor.node].size
     if len(used) == size:
         return tensor

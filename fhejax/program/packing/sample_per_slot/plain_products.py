@@ -6,59 +6,69 @@ import numpy as np
 
 from fhejax.program.circuit.nodes import Linear
 from fhejax.program.circuit.views import Builder, View
+from fhejax.program.packing.sample_per_slot.units import unit_of_weights
 from fhejax.ring.platform import TWO_CORES
 
 
-def linear(builder: Builder, tensor: View, patches: View, weights: np.ndarray) -> View:
+def linear(builder: Builder, tensor: View, patches: View, weights: np.ndarray, varies: bool = False) -> View:
     """The sums over k of weights[g, o, k] patches[g, k, p], as a view of one node.
 
     Args:
         tensor: gives the batch axis of the result.
         patches: a view whose arrays are [g, k, p]; its multipliers are folded into the weights, its
             offsets into the offset of the result.
+        weights: [g, o, k].
+        varies: whether plain arguments decide the weights.
 
     Returns:
         A view with arrays of shape [g, o, p].
     """
     offset = np.einsum("gok,gkp->gop", weights, patches.offset)
-    patches, common = _common_factor(patches)
+    patches, common, apart = _common_factor(builder, patches)
+    varies, varies_apart = varies or (patches.varies and not apart), patches.varies and apart
     entries, factors = patches.entries, np.where(patches.entries < 0, np.nan, patches.multiplier)
     lowest = np.nanmin(np.where(np.isnan(factors), np.inf, factors), 2)
     highest = np.nanmax(np.where(np.isnan(factors), -np.inf, factors), 2)
     uniform = (lowest == highest) | (lowest > highest)
     groups, length, positions = entries.shape
-    if uniform.all():
+    if builder.decided(lambda: bool(uniform.all())):
         folded = weights * np.where(np.isfinite(lowest), lowest, 0.0)[:, None, :]
         entries, folded, width = banded(entries, folded)
-        node, scale = _linear_node(builder, tensor.node, entries, folded)
+        node, scale = _linear_node(builder, tensor.node, entries, folded, varies)
         result = builder.fresh(node, tensor, (groups, positions // width, weights.shape[1], width))
         result = result.view(lambda a: a.transpose(0, 2, 1, 3).reshape(offset.shape))
     else:  # a factor differs between positions: each position becomes a group of its own
         single = entries.transpose(0, 2, 1).reshape(groups * positions, length, 1)
         factor = patches.multiplier.transpose(0, 2, 1).reshape(groups * positions, 1, length)
-        node, scale = _linear_node(builder, tensor.node, single, np.repeat(weights, positions, 0) * factor)
+        every = np.repeat(weights, positions, 0) * factor
+        node, scale = _linear_node(builder, tensor.node, single, every, varies)
         result = builder.fresh(node, tensor, (groups, positions, weights.shape[1]))
         result = result.view(lambda a: a.transpose(0, 2, 1))
-    return result.affine(scale * common, offset)
+    return result.affine(scale * common, offset, varies_apart)
 
 
-def _common_factor(patches: View) -> tuple[View, np.ndarray | float]:
-    """The patches without factors that differ between positions alone, and those factors, [g, 1, p]."""
+def _common_factor(builder: Builder, patches: View) -> tuple[View, np.ndarray | float, bool]:
+    """The patches without factors that differ between positions alone; those factors, and if there are."""
     alive = patches.entries >= 0
     factors = np.where(alive, patches.multiplier, np.inf).min(1, keepdims=True)
-    common = np.where(np.isfinite(factors) & (factors != 0), factors, 1.0)
-    if (common == common[:1, :, :1]).all() or (alive & (patches.multiplier != common)).any():
-        return patches, 1.0
-    return dataclasses.replace(patches, multiplier=np.ones(patches.multiplier.shape)), common
+    usable = np.isfinite(factors) & ((factors != 0) | patches.varies)
+    common = np.where(usable, factors, 1.0)
+    together = (alive & (patches.multiplier != common)).any()
+    if builder.decided(lambda: bool(together or (common == common[:1, :, :1]).all())) or together:
+        return patches, 1.0, False
+    return dataclasses.replace(patches, multiplier=np.ones(patches.multiplier.shape)), common, True
 
 
 def _linear_node(
-    builder: Builder, source: int, entries: np.ndarray, weights: np.ndarray
+    builder: Builder, source: int, entries: np.ndarray, weights: np.ndarray, varies: bool
 ) -> tuple[Linear, float]:
     """The node, and the factor that was pulled out: sums keep weights -1, 0 and 1, which are exact."""
     magnitudes = np.unique(np.abs(weights[weights != 0]))
-    exact = len(magnitudes) <= 1
-    factor = float(magnitudes[0]) if exact and len(magnitudes) else 1.0
+    exact = len(magnitudes) <= 1 and not varies
+    if exact:
+        factor = float(magnitudes[0]) if len(magnitudes) else 1.0
+    else:
+        factor = builder.decided(lambda: unit_of_weights(weights))
     if entries.shape[0] == entries.shape[2] == 1:  # one matrix: let it read its entries in order
         order = np.argsort(entries[0, :, 0])
         entries, weights = entries[:, order], weights[:, :, order]

@@ -29,7 +29,7 @@ def to_circuit(graph: TensorGraph) -> Graph:
     Raises:
         NotPolynomialError: with every operation in which samples would meet each other, and its line.
     """
-    builder, refusals, live = Builder(graph.batch), [], live_operations(graph)
+    builder, refusals, live = Builder(graph.batch, graph.decisions), [], live_operations(graph)
     views: list[View | None] = []
     for number, operation in enumerate(graph.operations):
         if isinstance(operation, Argument):
@@ -38,10 +38,19 @@ def to_circuit(graph: TensorGraph) -> Graph:
             views.append(None)
         else:
             sources = [views[source] for source in operation.sources]
+            builder.begin(number, str(operation.label))
             views.append(_value(builder, operation, sources, refusals))
     refuse(refusals)
     outputs = tuple(_output(output, views) for output in graph.outputs)
-    return Graph(tuple(builder.nodes), outputs, graph.arguments, graph.inputs, graph.results, graph.batch)
+    return Graph(
+        tuple(builder.nodes),
+        outputs,
+        graph.arguments,
+        graph.inputs,
+        graph.results,
+        graph.batch,
+        builder.decisions,
+    )
 
 
 def _argument(builder: Builder, graph: TensorGraph, operation: Argument) -> View:
@@ -58,7 +67,6 @@ def _value(
     known = [source for source in sources if source is not None]
     if len(known) < len(sources):
         return None
-    builder.label = str(operation.label)
     try:
         return RULES[type(operation)](builder, operation, known)
     except ValueError as error:

@@ -14,4 +14,5 @@ def affine(builder: Builder, operation: Affine, sources: list[View]) -> View:
     (x,) = sources
     x = spread(x, operation.shape)
     factor, term = plain_operand(operation.factor, x, 1.0), plain_operand(operation.term, x, 0.0)
-    return x.affine(factor, term)
+    varies = operation.factor is not None and operation.factor.varies
+    return x.affine(factor, term, varies)

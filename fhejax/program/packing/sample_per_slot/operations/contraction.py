@@ -19,4 +19,6 @@ def contraction(builder: Builder, operation: Contraction, sources: list[View]) -
         first, second = sources
         return dot_general_of_encrypted(builder, first, second, numbers)
     plain = np.asarray(operation.plain.array, np.float64)
-    return dot_general_by_plain(builder, sources[0], plain, numbers, not operation.plain_first)
+    return dot_general_by_plain(
+        builder, sources[0], plain, numbers, not operation.plain_first, operation.plain.varies
+    )

@@ -26,7 +26,7 @@ def convolution(builder: Builder, operation: Convolution, sources: list[View]) -
     patches, spatial = windowed(channels_first, operation.windows)
     groups, positions = operation.groups, patches.entries.shape[-1]
     patches = patches.view(lambda a: a.reshape(groups, -1, positions))
-    result = linear(builder, tensor, patches, operation.weights())
+    result = linear(builder, tensor, patches, operation.weights(), operation.kernel.varies)
     result = result.view(lambda a: a.reshape(-1, *spatial))
     back = np.argsort([axis_in_view(out[0])(d) for d in out[1:]])
     result = result.view(lambda a: a.transpose(back), batch_axis=out[0])

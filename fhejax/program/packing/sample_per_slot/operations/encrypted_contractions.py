@@ -13,6 +13,7 @@ from fhejax.program.circuit.views import Builder, View, in_node_order, without_d
 from fhejax.program.packing.sample_per_slot.batch_axis import at_batch, single_sample
 from fhejax.program.packing.sample_per_slot.batch_sums import slot_sum
 from fhejax.program.packing.sample_per_slot.operations.product import scaled
+from fhejax.program.packing.sample_per_slot.units import unit_of_weights
 
 Numbers = tuple[tuple[tuple[int, ...], tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]]
 
@@ -25,6 +26,7 @@ class _Operand:
     entries: np.ndarray
     shift: np.ndarray | None
     factor: np.ndarray
+    varies: bool
 
 
 def dot_general_of_encrypted(builder: Builder, x: View, y: View, numbers: Numbers) -> View:
@@ -104,13 +106,15 @@ def _operand(builder: Builder, tensor: View) -> _Operand:
     tensor = without_dead_entries(tensor)
     alive = tensor.entries >= 0
     factor = np.take_along_axis(tensor.multiplier, alive.argmax(2)[..., None], 2)
-    if (alive & (tensor.multiplier != factor)).any():
-        tensor, factor = scaled(builder, tensor), np.ones(factor.shape)
+    differ = bool((alive & (tensor.multiplier != factor)).any())
+    if builder.decided(lambda: differ or (tensor.varies and bool(tensor.offset.any()))) or differ:
+        unit = builder.decided(lambda: unit_of_weights(tensor.multiplier))
+        tensor, factor = scaled(builder, tensor, unit), np.full(factor.shape, unit)
     shift = None
     if tensor.offset.any():
         tensor, _ = builder.arranged(dataclasses.replace(tensor, offset=tensor.offset / factor))
         shift = in_node_order(tensor, tensor.offset)
-    return _Operand(tensor.node, tensor.entries.astype(np.int32), shift, factor[..., 0])
+    return _Operand(tensor.node, tensor.entries.astype(np.int32), shift, factor[..., 0], tensor.varies)
 
 
 def _inner_product_view(builder: Builder, like: View, x: _Operand, y: _Operand) -> View:
@@ -122,7 +126,8 @@ def _inner_product_view(builder: Builder, like: View, x: _Operand, y: _Operand) 
     second = np.broadcast_to(y.entries[:, None], shape).reshape(-1, length)
     node = InnerProduct((x.node, y.node), (x.shift, y.shift), (first, second), builder.label)
     product = builder.fresh(node, like, shape[:3])
-    return dataclasses.replace(product, multiplier=x.factor[:, :, None] * y.factor[:, None])
+    factor = x.factor[:, :, None] * y.factor[:, None]
+    return dataclasses.replace(product, multiplier=factor, varies=x.varies or y.varies)
 
 
 def _place(x: View, y: View, numbers: Numbers, x_free: list[int], y_free: list[int]) -> int | None:

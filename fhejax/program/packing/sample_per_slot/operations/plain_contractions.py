@@ -9,7 +9,12 @@ from fhejax.program.packing.sample_per_slot.plain_products import linear
 
 
 def dot_general_by_plain(
-    builder: Builder, tensor: View, plain: np.ndarray, numbers: tuple, encrypted_first: bool
+    builder: Builder,
+    tensor: View,
+    plain: np.ndarray,
+    numbers: tuple,
+    encrypted_first: bool,
+    varies: bool = False,
 ) -> View:
     """The contraction lax.dot_general of an encrypted and a plain operand.
 
@@ -19,6 +24,7 @@ def dot_general_by_plain(
         plain: the other one.
         numbers: dot_general's dimension numbers.
         encrypted_first: whether the encrypted operand is the first.
+        varies: whether plain arguments decide the plain operand.
 
     Raises:
         ValueError: when a batch dimension runs over the samples, or the plain operand of a contraction
@@ -36,7 +42,7 @@ def dot_general_by_plain(
         )
     axis = tensor.batch_axis
     if axis is not None and axis in own:
-        return _contraction_over_batch(builder, tensor, axis, plain, numbers, encrypted_first)
+        return _contraction_over_batch(builder, tensor, axis, plain, numbers, encrypted_first, varies)
     rank = tensor.entries.ndim + (tensor.batch_axis is not None)
     free = [d for d in range(rank) if d not in own and d not in own_batch]
     reduced = [d for d in free if d != tensor.batch_axis]
@@ -51,13 +57,19 @@ def dot_general_by_plain(
     outputs = [plain.shape[d] for d in other_free]
     weights = plain.transpose(*other_batch, *other_free, *other)
     weights = weights.reshape(entry_count(groups), entry_count(outputs), entry_count(length))
-    result = linear(builder, tensor, patches, weights)
+    result = linear(builder, tensor, patches, weights, varies)
     result = result.view(lambda a: a.reshape((*groups, *outputs, *positions)))
     return _order_dot(result, tensor, free, groups, outputs, positions, encrypted_first)
 
 
 def _contraction_over_batch(
-    builder: Builder, tensor: View, axis: int, plain: np.ndarray, numbers: tuple, encrypted_first: bool
+    builder: Builder,
+    tensor: View,
+    axis: int,
+    plain: np.ndarray,
+    numbers: tuple,
+    encrypted_first: bool,
+    varies: bool = False,
 ) -> View:
     """The same contraction over the batch axis: a sum of slots, and the other axes after it."""
     own, other = numbers[0] if encrypted_first else numbers[0][::-1]
@@ -72,7 +84,7 @@ def _contraction_over_batch(
     grouped = (without(own_batch, axis), without(other_batch, other[place]))
     total = slot_sum(builder, tensor)
     pairs = (inner, grouped) if encrypted_first else (inner[::-1], grouped[::-1])
-    return dot_general_by_plain(builder, total, weights, pairs, encrypted_first)
+    return dot_general_by_plain(builder, total, weights, pairs, encrypted_first, varies)
 
 
 def _order_dot(

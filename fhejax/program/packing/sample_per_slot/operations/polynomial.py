@@ -35,9 +35,10 @@ def polynomial(builder: Builder, operation: Polynomial, sources: list[View]) -> 
     degree = max((k for k in range(len(table)) if table[k].any()), default=0)
     if degree == 0:
         return x.affine(0.0, table[0])
+    varies = operation.coefficients.varies
     if degree == 1:
-        return scaled.affine(table[1], table[0])
-    if degree == 2 and _can_complete(table):
+        return scaled.affine(table[1], table[0], varies)
+    if degree == 2 and not varies and _can_complete(table):
         return _completed_square(builder, scaled, table)
     return planned_products(builder, scaled, Series(table[: degree + 1], True))
 

@@ -15,6 +15,7 @@ from fhejax.program.circuit.nodes import Combine
 from fhejax.program.circuit.views import Builder, View
 from fhejax.program.packing.sample_per_slot.operations.product import multiply_views
 from fhejax.program.packing.sample_per_slot.operations.sum import add_views
+from fhejax.program.packing.sample_per_slot.units import unit_of_weights
 
 _LARGEST_RATIO = 2.0**6
 
@@ -89,10 +90,11 @@ def weighted_sum_of_views(builder: Builder, terms: list[Term]) -> View:
     rows = [builder.row_major(term) for term, _ in terms]
     factors = [factor for _, factor in terms]
     weights = tuple((r.multiplier * f).reshape(-1) for r, f in zip(rows, factors, strict=True))
-    first = rows[0]
+    first, unit = rows[0], builder.decided(lambda: unit_of_weights(np.stack(weights)))
+    weights = tuple(weight / unit for weight in weights)
     node = Combine(tuple(r.node for r in rows), weights, first.entries.size, builder.label)
-    total = builder.fresh(node, first, first.entries.shape)
-    return dataclasses.replace(total, offset=sum(r.offset * f for r, f in zip(rows, factors, strict=True)))
+    total = builder.fresh(node, first, first.entries.shape).affine(unit, 0.0)
+    return total.affine(1.0, sum(r.offset * f for r, f in zip(rows, factors, strict=True)))
 
 
 def _is_even(factor: np.ndarray) -> bool:

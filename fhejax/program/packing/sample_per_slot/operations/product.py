@@ -7,10 +7,8 @@ import numpy as np
 from fhejax.program.circuit.nodes import Combine, ElementwiseProduct, ElementwiseSquare
 from fhejax.program.circuit.views import Builder, View, in_node_order
 from fhejax.program.packing.sample_per_slot.batch_axis import same_samples, spread
+from fhejax.program.packing.sample_per_slot.units import unit_of_node
 from fhejax.program.tensor.operations.product import Product
-
-_LARGEST_FACTOR = 2.0**6
-_LARGEST_SHIFT = 2.0**3
 
 
 def product(builder: Builder, operation: Product, sources: list[View]) -> View:
@@ -26,13 +24,13 @@ def multiply_views(builder: Builder, x: View, y: View) -> View:
         ValueError: samples along different axes.
     """
     x, y = same_samples(x, y)
-    if x is y or x.same_values(y):
+    if builder.decided(lambda: x is y or x.same_values(y)) and (x is y or x.same_values(y)):
         return square_view(builder, x)
     x, y = (builder.row_major(normalised(builder, t)) for t in (x, y))
     shifts = (_shift_of_view(x), _shift_of_view(y))
     node = ElementwiseProduct((x.node, y.node), shifts, x.entries.size, builder.label)
     product = builder.fresh(node, x, x.entries.shape)
-    return dataclasses.replace(product, multiplier=x.multiplier * y.multiplier)
+    return dataclasses.replace(product, multiplier=x.multiplier * y.multiplier, varies=x.varies or y.varies)
 
 
 def square_view(builder: Builder, x: View) -> View:
@@ -45,40 +43,32 @@ def square_view(builder: Builder, x: View) -> View:
         entries=x.entries,
         multiplier=x.multiplier**2,
         offset=np.zeros(x.entries.shape),
+        varies=x.varies,
     )
 
 
 def normalised(builder: Builder, x: View) -> View:
-    """The view x over a node of its own size, where the factors of the products before have piled up.
+    """The view x over a node of numbers about one, which can be shifted and multiplied."""
+    unit = builder.decided(lambda: unit_of_node(builder, x))
+    if unit is None and x.varies and x.offset.any():  # none where the planner's plain arguments are zero
+        unit = unit_of_node(builder, x)
+    return x if unit is None else scaled(builder, x, unit)
 
-    They square with every product, and a node's values would soon be too large or too small for any number.
-    A common factor costs nothing here: it becomes a matter of the scale. And where a factor is so small that
-    the shift c / m dwarfs the node (a channel of a batch norm whose gamma is nearly zero), the square would
-    be of large numbers that cancel.
+
+def scaled(builder: Builder, tensor: View, unit: np.ndarray | float = 1.0) -> View:
+    """The view whose factors, but for powers of two, are multiplied into a node of their own.
+
+    Args:
+        builder: takes the node.
+        tensor: the view.
+        unit: the factors that are left, one for each entry or one for all.
     """
-    size = float(np.abs(x.multiplier).max(initial=0.0))
-    if not size:
-        return x
-    piled_up = not 1 / _LARGEST_FACTOR < size < _LARGEST_FACTOR
-    return scaled(builder, x) if piled_up or _is_dwarfed(builder, x) else x
-
-
-def _is_dwarfed(builder: Builder, x: View) -> bool:
-    """Whether a shift makes the node's largest number more than _LARGEST_SHIFT times as large."""
-    if not x.offset.any():
-        return False
-    largest = builder.largest(x)
-    alive = (x.multiplier != 0) & (x.entries >= 0)
-    shift = np.abs(np.divide(x.offset, x.multiplier, out=np.zeros(x.offset.shape), where=alive))
-    return bool(shift.max(initial=0.0) > _LARGEST_SHIFT * max(1.0, largest.max(initial=0.0)))
-
-
-def scaled(builder: Builder, tensor: View) -> View:
-    """The view whose factors are multiplied into a node of their own."""
+    unit = np.broadcast_to(unit, tensor.entries.shape)
     tensor = builder.row_major(tensor)
-    node = Combine((tensor.node,), (tensor.multiplier.reshape(-1),), tensor.entries.size, builder.label)
+    weights = (tensor.multiplier / unit).reshape(-1)
+    node = Combine((tensor.node,), (weights,), tensor.entries.size, builder.label)
     fresh = builder.fresh(node, tensor, tensor.entries.shape)
-    return dataclasses.replace(fresh, offset=tensor.offset)
+    return dataclasses.replace(fresh, multiplier=unit, offset=tensor.offset)
 
 
 def _shift_of_view(x: View) -> np.ndarray | None:

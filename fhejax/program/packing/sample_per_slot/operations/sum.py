@@ -8,9 +8,10 @@ import numpy as np
 from fhejax.program.circuit.nodes import Combine
 from fhejax.program.circuit.views import Builder, View
 from fhejax.program.packing.sample_per_slot.batch_axis import same_samples, spread
+from fhejax.program.packing.sample_per_slot.units import common_unit
 from fhejax.program.tensor.operations.sum import Sum
 
-_LARGEST_SPREAD = 2.0**6  # of entries that are divided by one number
+_LARGEST_RATIO = 2.0**6  # of the terms of a sum, in units of the first
 
 
 def sum_of_views(builder: Builder, operation: Sum, sources: list[View]) -> View:
@@ -35,39 +36,42 @@ def add_views(builder: Builder, x: View, y: View) -> View:
     x, y = same_samples(x, y)
     offset = x.offset + y.offset
     if x.node == y.node and np.array_equal(x.entries, y.entries):
-        return dataclasses.replace(x, multiplier=x.multiplier + y.multiplier, offset=offset)
+        total = x.multiplier + y.multiplier
+        return dataclasses.replace(x, multiplier=total, offset=offset, varies=x.varies or y.varies)
     x, y = builder.row_major(x), builder.row_major(y)
-    common = _common_factor(builder, x, y)
-    weights = tuple(_weights(t.multiplier / common) for t in (x, y))
+    chosen = builder.decided(lambda: _common_factor(builder, x, y))
+    common = (x, y)[chosen].multiplier if isinstance(chosen, int) else chosen
+    weights = tuple(_weights(t.multiplier / common, t.varies) for t in (x, y))
     node = Combine((x.node, y.node), weights, x.entries.size, builder.label)
     total = builder.fresh(node, x, x.entries.shape)
     return dataclasses.replace(total, multiplier=common, offset=offset)
 
 
-def _weights(factors: np.ndarray) -> np.ndarray | None:
-    """The weights of a term, or None where all are one."""
-    return None if (factors == 1.0).all() else factors.reshape(-1)
+def _weights(factors: np.ndarray, varies: bool) -> np.ndarray | None:
+    """The weights of a term, or None where all are one, whatever the call."""
+    return None if (factors == 1.0).all() and not varies else factors.reshape(-1)
 
 
-def _common_factor(builder: Builder, x: View, y: View) -> np.ndarray:
+def _common_factor(builder: Builder, x: View, y: View) -> np.ndarray | int:
     """What a sum of two views is divided by, so that its node holds numbers that are neither large nor small.
 
-    Where each view has one factor, the first view's will do: scales absorb the other. Else it is by the
-    larger term of each entry, which would be lost beside a factor of 1e-5, or would drown in one of 1e5: one
-    power of two for all entries, or one for each where they are of very different size.
+    Where each view has one factor, that of the first will do unless the other's terms are much larger:
+    scales absorb the other. Else it is by the larger term of each entry, which would be lost beside a factor
+    of 1e-5, or would drown in one of 1e5.
+
+    Returns:
+        The factors of all entries, or the number of the view whose own they are.
     """
-    if _is_uniform(x.multiplier) and _is_uniform(y.multiplier):
-        return x.multiplier
-    largest = np.maximum(*(np.abs(t.multiplier) * builder.largest(t) for t in (x, y)))
-    usable = np.isfinite(largest) & (largest > 0)
-    if not usable.any():
-        return np.ones(x.multiplier.shape)
-    top = largest[usable].max()
-    even = largest[usable].min() * _LARGEST_SPREAD >= top
-    size = np.where(usable & (not even), largest, top)
-    return 2.0 ** np.ceil(np.log2(size))
+    sizes = [np.abs(t.multiplier) * builder.largest(t) for t in (x, y)]
+    if _is_uniform(x) and _is_uniform(y):
+        first, second = (float(size.max(initial=0.0)) for size in sizes)
+        return int(second > _LARGEST_RATIO * first and bool(np.isfinite(second)))
+    return common_unit(np.maximum(*sizes))
 
 
-def _is_uniform(factors: np.ndarray) -> bool:
-    """Whether all factors are of one magnitude."""
+def _is_uniform(x: View) -> bool:
+    """Whether all factors are of one magnitude, whatever the call."""
+    factors = x.multiplier
+    if x.varies:
+        return False
     return factors.size == 0 or bool((np.abs(factors) == np.abs(factors.flat[0])).all())

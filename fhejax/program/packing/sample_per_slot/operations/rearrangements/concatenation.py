@@ -37,6 +37,7 @@ def concatenation(builder: Builder, operation: Concatenation, sources: list[View
         np.concatenate([t.offset for t in tensors], place),
         axis,
         first.batch,
+        any(t.varies for t in tensors),
     )
 
 
