@@ -17,6 +17,7 @@ from fhejax.program.circuit.simplification import simplify
 from fhejax.program.levels.bootstrap_placement import Cut, with_bootstraps
 from fhejax.program.levels.plan import ProgramPlan, dropped_primes, placed
 from fhejax.program.levels.precision_prediction import Predictor
+from fhejax.program.levels.result_levels import cut_results
 from fhejax.program.packing.packings import packed
 from fhejax.program.run.interface import Interface, interface_of
 from fhejax.program.tensor.graph import TensorGraph
@@ -129,6 +130,8 @@ def specialise(
         if lowered.drops <= top and lowered.base_bits <= source.lowered.base_bits + 0.5:
             _check_precision(plan, source, graph, lowered)
             steps, registers = placed(graph, lowered, top)
+            if source.limits is None:
+                steps, registers = cut_results(graph, limits, params, steps, registers)
             leaves = encode_constants(lowered.constants, params, top)
             circuit = Circuit(steps, leaves, registers, tuple(map(reading_of, graph.outputs)))
             return SpecialisedCircuit(graph, lowered, circuit)
