@@ -18,6 +18,12 @@ WRITTEN = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text()
 
 PREPARED = {
     "a network, encrypted": "",
+    "client and server, by files": """
+import os, tempfile, numpy as np, fhejax as fhe
+os.chdir(tempfile.mkdtemp())
+weights = np.random.default_rng(0).normal(size=(8, 2)).astype(np.float32) / 8
+samples = np.random.default_rng(1).uniform(-1, 1, (4096, 8))
+""",
     "the scheme by itself": "",
     "functions to polynomials": """
 import jax.numpy as jnp
@@ -33,6 +39,12 @@ CHECKED = {
 clear = program.clear(images)
 assert np.abs(logits - clear).max() < 2e-2 * np.abs(clear).max()
 assert "128" in program.report()
+""",
+    "client and server, by files": """
+assert np.abs(squares - (samples @ weights) ** 2).max() < 1e-2
+assert os.path.getsize("keys.fhe") == client.predictions.key_bytes
+assert os.path.getsize("upload.fhe") == client.predictions.public_upload_bytes
+assert os.path.getsize("download.fhe") == client.predictions.download_bytes
 """,
     "the scheme by itself": """
 measured = ckks.precision(ckks.decrypt(secret, found), predicted.values)

@@ -163,8 +163,7 @@ class ClientProgram:
         if public and not all(a.public_key for a in self.interface.encrypted):
             raise ValueError(
                 "a public key was to encrypt arguments of a program that was planned for the secret key, "
-                "whose noise is smaller; compile with Encrypted(..., public_key=True) for each encrypted "
-                "argument."
+                "whose noise is smaller; compile with Encrypted(..., public_key=True) for each of them."
             )
 
     def encrypt_argument(

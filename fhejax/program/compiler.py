@@ -1,5 +1,6 @@
 """`compile`: a JAX function to a `Program`."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,6 +24,7 @@ from fhejax.program.circuit.views import View
 from fhejax.program.levels.bootstrapped_plan import make_bootstrapped_plan
 from fhejax.program.levels.parameter_search import make_plan, value_bounds
 from fhejax.program.levels.plan import LoweredCircuit, ProgramPlan, TooDeepError
+from fhejax.program.levels.result_levels import cut_results
 from fhejax.program.packing.packings import chosen_packing, packed
 from fhejax.program.program import Program
 from fhejax.program.specialisation import CompilationRecord, graphs_of_other_values
@@ -114,6 +116,9 @@ def compile(
         check_carried_range(found.graph, evaluate_graph(found.graph, typical))
     leaves = encode_constants(found.lowered.constants, plan.params, plan.top_level)
     observed = None if margin is None else found.limits
+    if observed is None:  # else values may be larger than on the sample
+        steps, registers = cut_results(found.graph, found.limits, plan.params, plan.steps, plan.outputs)
+        plan = dataclasses.replace(plan, steps=steps, outputs=registers)
     readings = tuple(map(reading_of, found.graph.outputs))
     record = CompilationRecord(
         traced, packing, found.graph, found.lowered, observed, found.cuts, tuple(typical), precision_bits

@@ -25,6 +25,7 @@ from fhejax.program.circuit.views import Decisions
 from fhejax.program.levels.bootstrap_placement import Cut, with_bootstraps
 from fhejax.program.levels.plan import ProgramPlan, dropped_primes, placed
 from fhejax.program.levels.precision_prediction import Predictor
+from fhejax.program.levels.result_levels import cut_results
 from fhejax.program.packing.packings import packed
 from fhejax.program.run.interface import Interface, interface_of
 from fhejax.program.tensor.graph import TensorGraph
@@ -191,6 +192,8 @@ def specialised_anew(
         if lowered.fits(way.limits, params, top):
             _check_precision(way.settings, source, graph, lowered)
             steps, registers = placed(graph, lowered, top)
+            if source.limits is None:
+                steps, registers = cut_results(graph, limits, params, steps, registers)
             leaves = encode_constants(lowered.constants, params, top)
             circuit = Circuit(steps, leaves, registers, tuple(map(reading_of, graph.outputs)))
             return SpecialisedCircuit(graph, lowered, circuit)
