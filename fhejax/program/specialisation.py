@@ -189,7 +189,7 @@ def specialised_anew(
     params, top = plan.params, plan.top_level
     for way in _ways_to_round(plan, source, graph):
         lowered = lower(graph, way.limits, way.settings, dropped_primes(params, top), way.factors)
-        if lowered.fits(way.limits, params, top):
+        if not lowered.missing_bits(way.limits, params, top):
             _check_precision(way.settings, source, graph, lowered)
             steps, registers = placed(graph, lowered, top)
             if source.limits is None:

@@ -30,6 +30,7 @@ _INPUT_BITS = (14, 16, 18, 20, 22, 24, 26, 28, 30, 32)
 _WEIGHT_BITS = (7, 8, 9, 10, 11, 12, 13, 14, 15)
 _WORKING_BITS = (18, 20, 22, 24, 26, 28)
 _PRIME_BITS = (30, 28, 26, 24, 22)
+_BUILDS = 3  # of parameters, each with more bits than the one before
 _DIGIT_SIZE = 1  # relinearised values have the scale of a square, far above the key switch's noise
 
 
@@ -217,21 +218,24 @@ def _build(
     wished: ParameterOptions,
     blocks: int,
 ) -> LoweredCircuit | str:
-    """The graph lowered with real primes, or why those do not do."""
-    try:
-        params = make_parameters(
-            settings.ring,
-            virtual.drops,
-            settings.prime_bits,  # the scales of steps are their own; the primes are to be of equal size
-            dataclasses.replace(
-                wished,
-                base_bits=max(virtual.base_bits, float(SMALLEST_LEVEL_BITS)),
-                key_switching=virtual.switches_keys,
-            ),
-        )
-    except ValueError as error:  # too few primes of this size, or more of them than is secure
-        return f"there are no such parameters: {error}"
-    lowered = lower(graph, limits, settings, dropped_primes(params, params.depth))
-    if not lowered.fits(limits, params, params.depth):
-        return "with the primes that there are values could overflow"
-    return LoweredCircuit(graph, limits, params, settings, lowered, blocks)
+    """The graph lowered with real primes, or why those do not do.
+
+    Real primes are larger or smaller than was thought: levels that are missing are added, and bits to the
+    lowest modulus.
+    """
+    base_bits, levels = max(virtual.base_bits, float(SMALLEST_LEVEL_BITS)), virtual.drops
+    for _ in range(_BUILDS):
+        try:  # the scales of steps are their own; the primes are to be of equal size
+            options = dataclasses.replace(wished, base_bits=base_bits, key_switching=virtual.switches_keys)
+            params = make_parameters(settings.ring, levels, settings.prime_bits, options)
+        except ValueError as error:  # too few primes of this size, or more of them than is secure
+            return f"there are no such parameters: {error}"
+        lowered = lower(graph, limits, settings, dropped_primes(params, params.depth))
+        if lowered.drops > params.depth:
+            levels = lowered.drops
+            continue
+        missing = lowered.missing_bits(limits, params, params.depth)
+        if not missing:
+            return LoweredCircuit(graph, limits, params, settings, lowered, blocks)
+        base_bits += missing + 0.1
+    return "with the primes that there are values could overflow"

@@ -1,6 +1,7 @@
 """A circuit once it is lowered: steps, constants, and what they need."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,8 +61,8 @@ class Lowered:
             found[node] = 2.0 ** min(bits, 1000.0)
         return found
 
-    def fits(self, bounds: Sequence[float], params: Parameters, top: int) -> bool:
-        """Whether no value of these magnitudes wraps around, with a little room for noise.
+    def missing_bits(self, bounds: Sequence[float], params: Parameters, top: int) -> float:
+        """The bits by which the modulus is too small for values of these magnitudes; none are missing at 0.
 
         Args:
             bounds: the largest magnitude of each node.
@@ -69,9 +70,12 @@ class Lowered:
             top: the level from which drops are counted.
         """
         if self.drops > top:
-            return False
+            return math.inf
         room = self.representable(params, top)
-        return all(bounds[node] * 2.0**_NOISE_BITS <= largest for node, largest in room.items())
+        sizes = [
+            math.log2(max(bounds[node], 2.0**-900)) - math.log2(largest) for node, largest in room.items()
+        ]
+        return max(0.0, max(sizes) + _NOISE_BITS)
 
     def at(self, index: int) -> "Lowered":
         """The circuit under one of many settings: all that is known but steps, constants and registers."""
