@@ -193,7 +193,7 @@ def specialised_anew(
             _check_precision(way.settings, source, graph, lowered)
             steps, registers = placed(graph, lowered, top)
             if source.limits is None:
-                steps, registers = cut_results(graph, limits, params, steps, registers)
+                steps, registers = cut_results(graph, way.limits, params, steps, registers)
             leaves = encode_constants(lowered.constants, params, top)
             circuit = Circuit(steps, leaves, registers, tuple(map(reading_of, graph.outputs)))
             return SpecialisedCircuit(graph, lowered, circuit)

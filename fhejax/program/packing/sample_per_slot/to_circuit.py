@@ -49,7 +49,7 @@ def to_circuit(graph: TensorGraph) -> Graph:
         graph.inputs,
         graph.results,
         graph.batch,
-        builder.decisions,
+        decisions=builder.decisions,
     )
 
 
