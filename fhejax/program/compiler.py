@@ -28,6 +28,7 @@ from fhejax.program.tensor.trace import trace
 from fhejax.ring.platform import Device, chosen_device
 
 _SAMPLES = 64
+_PACKED_SAMPLES = 8  # of which each takes a whole ciphertext
 _LOG_DEGREES = (4, 17)
 
 
@@ -189,11 +190,12 @@ def _common_batch(arguments: Sequence[Encrypted | Plain]) -> int:
 def _sample(graph: Graph, given: Any) -> list[np.ndarray]:
     """The typical arguments as entries, [size, sample] for each argument."""
     whole = sums_over_batch(graph)
+    wanted = _PACKED_SAMPLES if graph.least_slots else min(_SAMPLES, graph.batch)
     if given is not None:
         arrays = _given_sample(graph, given if isinstance(given, tuple) else (given,))
         return [_repeated(a, graph.batch) for a in arrays] if whole else arrays
     generator = np.random.default_rng(0)
-    count = graph.batch if whole else min(_SAMPLES, graph.batch)
+    count = graph.batch if whole else wanted
     samples = []
     for argument in graph.arguments:
         if isinstance(argument, Plain):

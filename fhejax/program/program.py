@@ -11,6 +11,7 @@ import numpy as np
 from fhejax import ckks
 from fhejax.ckks import EvaluationKeys, SecretKey
 from fhejax.ckks.bootstrapping import BootstrappingKeys, bootstrapping_circuit, bootstrapping_keys
+from fhejax.ckks.keys.manifest import evaluation_keys_for
 from fhejax.ckks.identity import is_concrete
 from fhejax.ckks.parameters import Scale
 from fhejax.ckks.types import check_residues
@@ -24,6 +25,7 @@ from fhejax.program.circuit.reading import AffineView, Reading
 from fhejax.program.circuit.steps.call import Keys, evaluation_of
 from fhejax.program.circuit.views import View
 from fhejax.program.levels.plan import ProgramPlan
+from fhejax.program.packing.layout import Layout
 from fhejax.program.report import report
 from fhejax.program.run.blocks import collect, count_samples, decrypt_array, evaluate_blocks, fill_slots
 from fhejax.program.run.call_identity import identity_of_call
@@ -65,18 +67,12 @@ class Program:
         each cut to the level of its first use. Where values are bootstrapped, they are `BootstrappingKeys`
         with its matrices: gigabytes, and a minute, at N = 2^16.
         """
-        secret_random, *randoms = jax.random.split(ckks.random_key(), 3)
+        secret_random, *randoms = jax.random.split(ckks.random_key())
         secret, plan = ckks.secret_key(secret_random, self.params), self.plan
         if plan.bootstrapping is not None:
             circuit = bootstrapping_circuit(plan.bootstrapping)
             return secret, bootstrapping_keys(randoms[0], secret, circuit, plan.manifest)
-        keys = ckks.evaluation_keys(
-            randoms[0], secret, relinearise=plan.relinearises, level=plan.relinearisation_level
-        )
-        rotations = ckks.evaluation_keys(
-            randoms[1], secret, rotations=plan.rotations, level=plan.rotation_level
-        )
-        return secret, dataclasses.replace(keys, rotations=rotations.rotations)
+        return secret, evaluation_keys_for(randoms[0], secret, plan.manifest)
 
     def encrypt(self, secret: SecretKey, *values: Any) -> Any:
         """The encrypted arguments, in order: one EncryptedArray, or a tuple of them.
@@ -116,7 +112,7 @@ class Program:
         results = iter(evaluate_blocks(self.plan, circuit, keys, holders))
         samples = count_samples(self.plan, holders)
         outputs = [
-            collect(next(results), key_id, samples, reading, output)
+            collect(next(results), key_id, samples, reading, output, self.plan.result_layout)
             if isinstance(reading, AffineView)
             else reading
             for reading, output in zip(circuit.readings, self.source.graph.outputs, strict=True)
@@ -241,7 +237,8 @@ class Program:
     def _encrypt(self, secret: SecretKey, argument: Encrypted, array: np.ndarray) -> EncryptedArray:
         axis = argument.batch_axis
         samples = self.plan.batch if axis is None else array.shape[axis]
-        blocks = fill_slots(self.plan, argument, array)
+        layout = self._layout(argument)
+        blocks = fill_slots(self.plan, argument, array, layout)
         scale = Scale.of(2.0**self.plan.settings.input_bits)
         randoms = jax.random.split(ckks.random_key(), len(blocks))
         data = [
@@ -250,7 +247,8 @@ class Program:
         ]
         shape = tuple(s for d, s in enumerate(argument.shape) if d != axis)
         data = jnp.stack(data)
-        data = data.reshape(len(blocks), *shape, *data.shape[2:])
+        if layout is None:
+            data = data.reshape(len(blocks), *shape, *data.shape[2:])
         return EncryptedArray(
             data,
             secret.key_id,
@@ -263,7 +261,13 @@ class Program:
             samples,
             argument.dtype,
             normalisation(argument),
+            layout,
         )
+
+    def _layout(self, argument: Encrypted) -> Layout | None:
+        """The layout of an argument's sample, where a block holds one."""
+        number = next(n for n, a in enumerate(self.source.graph.arguments) if a is argument)
+        return self.plan.layouts[number] if self.plan.layouts else None
 
     def _expected_arrays(self) -> list[ExpectedArray]:
         """The descriptions of all results and arguments; plain arguments may change those of results."""
@@ -279,10 +283,12 @@ class Program:
         for number, ((shape, axis, view), register) in enumerate(zip(views, plan.outputs, strict=True)):
             step = plan.steps[register]
             known = (step.level, exact_scale(step.scale), view) if fixed else (None, None, None)
-            expected.append(ExpectedArray(f"result {number}", shape, axis, *known))
+            expected.append(
+                ExpectedArray(f"result {number}", shape, axis, *known, layout=plan.result_layout)
+            )
         scale = Scale.of(2.0**plan.settings.input_bits)
         for number, a in enumerate(self._arguments):
-            known = (plan.top_level, scale, None, normalisation(a))
+            known = (plan.top_level, scale, None, normalisation(a), self._layout(a))
             expected.append(ExpectedArray(f"argument {number}", a.shape, a.batch_axis, *known))
         return expected
 
@@ -335,6 +341,11 @@ class Program:
                 f"needs {normalisation(described)}: it was encrypted for another range; encrypt it with this "
                 f"program."
             )
+        if argument.layout != self._layout(described):
+            raise ValueError(
+                "an encrypted array of another packing was passed: its numbers lie in other slots than the "
+                "program reads; encrypt the data with this program."
+            )
         found = (argument.shape, argument.batch_axis, argument.level, argument.scale)
         if found != (described.shape, described.batch_axis, self.plan.top_level, scale):
             raise ValueError(
@@ -343,7 +354,10 @@ class Program:
                 f"{described.shape}, {described.batch_axis}, {self.plan.top_level} and {scale}; encrypt it "
                 f"with this program."
             )
+        layout = self._layout(described)
         kept = tuple(s for d, s in enumerate(described.shape) if d != described.batch_axis)
+        if layout is not None:
+            kept = (layout.ciphertext_count,)
         limbs, degree = len(self.params.level_moduli(argument.level)), self.params.ring.degree
         blocks = 1 if described.batch_axis is None else self.plan.blocks
         expected = (blocks, *kept, 2, limbs, degree)

@@ -26,16 +26,12 @@ def key_bytes(plan: ProgramPlan) -> int:
         return (
             manifest.bytes(plan.params).wire + plan.params.switching_key_bytes()
         )  # that from the sparse secret
-    counts = (
-        (plan.relinearisation_level, int(plan.relinearises)),
-        (plan.rotation_level, len(plan.rotations)),
-    )
-    return sum(count * plan.params.switching_key_bytes(level) for level, count in counts)
+    return plan.manifest.bytes(plan.params).wire
 
 
 def _batch_sum_lines(plan: ProgramPlan) -> list[str]:
     """The line on how sums over the batch take a batch that is not full."""
-    if not plan.rotations:
+    if not any(step.summed_slots for step in plan.steps):
         return []
     needed = (
         f"all {plan.batch} samples must be there" if plan.whole_batch else "missing samples weigh nothing"

@@ -74,8 +74,9 @@ class View:
 class Builder:
     """The collection of nodes while a function is traced; it lives no longer than the trace."""
 
-    def __init__(self, batch: int = 1) -> None:
+    def __init__(self, batch: int = 1, joins_positions: bool = True) -> None:
         self.nodes: list[Node] = []
+        self.joins_positions = joins_positions
         self.label = ""
         self.batch = batch
         self._intervals: list[ValueInterval] = []

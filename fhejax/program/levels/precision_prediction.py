@@ -45,6 +45,12 @@ def root_mean_square(values: np.ndarray) -> float:
     return largest * float(np.sqrt(np.mean((values / largest) ** 2)))
 
 
+def _of_each_sample(graph: Graph, view: View) -> View:
+    """The view with a value for each sample, also where a block holds one sample and the view no batch axis."""
+    lacks = graph.least_slots and view.batch_axis is None
+    return dataclasses.replace(view, batch_axis=0) if lacks else view
+
+
 class Predictor:
     """The predictions of a graph's precision under any settings, from a few evaluations.
 
@@ -57,7 +63,7 @@ class Predictor:
     def __init__(self, graph: Graph, sample: Sequence[np.ndarray]) -> None:
         self.graph, self.sample = graph, sample
         self.values = evaluate_graph(graph, sample)
-        self.views = [o.value for o in graph.outputs if isinstance(o.value, View)]
+        self.views = [_of_each_sample(graph, o.value) for o in graph.outputs if isinstance(o.value, View)]
         self.sizes = self._root_mean_squares(self.values)
         self._rounded: dict[tuple, np.ndarray] = {}
         self._even: dict[tuple, np.ndarray] = {}

@@ -7,6 +7,7 @@ A packing is a function from a tensor graph, with the values of its plain argume
 from collections.abc import Callable
 
 from fhejax.program.circuit.graph import Graph
+from fhejax.program.packing.multiplexed.to_circuit import to_circuit as one_sample
 from fhejax.program.packing.sample_per_slot.to_circuit import to_circuit
 from fhejax.program.tensor.graph import TensorGraph
 
@@ -14,6 +15,7 @@ Packing = Callable[[TensorGraph], Graph]
 
 PACKINGS: dict[str, Packing] = {
     "sample-per-slot": to_circuit,
+    "multiplexed": one_sample,
 }
 
 AUTOMATIC = "auto"

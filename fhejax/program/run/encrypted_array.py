@@ -11,6 +11,7 @@ from fhejax.ckks.parameters import Scale
 from fhejax.ckks.types import check_residues
 from fhejax.program.arguments import Normalisation
 from fhejax.program.circuit.reading import AffineView
+from fhejax.program.packing.layout import Layout
 
 if TYPE_CHECKING:
     Array = jax.Array
@@ -33,6 +34,9 @@ class EncryptedArray:
     shape: the logical shape, batch included; samples: how many of the batch are in use. view: of a
     result, whose data is [block, ciphertext, poly, limb, N] and is read through it; else None.
     normalisation: of an argument, whose numbers are its values normalised; else None.
+    layout: None where samples lie in slots. Else every block is one sample, data is [block, ciphertext, poly,
+    limb, N], and the layout says what lies in its slots: an argument's entries, or, for a result, the slots
+    that its view names.
     """
 
     data: Array
@@ -46,6 +50,7 @@ class EncryptedArray:
     samples: int = _static()
     dtype: Any = _static()
     normalisation: Normalisation | None = dataclasses.field(default=None, metadata={"static": True})
+    layout: Layout | None = dataclasses.field(default=None, metadata={"static": True})
 
     @property
     def bytes(self) -> int:
