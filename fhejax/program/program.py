@@ -11,8 +11,8 @@ import numpy as np
 from fhejax import ckks
 from fhejax.ckks import EvaluationKeys, SecretKey
 from fhejax.ckks.bootstrapping import BootstrappingKeys, bootstrapping_circuit, bootstrapping_keys
-from fhejax.ckks.keys.manifest import evaluation_keys_for
 from fhejax.ckks.identity import is_concrete
+from fhejax.ckks.keys.manifest import evaluation_keys_for
 from fhejax.ckks.parameters import Scale
 from fhejax.ckks.types import check_residues
 from fhejax.program.arguments import Encrypted, Plain, check_plain, check_values, normalisation
@@ -283,9 +283,7 @@ class Program:
         for number, ((shape, axis, view), register) in enumerate(zip(views, plan.outputs, strict=True)):
             step = plan.steps[register]
             known = (step.level, exact_scale(step.scale), view) if fixed else (None, None, None)
-            expected.append(
-                ExpectedArray(f"result {number}", shape, axis, *known, layout=plan.result_layout)
-            )
+            expected.append(ExpectedArray(f"result {number}", shape, axis, *known, layout=plan.result_layout))
         scale = Scale.of(2.0**plan.settings.input_bits)
         for number, a in enumerate(self._arguments):
             known = (plan.top_level, scale, None, normalisation(a), self._layout(a))

@@ -29,6 +29,28 @@ def key_bytes(plan: ProgramPlan) -> int:
     return plan.manifest.bytes(plan.params).wire
 
 
+def _ciphertexts_of(plan: ProgramPlan, argument: Encrypted) -> int:
+    """The number of ciphertexts that an argument takes."""
+    if plan.layouts:
+        return plan.blocks
+    if argument.batch_axis is None:
+        return math.prod(argument.shape)
+    return plan.blocks * math.prod(n for d, n in enumerate(argument.shape) if d != argument.batch_axis)
+
+
+def _slot_transform_lines(plan: ProgramPlan) -> list[str]:
+    """The line on what the plain maps of slots take, where there are any."""
+    found = [step for step in plan.steps if step.products]
+    if not found:
+        return []
+    distances = sum(len(step.rotations) for step in found)
+    products = sum(step.products for step in found)
+    return [
+        f"slots         one sample in each ciphertext; {len(found)} linear maps by {products} diagonals and "
+        f"{distances} rotations"
+    ]
+
+
 def _batch_sum_lines(plan: ProgramPlan) -> list[str]:
     """The line on how sums over the batch take a batch that is not full."""
     if not any(step.summed_slots for step in plan.steps):
@@ -90,13 +112,8 @@ def report(plan: ProgramPlan, arguments: Sequence[Encrypted], packing: str) -> s
     """
     params = plan.params
     kind = "conjugate-invariant" if params.ring.conjugate_invariant else "standard"
-    uploads = [
-        math.prod(a.shape)
-        // (1 if a.batch_axis is None else a.shape[a.batch_axis])
-        * (1 if a.batch_axis is None else plan.blocks)
-        * ciphertext_bytes(plan, plan.top_level, 1)
-        for a in arguments
-    ]
+    fresh = ciphertext_bytes(plan, plan.top_level, 1)
+    uploads = [_ciphertexts_of(plan, argument) * fresh for argument in arguments]
     downloads = [plan.steps[o] for o in plan.outputs]
     download = sum(s.size * plan.blocks * ciphertext_bytes(plan, s.level, s.components) for s in downloads)
     lines = [
@@ -107,6 +124,7 @@ def report(plan: ProgramPlan, arguments: Sequence[Encrypted], packing: str) -> s
         f"circuit       depth {plan.depth} (products in a row), {packing.replace('-', ' ')}, weights of "
         f"{plan.settings.weight_bits} bits, input scale 2**{plan.settings.input_bits}",
         f"keys          {key_names(plan)} to the server, {_amount(key_bytes(plan))} seeded",
+        *_slot_transform_lines(plan),
         *_batch_sum_lines(plan),
         *_bootstrap_lines(plan),
         f"upload        {_amount(sum(uploads))} seeded; download {_amount(download)}",

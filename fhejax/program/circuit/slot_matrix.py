@@ -2,8 +2,8 @@
 
 Slots repeat themselves with a period, a power of two, in every ring that has at least as many: what is said
 here is true of all of them. A map counts distances modulo the smaller of the two periods. Where the result's
-is the larger, it reads copies of the source. Where it is the smaller, products lie in the source's period, and
-are folded: added to themselves, rotated by the result's period, by twice that, and so on. A result of few
+is the larger, it reads copies of the source. Where it is the smaller, products lie in the source's period,
+and are folded: added to themselves, rotated by the result's period, by twice that, and so on. A result of few
 numbers so takes few diagonals.
 """
 
@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Iterable
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +22,7 @@ from fhejax.ckks.encoding.canonical_embedding import coefficients_to_slots, slot
 from fhejax.ckks.linear_transform.rotation_plan import Costs, split_distances
 from fhejax.program.circuit.values import Values
 from fhejax.ring import Ring
+from fhejax.ring.wide import kernel, wide
 
 # Of a hoisted rotation and of a whole one: keys of both kinds weigh the same, so that babies are not worth
 # many more of them. They are the same on all machines, for from them follow a client's keys.
@@ -72,7 +74,7 @@ class Diagonals:
         return math.sqrt(rows[1][held].mean()), math.sqrt(giants * times + times - 1)
 
     def apply(self, values: Values, vectors: np.ndarray) -> Values:
-        """The result, [period, column], of a source [its period, column], by these or by rounded diagonals."""
+        """The result, [period, column], of a source [its period, column], by such diagonals."""
         length = vectors.shape[1]
         repeated = np.tile(values, (length // len(values), 1))
         total = np.zeros((length, values.shape[1]))
@@ -98,12 +100,20 @@ def _rounded(diagonals: Diagonals, factor: float) -> np.ndarray:
     rows = max(1, _AT_ONCE // vectors.shape[1])
     parts = [vectors[start : start + rows] for start in range(0, len(vectors), rows)]
     with jax.enable_x64(True):
-        return np.concatenate([_encoded(part.astype(np.float64), factor, ring) for part in parts])
+        scale = jnp.asarray(factor)
+    return np.concatenate([np.asarray(_encoded(part, scale, ring)) for part in parts])
 
 
-def _encoded(vectors: np.ndarray, factor: float, ring: Ring) -> np.ndarray:
-    coefficients = np.rint(np.asarray(slots_to_coefficients(jnp.asarray(vectors), ring)) * factor)
-    return np.asarray(coefficients_to_slots(jnp.asarray(coefficients / factor), ring), np.float32)
+@functools.partial(kernel, static_argnames="ring")
+@wide
+def _encoded(vectors: np.ndarray, factor: jax.Array, ring: Ring) -> jax.Array:
+    coefficients = jnp.round(slots_to_coefficients(jnp.asarray(vectors, jnp.float64), ring) * factor)
+    return coefficients_to_slots(coefficients / factor, ring).astype(jnp.float32)
+
+
+def shape_of(matrix: csr_array) -> tuple[int, int]:
+    """The rows and columns of a sparse matrix."""
+    return cast("tuple[int, int]", matrix.shape)  # which SciPy's annotations do not tell
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -119,8 +129,7 @@ class SlotMatrix:
     @property
     def periods(self) -> tuple[int, int]:
         """Those of the result and of the source."""
-        result, source = self.matrix.shape
-        return result, source
+        return shape_of(self.matrix)
 
     @property
     def largest(self) -> float:

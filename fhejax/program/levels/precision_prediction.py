@@ -46,7 +46,7 @@ def root_mean_square(values: np.ndarray) -> float:
 
 
 def _of_each_sample(graph: Graph, view: View) -> View:
-    """The view with a value for each sample, also where a block holds one sample and the view no batch axis."""
+    """The view with a value for each sample, also where a block is one sample and has no batch axis."""
     lacks = graph.least_slots and view.batch_axis is None
     return dataclasses.replace(view, batch_axis=0) if lacks else view
 

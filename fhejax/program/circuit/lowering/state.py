@@ -160,7 +160,7 @@ class Lowering:
         self._switches.append(_Switch(number, register.drops, register.scale, gain))
 
     def shift(self, register: Register, shift: np.ndarray | None, label: str) -> Register:
-        """The register with plain numbers added: one for each ciphertext, or for each slot of the only one."""
+        """The register with plain numbers added: one for each ciphertext, or slot of the only one."""
         if shift is None:
             return register
         if len(shift) > register.size:

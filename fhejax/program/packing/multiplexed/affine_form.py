@@ -1,7 +1,7 @@
 """Values as affine functions of slots: what lies between two products is one matrix, and takes one level."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array
@@ -63,7 +63,7 @@ def added(forms: Sequence[AffineForm], weights: Sequence[np.ndarray | None]) -> 
             part = matrix if factor is None else _rows_times(matrix, factor)
             terms[node] = _compact(terms[node] + part) if node in terms else _compact(part)
         bias = bias + (form.bias if factor is None else form.bias * factor)
-    widest = max(forms, key=lambda form: (form.anchor is not None, _terms_of(form)))
+    widest = max(forms, key=lambda form: (form.anchor is not None, nonzeros(form)))
     return AffineForm(terms, bias, widest.anchor)
 
 
@@ -88,6 +88,11 @@ def taken(form: AffineForm, entries: np.ndarray) -> AffineForm:
     return form.mapped(matrix, anchor if anchor is not None and _is_distinct(anchor) else None)
 
 
+def sums_of(rows: np.ndarray, size: int) -> csr_array:
+    """The matrix [result, entry] that adds entry i to result rows[i]."""
+    return csr_array((np.ones(len(rows)), (rows, np.arange(len(rows)))), shape=(size, len(rows)))
+
+
 def matrix_of(node: Linear, size: int) -> csr_array:
     """The matrix [result, entry] of a linear layer that reads so many entries, without its zeros."""
     groups, outputs, positions = node.weights.shape[0], node.weights.shape[1], node.entries.shape[2]
@@ -105,8 +110,8 @@ def matrix_of(node: Linear, size: int) -> csr_array:
 def anchor_of(node: Linear, anchor: np.ndarray | None) -> np.ndarray | None:
     """The slots next to which the results of a linear layer lie, int64 [result].
 
-    A position of a convolution lies where one and the same tap reads it: that of stride 2 so leaves gaps, which
-    are then filled by the outputs, and what of these has no room there lies beyond.
+    A position of a convolution lies where one and the same tap reads it: that of stride 2 so leaves gaps,
+    which are then filled by the outputs, and what of these has no room there lies beyond.
 
     Args:
         node: the layer.
@@ -139,10 +144,6 @@ def _offsets(used: int, count: int) -> np.ndarray:
 
 def nonzeros(form: AffineForm) -> int:
     """The number of coefficients in all terms."""
-    return _terms_of(form)
-
-
-def _terms_of(form: AffineForm) -> int:
     return sum(matrix.nnz for matrix in form.terms.values())
 
 
@@ -161,6 +162,3 @@ def _compact(matrix: csr_array) -> csr_array:
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
     return matrix
-
-
-Cost = Callable[[AffineForm], float]

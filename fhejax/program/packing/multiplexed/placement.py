@@ -6,7 +6,7 @@ import math
 import numpy as np
 from scipy.sparse import csr_array
 
-from fhejax.program.circuit.slot_matrix import SlotMatrix
+from fhejax.program.circuit.slot_matrix import SlotMatrix, shape_of
 from fhejax.program.packing.layout import Layout, along
 from fhejax.program.packing.layout.packing import first_positions
 from fhejax.program.packing.multiplexed.affine_form import AffineForm
@@ -58,7 +58,7 @@ def placed(form: AffineForm, placement: Placement) -> PlacedForm:
     for node, matrix in form.terms.items():
         terms = matrix.tocoo()
         where = (positions[terms.row], terms.col)
-        matrices[node] = SlotMatrix(csr_array((terms.data, where), shape=(period, matrix.shape[1])))
+        matrices[node] = SlotMatrix(csr_array((terms.data, where), shape=(period, shape_of(matrix)[1])))
     bias = None
     if form.bias.any():
         bias = np.zeros(period)
@@ -75,9 +75,7 @@ def cheapest(form: AffineForm) -> PlacedForm:
     found = [compact(form.size)]
     if form.anchor is not None:
         anchored = Placement(form.anchor, _period(int(form.anchor.max()) + 1))
-        if anchored.period <= _MOST_SLOTS and anchored.period != found[0].period:
-            found.append(anchored)
-        elif not np.array_equal(anchored.positions, found[0].positions) and anchored.period <= _MOST_SLOTS:
+        if anchored.period <= _MOST_SLOTS and not np.array_equal(anchored.positions, found[0].positions):
             found.append(anchored)
     return min((placed(form, placement) for placement in found), key=lambda one: one.cost)
 
@@ -99,11 +97,11 @@ def compact(size: int) -> Placement:
 def argument_layouts(shape: tuple[int, ...]) -> list[Layout]:
     """The layouts in which an argument's sample may be encrypted, each of one period.
 
-    One after the other; and with every axis padded to a power of two, the last of them (channels) or the first
-    of them the most significant, so that a convolution finds neighbours at equal distances.
+    With every axis padded to a power of two, the last of them (channels) or the first of them the most
+    significant, so that a convolution finds neighbours at equal distances; and one entry after the other.
     """
     size = math.prod(shape)
-    found = [Layout((size,), (along(0, _period(size)),))]
+    found = []
     if len(shape) >= 2:
         sizes = [2 ** max(0, n - 1).bit_length() for n in shape]
         axes = list(range(len(shape)))
@@ -114,7 +112,7 @@ def argument_layouts(shape: tuple[int, ...]) -> list[Layout]:
                 digits = [along(axis, n) for axis, n in zip(order, sizes_here, strict=True)]
                 digits[0] = along(order[0], sizes_here[0] * missing)
                 found.append(Layout(shape, tuple(digits)))
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys([*found, Layout((size,), (along(0, _period(size)),))]))
 
 
 def placement_of(layout: Layout) -> Placement:

@@ -1,8 +1,8 @@
 """The way from the tensor graph to a circuit whose ciphertexts hold one sample each.
 
 The operations are first written as they are in the packing of one sample in each slot, where every entry is a
-ciphertext: contractions, sums and rearrangements are linear maps of entries there, activations are products of
-them. Here all that is linear between two products is joined to one map of slots.
+ciphertext: contractions, sums and rearrangements are linear maps of entries there, activations are products
+of them. Here all that is linear between two products is joined to one map of slots.
 """
 
 import dataclasses
@@ -36,6 +36,7 @@ from fhejax.program.packing.multiplexed.affine_form import (
     matrix_of,
     nonzeros,
     slots_of,
+    sums_of,
     taken,
 )
 from fhejax.program.packing.multiplexed.placement import (
@@ -61,8 +62,8 @@ def to_circuit(graph: TensorGraph) -> Graph:
         graph: without plain arguments.
 
     Raises:
-        NotPolynomialError: with every operation in which samples would meet each other, or that makes an array
-            of more numbers than a ciphertext has slots, and its line.
+        NotPolynomialError: with every operation in which samples would meet each other, or that makes an
+            array of more numbers than a ciphertext has slots, and its line.
         ValueError: plain arguments, or encrypted ones without a batch axis.
     """
     _check_arguments(graph.arguments)
@@ -99,8 +100,8 @@ def _check_arguments(arguments: Sequence[Encrypted | Plain]) -> None:
 class _Packer:
     """The state of packing a circuit of entries: new nodes, and the form of each old one.
 
-    nodes: of the new circuit. periods: of each of them. layouts: of the arguments. forms: of the values of the
-    old circuit's nodes.
+    nodes: of the new circuit. periods: of each of them. layouts: of the arguments. forms: of the values of
+    the old circuit's nodes.
     """
 
     def __init__(self, entries: Graph) -> None:
@@ -122,8 +123,8 @@ class _Packer:
             try:
                 if rule is None:
                     raise ValueError(
-                        "a sum over the samples of the batch, which packing='multiplexed' holds in ciphertexts "
-                        "of their own; compile for one sample, or use packing='sample-per-slot'"
+                        "a sum over the samples of the batch, which packing='multiplexed' holds in "
+                        "ciphertexts of their own; compile for one sample, or use packing='sample-per-slot'"
                     )
                 self.forms.append(rule(self, node))
             except ValueError as error:
@@ -138,7 +139,7 @@ class _Packer:
         return slots_of(len(self.nodes) - 1, placement.positions, placement.period)
 
     def in_slots(self, source: int, shift: np.ndarray | None) -> tuple[int, np.ndarray, np.ndarray | None]:
-        """A node whose slots hold a value that is to be multiplied: its number, where, and the slots' shift."""
+        """A node whose slots hold a value that is to be multiplied: its number, where, and the shift."""
         form = self.forms[source].shifted(shift)
         found = form.as_slots()
         if found is None:
@@ -152,7 +153,9 @@ class _Packer:
             return node, positions, None
         vector = np.zeros(self.periods[node])
         vector[positions] = form.bias
-        if not np.array_equal(vector[positions], form.bias):  # one slot stands for entries of different shifts
+        if not np.array_equal(
+            vector[positions], form.bias
+        ):  # one slot stands for entries of different shifts
             return self.in_slots_of(form, compact(form.size), self.entries.nodes[source].label)
         return node, positions, vector
 
@@ -266,9 +269,7 @@ def _multiplied(packer: _Packer, forms: Sequence[AffineForm], label: str) -> Aff
     """The products of two forms, entry by entry, in the same slots."""
     found = [form.as_slots() for form in forms]
     held = [f for f, form in zip(found, forms, strict=True) if f is not None and not form.bias.any()]
-    placement = next(
-        (Placement(p, packer.periods[n]) for n, p in held if len(np.unique(p)) == len(p)), None
-    )
+    placement = next((Placement(p, packer.periods[n]) for n, p in held if len(np.unique(p)) == len(p)), None)
     if placement is None:
         first = packer.own_slots(forms[0], label)
         node, positions = _known(first)
@@ -298,16 +299,7 @@ def _inner_product(packer: _Packer, node: InnerProduct) -> AffineForm:
     rows = np.repeat(np.arange(node.size), node.entries[0].shape[1])[alive]
     forms = [taken(packer.forms[s].shifted(shift), entries.ravel()[alive]) for s, shift, entries in sides]
     products = _multiplied(packer, forms, node.label)
-    weights = np.ones(len(rows))
-    matrix = matrix_of_sums(weights, rows, node.size)
-    return products.mapped(matrix, None)
-
-
-def matrix_of_sums(weights: np.ndarray, rows: np.ndarray, size: int) -> Any:
-    """The matrix that adds entry i times a weight to result rows[i]."""
-    from scipy.sparse import csr_array
-
-    return csr_array((weights, (rows, np.arange(len(rows)))), shape=(size, len(rows)))
+    return products.mapped(sums_of(rows, node.size), None)
 
 
 _RULES: dict[type[Node], Callable[[_Packer, Any], AffineForm]] = {
