@@ -1,5 +1,6 @@
 """`compile`: a JAX function to a `Program`."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,9 +22,11 @@ from fhejax.program.circuit.views import View
 from fhejax.program.levels.bootstrapped_plan import make_bootstrapped_plan
 from fhejax.program.levels.parameter_search import make_plan, value_bounds
 from fhejax.program.levels.plan import LoweredCircuit, ProgramPlan, TooDeepError
-from fhejax.program.packing.packings import chosen_packing, packed
+from fhejax.program.packing.packings import candidate_packings, packed
 from fhejax.program.program import Program
+from fhejax.program.report import ConsideredPacking, key_bytes
 from fhejax.program.specialisation import CompilationRecord
+from fhejax.program.tensor.graph import TensorGraph
 from fhejax.program.tensor.trace import trace
 from fhejax.ring.platform import Device, chosen_device
 
@@ -69,7 +72,8 @@ def compile(
             runs the program as well. Name one where a function is compiled on several machines, which are
             to find the same parameters.
         packing: where arrays lie in ciphertexts and slots: "sample-per-slot", one sample of the batch in each
-            slot, or "auto", which leaves the choice to the library.
+            slot; "multiplexed", the numbers of one sample in the slots of each ciphertext; or "auto", the one
+            of less predicted time where the batch is one sample, and else the first.
 
     Returns:
         A Program: `report()`, `keygen()`, `encrypt()`, a call, `decrypt()`, `simulate()`, `verify()`.
@@ -81,7 +85,7 @@ def compile(
         ValueError: a device or a packing of an unknown name, no encrypted argument, or none that a result
             depends on.
     """
-    planned_for, packing = chosen_device(device), chosen_packing(packing)
+    planned_for = chosen_device(device)
     wished = _wished_security(security, bootstrapping, insecure, insecure_log_degree)
     described, nesting = jax.tree.flatten(
         arguments, is_leaf=lambda a: isinstance(a, (Encrypted, Plain, jax.ShapeDtypeStruct))
@@ -91,24 +95,88 @@ def compile(
         raise ValueError(
             "compile was given no encrypted argument; describe at least one by fhejax.Encrypted(shape)."
         )
+    batch = _common_batch(described)
+    names = candidate_packings(packing, batch)
     plain = [a.placeholder(i) for i, a in enumerate(described) if isinstance(a, Plain)]
-    traced = trace(function, described, nesting, _common_batch(described), plain)
-    graph = simplify(packed(traced, packing))
-    if not any(isinstance(o.value, View) for o in graph.outputs):
-        raise ValueError("no result of the function depends on an encrypted argument; nothing to do.")
-    check_finite(graph)
+    traced = trace(function, described, nesting, batch, plain)
     _check_margin(margin, sample)
-    typical = _sample(graph, sample)
     request = {"precision_bits": precision_bits, "device": planned_for, **wished}
-    limits = value_bounds(graph, typical, margin)
-    plan, found = _planned_program(graph, limits, typical, bootstrapping, request)
+
+    def planned(name: str) -> _Planned:
+        return _planned_in(name, traced, sample, margin, bootstrapping, request)
+
+    best, considered = _cheapest(names, planned)
+    plan, found = best.plan, best.circuit
     leaves = encode_constants(found.lowered.constants, plan.params, plan.top_level)
     observed = None if margin is None else found.limits
     readings = tuple(map(reading_of, found.graph.outputs))
     record = CompilationRecord(
-        traced, packing, found.graph, found.lowered, observed, found.cuts, tuple(typical), precision_bits
+        traced,
+        best.packing,
+        found.graph,
+        found.lowered,
+        observed,
+        found.cuts,
+        best.typical,
+        precision_bits,
+        considered,
     )
     return Program(leaves, readings, plan, record)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Planned:
+    """The plan of a function in one packing, its circuit, and the sample that predictions rest on."""
+
+    packing: str
+    plan: ProgramPlan
+    circuit: LoweredCircuit
+    typical: tuple[np.ndarray, ...]
+
+
+def _planned_in(
+    packing: str,
+    traced: TensorGraph,
+    sample: Any,
+    margin: float | None,
+    bootstrapping: bool | BootstrappingParameters,
+    request: dict[str, Any],
+) -> _Planned:
+    """The plan of a traced function in a packing."""
+    graph = simplify(packed(traced, packing))
+    if not any(isinstance(o.value, View) for o in graph.outputs):
+        raise ValueError("no result of the function depends on an encrypted argument; nothing to do.")
+    check_finite(graph)
+    typical = _sample(graph, sample)
+    limits = value_bounds(graph, typical, margin)
+    plan, found = _planned_program(graph, limits, typical, bootstrapping, request)
+    return _Planned(packing, plan, found, tuple(typical))
+
+
+def _cheapest(
+    names: Sequence[str], planned: Callable[[str], _Planned]
+) -> tuple[_Planned, tuple[ConsideredPacking, ...]]:
+    """The plan of least predicted time, and what was found of each packing.
+
+    Raises:
+        ValueError: that of the first packing, where no packing holds the function.
+    """
+    found: list[_Planned] = []
+    considered: list[ConsideredPacking] = []
+    refused: ValueError | None = None
+    for name in names:
+        try:
+            one = planned(name)
+        except ValueError as error:
+            refused = refused or error
+            considered.append(ConsideredPacking(name, None, None, str(error).partition("\n")[0]))
+            continue
+        found.append(one)
+        considered.append(ConsideredPacking(name, one.plan.predicted_seconds, key_bytes(one.plan), ""))
+    if not found:
+        assert refused is not None
+        raise refused
+    return min(found, key=lambda one: one.plan.predicted_seconds), tuple(considered)
 
 
 def _wished_security(

@@ -58,7 +58,7 @@ class Program:
 
     def report(self) -> str:
         """The text that says all about the program: parameters, security, keys, bytes, predictions, steps."""
-        return report(self.plan, self._arguments, self.source.packing)
+        return report(self.plan, self._arguments, self.source.packing, self.source.considered)
 
     def keygen(self) -> tuple[SecretKey, Keys]:
         """The new keys: a secret one, and what the server needs; randomness from the operating system.

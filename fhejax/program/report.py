@@ -1,11 +1,42 @@
 """`program.report()`: what a program is and will cost, before a key exists."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
 from fhejax.ckks.parameters.security import maximum_modulus_bits
 from fhejax.program.arguments import Encrypted
 from fhejax.program.levels.plan import ProgramPlan
+
+
+@dataclasses.dataclass(frozen=True)
+class ConsideredPacking:
+    """What was found of one packing where several were compared.
+
+    Attributes:
+        name: of the packing.
+        seconds: predicted, or None where it does not hold the function.
+        keys: bytes of the evaluation keys on the wire, likewise.
+        refusal: why it does not hold the function, or nothing.
+    """
+
+    name: str
+    seconds: float | None
+    keys: int | None
+    refusal: str
+
+
+def _comparison_lines(considered: Sequence[ConsideredPacking]) -> list[str]:
+    """The table of the packings that were compared, where there were several."""
+    if len(considered) < 2:
+        return []
+    lines = []
+    for number, one in enumerate(considered):
+        found = one.refusal
+        if one.seconds is not None and one.keys is not None:
+            found = f"{one.seconds:.3g} s predicted, keys of {_amount(one.keys)}"
+        lines.append(f"{'' if number else 'packings':14}{one.name.replace('-', ' ')}: {found}")
+    return lines
 
 
 def ciphertext_bytes(plan: ProgramPlan, level: int, components: int) -> int:
@@ -102,13 +133,19 @@ def _amount(count: float) -> str:
     return f"{count:.3g} GB"
 
 
-def report(plan: ProgramPlan, arguments: Sequence[Encrypted], packing: str) -> str:
+def report(
+    plan: ProgramPlan,
+    arguments: Sequence[Encrypted],
+    packing: str,
+    considered: Sequence[ConsideredPacking] = (),
+) -> str:
     """The text of all that a person should know before making keys.
 
     Args:
         plan: of the program.
         arguments: descriptions of the encrypted ones.
         packing: the name of the one that was used.
+        considered: the packings that were compared.
     """
     params = plan.params
     kind = "conjugate-invariant" if params.ring.conjugate_invariant else "standard"
@@ -124,6 +161,7 @@ def report(plan: ProgramPlan, arguments: Sequence[Encrypted], packing: str) -> s
         f"circuit       depth {plan.depth} (products in a row), {packing.replace('-', ' ')}, weights of "
         f"{plan.settings.weight_bits} bits, input scale 2**{plan.settings.input_bits}",
         f"keys          {key_names(plan)} to the server, {_amount(key_bytes(plan))} seeded",
+        *_comparison_lines(considered),
         *_slot_transform_lines(plan),
         *_batch_sum_lines(plan),
         *_bootstrap_lines(plan),

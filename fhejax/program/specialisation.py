@@ -20,6 +20,7 @@ from fhejax.program.levels.bootstrap_placement import Cut, with_bootstraps
 from fhejax.program.levels.plan import ProgramPlan, dropped_primes, placed
 from fhejax.program.levels.precision_prediction import Predictor
 from fhejax.program.packing.packings import packed
+from fhejax.program.report import ConsideredPacking
 from fhejax.program.tensor.graph import TensorGraph
 
 
@@ -37,6 +38,7 @@ class CompilationRecord:
         cuts: where the graph is bootstrapped.
         sample: typical arguments, [size, sample] each, on which precision is predicted.
         precision_bits: that were asked for.
+        considered: the packings that were compared.
     """
 
     traced: TensorGraph
@@ -47,6 +49,7 @@ class CompilationRecord:
     cuts: tuple[Cut, ...] = ()
     sample: tuple[np.ndarray, ...] = ()
     precision_bits: float = 0.0
+    considered: tuple[ConsideredPacking, ...] = ()
 
     @functools.cached_property
     def signature(self) -> tuple:

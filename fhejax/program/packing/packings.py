@@ -20,23 +20,26 @@ PACKINGS: dict[str, Packing] = {
 
 AUTOMATIC = "auto"
 _DEFAULT = "sample-per-slot"
+_OF_ONE_SAMPLE = "multiplexed"
 
 
-def chosen_packing(name: str) -> str:
-    """The name of the packing that is meant, a key of `PACKINGS`.
+def candidate_packings(name: str, batch: int) -> tuple[str, ...]:
+    """The names of the packings that may be meant, keys of `PACKINGS`, the usual one first.
 
     Args:
-        name: that of a packing, or "auto", which leaves the choice to the library.
+        name: that of a packing, or "auto", which leaves the choice to the library: by predicted time, where
+            the batch is one sample, and else one sample in each slot.
+        batch: of the arguments.
 
     Raises:
         ValueError: another name.
     """
     if name == AUTOMATIC:
-        return _DEFAULT
+        return (_DEFAULT, _OF_ONE_SAMPLE) if batch == 1 else (_DEFAULT,)
     if not isinstance(name, str) or name not in PACKINGS:
         known = ", ".join(map(repr, (AUTOMATIC, *PACKINGS)))
         raise ValueError(f"compile was given packing={name!r}, which is no packing; choose one of {known}.")
-    return name
+    return (name,)
 
 
 def packed(graph: TensorGraph, name: str) -> Graph:
