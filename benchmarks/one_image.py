@@ -3,8 +3,8 @@
     python -m benchmarks.one_image [--networks cryptonets hcnn mlp]
 
 Every network runs in a process of its own at 128 bits of security, with its committed weights and random
-images. The first call compiles with XLA (or takes kernels from `--cache`); the median is of warm ones. The error
-is against fixed point, over several encryptions, beside what was predicted.
+images. The first call compiles with XLA (or takes kernels from `--cache`); the median is of warm ones. The
+error is against fixed point, over several encryptions, beside what was predicted.
 """
 
 import dataclasses
@@ -76,7 +76,7 @@ def measure(name: str, arguments: Arguments) -> dict[str, Any]:
     for image in images:
         result = program(keys, program.encrypt(secret, image))
         errors.append(program.decrypt(secret, result) - program.simulate(image))
-    steps = [step for step in program.plan.steps if step.products]
+    steps = [step for step in program.plan.steps if step.plaintext_products]
     return {
         "network": name,
         "seconds": seconds,
@@ -86,7 +86,7 @@ def measure(name: str, arguments: Arguments) -> dict[str, Any]:
         "key_bytes": keys.wire_bytes,
         "rotation_keys": len(keys.rotations),
         "rotations": sum(len(step.rotations) for step in steps),
-        "products_with_plaintexts": sum(step.products for step in steps),
+        "products_with_plaintexts": sum(step.plaintext_products for step in steps),
         "ciphertext_bytes": ciphertext.bytes,
         "parameters": repr(program.params),
         "noise_rms": float(np.sqrt(np.mean(np.square(errors)))),

@@ -169,7 +169,7 @@ def _cheapest(
             one = planned(name)
         except ValueError as error:
             refused = refused or error
-            considered.append(ConsideredPacking(name, None, None, str(error).partition("\n")[0]))
+            considered.append(ConsideredPacking(name, None, None, _first_sentence(error)))
             continue
         found.append(one)
         considered.append(ConsideredPacking(name, one.plan.predicted_seconds, key_bytes(one.plan), ""))
@@ -177,6 +177,11 @@ def _cheapest(
         assert refused is not None
         raise refused
     return min(found, key=lambda one: one.plan.predicted_seconds), tuple(considered)
+
+
+def _first_sentence(error: ValueError) -> str:
+    """What an error says first, without the numbers in brackets."""
+    return str(error).partition("\n")[0].partition(" (")[0].partition(". ")[0]
 
 
 def _wished_security(

@@ -71,11 +71,11 @@ def _ciphertexts_of(plan: ProgramPlan, argument: Encrypted) -> int:
 
 def _slot_transform_lines(plan: ProgramPlan) -> list[str]:
     """The line on what the plain maps of slots take, where there are any."""
-    found = [step for step in plan.steps if step.products]
+    found = [step for step in plan.steps if step.plaintext_products]
     if not found:
         return []
     distances = sum(len(step.rotations) for step in found)
-    products = sum(step.products for step in found)
+    products = sum(step.plaintext_products for step in found)
     return [
         f"slots         one sample in each ciphertext; {len(found)} linear maps by {products} diagonals and "
         f"{distances} rotations"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fhejax.program.circuit.entries import result_of, view_difference
+from fhejax.program.circuit.entries import view_difference, view_values
 from fhejax.program.circuit.evaluation import evaluate_graph
 from fhejax.program.circuit.graph import Graph, sums_over_batch
 from fhejax.program.circuit.lowering.lowered import Lowered
@@ -144,8 +144,7 @@ class Predictor:
         return float(-np.log2(max(np.nan_to_num(relative, nan=np.inf).max(initial=0.0), 2.0**-60)))
 
     def _root_mean_squares(self, values: Sequence[Values]) -> np.ndarray:
-        outputs = [o for o in self.graph.outputs if isinstance(o.value, View)]
-        return np.array([root_mean_square(result_of(o, values)) for o in outputs])
+        return np.array([root_mean_square(view_values(v, values[v.node])) for v in self.views])
 
     def _rounding(self, settings: Settings, lowered: Lowered) -> np.ndarray:
         key = tuple(lowered.rounding.items())

@@ -48,7 +48,7 @@ def test_for_one_sample_the_packing_of_less_predicted_time_is_taken():
     def layers(x):
         return jnp.square(x @ np.full((64, 16), 0.1, np.float32)) @ np.full((16, 4), 0.1, np.float32)
 
-    one = fhejax.compile(layers, encrypted((1, 64)), insecure_log_degree=7, device="cpu")
+    one = fhejax.compile(layers, encrypted((1, 64)), insecure_log_degree=9, precision_bits=6, device="cpu")
     report = one.report()
     assert "packings      sample per slot: " in report and "multiplexed: " in report
     seconds = {found.name: found.seconds for found in one.source.considered}

@@ -26,7 +26,7 @@ from fhejax.program.circuit.lowering.scales import (
     value_of,
 )
 from fhejax.program.circuit.node import Adjoints, Evaluation, SeveralSources
-from fhejax.program.circuit.slot_matrix import Diagonals, SlotMatrix
+from fhejax.program.circuit.nodes.slot_matrix import Diagonals, SlotMatrix
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
 from fhejax.program.circuit.steps.relinearise import key_switches
@@ -106,7 +106,7 @@ class SlotTransformStep(Step):
         return f"{sum(map(len, self.transforms))} diagonals"
 
     @property
-    def products(self) -> int:
+    def plaintext_products(self) -> int:
         """The number of products with plaintexts."""
         return sum(map(len, self.transforms))
 

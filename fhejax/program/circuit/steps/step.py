@@ -102,7 +102,7 @@ class Step(abc.ABC):
         return ()
 
     @property
-    def products(self) -> int:
+    def plaintext_products(self) -> int:
         """The number of products with encoded slots in one block."""
         return 0
 
