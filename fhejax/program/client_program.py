@@ -16,13 +16,14 @@ from fhejax.program.arguments import Encrypted, check_values, normalisation
 from fhejax.program.circuit.entries import sample_entries
 from fhejax.program.circuit.slots import batch_period
 from fhejax.program.circuit.steps.call import Keys
+from fhejax.program.packing.layout import Layout
 from fhejax.program.report import client_report
 from fhejax.program.run.blocks import decrypt_array, fill_slots
 from fhejax.program.run.client import encrypt_entries
 from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.interface import Interface
 from fhejax.program.run.result_checks import ExpectedArray, check_result
-from fhejax.program.server_program import check_parameters
+from fhejax.program.server_program import check_parameters, kept_entries
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +67,8 @@ class ClientProgram:
         level: of fresh ciphertexts.
         scale: of fresh ciphertexts.
         predictions: for the report.
+        layouts: of each argument's sample, where a block holds one sample; else empty.
+        result_layout: of results, in that case.
     """
 
     params: Parameters
@@ -79,6 +82,8 @@ class ClientProgram:
     level: int
     scale: Scale
     predictions: Predictions
+    layouts: tuple[Layout | None, ...] = ()
+    result_layout: Layout | None = None
 
     @property
     def security(self) -> int:
@@ -89,7 +94,7 @@ class ClientProgram:
     @property
     def sums(self) -> bool:
         """Whether sums run over the batch."""
-        return bool(self.manifest.rotations)
+        return bool(self.manifest.rotations) and not self.layouts
 
     def report(self) -> str:
         """The text that says what a client should know: parameters, security, keys, bytes, precision."""
@@ -178,10 +183,11 @@ class ClientProgram:
         """
         axis = argument.batch_axis
         samples = self.batch if axis is None else array.shape[axis]
-        rows = fill_slots(self, argument, array)
+        layout = self._layout(argument)
+        rows = fill_slots(self, argument, array, layout)
         entries = rows.reshape(-1, rows.shape[-1])
         data, seeds = encrypt_entries(ckks.random_key(), holder, entries, self.level, self.scale)
-        shape = (len(rows), *(s for d, s in enumerate(argument.shape) if d != axis))
+        shape = (len(rows), *kept_entries(layout, argument))
         return EncryptedArray(
             data.reshape(*shape, *data.shape[1:]),
             holder.key_id,
@@ -195,6 +201,15 @@ class ClientProgram:
             argument.dtype,
             normalisation(argument),
             seeds=None if seeds is None else seeds.reshape(*shape, 8),
+            layout=layout,
+        )
+
+    def _layout(self, argument: Encrypted) -> Layout | None:
+        """The layout of an argument's sample, where a block holds one."""
+        if not self.layouts:
+            return None
+        return next(
+            layout for a, layout in zip(self.interface.arguments, self.layouts, strict=True) if a is argument
         )
 
     def decrypt(self, secret: SecretKey, results: Any) -> Any:

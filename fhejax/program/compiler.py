@@ -21,17 +21,21 @@ from fhejax.program.circuit.ranges import check_finite
 from fhejax.program.circuit.reading import reading_of
 from fhejax.program.circuit.simplification import simplify
 from fhejax.program.circuit.views import View
+from fhejax.program.files.sizes import key_bytes
 from fhejax.program.levels.bootstrapped_plan import make_bootstrapped_plan
 from fhejax.program.levels.parameter_search import make_plan, value_bounds
 from fhejax.program.levels.plan import LoweredCircuit, ProgramPlan, TooDeepError
 from fhejax.program.levels.result_levels import cut_results
-from fhejax.program.packing.packings import chosen_packing, packed
+from fhejax.program.packing.packings import candidate_packings, packed
 from fhejax.program.program import Program
+from fhejax.program.report import ConsideredPacking
 from fhejax.program.specialisation import CompilationRecord, graphs_of_other_values
+from fhejax.program.tensor.graph import TensorGraph
 from fhejax.program.tensor.trace import trace
 from fhejax.ring.platform import Device, chosen_device
 
 _SAMPLES = 64
+_PACKED_SAMPLES = 8  # of which each takes a whole ciphertext
 _LOG_DEGREES = (4, 17)
 
 
@@ -73,7 +77,8 @@ def compile(
             runs the program as well. Name one where a function is compiled on several machines, which are
             to find the same parameters.
         packing: where arrays lie in ciphertexts and slots: "sample-per-slot", one sample of the batch in each
-            slot, or "auto", which leaves the choice to the library.
+            slot; "multiplexed", the numbers of one sample in the slots of each ciphertext; or "auto", the one
+            of less predicted time where the batch is one sample, and else the first.
         carry: the numbers of results that may be the next call's arguments of the same numbers, or a mapping
             {result: argument}: such results come back as the arguments that they replace are encrypted, by a
             bootstrap, so that a training step can go on for ever. Their values must stay within the declared
@@ -90,7 +95,7 @@ def compile(
             depends on; results to be carried that do not fit their arguments, or leave their range on
             `sample`.
     """
-    planned_for, packing = chosen_device(device), chosen_packing(packing)
+    planned_for = chosen_device(device)
     wished = _wished_security(security, bootstrapping, insecure, insecure_log_degree)
     described, nesting = jax.tree.flatten(
         arguments, is_leaf=lambda a: isinstance(a, (Encrypted, Plain, jax.ShapeDtypeStruct))
@@ -100,20 +105,18 @@ def compile(
         raise ValueError(
             "compile was given no encrypted argument; describe at least one by fhejax.Encrypted(shape)."
         )
+    batch = _common_batch(described)
+    names = candidate_packings(packing, batch, carries=carry is not None)
     plain = [a.placeholder(i) for i, a in enumerate(described) if isinstance(a, Plain)]
-    traced = trace(function, described, nesting, _common_batch(described), plain)
-    graph = simplify(packed(traced, packing))
-    if not any(isinstance(o.value, View) for o in graph.outputs):
-        raise ValueError("no result of the function depends on an encrypted argument; nothing to do.")
-    check_finite(graph)
-    carried = carried_pairs(graph, carry)
+    traced = trace(function, described, nesting, batch, plain)
     _check_margin(margin, sample)
-    typical = _sample(graph, sample)
     request = {"precision_bits": precision_bits, "device": planned_for, **wished}
-    limits = value_bounds(graph, typical, margin, graphs_of_other_values(traced, packing, graph))
-    plan, found = _planned_program(graph, limits, typical, bootstrapping, carried, request)
-    if sample is not None:
-        check_carried_range(found.graph, evaluate_graph(found.graph, typical))
+
+    def planned(name: str) -> _Planned:
+        return _planned_in(name, traced, sample, margin, bootstrapping, carry, request)
+
+    best, considered = _cheapest(names, planned)
+    plan, found = best.plan, best.circuit
     leaves = encode_constants(found.lowered.constants, plan.params, plan.top_level)
     observed = None if margin is None else found.limits
     if observed is None:  # else values may be larger than on the sample
@@ -121,9 +124,85 @@ def compile(
         plan = dataclasses.replace(plan, steps=steps, outputs=registers)
     readings = tuple(map(reading_of, found.graph.outputs))
     record = CompilationRecord(
-        traced, packing, found.graph, found.lowered, observed, found.cuts, tuple(typical), precision_bits
+        traced,
+        best.packing,
+        found.graph,
+        found.lowered,
+        observed,
+        found.cuts,
+        best.typical,
+        precision_bits,
+        considered,
     )
     return Program(leaves, readings, plan, record)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Planned:
+    """The plan of a function in one packing, its circuit, and the sample that predictions rest on."""
+
+    packing: str
+    plan: ProgramPlan
+    circuit: LoweredCircuit
+    typical: tuple[np.ndarray, ...]
+
+
+def _planned_in(
+    packing: str,
+    traced: TensorGraph,
+    sample: Any,
+    margin: float | None,
+    bootstrapping: bool | BootstrappingParameters,
+    carry: Any,
+    request: dict[str, Any],
+) -> _Planned:
+    """The plan of a traced function in a packing."""
+    graph = simplify(packed(traced, packing))
+    if not any(isinstance(o.value, View) for o in graph.outputs):
+        raise ValueError("no result of the function depends on an encrypted argument; nothing to do.")
+    check_finite(graph)
+    carried = carried_pairs(graph, carry)
+    typical = _sample(graph, sample)
+    limits = value_bounds(graph, typical, margin, graphs_of_other_values(traced, packing, graph))
+    plan, found = _planned_program(graph, limits, typical, bootstrapping, carried, request)
+    if sample is not None:
+        check_carried_range(found.graph, evaluate_graph(found.graph, typical))
+    return _Planned(packing, plan, found, tuple(typical))
+
+
+def _cheapest(
+    names: Sequence[str], planned: Callable[[str], _Planned]
+) -> tuple[_Planned, tuple[ConsideredPacking, ...]]:
+    """The plan of least predicted time, and what was found of each packing.
+
+    Raises:
+        ValueError: that of the first packing, where no packing holds the function.
+    """
+    found: list[_Planned] = []
+    considered: list[ConsideredPacking] = []
+    refused: ValueError | None = None
+    for name in names:
+        try:
+            one = planned(name)
+        except ValueError as error:
+            refused = refused or error
+            considered.append(ConsideredPacking(name, None, None, _first_sentence(error)))
+            continue
+        found.append(one)
+        considered.append(ConsideredPacking(name, one.plan.predicted_seconds, _key_bytes(one.plan), ""))
+    if not found:
+        assert refused is not None
+        raise refused
+    return min(found, key=lambda one: one.plan.predicted_seconds), tuple(considered)
+
+
+def _key_bytes(plan: ProgramPlan) -> int:
+    return key_bytes(plan.params, plan.manifest, plan.bootstrapping)
+
+
+def _first_sentence(error: ValueError) -> str:
+    """What an error says first, without the numbers in brackets."""
+    return str(error).partition("\n")[0].partition(" (")[0].partition(". ")[0]
 
 
 def _wished_security(
@@ -206,11 +285,12 @@ def _common_batch(arguments: Sequence[Encrypted | Plain]) -> int:
 def _sample(graph: Graph, given: Any) -> list[np.ndarray]:
     """The typical arguments as entries, [size, sample] for each argument."""
     whole = sums_over_batch(graph)
+    wanted = _PACKED_SAMPLES if graph.least_slots else min(_SAMPLES, graph.batch)
     if given is not None:
         arrays = _given_sample(graph, given if isinstance(given, tuple) else (given,))
         return [_repeated(a, graph.batch) for a in arrays] if whole else arrays
     generator = np.random.default_rng(0)
-    count = graph.batch if whole else min(_SAMPLES, graph.batch)
+    count = graph.batch if whole else wanted
     samples = []
     for argument in graph.arguments:
         if isinstance(argument, Plain):

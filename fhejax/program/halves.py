@@ -25,6 +25,8 @@ def client_of(server: ServerProgram) -> ClientProgram:
         level=plan.top_level,
         scale=Scale.of(2.0**plan.settings.input_bits),
         predictions=_predictions(server),
+        layouts=plan.layouts,
+        result_layout=plan.result_layout,
     )
 
 
@@ -55,16 +57,21 @@ def _expected_results(server: ServerProgram) -> tuple[ExpectedArray, ...]:
         step = plan.steps[register]
         known = (step.level, exact_scale(step.scale), view)
         known = (None, None, None) if interface.takes_plain else known
-        expected.append(ExpectedArray(f"result {number}", output.shape, output.batch_axis, *known))
+        expected.append(
+            ExpectedArray(
+                f"result {number}", output.shape, output.batch_axis, *known, layout=plan.result_layout
+            )
+        )
     return tuple(expected)
 
 
 def _expected_arguments(server: ServerProgram) -> tuple[ExpectedArray, ...]:
     """The descriptions of encrypted arguments, which decrypt to themselves."""
     plan, scale = server.plan, Scale.of(2.0**server.plan.settings.input_bits)
+    layouts = plan.layouts or (None,) * len(server.interface.encrypted)
     return tuple(
         ExpectedArray(
-            f"argument {number}", a.shape, a.batch_axis, plan.top_level, scale, None, normalisation(a)
+            f"argument {number}", a.shape, a.batch_axis, plan.top_level, scale, None, normalisation(a), layout
         )
-        for number, a in enumerate(server.interface.encrypted)
+        for number, (a, layout) in enumerate(zip(server.interface.encrypted, layouts, strict=True))
     )

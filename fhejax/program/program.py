@@ -60,7 +60,7 @@ class Program:
 
     def report(self) -> str:
         """The text that says all about the program: parameters, security, keys, bytes, predictions, steps."""
-        return report(self.client, self.plan, self.source.packing)
+        return report(self.client, self.plan, self.source.packing, self.source.considered)
 
     def save_server(self, path: str | os.PathLike) -> None:
         """Write the server's half to a file, which `fhejax.load_server` reads.

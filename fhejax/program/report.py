@@ -1,6 +1,8 @@
 """`program.report()`: what a program is and will cost, before a key exists."""
 
+import dataclasses
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fhejax.ckks.parameters.security import maximum_modulus_bits
@@ -8,6 +10,23 @@ from fhejax.program.levels.plan import ProgramPlan
 
 if TYPE_CHECKING:
     from fhejax.program.client_program import ClientProgram, Predictions
+
+
+@dataclasses.dataclass(frozen=True)
+class ConsideredPacking:
+    """What was found of one packing where several were compared.
+
+    Attributes:
+        name: of the packing.
+        seconds: predicted, or None where it does not hold the function.
+        keys: bytes of the evaluation keys on the wire, likewise.
+        refusal: why it does not hold the function, or nothing.
+    """
+
+    name: str
+    seconds: float | None
+    keys: int | None
+    refusal: str
 
 
 def ciphertext_bytes(plan: ProgramPlan, level: int, components: int) -> int:
@@ -65,6 +84,32 @@ def peak_bytes(plan: ProgramPlan) -> int:
     )
 
 
+def _comparison_lines(considered: Sequence[ConsideredPacking]) -> list[str]:
+    """The table of the packings that were compared, where there were several."""
+    if len(considered) < 2:
+        return []
+    lines = []
+    for number, one in enumerate(considered):
+        found = one.refusal
+        if one.seconds is not None and one.keys is not None:
+            found = f"{one.seconds:.3g} s predicted, keys of {_amount(one.keys)}"
+        lines.append(f"{'' if number else 'packings':14}{one.name.replace('-', ' ')}: {found}")
+    return lines
+
+
+def _slot_transform_lines(plan: ProgramPlan) -> list[str]:
+    """The line on what the plain maps of slots take, where there are any."""
+    found = [step for step in plan.steps if step.plaintext_products]
+    if not found:
+        return []
+    distances = sum(len(step.rotations) for step in found)
+    products = sum(step.plaintext_products for step in found)
+    return [
+        f"slots         one sample in each ciphertext; {len(found)} linear maps by {products} diagonals and "
+        f"{distances} rotations"
+    ]
+
+
 def _amount(count: float) -> str:
     for unit in ("bytes", "kB", "MB"):
         if count < 1000:
@@ -73,13 +118,19 @@ def _amount(count: float) -> str:
     return f"{count:.3g} GB"
 
 
-def report(client: "ClientProgram", plan: ProgramPlan, packing: str) -> str:
+def report(
+    client: "ClientProgram",
+    plan: ProgramPlan,
+    packing: str,
+    considered: Sequence[ConsideredPacking] = (),
+) -> str:
     """The text of all that a person should know before making keys.
 
     Args:
         client: the program's half that knows what travels.
         plan: of the program.
         packing: the name of the one that was used.
+        considered: the packings that were compared.
     """
     predicted = client.predictions
     lines = [
@@ -87,6 +138,8 @@ def report(client: "ClientProgram", plan: ProgramPlan, packing: str) -> str:
         f"circuit       depth {plan.depth} (products in a row), {packing.replace('-', ' ')}, weights of "
         f"{plan.settings.weight_bits} bits, input scale 2**{plan.settings.input_bits}",
         _key_line(client),
+        *_comparison_lines(considered),
+        *_slot_transform_lines(plan),
         *_batch_sum_lines(client),
         *_bootstrap_lines(plan),
         _wire_line(client),

@@ -17,6 +17,7 @@ from fhejax.program.circuit.circuit import Circuit
 from fhejax.program.circuit.reading import AffineView, Reading
 from fhejax.program.circuit.steps.call import Keys, evaluation_of
 from fhejax.program.levels.plan import ProgramPlan
+from fhejax.program.packing.layout import Layout
 from fhejax.program.run.blocks import as_argument, collect, count_samples, evaluate_blocks
 from fhejax.program.run.call_identity import identity_of_call
 from fhejax.program.run.encrypted_array import EncryptedArray
@@ -79,7 +80,7 @@ class ServerProgram:
             zip(circuit.readings, self.interface.outputs, strict=True)
         ):
             if isinstance(reading, AffineView):
-                found = collect(next(results), key_id, samples, reading, output)
+                found = collect(next(results), key_id, samples, reading, output, self.plan.result_layout)
                 argument = replaced.get(number)
                 outputs[number] = found if argument is None else as_argument(found, argument)
         return jax.tree.unflatten(self.interface.results, outputs)
@@ -99,9 +100,10 @@ class ServerProgram:
             )
         check_parameters(evaluation_of(given), "the evaluation keys", self.params)
         pairs = zip(arguments, self.interface.arguments, strict=True)
+        layouts = self.plan.layouts or (None,) * len(arguments)
         encrypted = [(a, d) for a, d in pairs if isinstance(d, Encrypted)]
-        for argument, description in encrypted:
-            self._check_argument(argument, description)
+        for (argument, description), layout in zip(encrypted, layouts, strict=True):
+            self._check_argument(argument, description, layout)
         counts = {a.samples for a, d in encrypted if d.batch_axis is not None}
         if len(counts) > 1:
             raise ValueError(
@@ -110,7 +112,7 @@ class ServerProgram:
             )
         return identity_of_call(given, [a for a, _ in encrypted])
 
-    def _check_argument(self, argument: Any, described: Encrypted) -> None:
+    def _check_argument(self, argument: Any, described: Encrypted, layout: Layout | None) -> None:
         if not isinstance(argument, EncryptedArray):
             raise TypeError(
                 f"a program was called with a {type(argument).__name__} where it needs an EncryptedArray; "
@@ -132,11 +134,16 @@ class ServerProgram:
                 f"{described.shape}, {described.batch_axis}, {self.plan.top_level} and {scale}; encrypt it "
                 f"with this program."
             )
+        if argument.layout != layout:
+            raise ValueError(
+                "an encrypted array of another packing was passed: its numbers lie in other slots than the "
+                "program reads; encrypt the data with this program."
+            )
         self._check_arrays(argument, described)
 
     def _check_arrays(self, argument: EncryptedArray, described: Encrypted) -> None:
         """Refuse residues and seeds of other shapes than the description makes, and altered residues."""
-        kept = tuple(s for d, s in enumerate(described.shape) if d != described.batch_axis)
+        kept = kept_entries(argument.layout, described)
         moduli, degree = self.params.level_moduli(argument.level), self.params.ring.degree
         entries = (1 if described.batch_axis is None else self.plan.blocks, *kept)
         seeds = argument.seeds
@@ -150,6 +157,18 @@ class ServerProgram:
         if is_concrete(argument.data):
             with jax.ensure_compile_time_eval():  # it may be closed over by a function under jit
                 check_residues(argument.data, moduli, "the encrypted array")
+
+
+def kept_entries(layout: Layout | None, described: Encrypted) -> tuple[int, ...]:
+    """The shape of an argument's ciphertexts in one block.
+
+    Args:
+        layout: where a block holds one sample, that of its entries; else None.
+        described: the argument's description.
+    """
+    if layout is not None:
+        return (layout.ciphertext_count,)
+    return tuple(size for d, size in enumerate(described.shape) if d != described.batch_axis)
 
 
 def check_parameters(holder: Any, what: str, params: Parameters) -> None:

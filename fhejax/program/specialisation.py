@@ -27,6 +27,7 @@ from fhejax.program.levels.plan import ProgramPlan, dropped_primes, placed
 from fhejax.program.levels.precision_prediction import Predictor
 from fhejax.program.levels.result_levels import cut_results
 from fhejax.program.packing.packings import packed
+from fhejax.program.report import ConsideredPacking
 from fhejax.program.run.interface import Interface, interface_of
 from fhejax.program.tensor.graph import TensorGraph
 
@@ -46,6 +47,7 @@ class CompilationRecord:
         sample: typical arguments, [size, sample] each, on which precision is predicted.
         precision_bits: that were asked for.
         recent: the circuit of the last call and its plain arguments, at most one, for calls with the same.
+        considered: the packings that were compared.
     """
 
     traced: TensorGraph
@@ -56,6 +58,7 @@ class CompilationRecord:
     cuts: tuple[Cut, ...] = ()
     sample: tuple[np.ndarray, ...] = ()
     precision_bits: float = 0.0
+    considered: tuple[ConsideredPacking, ...] = ()
     recent: list = dataclasses.field(default_factory=list, init=False, repr=False)
 
     @functools.cached_property

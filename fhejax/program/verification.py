@@ -87,8 +87,13 @@ def verify(
 
     def watch(number: int, step: Step, register: Ciphertext) -> None:
         if step.node >= 0:
-            found = decrypt_entries(secret, register)[:, :samples]
-            rows = (clear[step.node][:, :samples], fixed[step.node][:, :samples])
+            known = clear[step.node], fixed[step.node]
+            found = decrypt_entries(secret, register)
+            if plan.layouts:  # the first sample, one period of whose slots is known
+                found = found.reshape(-1, 1)[: len(known[0])]
+            width = 1 if plan.layouts else samples
+            rows = known[0][:, :width], known[1][:, :width]
+            found = found[:, :width]
             layers.append(_layer(step, *rows, found))
 
     flat = [None if a is None else tuple(map(a.flat, range(a.data.shape[0]))) for a in holders]

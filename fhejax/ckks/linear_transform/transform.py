@@ -6,7 +6,7 @@ diagonal is rotated back by its giant step, so that one rotation serves all the 
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -196,10 +196,28 @@ def _as_numbers(params: Parameters, diagonals: Mapping[int, Numbers], level: int
 
 
 def _as_residues(params: Parameters, diagonals: Mapping[int, Numbers], level: int, scale: Scale) -> jax.Array:
-    """uint32 [term, limb of Q_level then P, N]: written into one array, for diagonals may take gigabytes."""
+    return extended_residues(params, list(diagonals.values()), level, scale)
+
+
+def extended_residues(
+    params: Parameters, diagonals: Sequence[Numbers], level: int, scale: Scale
+) -> jax.Array:
+    """The diagonals encoded over Q P, uint32 [term, limb of Q_level then P, N].
+
+    They are written into one array, for they may take gigabytes.
+
+    Args:
+        params: of the ciphertexts.
+        diagonals: [slots] each.
+        level: of the ciphertexts that they multiply.
+        scale: at which they are encoded.
+
+    Raises:
+        ValueError: a diagonal that does not fit the level's modulus.
+    """
     limbs = len(extended_moduli(params, level))
     rows = jnp.zeros((len(diagonals), limbs, params.ring.degree), jnp.uint32)
-    for number, diagonal in enumerate(diagonals.values()):
+    for number, diagonal in enumerate(diagonals):
         data = encode_term(params, diagonal, level, scale).data
         rows = put_row(rows, _extend(data, twiddles_of(params), params, level), np.int32(number))
     return rows

@@ -24,8 +24,18 @@ class Output:
 class Graph:
     """The traced function: nodes in order, results, and how results and arguments are nested.
 
-    carry: the results that replace arguments of the next call, as pairs of numbers (result, argument).
-    decisions: those of the packing, which a call with other plain arguments keeps.
+    Attributes:
+        nodes: in order.
+        outputs: the results, flat.
+        arguments: the descriptions, flat.
+        inputs: how arguments are nested.
+        results: how results are nested.
+        batch: samples of each argument that has a batch axis.
+        least_slots: 0 where a slot holds a sample and a value has a row for each ciphertext. Else every block
+            holds one sample, and a value has a row for each slot of its period; rings have this many or more.
+        layouts: of each argument, where a block holds one sample: the `Layout` of its entries in its period.
+        carry: the results that replace arguments of the next call, as pairs of numbers (result, argument).
+        decisions: those of the packing, which a call with other plain arguments keeps.
     """
 
     nodes: tuple[Node, ...]
@@ -34,8 +44,15 @@ class Graph:
     inputs: Any
     results: Any
     batch: int
+    least_slots: int = 0
+    layouts: tuple[Any, ...] = ()
     carry: tuple[tuple[int, int], ...] = ()
     decisions: Decisions = dataclasses.field(default_factory=dict)
+
+
+def block_count(graph: Graph, slots: int) -> int:
+    """The number of blocks that a batch takes in a ring of so many slots."""
+    return graph.batch if graph.least_slots else -(-graph.batch // slots)
 
 
 def with_nodes(graph: Graph, nodes: Sequence[Node], names: Mapping[int, int]) -> Graph:

@@ -14,6 +14,7 @@ from fhejax.program.circuit.nodes.input import InputStep
 from fhejax.program.circuit.nodes.linear import LinearStep
 from fhejax.program.circuit.nodes.product import ProductStep
 from fhejax.program.circuit.nodes.slot_sum import SlotSumStep
+from fhejax.program.circuit.nodes.slot_transform import SlotTransformStep
 from fhejax.program.circuit.nodes.square import SquareStep
 from fhejax.program.circuit.nodes.summand import MaskStep
 from fhejax.program.circuit.steps.drop import DropStep
@@ -21,6 +22,7 @@ from fhejax.program.circuit.steps.relinearise import RelinearisationStep
 from fhejax.program.circuit.steps.rescale import RescaleStep
 from fhejax.program.circuit.steps.scaling import ScalingStep
 from fhejax.program.circuit.steps.shift import ShiftStep
+from fhejax.program.circuit.steps.slot_shift import SlotShiftStep
 from fhejax.program.circuit.steps.step import Step
 
 KINDS: tuple[type[Step], ...] = (
@@ -38,7 +40,9 @@ KINDS: tuple[type[Step], ...] = (
     RescaleStep,
     ScalingStep,
     ShiftStep,
+    SlotShiftStep,
     SlotSumStep,
+    SlotTransformStep,
     SquareStep,
 )
 _BY_NAME = {kind.operation: kind for kind in KINDS}

@@ -91,8 +91,11 @@ class Builder:
             and number: a call with other values is to have the same circuit, which then fits its plan.
     """
 
-    def __init__(self, batch: int = 1, decisions: Decisions | None = None) -> None:
+    def __init__(
+        self, batch: int = 1, decisions: Decisions | None = None, joins_positions: bool = True
+    ) -> None:
         self.nodes: list[Node] = []
+        self.joins_positions = joins_positions
         self.label = ""
         self.batch = batch
         self.decisions: dict[tuple[int, int], Any] = dict(decisions or {})

@@ -18,6 +18,7 @@ from fhejax.program.circuit.reading import AffineView
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.client_program import ClientProgram
 from fhejax.program.files.special_types import NUMBER_TYPES
+from fhejax.program.packing.layout import Layout
 from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.interface import Interface
 from fhejax.program.server_program import ServerProgram
@@ -94,10 +95,13 @@ def check_encrypted_array(array: EncryptedArray) -> None:
     blocks = data.shape[0]
     shared = array.batch_axis is None
     require(is_count(blocks) and (blocks == 1 or not shared), f"{blocks} blocks")
-    room = _MOST if shared else min(array.shape[array.batch_axis or 0], blocks * slots)
+    held = slots if array.layout is None else 1
+    room = _MOST if shared else min(array.shape[array.batch_axis or 0], blocks * held)
     require(is_count(array.samples) and array.samples <= room, f"{array.samples} samples")
+    _check_layout(array.layout, params)
     if array.view is None:
         seeds = array.seeds
+        kept = kept if array.layout is None else (array.layout.ciphertext_count,)
         shape = (blocks, *kept, 2 if seeds is None else 1, *data.shape[-2:])
         require(data.shape == shape, "residues of another shape")
         seeded = seeds is None or (seeds.dtype == np.uint32 and seeds.shape == (blocks, *kept, 8))
@@ -105,8 +109,21 @@ def check_encrypted_array(array: EncryptedArray) -> None:
     else:
         require(array.seeds is None, "seeds of a result")
         require(data.ndim == 5 and data.shape[2] in (2, 3), "residues of another shape")
-        check_view(array.view, kept, data.shape[1])
+        check_view(array.view, kept, data.shape[1] * (1 if array.layout is None else slots))
     check_residues(data, moduli, "the encrypted array")
+
+
+def _check_layout(layout: Layout | None, params: Parameters) -> None:
+    if layout is not None:
+        require(isinstance(layout, Layout) and layout.slot_count == params.slots, "a layout of other slots")
+
+
+def _check_blocks(batch: int, blocks: int, layouts: tuple, params: Parameters, arguments: int) -> None:
+    """Refuse another number of blocks than a batch takes, and layouts that do not fit the arguments."""
+    require(is_count(batch) and blocks == (batch if layouts else -(-batch // params.slots)), "its blocks")
+    require(isinstance(layouts, tuple) and len(layouts) in (0, arguments), "its layouts")
+    for layout in layouts:
+        _check_layout(layout, params)
 
 
 def check_interface(interface: Interface, batch: int) -> None:
@@ -142,7 +159,7 @@ def check_server(server: ServerProgram) -> None:
     """Refuse a server's half with steps, constants or readings that are not there."""
     plan, params = server.plan, server.params
     _check_bootstrapping(params, plan.bootstrapping)
-    require(is_count(plan.batch) and plan.blocks == -(-plan.batch // params.slots), "its blocks")
+    _check_blocks(plan.batch, plan.blocks, plan.layouts, params, len(server.interface.arguments))
     require(plan.settings.ring == params.ring, "settings of another ring")
     bits = plan.settings.input_bits
     require(type(bits) in (int, float) and 0 < bits <= params.modulus_bits, "its input scale")
@@ -157,7 +174,8 @@ def check_server(server: ServerProgram) -> None:
     require(len(encrypted) == len(plan.outputs), "another number of encrypted results than registers")
     for (output, reading), register in zip(encrypted, plan.outputs, strict=True):
         require(is_count(register, 0) and register < len(plan.steps), "a result of no step")
-        check_view(reading, _kept(output.shape, output.batch_axis), plan.steps[register].size)
+        count = plan.steps[register].size * (params.slots if plan.layouts else 1)
+        check_view(reading, _kept(output.shape, output.batch_axis), count)
     for output, reading in zip(outputs, readings, strict=True):
         require(output.encrypted == isinstance(reading, AffineView), "a reading of another kind of result")
 
@@ -184,7 +202,8 @@ def check_client(client: ClientProgram) -> None:
     params = client.params
     _check_bootstrapping(params, client.bootstrapping)
     check_level_and_scale(params, client.level, client.scale)
-    require(is_count(client.batch) and client.blocks == -(-client.batch // params.slots), "its blocks")
+    _check_blocks(client.batch, client.blocks, client.layouts, params, len(client.interface.arguments))
+    _check_layout(client.result_layout, params)
     check_interface(client.interface, client.batch)
     client.manifest.exponents(params)
     for expected in client.expected:

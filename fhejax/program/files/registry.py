@@ -7,6 +7,7 @@ from fhejax.program.circuit.reading import AffineView
 from fhejax.program.circuit.step_files import KINDS
 from fhejax.program.client_program import ClientProgram, Predictions
 from fhejax.program.levels.plan import ProgramPlan
+from fhejax.program.packing.layout import Digit, Layout
 from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.interface import Interface, ResultDescription
 from fhejax.program.run.result_checks import ExpectedArray
@@ -22,10 +23,12 @@ TYPES: tuple[type, ...] = (
     BootstrappingParameters,
     ClientProgram,
     Device,
+    Digit,
     Encrypted,
     EncryptedArray,
     ExpectedArray,
     Interface,
+    Layout,
     Normalisation,
     Plain,
     Predictions,

@@ -17,9 +17,10 @@ from fhejax.program.circuit.lowering.scales import exact_scale
 from fhejax.program.circuit.reading import AffineView
 from fhejax.program.files.payload import object_bytes
 from fhejax.program.levels.plan import ProgramPlan
+from fhejax.program.packing.layout import Layout
 from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.interface import Interface, ResultDescription
-from fhejax.program.server_program import ServerProgram
+from fhejax.program.server_program import ServerProgram, kept_entries
 
 _FRAME = HEADER.size + CHECKSUM_BYTES
 
@@ -58,15 +59,16 @@ def upload_bytes(plan: ProgramPlan, interface: Interface, *, public: bool = Fals
         interface: with the arguments.
         public: whether a public key encrypts, and no half is a seed.
     """
-    arrays = [_argument(plan, a, public) for a in interface.encrypted]
+    layouts = plan.layouts or (None,) * len(interface.encrypted)
+    pairs = zip(interface.encrypted, layouts, strict=True)
+    arrays = [_argument(plan, a, layout, public) for a, layout in pairs]
     return _file_bytes(interface.nest_encrypted(arrays), arrays, plan.params)
 
 
-def _argument(plan: ProgramPlan, argument: Encrypted, public: bool) -> EncryptedArray:
+def _argument(plan: ProgramPlan, argument: Encrypted, layout: Layout | None, public: bool) -> EncryptedArray:
     """An encrypted argument without its residues."""
     axis, level, params = argument.batch_axis, plan.top_level, plan.params
-    kept = (s for d, s in enumerate(argument.shape) if d != axis)
-    entries = (1 if axis is None else plan.blocks, *kept)
+    entries = (1 if axis is None else plan.blocks, *kept_entries(layout, argument))
     return EncryptedArray(
         _words(*entries, 2 if public else 1, len(params.level_moduli(level)), params.ring.degree),
         _words(KEY_ID_WORDS),
@@ -80,6 +82,7 @@ def _argument(plan: ProgramPlan, argument: Encrypted, public: bool) -> Encrypted
         argument.dtype,
         normalisation(argument),
         seeds=None if public else _words(*entries, 8),
+        layout=layout,
     )
 
 
@@ -121,4 +124,5 @@ def _result(plan: ProgramPlan, register: int, output: ResultDescription, view: A
         axis,
         plan.batch,
         output.dtype,
+        layout=plan.result_layout,
     )

@@ -62,6 +62,11 @@ def make_bootstrapped_plan(
     Raises:
         TooDeepError: where the error of bootstraps is too large, or one node takes too many levels.
     """
+    if graph.least_slots:
+        raise TooDeepError(
+            "packing='multiplexed' bootstraps nothing yet; use a function of fewer products in a row, or "
+            "packing='sample-per-slot'."
+        )
     best = None
     for parameters in _parameters(graph.batch, log_degree, security, insecure) if given is None else [given]:
         # The error of a bootstrap takes long to predict where the ring is large: first what it is at least.

@@ -12,7 +12,7 @@ from fhejax.ckks.parameters import ParameterOptions, make_parameters
 from fhejax.ckks.parameters.level_table import SMALLEST_LEVEL_BITS
 from fhejax.ckks.parameters.security import maximum_modulus_bits
 from fhejax.program.circuit.evaluation import evaluate_graph
-from fhejax.program.circuit.graph import Graph, depth
+from fhejax.program.circuit.graph import Graph, block_count, depth
 from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.node_lowering import lower
 from fhejax.program.circuit.lowering.settings import SPECIAL_BITS, Settings
@@ -186,11 +186,14 @@ def _candidates(
         Ring(2**k, conjugate_invariant=True) for k in (_LOG_DEGREES if log_degree is None else [log_degree])
     ]
     # What a circuit takes of the modulus, and its steps, depend on the ring in their noise alone.
+    rings = [ring for ring in rings if ring.slots >= graph.least_slots]
+    if not rings:
+        return []
     shape = lower(graph, limits, Settings(rings[-1], *choices.T))
     found = []
     for ring in rings:
         limit = math.inf if security is None else maximum_modulus_bits(ring.degree, security)
-        settings, blocks = Settings(ring, *choices.T), -(-graph.batch // ring.slots)
+        settings, blocks = Settings(ring, *choices.T), block_count(graph, ring.slots)
         total = _total_bits(settings, shape)
         fits = np.isfinite(total) & (total <= limit - 0.5)
         if not fits.any():

@@ -17,6 +17,7 @@ from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.views import View
 from fhejax.program.levels.bootstrap_placement import Cut
 from fhejax.program.levels.precision_prediction import Predictor
+from fhejax.program.packing.layout import Layout, along, copies
 from fhejax.ring.platform import Device
 
 
@@ -36,6 +37,7 @@ class ProgramPlan:
     predicted_noise: the same of noise alone, against fixed point.
     output_sizes: root mean square of each encrypted result itself, on the sample.
     whole_batch: whether every sample must be there, for a sum over the batch to be right.
+    layouts: of each argument's sample, where a block holds one sample; else empty.
     """
 
     params: Parameters
@@ -53,6 +55,7 @@ class ProgramPlan:
     predicted_errors: tuple[float, ...] = _told()
     predicted_noise: tuple[float, ...] = _told()
     output_sizes: tuple[float, ...] = _told()
+    layouts: tuple[Layout | None, ...] = dataclasses.field(default=(), kw_only=True)
 
     @property
     def bootstrapping(self) -> BootstrappingParameters | None:
@@ -88,22 +91,18 @@ class ProgramPlan:
     @property
     def rotations(self) -> tuple[int, ...]:
         """The slot distances for which a rotation key is needed."""
-        count = max((step.summed_slots for step in self.steps), default=0)
-        return tuple(2**i for i in range(max(0, count.bit_length() - 1)))
-
-    @property
-    def rotation_level(self) -> int:
-        """The highest level at which slots are rotated."""
-        return self._highest([step for step in self.steps if step.rotates])
+        return tuple(sorted({distance for step in self.steps for distance in step.rotations}))
 
     @property
     def manifest(self) -> KeyManifest:
         """The keys of all steps but bootstraps."""
-        levels: dict[int | str, int] = dict.fromkeys(self.rotations, self.rotation_level)
+        levels: dict[int | str, int] = {}
+        for step in self.steps:
+            uses = dict.fromkeys(step.rotations, self.steps[step.sources[0]].level)
+            for use, level in (uses | step.own_keys).items():
+                levels[use] = max(level, levels.get(use, 0))
         if self.relinearises:
             levels["relinearise"] = self.relinearisation_level
-        for step in self.steps:
-            levels |= {use: max(level, levels.get(use, 0)) for use, level in step.own_keys.items()}
         return KeyManifest.of(levels)
 
     @property
@@ -115,6 +114,12 @@ class ProgramPlan:
     def period(self) -> int:
         """The slots after which the samples of a block repeat."""
         return batch_period(self.batch, self.params.slots)
+
+    @property
+    def result_layout(self) -> Layout | None:
+        """The layout of results, where a block holds one sample: their readings name slots."""
+        slots = self.params.slots
+        return Layout((slots,), (along(0, slots),)) if self.layouts else None
 
     def _highest(self, steps: Sequence[Step]) -> int:
         """The highest level of what some steps read."""
@@ -179,7 +184,15 @@ def described(circuit: LoweredCircuit, predictor: Predictor, cost: float, device
         predicted_noise=tuple(map(float, predictor.noise(settings, lowered))),
         output_sizes=tuple(map(float, predictor.sizes)),
         whole_batch=needs_whole_batch(graph),
+        layouts=tuple(_in_ring(layout, circuit.params.slots) for layout in graph.layouts),
     )
+
+
+def _in_ring(layout: Layout | None, slots: int) -> Layout | None:
+    """The layout of one period, over and over in the slots of a ring."""
+    if layout is None or layout.slot_count == slots:
+        return layout
+    return layout.replace(slots=(copies(slots // layout.slot_count), *layout.slots))
 
 
 def dropped_primes(params: Parameters, top: int) -> Divisor:

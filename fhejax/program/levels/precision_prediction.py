@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fhejax.program.circuit.entries import result_of, view_difference
+from fhejax.program.circuit.entries import view_difference, view_values
 from fhejax.program.circuit.evaluation import evaluate_graph
 from fhejax.program.circuit.graph import Graph, sums_over_batch
 from fhejax.program.circuit.lowering.lowered import Lowered
@@ -45,6 +45,12 @@ def root_mean_square(values: np.ndarray) -> float:
     return largest * float(np.sqrt(np.mean((values / largest) ** 2)))
 
 
+def _of_each_sample(graph: Graph, view: View) -> View:
+    """The view with a value for each sample, also where a block is one sample and has no batch axis."""
+    lacks = graph.least_slots and view.batch_axis is None
+    return dataclasses.replace(view, batch_axis=0) if lacks else view
+
+
 class Predictor:
     """The predictions of a graph's precision under any settings, from a few evaluations.
 
@@ -57,7 +63,7 @@ class Predictor:
     def __init__(self, graph: Graph, sample: Sequence[np.ndarray]) -> None:
         self.graph, self.sample = graph, sample
         self.values = evaluate_graph(graph, sample)
-        self.views = [o.value for o in graph.outputs if isinstance(o.value, View)]
+        self.views = [_of_each_sample(graph, o.value) for o in graph.outputs if isinstance(o.value, View)]
         self.sizes = self._root_mean_squares(self.values)
         self._rounded: dict[tuple, np.ndarray] = {}
         self._even: dict[tuple, np.ndarray] = {}
@@ -150,8 +156,7 @@ class Predictor:
         return float(-np.log2(max(np.nan_to_num(relative, nan=np.inf).max(initial=0.0), 2.0**-60)))
 
     def _root_mean_squares(self, values: Sequence[Values]) -> np.ndarray:
-        outputs = [o for o in self.graph.outputs if isinstance(o.value, View)]
-        return np.array([root_mean_square(result_of(o, values)) for o in outputs])
+        return np.array([root_mean_square(view_values(v, values[v.node])) for v in self.views])
 
     def _rounding(self, settings: Settings, lowered: Lowered) -> np.ndarray:
         key = tuple(lowered.rounding.items())

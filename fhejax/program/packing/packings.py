@@ -7,6 +7,7 @@ A packing is a function from a tensor graph, with the values of its plain argume
 from collections.abc import Callable
 
 from fhejax.program.circuit.graph import Graph
+from fhejax.program.packing.multiplexed.to_circuit import to_circuit as one_sample
 from fhejax.program.packing.sample_per_slot.to_circuit import to_circuit
 from fhejax.program.tensor.graph import TensorGraph
 
@@ -14,27 +15,37 @@ Packing = Callable[[TensorGraph], Graph]
 
 PACKINGS: dict[str, Packing] = {
     "sample-per-slot": to_circuit,
+    "multiplexed": one_sample,
 }
 
 AUTOMATIC = "auto"
 _DEFAULT = "sample-per-slot"
+_OF_ONE_SAMPLE = "multiplexed"
 
 
-def chosen_packing(name: str) -> str:
-    """The name of the packing that is meant, a key of `PACKINGS`.
+def candidate_packings(name: str, batch: int, carries: bool = False) -> tuple[str, ...]:
+    """The names of the packings that may be meant, keys of `PACKINGS`, the usual one first.
 
     Args:
-        name: that of a packing, or "auto", which leaves the choice to the library.
+        name: that of a packing, or "auto", which leaves the choice to the library: by predicted time, where
+            the batch is one sample, and else one sample in each slot.
+        batch: of the arguments.
+        carries: whether results are to be arguments of the next call, which one packing can do.
 
     Raises:
-        ValueError: another name.
+        ValueError: another name, or a packing that cannot carry.
     """
     if name == AUTOMATIC:
-        return _DEFAULT
+        return (_DEFAULT, _OF_ONE_SAMPLE) if batch == 1 and not carries else (_DEFAULT,)
     if not isinstance(name, str) or name not in PACKINGS:
         known = ", ".join(map(repr, (AUTOMATIC, *PACKINGS)))
         raise ValueError(f"compile was given packing={name!r}, which is no packing; choose one of {known}.")
-    return name
+    if carries and name != _DEFAULT:
+        raise ValueError(
+            f"compile was given carry= and packing={name!r}, in which no result can be an argument of the next "
+            f"call yet; pass packing={_DEFAULT!r}."
+        )
+    return (name,)
 
 
 def packed(graph: TensorGraph, name: str) -> Graph:

@@ -19,6 +19,7 @@ from fhejax.program.circuit.steps.call import Keys
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.views import View
 from fhejax.program.levels.plan import ProgramPlan
+from fhejax.program.packing.layout import Layout, pack, unpack
 from fhejax.program.run.client import decrypt_entries
 from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.execution import run
@@ -50,7 +51,9 @@ class Batch(Protocol):
         ...
 
 
-def fill_slots(plan: Batch, argument: Encrypted, array: np.ndarray) -> np.ndarray:
+def fill_slots(
+    plan: Batch, argument: Encrypted, array: np.ndarray, layout: Layout | None = None
+) -> np.ndarray:
     """The normalised values of an argument in blocks of slots, float64 [block, entry, slot].
 
     Sample i is in slot i % slots of block i // slots; one block repeats its samples with the plan's period.
@@ -61,9 +64,12 @@ def fill_slots(plan: Batch, argument: Encrypted, array: np.ndarray) -> np.ndarra
         plan: of the program, or of its client.
         argument: the argument's description.
         array: its values, at most as many samples as planned.
+        layout: where a block holds one sample: that of its entries, which are then where it says.
     """
     axis, slots = argument.batch_axis, plan.params.slots
     array = normalisation(argument).normalised(array)
+    if layout is not None:
+        return _samples_in_blocks(plan, argument, entries_of(array, axis, plan.batch), layout)
     if axis is None:
         return np.repeat(array.reshape(1, -1, 1), slots, 2)
     entries = entries_of(array, axis, plan.batch)
@@ -72,6 +78,13 @@ def fill_slots(plan: Batch, argument: Encrypted, array: np.ndarray) -> np.ndarra
     padded[:, : entries.shape[1]] = entries
     padded = np.tile(padded, plan.blocks * slots // columns)
     return np.moveaxis(padded.reshape(len(entries), plan.blocks, slots), 1, 0)
+
+
+def _samples_in_blocks(plan: Batch, argument: Encrypted, entries: np.ndarray, layout: Layout) -> np.ndarray:
+    """The slots of each block, which holds one sample: a column of entries, or the filler."""
+    padded = np.full((len(entries), plan.blocks), filler(argument))
+    padded[:, : entries.shape[1]] = entries
+    return np.stack([pack(layout, column.reshape(layout.shape)) for column in padded.T])
 
 
 def live_slots(plan: ProgramPlan, samples: int) -> np.ndarray | None:
@@ -149,6 +162,7 @@ def collect(
     samples: int,
     reading: AffineView,
     output: ResultDescription,
+    layout: Layout | None = None,
 ) -> EncryptedArray:
     """The encrypted array of one result: its blocks, with the way in which they are read.
 
@@ -158,6 +172,7 @@ def collect(
         samples: how many of the batch are in use.
         reading: of the node's entries.
         output: shape, dtype and batch axis of the result.
+        layout: of the slots, where a block holds one sample.
     """
     first = blocks[0]
     kept = blocks[:1] if output.batch_axis is None else blocks
@@ -172,6 +187,7 @@ def collect(
         output.batch_axis,
         samples,
         output.dtype,
+        layout=layout,
     )
 
 
@@ -205,7 +221,10 @@ def decrypt_array(secret: SecretKey, result: EncryptedArray) -> np.ndarray:
     """
     check_opens(secret, result)
     blocks = [decrypt_entries(secret, result.flat(b)) for b in range(result.data.shape[0])]
-    if result.batch_axis is None:
+    if result.layout is not None:
+        samples = blocks[: result.samples]
+        values = np.stack([unpack(result.layout, slots).ravel() for slots in samples], 1)
+    elif result.batch_axis is None:
         values = blocks[0].mean(1, keepdims=True)
     else:
         values = np.concatenate(blocks, 1)[:, : result.samples]

@@ -11,6 +11,7 @@ from fhejax.ckks.parameters import Scale
 from fhejax.ckks.types import check_residues
 from fhejax.program.arguments import Normalisation
 from fhejax.program.circuit.reading import AffineView
+from fhejax.program.packing.layout import Layout
 from fhejax.program.run.client import expand_bodies
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ class EncryptedArray:
     normalisation: of an argument, whose numbers are its values normalised; else None.
     seeds: of what was encrypted under a secret key and not yet expanded, uint32 [block, *shape without the
     batch axis, 8]: they stand for the uniform halves, and data has the other half alone; else None.
+    layout: None where samples lie in slots. Else every block is one sample, data is [block, ciphertext, poly,
+    limb, N], and the layout says what lies in its slots: an argument's entries, or, for a result, the slots
+    that its view names.
     """
 
     data: Array
@@ -50,6 +54,7 @@ class EncryptedArray:
     dtype: Any = _static()
     normalisation: Normalisation | None = dataclasses.field(default=None, metadata={"static": True})
     seeds: Array | None = None
+    layout: Layout | None = dataclasses.field(default=None, metadata={"static": True})
 
     @property
     def bytes(self) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 from fhejax.ckks.parameters import Scale
 from fhejax.program.arguments import Normalisation
 from fhejax.program.circuit.reading import AffineView
+from fhejax.program.packing.layout import Layout
 from fhejax.program.run.encrypted_array import EncryptedArray
 
 _ROUNDED_BITS = 2.0**-40
@@ -25,6 +26,7 @@ class ExpectedArray:
         scale: likewise.
         view: how ciphertexts are read; None for an argument, and where plain arguments decide.
         normalisation: of an argument; None for a result.
+        layout: of the slots, where a block holds one sample.
     """
 
     name: str
@@ -34,12 +36,14 @@ class ExpectedArray:
     scale: Scale | None
     view: AffineView | None
     normalisation: Normalisation | None = None
+    layout: Layout | None = None
 
     def differences(self, found: EncryptedArray) -> list[str]:
         """The ways, in words, in which an array is not as it must be."""
         pairs = (
             ("shape", found.shape, self.shape),
             ("batch axis", found.batch_axis, self.batch_axis),
+            ("layout", found.layout, self.layout),
             ("normalisation", found.normalisation, self.normalisation),
             ("level", found.level, found.level if self.level is None else self.level),
             ("scale", found.scale, self.scale if self._is_other_scale(found.scale) else found.scale),

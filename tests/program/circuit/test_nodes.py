@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from fhejax import ckks
 from fhejax.ckks.parameters import ParameterOptions, make_parameters
@@ -18,6 +19,7 @@ from fhejax.program.circuit.lowering.node_lowering import lower
 from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.lowering.state import after
 from fhejax.program.circuit.node import Evaluation, SingleSource
+from fhejax.program.circuit.nodes.slot_matrix import SlotMatrix
 from fhejax.program.circuit.ranges import bounds
 from fhejax.program.circuit.sensitivity import noise_gains
 from fhejax.program.circuit.slots import Slots
@@ -38,6 +40,12 @@ def entries(*shape, seed=0):
     return np.random.default_rng(seed).integers(-1, SIZE, shape).astype(np.int32)
 
 
+def slot_matrix(seed=0):
+    """From SIZE slots to twice as many, half of the coefficients zero."""
+    matrix = numbers(2 * SIZE, SIZE, seed=seed)
+    return SlotMatrix(csr_array(np.where(matrix > 0, 2 * matrix - 1, 0.0)))
+
+
 NODES = {
     "linear": nodes.Linear(0, entries(2, 3, 2), numbers(2, 2, 3), numbers(8), False, ""),
     "square": nodes.ElementwiseSquare(0, numbers(SIZE), SIZE, ""),
@@ -49,6 +57,7 @@ NODES = {
     "concatenation": nodes.Concatenate((1, 0), 2 * SIZE, ""),
     "gather": nodes.Gather(0, entries(7), 7, ""),
     "summand": nodes.Summand(0, numbers(SIZE), True, False, SIZE, ""),
+    "slot transform": nodes.SlotTransform((0, 1), (slot_matrix(), slot_matrix(seed=1)), numbers(8), ""),
     "slot sum": nodes.SlotSum(0, SIZE, ""),
     "bootstrap": nodes.Bootstrap(0, SIZE, ""),
 }
@@ -67,13 +76,13 @@ def test_gradients_are_those_of_the_values(name, columns):
     """Nodes are of degree two at most, so that central differences are exact."""
     node, slots = NODES[name], SLOTS[columns]
     values = [numbers(SIZE, COLUMNS, seed=1), numbers(SIZE, COLUMNS, seed=2)]
-    adjoint = numbers(node.size, COLUMNS, seed=3)
     direction = [numbers(SIZE, COLUMNS, seed=4), numbers(SIZE, COLUMNS, seed=5)]
 
     def moved(sign):
         given = [value + sign * step for value, step in zip(values, direction, strict=True)]
         return node.evaluate(Evaluation(given, (), None, slots))
 
+    adjoint = numbers(len(moved(1)), COLUMNS, seed=3)
     wanted = np.vdot(adjoint, moved(1) - moved(-1)) / 2
     found = sum(np.vdot(part, direction[s]) for s, part in node.adjoints(values, adjoint, slots))
     assert found == pytest.approx(wanted, abs=1e-12)

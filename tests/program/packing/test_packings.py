@@ -7,7 +7,7 @@ from traced_functions import encrypted, values_of
 
 import fhejax
 from fhejax.program.circuit.graph import Graph
-from fhejax.program.packing.packings import PACKINGS, chosen_packing
+from fhejax.program.packing.packings import PACKINGS, candidate_packings
 from fhejax.program.packing.sample_per_slot.to_circuit import to_circuit
 from fhejax.program.tensor.graph import TensorGraph
 
@@ -42,7 +42,22 @@ def test_a_new_packing_is_one_function_and_one_line(made):
 def test_the_default_is_one_sample_in_each_slot():
     program = fhejax.compile(jnp.square, encrypted((8, 3)), insecure_log_degree=7)
     assert ", sample per slot, " in program.report()
-    assert chosen_packing("auto") == chosen_packing("sample-per-slot") == "sample-per-slot"
+    assert candidate_packings("auto", 8) == candidate_packings("sample-per-slot", 1) == ("sample-per-slot",)
+
+
+def test_for_one_sample_the_packing_of_less_predicted_time_is_taken():
+    def layers(x):
+        return jnp.square(x @ np.full((64, 16), 0.1, np.float32)) @ np.full((16, 4), 0.1, np.float32)
+
+    one = fhejax.compile(layers, encrypted((1, 64)), insecure_log_degree=9, precision_bits=6, device="cpu")
+    report = one.report()
+    assert "packings      sample per slot: " in report and "multiplexed: " in report
+    seconds = {found.name: found.seconds for found in one.source.considered}
+    assert one.plan.predicted_seconds == min(seconds.values())
+    assert one.source.packing == min(seconds, key=seconds.__getitem__)
+    plain = fhejax.compile(jnp.multiply, encrypted((1, 3)), fhejax.Plain((1, 3)), insecure_log_degree=7)
+    assert plain.source.packing == "sample-per-slot"
+    assert "multiplexed: argument 1 is plain" in plain.report()
 
 
 @pytest.mark.parametrize("name", ["tiles", "", None, 3, ["auto"]])

@@ -12,7 +12,7 @@ from fhejax.ckks.parameters.deviations import (
     rescale_deviation,
 )
 from fhejax.program.arguments import Plain
-from fhejax.program.circuit.constants import RawConstant
+from fhejax.program.circuit.constants import RawConstant, RawSlots
 from fhejax.program.circuit.graph import Graph, consumers
 from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.policies import policy_of
@@ -38,6 +38,7 @@ from fhejax.program.circuit.steps.relinearise import RelinearisationStep
 from fhejax.program.circuit.steps.rescale import RescaleStep
 from fhejax.program.circuit.steps.scaling import ScalingStep
 from fhejax.program.circuit.steps.shift import ShiftStep
+from fhejax.program.circuit.steps.slot_shift import SlotShiftStep
 from fhejax.program.circuit.steps.step import Step
 
 Divisor = Callable[[Whole], Number]  # the d-th prime to be dropped, or what a rational rescale divides by
@@ -141,6 +142,10 @@ class Lowering:
         """The number of a new leaf of plain numbers at a scale, made only once the primes are known."""
         return () if isinstance(scale, RoughScale) else self.constant(lambda: (values(), scale, drops))
 
+    def encoded_slots(self, values: np.ndarray, scale: AnyScale, drops: Whole) -> tuple[int, ...]:
+        """The number of a new leaf of plain numbers in the slots, made only once the primes are known."""
+        return () if isinstance(scale, RoughScale) else self.constant(lambda: RawSlots(values, scale, drops))
+
     def need(self, number: int, register: Register) -> None:
         """Remember the modulus that a value needs: its scale, its bound, a sign and a margin for noise."""
         bound = math.log2(max(self.bounds[number], 2.0**-10)) + 1
@@ -155,9 +160,12 @@ class Lowering:
         self._switches.append(_Switch(number, register.drops, register.scale, gain))
 
     def shift(self, register: Register, shift: np.ndarray | None, label: str) -> Register:
-        """The register with plain numbers added."""
+        """The register with plain numbers added: one for each ciphertext, or slot of the only one."""
         if shift is None:
             return register
+        if len(shift) > register.size:
+            constants = self.encoded_slots(shift, register.scale, register.drops)
+            return self.emit(SlotShiftStep(*after(register), constants=constants, label=label))
         constants = self.encoded(lambda: shift, register.scale, register.drops)
         return self.emit(ShiftStep(*after(register), constants=constants, label=label))
 

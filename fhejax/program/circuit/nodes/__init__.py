@@ -10,6 +10,7 @@ from fhejax.program.circuit.nodes.input import Input
 from fhejax.program.circuit.nodes.linear import Linear
 from fhejax.program.circuit.nodes.product import ElementwiseProduct
 from fhejax.program.circuit.nodes.slot_sum import SlotSum
+from fhejax.program.circuit.nodes.slot_transform import SlotTransform
 from fhejax.program.circuit.nodes.square import ElementwiseSquare
 from fhejax.program.circuit.nodes.summand import Summand
 
@@ -26,5 +27,6 @@ __all__ = [
     "Input",
     "Linear",
     "SlotSum",
+    "SlotTransform",
     "Summand",
 ]

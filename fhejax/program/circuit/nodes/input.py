@@ -46,6 +46,8 @@ class Input(Node):
         shared: whether all samples share one value, in every slot.
         filler: the number in slots without a sample.
         public_key: whether a public key may encrypt it, which adds more noise than the secret one.
+        positions: where a block holds one sample, the slot of each entry, of one period; empty ones hold 0.
+        period: of the slots, in that case.
     """
 
     argument: int
@@ -56,6 +58,8 @@ class Input(Node):
     shared: bool = False
     filler: float = 0.0
     public_key: bool = False
+    positions: np.ndarray | None = None
+    period: int = 0
 
     @property
     def sources(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -68,11 +72,20 @@ class Input(Node):
 
     def interval(self, known: Sequence[ValueInterval], batch: int) -> ValueInterval:
         """The range of the numbers that are encrypted."""
-        return np.full(self.size, self.low), np.full(self.size, self.high)
+        if self.positions is None:
+            return np.full(self.size, self.low), np.full(self.size, self.high)
+        ends = np.zeros((2, self.period))
+        ends[:, self.positions] = [[self.low], [self.high]]
+        return ends[0], ends[1]
 
     def evaluate(self, given: Evaluation) -> Values:
         """The entries of the argument."""
-        return np.asarray(given.arguments[self.argument], np.float64)
+        entries = np.asarray(given.arguments[self.argument], np.float64)
+        if self.positions is None:
+            return entries
+        slots = np.zeros((self.period, entries.shape[1]))
+        slots[self.positions] = entries
+        return slots
 
     def adjoints(self, values: Sequence[Values], adjoint: Values, slots: Slots | None) -> Adjoints:
         """The empty sequence, for nothing is read."""

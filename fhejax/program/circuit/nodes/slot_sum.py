@@ -76,6 +76,11 @@ class SlotSumStep(Step):
         """The number of consecutive slots that are added up."""
         return self.count
 
+    @property
+    def rotations(self) -> tuple[int, ...]:
+        """The powers of two below the number of slots."""
+        return tuple(2**i for i in range(max(0, self.count.bit_length() - 1)))
+
 
 def _sum_slots(keys: EvaluationKeys, ciphertext: Ciphertext, count: int) -> Ciphertext:
     if is_concrete(ciphertext.data):

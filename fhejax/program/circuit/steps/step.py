@@ -103,6 +103,16 @@ class Step(abc.ABC):
         return {}
 
     @property
+    def rotations(self) -> tuple[int, ...]:
+        """The slot distances for which the step needs rotation keys."""
+        return ()
+
+    @property
+    def plaintext_products(self) -> int:
+        """The number of products with encoded slots in one block."""
+        return 0
+
+    @property
     def bootstraps(self) -> int:
         """The number of bootstraps that the step takes in one block."""
         return 0

@@ -33,7 +33,9 @@ def linear(builder: Builder, tensor: View, patches: View, weights: np.ndarray, v
     groups, length, positions = entries.shape
     if builder.decided(lambda: bool(uniform.all())):
         folded = weights * np.where(np.isfinite(lowest), lowest, 0.0)[:, None, :]
-        entries, folded, width = banded(entries, folded)
+        width = positions
+        if builder.joins_positions:
+            entries, folded, width = banded(entries, folded)
         node, scale = _linear_node(builder, tensor.node, entries, folded, varies)
         result = builder.fresh(node, tensor, (groups, positions // width, weights.shape[1], width))
         result = result.view(lambda a: a.transpose(0, 2, 1, 3).reshape(offset.shape))

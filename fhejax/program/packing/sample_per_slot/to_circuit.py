@@ -20,16 +20,18 @@ from fhejax.program.tensor.operations.argument import Argument
 from fhejax.program.tensor.refusals import Refusal, refuse
 
 
-def to_circuit(graph: TensorGraph) -> Graph:
+def to_circuit(graph: TensorGraph, *, joins_positions: bool = True) -> Graph:
     """The circuit that computes a tensor graph, one sample in each slot.
 
     Args:
         graph: with the values of its plain arguments.
+        joins_positions: have neighbouring positions of a convolution share a matrix, where that is cheaper.
 
     Raises:
         NotPolynomialError: with every operation in which samples would meet each other, and its line.
     """
-    builder, refusals, live = Builder(graph.batch, graph.decisions), [], live_operations(graph)
+    builder = Builder(graph.batch, graph.decisions, joins_positions)
+    refusals, live = [], live_operations(graph)
     views: list[View | None] = []
     for number, operation in enumerate(graph.operations):
         if isinstance(operation, Argument):

@@ -199,7 +199,7 @@ def test_key_bytes_count_each_key_at_its_own_level(masked):
     program, _, keys = masked
     assert key_bytes(program.plan) == keys.wire_bytes
     levels = {key.level for key in keys.rotations.values()}
-    assert levels == {program.plan.rotation_level}
+    assert levels == {program.plan.manifest.levels[distance] for distance in (1, 2, 4, 8)}
 
 
 def test_verification_of_sums(masked):

@@ -1,0 +1,171 @@
+"""Plain linear maps from the slots of one ciphertext to those of another, by their diagonals.
+
+Slots repeat themselves with a period, a power of two, in every ring that has at least as many: what is said
+here is true of all of them. A map counts distances modulo the smaller of the two periods. Where the result's
+is the larger, it reads copies of the source. Where it is the smaller, products lie in the source's period,
+and are folded: added to themselves, rotated by the result's period, by twice that, and so on. A result of few
+numbers so takes few diagonals.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Iterable
+from typing import cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.sparse import csr_array
+
+from fhejax.ckks.encoding.canonical_embedding import coefficients_to_slots, slots_to_coefficients
+from fhejax.ckks.linear_transform.rotation_plan import Costs, split_distances
+from fhejax.program.circuit.values import Values
+from fhejax.ring import Ring
+from fhejax.ring.wide import kernel, wide
+
+# Of a hoisted rotation and of a whole one: keys of both kinds weigh the same, so that babies are not worth
+# many more of them. They are the same on all machines, for from them follow a client's keys.
+_COSTS = Costs(baby=1.0, giant=2.0)
+_AT_ONCE = 2**21  # numbers that are rounded together
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Diagonals:
+    """The diagonals of a map.
+
+    Attributes:
+        steps: (giant, baby) of each, signed; the distance is their sum.
+        vectors: float32 [diagonal, length], of the longer period: entry j is what slot j of the sum of
+            products takes of slot j + distance of the source.
+        folds: the rotations by which that sum is added to itself, in order.
+        period: of the result.
+    """
+
+    steps: tuple[tuple[int, int], ...]
+    vectors: np.ndarray
+    folds: tuple[int, ...]
+    period: int
+
+    @property
+    def rotations(self) -> tuple[int, ...]:
+        """The distances of all rotations."""
+        found = {part for step in self.steps for part in step} | set(self.folds)
+        return tuple(sorted(found - {0}))
+
+    @property
+    def key_switches(self) -> tuple[int, int]:
+        """How many hoisted ones there are, and how many whole ones, folds among them."""
+        giants, babies = ({step[part] for step in self.steps} - {0} for part in (0, 1))
+        return len(babies), len(giants) + len(self.folds)
+
+    @functools.cached_property
+    def deviations(self) -> tuple[float, float]:
+        """By how much noise of deviation one in each hoisted rotation, or in the sum, shows in the result.
+
+        The root mean square over the slots that hold anything.
+        """
+        squares = self.vectors.astype(np.float64) ** 2
+        hoisted = np.array([bool(baby) for _, baby in self.steps])
+        rows = [self._folded(part.sum(0)[:, None])[:, 0] for part in (squares, squares[hoisted])]
+        held = rows[0] > 0
+        giants = len({giant for giant, _ in self.steps} - {0})
+        times = self.vectors.shape[1] // self.period
+        return math.sqrt(rows[1][held].mean()), math.sqrt(giants * times + times - 1)
+
+    def apply(self, values: Values, vectors: np.ndarray) -> Values:
+        """The result, [period, column], of a source [its period, column], by such diagonals."""
+        length = vectors.shape[1]
+        repeated = np.tile(values, (length // len(values), 1))
+        total = np.zeros((length, values.shape[1]))
+        for (giant, baby), vector in zip(self.steps, vectors, strict=True):
+            total += vector[:, None] * np.roll(repeated, -(giant + baby), 0)
+        return self._folded(total)
+
+    def rounded(self, factor: float) -> np.ndarray:
+        """The diagonals as they are encoded at a scale: coefficients are integers over it.
+
+        A vector that repeats itself has the coefficients that it has in the ring of its period, at multiples.
+        """
+        return _rounded(self, factor)
+
+    def _folded(self, values: Values) -> Values:
+        return values.reshape(-1, self.period, values.shape[1]).sum(0)
+
+
+@functools.lru_cache(maxsize=64)
+def _rounded(diagonals: Diagonals, factor: float) -> np.ndarray:
+    vectors = diagonals.vectors
+    ring = Ring(vectors.shape[1], conjugate_invariant=True)
+    rows = max(1, _AT_ONCE // vectors.shape[1])
+    parts = [vectors[start : start + rows] for start in range(0, len(vectors), rows)]
+    with jax.enable_x64(True):
+        scale = jnp.asarray(factor)
+    return np.concatenate([np.asarray(_encoded(part, scale, ring)) for part in parts])
+
+
+@functools.partial(kernel, static_argnames="ring")
+@wide
+def _encoded(vectors: np.ndarray, factor: jax.Array, ring: Ring) -> jax.Array:
+    coefficients = jnp.round(slots_to_coefficients(jnp.asarray(vectors, jnp.float64), ring) * factor)
+    return coefficients_to_slots(coefficients / factor, ring).astype(jnp.float32)
+
+
+def shape_of(matrix: csr_array) -> tuple[int, int]:
+    """The rows and columns of a sparse matrix."""
+    return cast("tuple[int, int]", matrix.shape)  # which SciPy's annotations do not tell
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SlotMatrix:
+    """A plain linear map between slots.
+
+    Attributes:
+        matrix: float64 [period of the result, period of the source].
+    """
+
+    matrix: csr_array
+
+    @property
+    def periods(self) -> tuple[int, int]:
+        """Those of the result and of the source."""
+        return shape_of(self.matrix)
+
+    @property
+    def largest(self) -> float:
+        """The largest magnitude of a coefficient."""
+        return float(np.abs(self.matrix.data).max(initial=0.0))
+
+    @functools.cached_property
+    def signs(self) -> tuple[csr_array, csr_array]:
+        """The positive coefficients, and the negative ones."""
+        positive, negative = self.matrix.copy(), self.matrix.copy()
+        positive.data, negative.data = np.maximum(positive.data, 0), np.minimum(negative.data, 0)
+        return positive, negative
+
+    @functools.cached_property
+    def diagonals(self) -> Diagonals:
+        """The diagonals, with the steps by which they cost least."""
+        period, source = self.periods
+        shared = min(period, source)
+        terms = self.matrix.tocoo()
+        rows, columns = (np.asarray(part, np.int64) for part in (terms.row, terms.col))
+        classes, number = np.unique((columns - rows) % shared, return_inverse=True)
+        steps = [(0, 0)] if len(classes) == 1 and not classes[0] else _steps(classes.tolist(), shared)
+        distances = np.array([giant + baby for giant, baby in steps])
+        places = rows if period >= source else (columns - distances[number]) % source
+        vectors = np.zeros((len(classes), max(period, source)), np.float32)
+        vectors[number, places] = terms.data
+        folds = tuple(period * 2**i for i in range((max(1, source // period)).bit_length() - 1))
+        order = sorted(range(len(steps)), key=lambda place: steps[place])
+        return Diagonals(tuple(steps[place] for place in order), vectors[order], folds, period)
+
+
+def _steps(classes: Iterable[int], period: int) -> list[tuple[int, int]]:
+    """The (giant, baby) of each class of distances modulo the period, signed."""
+    split = split_distances(list(classes), period, _COSTS)
+    return [(_signed(split[c][0], period), _signed(split[c][1], period)) for c in classes]
+
+
+def _signed(distance: int, period: int) -> int:
+    return distance - period if 2 * distance > period else distance

@@ -1,0 +1,164 @@
+"""Values as affine functions of slots: what lies between two products is one matrix, and takes one level."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy.sparse import coo_array, csr_array
+
+from fhejax.program.circuit.nodes import Linear
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class AffineForm:
+    """The entries of a value, each the sum of plain multiples of slots of nodes, and a plain number.
+
+    Attributes:
+        terms: the number of a node -> float64 matrix [entry, slot of its period].
+        bias: float64 [entry].
+        anchor: int64 [entry], slots at which the entries would lie next to what they are made of; None where
+            nothing is known.
+    """
+
+    terms: Mapping[int, csr_array]
+    bias: np.ndarray
+    anchor: np.ndarray | None
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return len(self.bias)
+
+    def as_slots(self) -> tuple[int, np.ndarray] | None:
+        """The node and the slots of it that hold the entries as they are, but for the bias; or None."""
+        if len(self.terms) != 1:
+            return None
+        ((node, matrix),) = self.terms.items()
+        single = (np.diff(matrix.indptr) == 1).all() and (matrix.data == 1.0).all()
+        return (node, matrix.indices.astype(np.int64)) if single else None
+
+    def mapped(self, matrix: csr_array, anchor: np.ndarray | None) -> "AffineForm":
+        """The form of a plain matrix [new entry, entry] times the entries."""
+        terms = {node: _compact(matrix @ term) for node, term in self.terms.items()}
+        return AffineForm(terms, matrix @ self.bias, anchor)
+
+    def shifted(self, shift: np.ndarray | None) -> "AffineForm":
+        """The form with plain numbers added."""
+        return self if shift is None else dataclasses.replace(self, bias=self.bias + shift)
+
+
+def slots_of(node: int, positions: np.ndarray, period: int) -> AffineForm:
+    """The form of entries that lie in slots of a node."""
+    ones, rows = np.ones(len(positions)), np.arange(len(positions))
+    matrix = csr_array((ones, (rows, positions)), shape=(len(positions), period))
+    return AffineForm({node: matrix}, np.zeros(len(positions)), positions)
+
+
+def added(forms: Sequence[AffineForm], weights: Sequence[np.ndarray | None]) -> AffineForm:
+    """The sum of forms, each entry times a plain number or, for None, as it is."""
+    terms: dict[int, csr_array] = {}
+    bias = np.zeros(forms[0].size)
+    for form, factor in zip(forms, weights, strict=True):
+        for node, matrix in form.terms.items():
+            part = matrix if factor is None else _rows_times(matrix, factor)
+            terms[node] = _compact(terms[node] + part) if node in terms else _compact(part)
+        bias = bias + (form.bias if factor is None else form.bias * factor)
+    widest = max(forms, key=lambda form: (form.anchor is not None, nonzeros(form)))
+    return AffineForm(terms, bias, widest.anchor)
+
+
+def joined(forms: Sequence[AffineForm]) -> AffineForm:
+    """The entries of several forms, one after the other."""
+    size = sum(form.size for form in forms)
+    start, placed = 0, []
+    for form in forms:
+        rows = np.arange(start, start + form.size)
+        placement = csr_array((np.ones(form.size), (rows, np.arange(form.size))), shape=(size, form.size))
+        placed.append(form.mapped(placement, None))
+        start += form.size
+    return added(placed, [None] * len(placed))
+
+
+def taken(form: AffineForm, entries: np.ndarray) -> AffineForm:
+    """The entries that are named, in any order; -1 is zero."""
+    rows = np.flatnonzero(entries >= 0)
+    matrix = csr_array((np.ones(len(rows)), (rows, entries[rows])), shape=(len(entries), form.size))
+    whole = form.anchor is not None and len(rows) == len(entries)
+    anchor = form.anchor[entries] if whole and form.anchor is not None else None
+    return form.mapped(matrix, anchor if anchor is not None and _is_distinct(anchor) else None)
+
+
+def sums_of(rows: np.ndarray, size: int) -> csr_array:
+    """The matrix [result, entry] that adds entry i to result rows[i]."""
+    return csr_array((np.ones(len(rows)), (rows, np.arange(len(rows)))), shape=(size, len(rows)))
+
+
+def matrix_of(node: Linear, size: int) -> csr_array:
+    """The matrix [result, entry] of a linear layer that reads so many entries, without its zeros."""
+    groups, outputs, positions = node.weights.shape[0], node.weights.shape[1], node.entries.shape[2]
+    shape = (groups, outputs, node.weights.shape[2], positions)
+    numbers = np.arange(groups * outputs * positions).reshape(groups, outputs, 1, positions)
+    rows, columns, values = (
+        np.broadcast_to(part, shape).ravel()
+        for part in (numbers, node.entries[:, None], node.weights[..., None])
+    )
+    held = (columns >= 0) & (values != 0)
+    terms = (values[held], (rows[held], columns[held]))
+    return _compact(coo_array(terms, shape=(numbers.size, size)).tocsr())
+
+
+def anchor_of(node: Linear, anchor: np.ndarray | None) -> np.ndarray | None:
+    """The slots next to which the results of a linear layer lie, int64 [result].
+
+    A position of a convolution lies where one and the same tap reads it: that of stride 2 so leaves gaps,
+    which are then filled by the outputs, and what of these has no room there lies beyond.
+
+    Args:
+        node: the layer.
+        anchor: of the entries that it reads.
+    """
+    if anchor is None:
+        return None
+    groups, outputs, positions = node.weights.shape[0], node.weights.shape[1], node.entries.shape[2]
+    base = np.empty((groups, positions), np.int64)
+    for group, entries in enumerate(node.entries):
+        whole = np.flatnonzero((entries >= 0).all(1))
+        if not len(whole):
+            return None
+        base[group] = anchor[entries[whole[len(whole) // 2]]]
+    base -= base.min()
+    if not _is_distinct(base.ravel()):
+        return None
+    offsets = _offsets(int(np.bitwise_or.reduce(base, axis=None)), outputs)
+    return (base[:, None, :] + offsets[None, :, None]).ravel()
+
+
+def _offsets(used: int, count: int) -> np.ndarray:
+    """Distances for so many outputs that share no bit with the used ones, gaps between these first."""
+    wanted = max(0, (count - 1).bit_length())
+    free = (bit for bit in range(used.bit_length() + wanted) if not used >> bit & 1)
+    places = [place for place, _ in zip(free, range(wanted), strict=False)]
+    numbers = np.arange(count)
+    return sum(((numbers >> i & 1) << place for i, place in enumerate(places)), np.zeros(count, np.int64))
+
+
+def nonzeros(form: AffineForm) -> int:
+    """The number of coefficients in all terms."""
+    return sum(matrix.nnz for matrix in form.terms.values())
+
+
+def _is_distinct(numbers: np.ndarray) -> bool:
+    return len(np.unique(numbers)) == len(numbers)
+
+
+def _rows_times(matrix: csr_array, factor: np.ndarray) -> csr_array:
+    result = matrix.copy()
+    result.data = result.data * np.repeat(factor, np.diff(matrix.indptr))
+    return result
+
+
+def _compact(matrix: csr_array) -> csr_array:
+    matrix = csr_array(matrix)
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    return matrix

@@ -1,0 +1,320 @@
+"""The way from the tensor graph to a circuit whose ciphertexts hold one sample each.
+
+The operations are first written as they are in the packing of one sample in each slot, where every entry is a
+ciphertext: contractions, sums and rearrangements are linear maps of entries there, activations are products
+of them. Here all that is linear between two products is joined to one map of slots.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fhejax.program.arguments import Encrypted, Plain
+from fhejax.program.circuit.graph import Graph, Output
+from fhejax.program.circuit.node import Node
+from fhejax.program.circuit.nodes import (
+    Combine,
+    Concatenate,
+    ElementwiseProduct,
+    ElementwiseSquare,
+    Gather,
+    InnerProduct,
+    Input,
+    Linear,
+    SlotTransform,
+)
+from fhejax.program.circuit.simplification import simplify
+from fhejax.program.circuit.views import View
+from fhejax.program.packing.layout import Layout
+from fhejax.program.packing.multiplexed.affine_form import (
+    AffineForm,
+    added,
+    anchor_of,
+    joined,
+    matrix_of,
+    nonzeros,
+    slots_of,
+    sums_of,
+    taken,
+)
+from fhejax.program.packing.multiplexed.placement import (
+    Placement,
+    argument_layouts,
+    cheapest,
+    compact,
+    placed,
+    placement_of,
+)
+from fhejax.program.packing.sample_per_slot.to_circuit import to_circuit as to_entries
+from fhejax.program.tensor.graph import TensorGraph
+from fhejax.program.tensor.operation import Label
+from fhejax.program.tensor.refusals import Refusal, refuse
+
+_DENSER = 4  # times as many coefficients as two maps have one by one, above which they are not joined
+
+
+def to_circuit(graph: TensorGraph) -> Graph:
+    """The circuit that computes a tensor graph, one sample in the slots of each ciphertext.
+
+    Args:
+        graph: without plain arguments.
+
+    Raises:
+        NotPolynomialError: with every operation in which samples would meet each other, or that makes an
+            array of more numbers than a ciphertext has slots, and its line.
+        ValueError: plain arguments, or encrypted ones without a batch axis.
+    """
+    _check_arguments(graph.arguments)
+    entries = simplify(to_entries(graph, joins_positions=False))
+    packer = _Packer(entries)
+    packer.pack()
+    outputs = tuple(map(packer.output, entries.outputs))
+    least = max((packer.periods[number] for number in range(len(packer.nodes))), default=0)
+    return dataclasses.replace(
+        entries,
+        nodes=tuple(packer.nodes),
+        outputs=outputs,
+        least_slots=least,
+        layouts=tuple(packer.layouts.get(number) for number in range(len(graph.arguments))),
+    )
+
+
+def _check_arguments(arguments: Sequence[Encrypted | Plain]) -> None:
+    for number, argument in enumerate(arguments):
+        if isinstance(argument, Plain):
+            raise ValueError(
+                f"argument {number} is plain, and packing='multiplexed' takes plain numbers only where the "
+                f"function closes over them, since rotations and keys follow from which are zero. Close over "
+                f"it, or use packing='sample-per-slot'."
+            )
+        if argument.batch_axis is None:
+            raise ValueError(
+                f"argument {number} has batch_axis=None, one value for all samples, which "
+                f"packing='multiplexed' does not hold: there a ciphertext holds one sample. Give it a batch "
+                f"axis, or use packing='sample-per-slot'."
+            )
+
+
+class _Packer:
+    """The state of packing a circuit of entries: new nodes, and the form of each old one.
+
+    nodes: of the new circuit. periods: of each of them. layouts: of the arguments. forms: of the values of
+    the old circuit's nodes.
+    """
+
+    def __init__(self, entries: Graph) -> None:
+        self.entries = entries
+        self.nodes: list[Node] = []
+        self.periods: list[int] = []
+        self.layouts: dict[int, Layout] = {}
+        self.forms: list[AffineForm] = []
+        self.refusals: list[Refusal] = []
+
+    def pack(self) -> None:
+        """Pack all nodes in order.
+
+        Raises:
+            NotPolynomialError: with all that has no place.
+        """
+        for node in self.entries.nodes:
+            rule = _RULES.get(type(node))
+            try:
+                if rule is None:
+                    raise ValueError(
+                        "a sum over the samples of the batch, which packing='multiplexed' holds in "
+                        "ciphertexts of their own; compile for one sample, or use packing='sample-per-slot'"
+                    )
+                self.forms.append(rule(self, node))
+            except ValueError as error:
+                self.refusals.append(Refusal(_label(node.label), str(error)))
+                self.forms.append(AffineForm({}, np.zeros(node.size), None))
+        refuse(self.refusals)
+
+    def append(self, node: Node, placement: Placement) -> AffineForm:
+        """The form of a new node's entries."""
+        self.nodes.append(node)
+        self.periods.append(placement.period)
+        return slots_of(len(self.nodes) - 1, placement.positions, placement.period)
+
+    def in_slots(self, source: int, shift: np.ndarray | None) -> tuple[int, np.ndarray, np.ndarray | None]:
+        """A node whose slots hold a value that is to be multiplied: its number, where, and the shift."""
+        form = self.forms[source].shifted(shift)
+        found = form.as_slots()
+        if found is None:
+            held = self.own_slots(form, self.entries.nodes[source].label)
+            if shift is None:
+                self.forms[source] = held
+            found, form = held.as_slots(), held
+        assert found is not None
+        node, positions = found
+        if not form.bias.any():
+            return node, positions, None
+        vector = np.zeros(self.periods[node])
+        vector[positions] = form.bias
+        if not np.array_equal(
+            vector[positions], form.bias
+        ):  # one slot stands for entries of different shifts
+            return self.in_slots_of(form, compact(form.size), self.entries.nodes[source].label)
+        return node, positions, vector
+
+    def in_slots_of(
+        self, form: AffineForm, placement: Placement, label: str
+    ) -> tuple[int, np.ndarray, np.ndarray | None]:
+        """A new node that holds a value in given slots."""
+        self.own_slots(form, label, placement)
+        return len(self.nodes) - 1, placement.positions, None
+
+    def own_slots(self, form: AffineForm, label: str, placement: Placement | None = None) -> AffineForm:
+        """The form of a new node that holds a value, in given slots or where it costs least."""
+        one = cheapest(form) if placement is None else placed(form, placement)
+        node = SlotTransform(tuple(one.matrices), tuple(one.matrices.values()), one.bias, label)
+        return self.append(node, one.placement)
+
+    def output(self, output: Output) -> Output:
+        """A result of the old circuit, read from slots."""
+        view = output.value
+        if not isinstance(view, View):
+            return output
+        form = self.forms[view.node]
+        read = view.entries[view.entries >= 0]
+        if not form.terms:  # what no argument decides; any node will do
+            node, slots, bias = 0, np.full(form.size, -1), form.bias
+        else:
+            found = form.as_slots()
+            if found is None and len(np.unique(read)) < form.size:
+                kept = np.unique(read)
+                form, names = taken(form, kept), np.full(form.size, -1)
+                names[kept] = np.arange(len(kept))
+                view = dataclasses.replace(view, entries=np.where(view.entries < 0, -1, names[view.entries]))
+                found = form.as_slots()
+            if found is None:
+                held = self.own_slots(form, self.entries.nodes[view.node].label)
+                self.forms[view.node] = held if form.size == self.forms[view.node].size else form
+                found, form = held.as_slots(), held
+            assert found is not None
+            (node, slots), bias = found, form.bias
+        alive = view.entries >= 0
+        entries = np.where(alive, slots[np.maximum(view.entries, 0)], -1)
+        offset = view.offset + view.multiplier * np.where(alive, bias[np.maximum(view.entries, 0)], 0.0)
+        return dataclasses.replace(
+            output, value=dataclasses.replace(view, node=node, entries=entries, offset=offset)
+        )
+
+
+def _argument(packer: _Packer, node: Input) -> AffineForm:
+    described = packer.entries.arguments[node.argument]
+    assert isinstance(described, Encrypted)
+    shape = tuple(n for axis, n in enumerate(described.shape) if axis != described.batch_axis)
+    layout = _layout_of_argument(packer.entries, node, shape or (1,))
+    packer.layouts[node.argument] = layout
+    placement = placement_of(layout)
+    held = dataclasses.replace(node, size=1, positions=placement.positions, period=placement.period)
+    return packer.append(held, placement)
+
+
+def _layout_of_argument(entries: Graph, node: Input, shape: tuple[int, ...]) -> Layout:
+    """The layout in which the first layer that reads the argument costs least."""
+    compact(node.size)  # refuses what is too large
+    number = next(n for n, one in enumerate(entries.nodes) if one is node)
+    readers = [r for r in entries.nodes if isinstance(r, Linear) and r.source == number]
+    candidates = argument_layouts(shape)
+    if not readers:
+        return candidates[0]
+
+    def cost(layout: Layout) -> float:
+        placement = placement_of(layout)
+        form = slots_of(0, placement.positions, placement.period)
+        reader = readers[0]
+        return cheapest(form.mapped(matrix_of(reader, form.size), anchor_of(reader, form.anchor))).cost
+
+    return min(candidates, key=cost)
+
+
+def _linear(packer: _Packer, node: Linear) -> AffineForm:
+    form = packer.forms[node.source]
+    matrix = matrix_of(node, form.size)
+    found = form.mapped(matrix, anchor_of(node, form.anchor))
+    if form.as_slots() is None and nonzeros(found) > _DENSER * (matrix.nnz + nonzeros(form)):
+        form = packer.forms[node.source] = packer.own_slots(form, packer.entries.nodes[node.source].label)
+        found = form.mapped(matrix, anchor_of(node, form.anchor))
+    return found.shifted(node.bias)
+
+
+def _gather(packer: _Packer, node: Gather) -> AffineForm:
+    return taken(packer.forms[node.source], node.entries)
+
+
+def _combination(packer: _Packer, node: Combine) -> AffineForm:
+    return added([packer.forms[source] for source in node.sources], node.weights)
+
+
+def _concatenation(packer: _Packer, node: Concatenate) -> AffineForm:
+    return joined([packer.forms[source] for source in node.sources])
+
+
+def _square(packer: _Packer, node: ElementwiseSquare) -> AffineForm:
+    source, positions, shift = packer.in_slots(node.source, node.shift)
+    placement = Placement(positions, packer.periods[source])
+    return packer.append(ElementwiseSquare(source, shift, 1, node.label), placement)
+
+
+def _product(packer: _Packer, node: ElementwiseProduct) -> AffineForm:
+    forms = [packer.forms[s].shifted(shift) for s, shift in zip(node.sources, node.shifts, strict=True)]
+    return _multiplied(packer, forms, node.label)
+
+
+def _multiplied(packer: _Packer, forms: Sequence[AffineForm], label: str) -> AffineForm:
+    """The products of two forms, entry by entry, in the same slots."""
+    found = [form.as_slots() for form in forms]
+    held = [f for f, form in zip(found, forms, strict=True) if f is not None and not form.bias.any()]
+    placement = next((Placement(p, packer.periods[n]) for n, p in held if len(np.unique(p)) == len(p)), None)
+    if placement is None:
+        first = packer.own_slots(forms[0], label)
+        node, positions = _known(first)
+        placement, forms = Placement(positions, packer.periods[node]), [first, forms[1]]
+    sources = []
+    for form in forms:
+        slots = form.as_slots()
+        same = slots is not None and np.array_equal(slots[1], placement.positions) and not form.bias.any()
+        if same and slots is not None and packer.periods[slots[0]] == placement.period:
+            sources.append(slots[0])
+        else:
+            sources.append(packer.in_slots_of(form, placement, label)[0])
+    product = ElementwiseProduct((sources[0], sources[1]), (None, None), 1, label)
+    return packer.append(product, placement)
+
+
+def _known(form: AffineForm) -> tuple[int, np.ndarray]:
+    found = form.as_slots()
+    assert found is not None
+    return found
+
+
+def _inner_product(packer: _Packer, node: InnerProduct) -> AffineForm:
+    """Sums of products: the factors of all terms side by side, multiplied, and added by the next map."""
+    sides = zip(node.sources, node.shifts, node.entries, strict=True)
+    alive = ((node.entries[0] >= 0) & (node.entries[1] >= 0)).ravel()
+    rows = np.repeat(np.arange(node.size), node.entries[0].shape[1])[alive]
+    forms = [taken(packer.forms[s].shifted(shift), entries.ravel()[alive]) for s, shift, entries in sides]
+    products = _multiplied(packer, forms, node.label)
+    return products.mapped(sums_of(rows, node.size), None)
+
+
+_RULES: dict[type[Node], Callable[[_Packer, Any], AffineForm]] = {
+    Input: _argument,
+    Linear: _linear,
+    Gather: _gather,
+    Combine: _combination,
+    Concatenate: _concatenation,
+    ElementwiseSquare: _square,
+    ElementwiseProduct: _product,
+    InnerProduct: _inner_product,
+}
+
+
+def _label(text: str) -> Label:
+    """The primitive and the line of a node's label."""
+    primitive, _, line = text.partition(" (")
+    return Label(primitive, line.rstrip(")") or "the function")
