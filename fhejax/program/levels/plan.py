@@ -97,10 +97,9 @@ class ProgramPlan:
     def manifest(self) -> KeyManifest:
         """The keys of all steps but bootstraps."""
         levels: dict[int | str, int] = {}
-        for step in self.steps:
-            uses = dict.fromkeys(step.rotations, self.steps[step.sources[0]].level)
-            for use, level in (uses | step.own_keys).items():
-                levels[use] = max(level, levels.get(use, 0))
+        uses = [use for step in self.steps for use in self._uses(step)]
+        for use, level in uses:
+            levels[use] = max(level, levels.get(use, 0))
         if self.relinearises:
             levels["relinearise"] = self.relinearisation_level
         return KeyManifest.of(levels)
@@ -120,6 +119,11 @@ class ProgramPlan:
         """The layout of results, where a block holds one sample: their readings name slots."""
         slots = self.params.slots
         return Layout((slots,), (along(0, slots),)) if self.layouts else None
+
+    def _uses(self, step: Step) -> list[tuple[int | str, int]]:
+        """The keys of one step but relinearisation, each with its level."""
+        rotations = [(distance, int(self.steps[step.sources[0]].level)) for distance in step.rotations]
+        return [*rotations, *step.own_keys.items()]
 
     def _highest(self, steps: Sequence[Step]) -> int:
         """The highest level of what some steps read."""

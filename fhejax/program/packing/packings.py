@@ -42,8 +42,8 @@ def candidate_packings(name: str, batch: int, carries: bool = False) -> tuple[st
         raise ValueError(f"compile was given packing={name!r}, which is no packing; choose one of {known}.")
     if carries and name != _DEFAULT:
         raise ValueError(
-            f"compile was given carry= and packing={name!r}, in which no result can be an argument of the next "
-            f"call yet; pass packing={_DEFAULT!r}."
+            f"compile was given carry= and packing={name!r}, in which no result can be an argument of the "
+            f"next call yet; pass packing={_DEFAULT!r}."
         )
     return (name,)
 
