@@ -1,8 +1,11 @@
 """Train a linear or logistic regression on encrypted data, labels and weights, by plain jax.grad.
 
     python -m experiments.regression --loss logistic
+    python -m experiments.regression --loss logistic --steps 1 --calls 10
 
-Two steps of gradient descent run as one program. The tumours come with scikit-learn: nothing is downloaded.
+Two steps of gradient descent run as one program. With more calls the weights that one call returns,
+encrypted, are the next one's arguments: they are bootstrapped at the end of each. The tumours come with
+scikit-learn: nothing is downloaded.
 """
 
 from collections.abc import Callable
@@ -19,8 +22,9 @@ from sklearn.decomposition import PCA
 
 import fhejax
 from benchmarks.machine import describe_machine, peak_memory_bytes
-from experiments import pipeline, table
+from experiments import checkpoints, pipeline, table
 from fhejax import approx
+from fhejax.ckks.bootstrapping import BootstrappingKeys
 
 SOFTPLUS = approx.chebyshev("softplus", 4, (-6.0, 6.0))
 Model = dict[str, Any]
@@ -34,11 +38,14 @@ class Arguments:
         loss: cross entropy with a polynomial softplus of degree 4, or the squared error.
         samples: how many of the 569 tumours to learn from; the others are tested on.
         features: principal components of the 30 measurements.
-        steps: of gradient descent.
+        steps: of gradient descent in one call.
+        calls: how often the program is called, each time with the weights that it returned before.
         rate: the learning rate; by default 8 for logistic and 0.8 for linear regression.
         repeats: further runs, for the median of warm times.
         precision_bits: -log2 of the relative error to be left in the weights.
         json: file to write all results to.
+        folder: of a run of several calls: keys (the secret one too), uploads and the result of each call. A
+            run that was stopped goes on from there, to the same ciphertexts.
         cache: folder of compiled kernels, so that a later start is quick; None for no folder. What
             lies in it is executed, so nobody else may be able to write to it.
         insecure_log_degree: a ring of degree 2**this WITHOUT ANY SECURITY, for quick tests only.
@@ -48,10 +55,12 @@ class Arguments:
     samples: int = 512
     features: int = 6
     steps: int = 2
+    calls: int = 1
     rate: float | None = None
     repeats: int = 3
     precision_bits: float = 10.0
     json: Path | None = None
+    folder: Path | None = None
     cache: Path | None = pipeline.CACHE
     insecure_log_degree: int | None = None
 
@@ -71,6 +80,8 @@ def main(arguments: Arguments) -> dict[str, Any]:
     data = load_data(arguments.samples, arguments.features)
     train = training(arguments)
     model = {"weights": np.zeros(arguments.features, np.float32), "bias": np.zeros((), np.float32)}
+    if arguments.calls > 1:
+        return run_calls(arguments, train, model, data)
     with pipeline.stages(5 + 3 * arguments.repeats) as timed:
         program = timed("compile", compile_training, train, model, data, arguments)
         timed.bar.write(f"The program, before any key exists\n\n{program.report()}\n")
@@ -80,9 +91,45 @@ def main(arguments: Arguments) -> dict[str, Any]:
             result = timed("evaluate", program, keys, *ciphertexts)
             encrypted = timed("decrypt", program.decrypt, secret, result)
     clear = program.clear(model, *data.train)
-    results = summarise(arguments, program, data, clear, encrypted, timed)
+    errors = [program.plan.predicted_errors[i : i + 2] for i in range(0, 2 * arguments.steps, 2)]
+    results = summarise(arguments, program, data, list(zip(clear, encrypted, errors, strict=True)), timed)
+    return finished(arguments, results, keys, ciphertexts)
+
+
+def run_calls(arguments: Arguments, train: Callable, model: Model, data: Data) -> dict[str, Any]:
+    """Call one program again and again with the encrypted weights that it returned; return all numbers."""
+    with pipeline.stages(4 + 3 * arguments.calls) as timed:
+        program = timed("compile", compile_carried, train, model, data, arguments)
+        timed.bar.write(f"The program, before any key exists\n\n{program.report()}\n")
+        first = (model, *data.train)
+        dry = timed("dry run", program.dry_run, [first, *[(None, *data.train)] * (arguments.calls - 1)])
+        folder = arguments.folder
+        if folder is None:
+            secret, keys = timed("keys", program.keygen)
+            ciphertexts = timed("encrypt", program.encrypt, secret, *first)
+        else:
+            checkpoints.check_program(folder, program)
+            secret, keys = timed("keys", checkpoints.keys_of, folder, program)
+            ciphertexts = timed("encrypt", checkpoints.uploads_of, folder, program, secret, first)
+        weights, encrypted = ciphertexts[0], []
+        for number in range(1, arguments.calls + 1):
+            call = keys, weights, *ciphertexts[1:]
+            if folder is None:
+                result = timed("evaluate", program, *call)
+            else:
+                result = timed("evaluate", checkpoints.result_of_call, folder, number, program, *call)
+            encrypted += timed("decrypt", program.decrypt, secret, result)
+            weights = result[-1]
+    clear = [models for call in dry for models in call.results]
+    errors = [call.predicted_errors[i : i + 2] for call in dry for i in range(0, 2 * arguments.steps, 2)]
+    results = summarise(arguments, program, data, list(zip(clear, encrypted, errors, strict=True)), timed)
+    return finished(arguments, results, keys, ciphertexts)
+
+
+def finished(arguments: Arguments, results: dict[str, Any], keys: Any, ciphertexts: Any) -> dict[str, Any]:
+    """Print the results, with what the keys and the data weigh, and write them where that is wanted."""
     results["bytes"] = {
-        "keys": keys.wire_bytes,
+        "keys": key_bytes(keys),
         "data": sum(leaf.nbytes for leaf in jax.tree.leaves(ciphertexts)),
     }
     print(render(results))
@@ -91,10 +138,19 @@ def main(arguments: Arguments) -> dict[str, Any]:
     return results
 
 
+def key_bytes(keys: Any) -> int:
+    """The bytes of evaluation keys on the wire, those of bootstraps included."""
+    if not isinstance(keys, BootstrappingKeys):
+        return keys.wire_bytes
+    assert keys.evaluation is not None and keys.sparse_to_dense is not None
+    return keys.evaluation.wire_bytes + keys.sparse_to_dense.wire_bytes
+
+
 def check(arguments: Arguments) -> None:
     """Refuse what cannot be run, before anything is computed."""
     pipeline.check_writable(arguments.json)
     limits = {"samples": (2, 568), "features": (1, 30), "steps": (1, 8), "repeats": (0, 1000)}
+    limits["calls"] = (1, 1000)
     for name, bounds in limits.items():
         pipeline.check_range(f"--{name}", getattr(arguments, name), *bounds)
 
@@ -155,25 +211,55 @@ def compile_training(train: Callable, model: Model, data: Data, arguments: Argum
         raise SystemExit(str(error)) from error
 
 
+def compile_carried(train: Callable, model: Model, data: Data, arguments: Arguments) -> fhejax.Program:
+    """Plan a call whose weights may be the next call's.
+
+    Values are bounded by four times those at the weights where training leads, for at the first ones, zero,
+    most are zero. Weights have room for twice as many.
+    """
+    x, y = data.train
+    for _ in range(arguments.calls):
+        *_, model = jax.tree.map(np.asarray, train(model, x, y))
+    largest = 2.0 * max(float(np.abs(leaf).max()) for leaf in jax.tree.leaves(model))
+    described = {
+        name: fhejax.Encrypted(value.shape, range=(-largest, largest), batch_axis=None)
+        for name, value in model.items()
+    }
+    return fhejax.compile(
+        train,
+        described,
+        fhejax.Encrypted(x.shape),
+        fhejax.Encrypted(y.shape, range=(0, 1)),
+        carry={arguments.steps - 1: 0},
+        precision_bits=arguments.precision_bits,
+        sample=(*jax.tree.leaves(model), x, y),
+        margin=4,
+        insecure_log_degree=arguments.insecure_log_degree,
+    )
+
+
 def summarise(
     arguments: Arguments,
     program: fhejax.Program,
     data: Data,
-    clear: list[Model],
-    encrypted: list[Model],
+    steps: list[tuple[Model, Model, tuple[float, ...]]],
     timed: pipeline.Stages,
 ) -> dict[str, Any]:
-    """Everything that was measured, as it goes into the JSON file."""
-    predicted = np.reshape(program.plan.predicted_errors, (arguments.steps, 2))
+    """Everything that was measured, as it goes into the JSON file.
+
+    Args:
+        arguments: of the experiment.
+        program: that ran.
+        data: to learn from and to test on.
+        steps: the clear model after each step, the decrypted one, and the predicted errors of its two arrays.
+        timed: the stages.
+    """
     return {
         "name": f"{arguments.loss.capitalize()} regression",
         "samples": arguments.samples,
         "test_samples": len(data.test[1]),
         "features": arguments.features,
-        "steps": [
-            describe_step(*models, errors, data.test)
-            for *models, errors in zip(clear, encrypted, predicted, strict=True)
-        ],
+        "steps": [describe_step(clear, found, np.array(errors), data.test) for clear, found, errors in steps],
         "parameters": pipeline.describe_parameters(program.params),
         "depth": program.plan.depth,
         "seconds": timed.summary(),

@@ -1,5 +1,6 @@
 """The regression experiment from data to table, in a small ring without security."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -44,7 +45,53 @@ def test_the_whole_experiment(tmp_path, capsys):
     assert max(map(len, printed.split("Linear regression")[1].splitlines())) <= 100
 
 
-@pytest.mark.parametrize("wrong", [{"samples": 569}, {"features": 0}, {"steps": 9}, {"repeats": -1}])
+CARRIED = regression.Arguments(
+    loss="linear",
+    samples=30,
+    features=2,
+    steps=1,
+    calls=3,
+    cache=None,
+    precision_bits=6,
+    insecure_log_degree=6,
+)
+
+
+def test_the_weights_of_one_call_are_arguments_of_the_next(capsys):
+    results = regression.main(CARRIED)
+    assert len(results["steps"]) == 3
+    assert results["seconds"]["evaluate"]["calls"] == 3
+    for step in results["steps"]:
+        assert step["measured_error"] < max(4 * step["predicted_error"], 1e-5)
+    assert "INSECURE" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore:.*insecure")
+def test_a_run_that_was_stopped_ends_with_the_same_ciphertexts(tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    arguments = dataclasses.replace(CARRIED, folder=folder)
+    whole = regression.main(arguments)
+    calls = [folder / f"call-{number:04}.fhe" for number in (1, 2, 3)]
+    written = [path.read_bytes() for path in calls]
+    for path in calls[1:]:
+        path.unlink()
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fhejax.save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        regression.main(arguments)
+    monkeypatch.undo()
+    assert regression.main(arguments)["steps"] == whole["steps"]
+    assert [path.read_bytes() for path in calls] == written
+    with pytest.raises(SystemExit, match="a run of another program"):
+        regression.main(dataclasses.replace(arguments, rate=0.3))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"calls": 0}, {"samples": 569}, {"features": 0}, {"steps": 9}, {"repeats": -1}]
+)
 def test_what_cannot_be_run_is_refused_at_once(wrong):
     with pytest.raises(SystemExit, match="it must be from"):
         regression.main(regression.Arguments(cache=None, **wrong))
