@@ -140,7 +140,7 @@ class ClientProgram:
                 encrypted arguments are described with public_key=True.
             *values: arrays of the planned shapes (pytrees, where the function takes those); fewer samples
                 than planned are padded, and weigh nothing in sums over the batch. None in place of an
-                argument leaves it out, and is returned there: a carried result may take its place.
+                argument that a carried result replaces leaves it out, and is returned there.
 
         Raises:
             ValueError, TypeError: wrong shape or dtype, NaN, values outside the planned range, more samples
@@ -149,12 +149,16 @@ class ClientProgram:
         self._check_holder(holder, public=isinstance(holder, PublicKey))
         described = self.interface.encrypted
         flat = self.interface.flatten_encrypted(values, "encrypt")
-        given = [(a, check_values(a, v)) for a, v in zip(described, flat, strict=True) if v is not None]
-        if not given:
-            raise ValueError("encrypt was given None for every argument; give at least one array.")
-        check_samples(self, sample_entries(*zip(*given, strict=True)))
+        carried = self.interface.carried
+        left_out = [
+            v is None and any(a is one for one in carried) for a, v in zip(described, flat, strict=True)
+        ]
+        triples = zip(described, flat, left_out, strict=True)
+        given = [(a, check_values(a, v)) for a, v, without in triples if not without]
+        if given:
+            check_samples(self, sample_entries(*zip(*given, strict=True)))
         arrays = iter([self.encrypt_argument(holder, a, v) for a, v in given])
-        return self.interface.nest_encrypted([None if v is None else next(arrays) for v in flat])
+        return self.interface.nest_encrypted([None if without else next(arrays) for without in left_out])
 
     def _check_holder(self, holder: SecretKey | PublicKey, public: bool) -> None:
         """Refuse a key of other parameters, and public keys where their noise was not planned for."""

@@ -12,7 +12,6 @@ from fhejax.ckks import BootstrappingParameters, SecurityError
 from fhejax.ckks.parameters.requested_numbers import flag, shown, whole_number
 from fhejax.ckks.parameters.security import checked_level
 from fhejax.program.arguments import Encrypted, Plain, check_values, describe, normalisation
-from fhejax.program.circuit.carry import Carry, carried_pairs, check_carried_range
 from fhejax.program.circuit.constants import encode_constants
 from fhejax.program.circuit.entries import sample_entries
 from fhejax.program.circuit.evaluation import evaluate_graph
@@ -23,6 +22,7 @@ from fhejax.program.circuit.simplification import simplify
 from fhejax.program.circuit.views import View
 from fhejax.program.files.sizes import key_bytes
 from fhejax.program.levels.bootstrapped_plan import make_bootstrapped_plan
+from fhejax.program.levels.carry import Carry, carried_pairs, check_carried_range
 from fhejax.program.levels.parameter_search import make_plan, value_bounds
 from fhejax.program.levels.plan import LoweredCircuit, ProgramPlan, TooDeepError
 from fhejax.program.levels.result_levels import cut_results

@@ -8,7 +8,6 @@ import jax
 import numpy as np
 
 from fhejax.program.arguments import check_values
-from fhejax.program.circuit.carry import check_carried_range
 from fhejax.program.circuit.entries import result_of, sample_entries, view_values
 from fhejax.program.circuit.evaluation import evaluate_graph
 from fhejax.program.circuit.graph import Graph, Output, sums_over_batch
@@ -17,6 +16,7 @@ from fhejax.program.circuit.nodes import Input
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.values import Values
 from fhejax.program.circuit.views import View
+from fhejax.program.levels.carry import check_carried_range
 from fhejax.program.levels.plan import ProgramPlan
 from fhejax.program.levels.precision_prediction import root_mean_square
 from fhejax.program.packing.sample_per_slot.slots import in_slots

@@ -10,7 +10,6 @@ import numpy as np
 
 from fhejax.ckks.identity import is_concrete
 from fhejax.program.arguments import Plain
-from fhejax.program.circuit.carry import with_carry
 from fhejax.program.circuit.circuit import Circuit
 from fhejax.program.circuit.constants import encode_constants
 from fhejax.program.circuit.graph import Graph, sums_over_batch
@@ -23,6 +22,7 @@ from fhejax.program.circuit.reading import reading_of
 from fhejax.program.circuit.simplification import simplify
 from fhejax.program.circuit.views import Decisions
 from fhejax.program.levels.bootstrap_placement import Cut, with_bootstraps
+from fhejax.program.levels.carry import with_carry
 from fhejax.program.levels.plan import ProgramPlan, dropped_primes, placed
 from fhejax.program.levels.precision_prediction import Predictor
 from fhejax.program.levels.result_levels import cut_results

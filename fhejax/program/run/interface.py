@@ -53,6 +53,11 @@ class Interface:
         return tuple(a for a in self.arguments if isinstance(a, Encrypted))
 
     @property
+    def carried(self) -> tuple[Encrypted | Plain, ...]:
+        """The descriptions of the arguments that results replace in the next call."""
+        return tuple(self.arguments[number] for _, number in self.carry)
+
+    @property
     def takes_plain(self) -> bool:
         """Whether some argument is given in the clear with each call."""
         return any(isinstance(a, Plain) for a in self.arguments)

@@ -19,6 +19,7 @@ from fhejax.program.circuit.lowering.node_lowering import lower
 from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.lowering.state import after
 from fhejax.program.circuit.node import Evaluation, SingleSource
+from fhejax.program.circuit.nodes.carried_values import CarriedTerm
 from fhejax.program.circuit.nodes.slot_matrix import SlotMatrix
 from fhejax.program.circuit.ranges import bounds
 from fhejax.program.circuit.sensitivity import noise_gains
@@ -60,6 +61,14 @@ NODES = {
     "slot transform": nodes.SlotTransform((0, 1), (slot_matrix(), slot_matrix(seed=1)), numbers(8), ""),
     "slot sum": nodes.SlotSum(0, SIZE, ""),
     "bootstrap": nodes.Bootstrap(0, SIZE, ""),
+    "carried values": nodes.CarriedValues(
+        (CarriedTerm(0, entries(3), numbers(3)), CarriedTerm(1, entries(5, seed=1), numbers(5, seed=8))),
+        numbers(8),
+        np.full(8, -100.0),
+        np.full(8, 100.0),
+        False,
+        "",
+    ),
 }
 SLOTS = {"samples": None, "slots": Slots(np.arange(COLUMNS) < 5, 3, COLUMNS)}
 
@@ -116,7 +125,19 @@ def slot_sum(node, values, slots):
     return sum((jnp.roll(values[0], -k, 1) for k in range(slots.period)), jnp.zeros(values[0].shape))
 
 
+def carried_values(node, values, slots):
+    parts = [term.weights[:, None] * rows(values[term.source], term.entries) for term in node.terms]
+    return jnp.concatenate(parts) + node.shift[:, None]
+
+
+def slot_transform(node, values, slots):
+    pairs = zip(node.matrices, values, strict=True)
+    return sum((m.matrix.toarray() @ v for m, v in pairs), jnp.asarray(node.bias)[:, None])
+
+
 IN_JAX = {
+    "carried values": carried_values,
+    "slot transform": slot_transform,
     "linear": linear,
     "square": lambda node, values, slots: (values[0] + node.shift[:, None]) ** 2,
     "product": lambda node, values, slots: values[0] * (values[1] + node.shifts[1][:, None]),
@@ -135,7 +156,7 @@ IN_JAX = {
 def test_gradients_are_those_of_jax(name, columns):
     node, slots = NODES[name], SLOTS[columns]
     values = [numbers(SIZE, COLUMNS, seed=1), numbers(SIZE, COLUMNS, seed=2)]
-    adjoint = numbers(node.size, COLUMNS, seed=3)
+    adjoint = numbers(len(node.evaluate(Evaluation(values, (), None, slots))), COLUMNS, seed=3)
     found = [np.zeros((SIZE, COLUMNS)) for _ in values]
     for source, part in node.adjoints(values, adjoint, slots):
         found[source] = found[source] + part

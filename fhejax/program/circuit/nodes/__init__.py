@@ -1,7 +1,7 @@
 """The nodes of a circuit, one kind a file: values, intervals, gradients, steps, and how these run."""
 
 from fhejax.program.circuit.nodes.bootstrap import Bootstrap
-from fhejax.program.circuit.nodes.carried_values import CarriedTerm, CarriedValues
+from fhejax.program.circuit.nodes.carried_values import CarriedValues
 from fhejax.program.circuit.nodes.combination import Combine
 from fhejax.program.circuit.nodes.concatenation import Concatenate
 from fhejax.program.circuit.nodes.gather import Gather
@@ -16,7 +16,6 @@ from fhejax.program.circuit.nodes.summand import Summand
 
 __all__ = [
     "Bootstrap",
-    "CarriedTerm",
     "CarriedValues",
     "Combine",
     "Concatenate",

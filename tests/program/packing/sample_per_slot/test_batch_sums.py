@@ -194,10 +194,8 @@ def test_a_program_that_masks_shows_it(masked):
 
 
 def test_key_bytes_count_each_key_at_its_own_level(masked):
-    from fhejax.program.report import key_bytes
-
     program, _, keys = masked
-    assert key_bytes(program.plan) == keys.wire_bytes
+    assert program.plan.manifest.bytes(program.params).wire == keys.wire_bytes
     levels = {key.level for key in keys.rotations.values()}
     assert levels == {program.plan.manifest.levels[distance] for distance in (1, 2, 4, 8)}
 
