@@ -99,11 +99,13 @@ class ServerProgram:
                 f"{expected.__name__} from keygen(), then the encrypted arguments."
             )
         check_parameters(evaluation_of(given), "the evaluation keys", self.params)
-        pairs = zip(arguments, self.interface.arguments, strict=True)
         layouts = self.plan.layouts or (None,) * len(arguments)
+        triples = zip(arguments, self.interface.arguments, layouts, strict=True)
+        for argument, description, layout in triples:
+            if isinstance(description, Encrypted):
+                self._check_argument(argument, description, layout)
+        pairs = zip(arguments, self.interface.arguments, strict=True)
         encrypted = [(a, d) for a, d in pairs if isinstance(d, Encrypted)]
-        for (argument, description), layout in zip(encrypted, layouts, strict=True):
-            self._check_argument(argument, description, layout)
         counts = {a.samples for a, d in encrypted if d.batch_axis is not None}
         if len(counts) > 1:
             raise ValueError(
