@@ -121,7 +121,7 @@ def test_keys_are_those_of_the_rotations():
     assert len(keys.rotations) == len(program.plan.rotations)
     report = program.report()
     assert ", multiplexed, " in report and " diagonals " in report
-    assert fhejax.program.report.key_bytes(program.plan) == keys.wire_bytes
+    assert program.plan.manifest.bytes(program.params).wire == keys.wire_bytes
 
 
 @pytest.mark.parametrize("result, source", [(64, 64), (16, 64), (64, 16)])
