@@ -23,7 +23,7 @@ def test_the_whole_experiment(tmp_path, capsys):
     assert abs(results["correct_encrypted"] - results["correct_clear"]) <= 500 - results["agreeing"]
     assert results["agreeing"] >= 495
     assert 0 < results["largest_error"] < 0.01 * results["largest_logit"]
-    stages = ["train", "compile", "keys", "encrypt", "evaluate", "decrypt", "verify"]
+    stages = ["train", "compile", "keys", "encrypt", "expand", "evaluate", "decrypt", "verify"]
     assert list(results["seconds"]) == stages
     assert json.loads(arguments.json.read_text()) == results
     height, width, _ = matplotlib.image.imread(arguments.plot).shape
