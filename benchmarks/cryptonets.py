@@ -19,7 +19,14 @@ from typing import Any
 
 import tyro
 
-from benchmarks.machine import describe_machine, median_time, peak_memory_bytes, use_cache, write_result
+from benchmarks.machine import (
+    describe_machine,
+    median_time,
+    peak_memory_bytes,
+    timed_stages,
+    use_cache,
+    write_result,
+)
 
 BATCHES = {"cryptonets": 8192, "hcnn": 8192, "mlp": 10_000}
 _WEIGHTS = Path(__file__).resolve().parent.parent / "experiments" / "weights"
@@ -66,13 +73,7 @@ def measure(name: str, arguments: Arguments) -> dict[str, Any]:
     model = nn.load_weights(network(rngs=nnx.Rngs(0)), _WEIGHTS / f"{name}.safetensors")
     images = np.random.default_rng(0).uniform(0, 1, (BATCHES[name], 28, 28, 1))
     seconds = {"import and load": time.perf_counter() - start}
-
-    def stage(label: str, function: Any) -> Any:
-        begun = time.perf_counter()
-        result = jax.block_until_ready(function())
-        seconds[label] = time.perf_counter() - begun
-        return result
-
+    stage = timed_stages(seconds)
     described = fhejax.Encrypted(images.shape, range=(0, 1))
     predict = nnx.view(model, use_running_average=True)
     program = stage(

@@ -79,6 +79,23 @@ def median_time(function: Callable[[], Any], repeats: int = 5) -> tuple[float, f
     return first, statistics.median(rest), tuple(rest)
 
 
+def timed_stages(seconds: dict[str, float]) -> Callable[[str, Callable[[], Any]], Any]:
+    """The function that runs stages one by one: it returns their results and notes their seconds.
+
+    Args:
+        seconds: where they are noted, until all arrays are ready.
+    """
+
+    def stage(name: str, function: Callable[[], Any]) -> Any:
+        """The result of one stage."""
+        begun = time.perf_counter()
+        result = jax.block_until_ready(function())
+        seconds[name] = time.perf_counter() - begun
+        return result
+
+    return stage
+
+
 def _seconds(function: Callable[[], Any]) -> float:
     start = time.perf_counter()
     jax.block_until_ready(function())

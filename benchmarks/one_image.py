@@ -11,13 +11,12 @@ import dataclasses
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import tyro
 
-from benchmarks.machine import median_time, peak_memory_bytes, use_cache, write_result
+from benchmarks.machine import median_time, peak_memory_bytes, timed_stages, use_cache, write_result
 
 _WEIGHTS = Path(__file__).resolve().parent.parent / "experiments" / "weights"
 
@@ -45,7 +44,6 @@ class Arguments:
 
 def measure(name: str, arguments: Arguments) -> dict[str, Any]:
     """Every stage of one network in this process, in seconds and bytes."""
-    import jax
     import numpy as np
     from flax import nnx
 
@@ -57,13 +55,7 @@ def measure(name: str, arguments: Arguments) -> dict[str, Any]:
     model = nn.load_weights(network(rngs=nnx.Rngs(0)), _WEIGHTS / f"{name}.safetensors")
     predict = nnx.view(model, use_running_average=True)
     seconds: dict[str, float] = {}
-
-    def stage(label: str, function: Any) -> Any:
-        begun = time.perf_counter()
-        result = jax.block_until_ready(function())
-        seconds[label] = time.perf_counter() - begun
-        return result
-
+    stage = timed_stages(seconds)
     described = fhejax.Encrypted((1, 28, 28, 1), range=(0, 1))
     options = {"precision_bits": arguments.precision_bits, "packing": "multiplexed"}
     program = stage("compile (plan)", lambda: fhejax.compile(predict, described, **options))

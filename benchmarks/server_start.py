@@ -15,11 +15,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import tyro
 
-from benchmarks.machine import use_cache
+from benchmarks.machine import timed_stages, use_cache
 
 _WEIGHTS = Path(__file__).resolve().parent.parent / "experiments" / "weights"
 _IMAGES = 8192
@@ -63,19 +62,12 @@ def prepare(folder: Path) -> None:
 def serve(folder: Path) -> dict[str, float]:
     """The seconds of each stage of a server that starts."""
     start = time.perf_counter()
-    import jax
 
     import fhejax
 
     use_cache(str(folder / "cache"))
     seconds = {"import": time.perf_counter() - start}
-
-    def stage(name: str, value: Any) -> Any:
-        begun = time.perf_counter()
-        found = jax.block_until_ready(value())
-        seconds[name] = time.perf_counter() - begun
-        return found
-
+    stage = timed_stages(seconds)
     server = stage("load the program", lambda: fhejax.load_server(folder / "server"))
     keys = stage("load the keys", lambda: fhejax.load(folder / "keys", server.params))
     sent = stage("load the batch", lambda: fhejax.load(folder / "upload", server.params))

@@ -63,6 +63,7 @@ class ClientProgram:
         expected: the descriptions of all that may have to be decrypted.
         batch: samples that were planned for.
         blocks: of slots that they fill.
+        sums: whether sums run over the batch.
         whole_batch: whether every sample must be there, for a sum over the batch to be right.
         level: of fresh ciphertexts.
         scale: of fresh ciphertexts.
@@ -78,6 +79,7 @@ class ClientProgram:
     expected: tuple[ExpectedArray, ...]
     batch: int
     blocks: int
+    sums: bool
     whole_batch: bool
     level: int
     scale: Scale
@@ -90,11 +92,6 @@ class ClientProgram:
         """The bits of security that are known of all secrets, a bootstrap's included: 256, 192, 128, or 0."""
         chosen = self.params if self.bootstrapping is None else self.bootstrapping
         return chosen.security
-
-    @property
-    def sums(self) -> bool:
-        """Whether sums run over the batch."""
-        return bool(self.manifest.rotations) and not self.layouts
 
     def report(self) -> str:
         """The text that says what a client should know: parameters, security, keys, bytes, precision."""
@@ -228,6 +225,7 @@ class ClientProgram:
         check_parameters(secret, "the secret key", self.params)
 
         def opened(result: Any) -> np.ndarray:
+            """The numbers of one result, which may be plain."""
             if not isinstance(result, EncryptedArray):
                 return np.asarray(result)
             check_result(result, self.expected, self.batch)

@@ -165,7 +165,7 @@ def _planned_in(
     typical = _sample(graph, sample)
     limits = value_bounds(graph, typical, margin, graphs_of_other_values(traced, packing, graph))
     plan, found = _planned_program(graph, limits, typical, bootstrapping, carried, request)
-    if sample is not None:
+    if carried and sample is not None:
         check_carried_range(found.graph, evaluate_graph(found.graph, typical))
     return _Planned(packing, plan, found, tuple(typical))
 

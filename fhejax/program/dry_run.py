@@ -59,8 +59,9 @@ def dry_run(
     clear: list[Values] = []
     steps = []
     for number, values in enumerate(calls, 1):
-        entries = _entries(graph, interface, values, clear, number)
-        given = _given(interface, values)
+        flat = interface.flatten_encrypted(values, "dry_run")
+        given = [n for n, value in enumerate(flat) if value is not None]
+        entries = _entries(interface, flat, given, _carried(graph, clear) if clear else {}, number)
         clear = evaluate_graph(graph, entries)
         _check_range(graph, clear, number)
         outputs = [result_of(output, clear) for output in graph.outputs]
@@ -79,12 +80,9 @@ def _check_range(graph: Graph, values: Sequence[Values], number: int) -> None:
 
 
 def _entries(
-    graph: Graph, interface: Interface, values: tuple, before: Sequence[Values], number: int
+    interface: Interface, flat: Sequence, given: Sequence[int], carried: dict[int, Values], number: int
 ) -> list[Values]:
     """The entries of every argument, [size, sample]: given ones, and carried ones from the call before."""
-    flat = interface.flatten_encrypted(values, "dry_run")
-    carried = _carried(graph, before) if before else {}
-    given = [n for n, value in enumerate(flat) if value is not None]
     missing = [n for n in range(len(flat)) if n not in given and n not in carried]
     if missing:
         raise ValueError(
@@ -95,11 +93,6 @@ def _entries(
     arrays = [check_values(a, flat[n]) for a, n in zip(described, given, strict=True)]
     found = dict(zip(given, sample_entries(described, arrays), strict=True))
     return [found[n] if n in found else carried[n] for n in range(len(flat))]
-
-
-def _given(interface: Interface, values: tuple) -> list[int]:
-    """The numbers of the arguments that come with a call."""
-    return [n for n, v in enumerate(interface.flatten_encrypted(values, "dry_run")) if v is not None]
 
 
 def _carried(graph: Graph, values: Sequence[Values]) -> dict[int, Values]:

@@ -21,6 +21,7 @@ def client_of(server: ServerProgram) -> ClientProgram:
         expected=_expected_results(server) + _expected_arguments(server),
         batch=plan.batch,
         blocks=plan.blocks,
+        sums=plan.sums_slots,
         whole_batch=plan.whole_batch,
         level=plan.top_level,
         scale=Scale.of(2.0**plan.settings.input_bits),

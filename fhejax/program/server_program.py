@@ -101,18 +101,16 @@ class ServerProgram:
         check_parameters(evaluation_of(given), "the evaluation keys", self.params)
         layouts = self.plan.layouts or (None,) * len(arguments)
         triples = zip(arguments, self.interface.arguments, layouts, strict=True)
-        for argument, description, layout in triples:
-            if isinstance(description, Encrypted):
-                self._check_argument(argument, description, layout)
-        pairs = zip(arguments, self.interface.arguments, strict=True)
-        encrypted = [(a, d) for a, d in pairs if isinstance(d, Encrypted)]
-        counts = {a.samples for a, d in encrypted if d.batch_axis is not None}
+        encrypted = [(a, d, layout) for a, d, layout in triples if isinstance(d, Encrypted)]
+        for argument, description, layout in encrypted:
+            self._check_argument(argument, description, layout)
+        counts = {a.samples for a, d, _ in encrypted if d.batch_axis is not None}
         if len(counts) > 1:
             raise ValueError(
                 f"the encrypted arguments hold {sorted(counts)} samples; samples lie in the same slots, so "
                 f"encrypt the same number for every argument."
             )
-        return identity_of_call(given, [a for a, _ in encrypted])
+        return identity_of_call(given, [a for a, _, _ in encrypted])
 
     def _check_argument(self, argument: Any, described: Encrypted, layout: Layout | None) -> None:
         if not isinstance(argument, EncryptedArray):

@@ -58,6 +58,7 @@ def _of_largest_numbers(nodes: Sequence[Node]) -> Node:
     """The node whose weights and shifts are the largest magnitudes of those of several."""
 
     def largest(values: Sequence[Any]) -> Any:
+        """The largest magnitudes of arrays of numbers; the first of anything else, for all are alike."""
         given = [value for value in values if value is not None]
         if given and isinstance(given[0], tuple):
             return tuple(map(largest, zip(*given, strict=True)))

@@ -94,6 +94,11 @@ class ProgramPlan:
         return tuple(sorted({distance for step in self.steps for distance in step.rotations}))
 
     @property
+    def sums_slots(self) -> bool:
+        """Whether the slots of all blocks meet, in sums over the batch."""
+        return any(step.summed_slots for step in self.steps)
+
+    @property
     def manifest(self) -> KeyManifest:
         """The keys of all steps but bootstraps."""
         levels: dict[int | str, int] = {}

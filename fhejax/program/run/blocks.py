@@ -119,7 +119,7 @@ def evaluate_blocks(
     short = len(circuit.steps) <= longest and not plan.rotations and plan.bootstrapping is None
     execute = _run_compiled if short else _run
     fixed = (circuit.steps, circuit.leaves, keys, arguments)
-    if plan.rotations or plan.blocks == 1:
+    if plan.sums_slots or plan.blocks == 1:
         live = live_slots(plan, samples)
         return execute(*fixed, None, None if live is None else jnp.asarray(live), circuit.registers)
     results = [execute(*fixed, np.int32(block), None, circuit.registers) for block in range(plan.blocks)]

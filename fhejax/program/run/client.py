@@ -69,6 +69,7 @@ def _encrypt(
     plaintext = ckks.encode(holder.params, values, level=level, scale=scale)
 
     def encrypted(words_and_data: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array | None]:
+        """The residues of one ciphertext, and the seed of its uniform half where that is not among them."""
         words, data = words_and_data
         random = jax.random.wrap_key_data(words, impl=CHACHA20)
         message = dataclasses.replace(plaintext, data=data)

@@ -61,7 +61,7 @@ class Diagonals:
 
     @functools.cached_property
     def deviations(self) -> tuple[float, float]:
-        """By how much noise of deviation one in each hoisted rotation, or in the sum, shows in the result.
+        """The noise in the result for noise of deviation one in each hoisted rotation, and in the sum.
 
         The root mean square over the slots that hold anything.
         """
@@ -128,7 +128,7 @@ class SlotMatrix:
 
     @property
     def periods(self) -> tuple[int, int]:
-        """Those of the result and of the source."""
+        """The periods of the result and of the source."""
         return shape_of(self.matrix)
 
     @property

@@ -30,7 +30,7 @@ from fhejax.program.circuit.nodes.slot_matrix import Diagonals, SlotMatrix
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
 from fhejax.program.circuit.steps.relinearise import key_switches
-from fhejax.program.circuit.steps.slot_shift import add_slots
+from fhejax.program.circuit.steps.shift import add_plain
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.steps.terms import add_terms
 from fhejax.program.circuit.values import Values
@@ -71,7 +71,7 @@ class SlotTransformStep(Step):
         ]
         total = terms[0].data if len(terms) == 1 else add_terms([t.data for t in terms], terms[0].moduli)
         result = terms[0].replace(data=total, scale=exact_scale(self.scale))
-        return add_slots(result, call.leaves[-1]) if len(call.leaves) > len(terms) else result
+        return add_plain(result, call.leaves[-1]) if len(call.leaves) > len(terms) else result
 
     def _product(self, number: int, source: Ciphertext, call: StepCall) -> Ciphertext:
         """The products of one register with its diagonals, added up."""

@@ -21,13 +21,15 @@ class ShiftStep(Step):
 
     def run(self, call: StepCall) -> Ciphertext:
         """The shifted ciphertexts."""
-        return _add_constants(call.sources[0], call.leaves[0])
+        return add_plain(call.sources[0], call.leaves[0][..., None])
 
 
 @kernel
 @wide
-def _add_constants(x: Ciphertext, residues: jax.Array) -> Ciphertext:
-    """The sum with plain numbers' residues [entry, limb]: a constant polynomial is one number everywhere."""
-    modulus = constants(x.moduli).value
-    body = modular.add(x.data[:, 0], residues[..., None], modulus)
+def add_plain(x: Ciphertext, residues: jax.Array) -> Ciphertext:
+    """The sum with encoded polynomials, uint32 [entry, limb, N], or one for all entries.
+
+    A constant polynomial is one number everywhere: [entry, limb, 1].
+    """
+    body = modular.add(x.data[:, 0], residues, constants(x.moduli).value)
     return x.replace(data=x.data.at[:, 0].set(body))

@@ -224,6 +224,7 @@ def _layout_of_argument(entries: Graph, node: Input, shape: tuple[int, ...]) -> 
         return candidates[0]
 
     def cost(layout: Layout) -> float:
+        """The cost of the first map that reads the argument."""
         placement = placement_of(layout)
         form = slots_of(0, placement.positions, placement.period)
         reader = readers[0]
