@@ -154,7 +154,7 @@ def _in_turns(
 
 def _butterfly(x: jax.Array, roots: Pair, q: Array) -> jax.Array:
     """Cooley and Tukey's stage: f_0 + f_1 X^t becomes f_0 + w f_1 and f_0 - w f_1. Below 4q, both ways."""
-    halves = x.reshape(*x.shape[:2], 2, -1, x.shape[-1])
+    halves = x.reshape(*x.shape[:2], 2, x.shape[2] // 2, x.shape[-1])
     low = modular.fold(halves[:, :, 0], q << 1)
     high = modular.multiply_lazily(halves[:, :, 1], *roots, q)
     return jnp.stack([low + high, low + ((q << 1) - high)], 3).reshape(x.shape)
@@ -162,7 +162,7 @@ def _butterfly(x: jax.Array, roots: Pair, q: Array) -> jax.Array:
 
 def _twisted_butterfly(x: jax.Array, twist: Pair, q: Array) -> jax.Array:
     """The stage of root 1 after a product with `twist`. Any 32 bits in, below 4q out."""
-    halves = modular.multiply_lazily(x, *twist, q).reshape(*x.shape[:2], 2, -1, x.shape[-1])
+    halves = modular.multiply_lazily(x, *twist, q).reshape(*x.shape[:2], 2, x.shape[2] // 2, x.shape[-1])
     low, high = halves[:, :, 0], halves[:, :, 1]
     return jnp.stack([low + high, low + ((q << 1) - high)], 3).reshape(x.shape)
 
@@ -207,5 +207,5 @@ def _twisted_inverse_butterfly(x: jax.Array, twist: Pair, q: Array) -> jax.Array
 
 def _neighbours(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The entries of an axis at even and at odd places: [batch, limb, axis, inner], halved along the axis."""
-    pairs = x.reshape(*x.shape[:2], -1, 2, x.shape[-1])
+    pairs = x.reshape(*x.shape[:2], x.shape[2] // 2, 2, x.shape[-1])
     return pairs[:, :, :, 0], pairs[:, :, :, 1]
