@@ -63,7 +63,8 @@ def compile(
         precision_bits: -log2 of the error that is left, relative to the outputs, both as root mean square.
         security: 128, 192 or 256 bits that are reached, or more.
         sample: a few typical arguments (one array, or a tuple), on which precision is predicted; by default
-            uniform in the range. Where the function sums over the batch, they are repeated to fill it.
+            uniform in the range. They may be more than the batch, unless the function sums over it; then
+            they are repeated to fill it.
         margin: by default no value that the arguments' ranges allow can overflow, by interval arithmetic.
             That is loose where values depend on each other, as in training steps. With a margin, values may
             be that many times as large as on the sample and no larger: give a sample, and 4 or more.
@@ -110,6 +111,8 @@ def compile(
     plain = [a.placeholder(i) for i, a in enumerate(described) if isinstance(a, Plain)]
     traced = trace(function, described, nesting, batch, plain)
     _check_margin(margin, sample)
+    if margin is not None:
+        traced = dataclasses.replace(traced, typical=tuple(_given_sample(described, sample)))
     request = {"precision_bits": precision_bits, "device": planned_for, **wished}
 
     def planned(name: str) -> _Planned:
@@ -287,7 +290,7 @@ def _sample(graph: Graph, given: Any) -> list[np.ndarray]:
     whole = sums_over_batch(graph)
     wanted = _PACKED_SAMPLES if graph.least_slots else min(_SAMPLES, graph.batch)
     if given is not None:
-        arrays = _given_sample(graph, given if isinstance(given, tuple) else (given,))
+        arrays = _given_sample(graph.arguments, given)
         return [_repeated(a, graph.batch) for a in arrays] if whole else arrays
     generator = np.random.default_rng(0)
     count = graph.batch if whole else wanted
@@ -309,13 +312,25 @@ def _repeated(entries: np.ndarray, batch: int) -> np.ndarray:
     return np.resize(entries.T, (batch, len(entries))).T if entries.size else entries
 
 
-def _given_sample(graph: Graph, given: tuple) -> list[np.ndarray]:
-    encrypted = [a for a in graph.arguments if isinstance(a, Encrypted)]
+def _given_sample(arguments: Sequence[Encrypted | Plain], given: Any) -> list[np.ndarray]:
+    """The sample that was given as entries, [size, sample] for each argument."""
+    given = given if isinstance(given, tuple) else (given,)
+    encrypted = [a for a in arguments if isinstance(a, Encrypted)]
     if len(given) != len(encrypted):
         raise ValueError(
             f"sample holds {len(given)} arrays, and the function has {len(encrypted)} encrypted arguments; "
             f"give one typical array for each, as a tuple."
         )
-    checked = [check_values(a, v) for a, v in zip(encrypted, given, strict=True)]
+    widened = map(_for_any_samples, encrypted, given)
+    checked = [check_values(a, v) for a, v in zip(widened, given, strict=True)]
     entries = iter(sample_entries(encrypted, checked))
-    return [next(entries) if isinstance(a, Encrypted) else np.zeros((0, 0)) for a in graph.arguments]
+    return [next(entries) if isinstance(a, Encrypted) else np.zeros((0, 0)) for a in arguments]
+
+
+def _for_any_samples(argument: Encrypted, given: Any) -> Encrypted:
+    """The description with as many samples as are given, where those are more than a call takes."""
+    axis, shape = argument.batch_axis, np.shape(given)
+    if axis is None or len(shape) != len(argument.shape) or shape[axis] <= argument.shape[axis]:
+        return argument
+    widened = (*argument.shape[:axis], shape[axis], *argument.shape[axis + 1 :])
+    return dataclasses.replace(argument, shape=widened)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from fhejax.ckks.encoding.vector_encoding import encode_term
 from fhejax.ckks.linear_transform.diagonals import as_words
 from fhejax.ckks.linear_transform.transform import extended_residues
 from fhejax.ckks.parameters import Scale
+from fhejax.program.circuit.lowering.scales import Real
 
 _RESIDUE_BYTES = 2**26  # of one map's diagonals, up to which they are held ready for use
 
@@ -43,10 +45,21 @@ class RawDiagonals:
     def encoded(self, params: Parameters, level: int) -> jax.Array:
         """What `LinearTransform` holds: residues of every prime, or numbers where those take much memory."""
         limbs = len(params.level_moduli(level)) + len(params.special)
-        if 4 * len(self.vectors) * limbs * params.ring.degree > _RESIDUE_BYTES:
+        if are_streamed(len(self.vectors), limbs, params.ring.degree):
             return jnp.asarray(as_words(list(self.vectors), self.vectors.shape[1]))
         rows = [_repeated(row, params) for row in self.vectors]
         return extended_residues(params, rows, level, self.scale)
+
+
+def are_streamed(count: int, limbs: Real, degree: int) -> Any:
+    """Whether the diagonals of a map are held as numbers, to be encoded whenever they are used.
+
+    Args:
+        count: of diagonals.
+        limbs: of Q and P; an array where many settings are looked at.
+        degree: of the ring.
+    """
+    return 4 * count * limbs * degree > _RESIDUE_BYTES
 
 
 # Integers as they are, or numbers to be encoded: (numbers, scale, primes dropped before) in all slots alike.

@@ -13,6 +13,7 @@ from fhejax.program.circuit.values import Factors, Values
 
 if TYPE_CHECKING:
     from fhejax.program.circuit.lowering.register import Register
+    from fhejax.program.circuit.lowering.scales import Real
     from fhejax.program.circuit.lowering.state import Lowering
 
 Adjoints = Iterator[tuple[int, Values]]
@@ -105,6 +106,18 @@ class Node(abc.ABC):
             weight_bits: of the largest weight that was planned for.
         """
         return factors
+
+    def rounding_deviation(self, factors: "Sequence[Real]", values: Sequence[Values]) -> "Real | None":
+        """The deviation that rounded weights leave in each value, where it is known without rounding them.
+
+        Args:
+            factors: of each of the node's weights, arrays where many settings are looked at.
+            values: of all nodes.
+
+        Returns:
+            None where the effect of rounding is to be computed.
+        """
+        return None
 
     def plain_numbers(self) -> tuple[np.ndarray | None, ...]:
         """The weights and shifts of the node, which must be finite."""

@@ -12,8 +12,11 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from fhejax.program.circuit.intervals import ValueInterval, taken_interval
-from fhejax.program.circuit.node import Node
+from fhejax.program.circuit.node import Evaluation, Node
 from fhejax.program.circuit.nodes import Gather
+from fhejax.program.circuit.values import Values
+
+_QUIETEST = 16.0  # times as large as on a few samples, no more of which is thought of any entry
 
 Decisions = Mapping[tuple[int, int], Any]
 Decision = TypeVar("Decision")
@@ -89,16 +92,23 @@ class Builder:
     Attributes:
         decisions: what was decided by the values of plain arguments that the planner worked on, by operation
             and number: a call with other values is to have the same circuit, which then fits its plan.
+        typical: arguments, [size, sample] each, that values are as large as; None where ranges alone tell.
     """
 
     def __init__(
-        self, batch: int = 1, decisions: Decisions | None = None, joins_positions: bool = True
+        self,
+        batch: int = 1,
+        decisions: Decisions | None = None,
+        joins_positions: bool = True,
+        typical: Sequence[Values] | None = None,
     ) -> None:
         self.nodes: list[Node] = []
         self.joins_positions = joins_positions
         self.label = ""
         self.batch = batch
         self.decisions: dict[tuple[int, int], Any] = dict(decisions or {})
+        self.typical = typical
+        self._values: list[Values] = []
         self._operation, self._decided = -1, 0
         self._intervals: list[ValueInterval] = []
 
@@ -116,13 +126,28 @@ class Builder:
         return self.decisions[key]
 
     def largest(self, view: View) -> np.ndarray:
-        """The largest magnitude of the node's entry that each entry of a view reads, of the view's shape."""
+        """The largest magnitude of the node's entry that each entry of a view reads, of the view's shape.
+
+        By interval arithmetic, which is loose in deep circuits, or as on typical arguments where there are
+        some: what is small on these may be a little larger on others.
+        """
+        if self.typical is not None:
+            return self._observed(view, self.typical)
         while len(self._intervals) <= view.node:
             node = self.nodes[len(self._intervals)]
             with np.errstate(over="ignore", invalid="ignore"):
                 self._intervals.append(node.interval(self._intervals, self.batch))
         low, high = taken_interval(self._intervals[view.node], view.entries)
         return np.maximum(np.abs(low), np.abs(high))
+
+    def _observed(self, view: View, typical: Sequence[Values]) -> np.ndarray:
+        while len(self._values) <= view.node:
+            node = self.nodes[len(self._values)]
+            with np.errstate(over="ignore", invalid="ignore"):
+                self._values.append(node.evaluate(Evaluation(self._values, typical)))
+        seen = np.abs(self._values[view.node]).max(1)
+        seen = np.maximum(seen, seen.max() / _QUIETEST)
+        return np.where(view.entries < 0, 0.0, seen[view.entries])
 
     def append(self, node: Node) -> int:
         """The number of a node that is added."""

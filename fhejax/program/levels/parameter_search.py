@@ -15,7 +15,7 @@ from fhejax.program.circuit.evaluation import evaluate_graph
 from fhejax.program.circuit.graph import Graph, block_count, depth
 from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.node_lowering import lower
-from fhejax.program.circuit.lowering.settings import SPECIAL_BITS, Settings
+from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.ranges import bounds, observed_bounds
 from fhejax.program.levels.plain_ranges import alike, bounds_for_all
 from fhejax.program.levels.plan import LoweredCircuit, ProgramPlan, TooDeepError, described, dropped_primes
@@ -31,7 +31,9 @@ _WEIGHT_BITS = (7, 8, 9, 10, 11, 12, 13, 14, 15)
 _WORKING_BITS = (18, 20, 22, 24, 26, 28)
 _PRIME_BITS = (30, 28, 26, 24, 22)
 _BUILDS = 3  # of parameters, each with more bits than the one before
-_DIGIT_SIZE = 1  # relinearised values have the scale of a square, far above the key switch's noise
+# Relinearised values have the scale of a square, far above a key switch's noise: single primes do as digits.
+# Rotations of long moduli take few digits.
+_DIGIT_SIZES = (1, 2, 3, 5, 8, 11, 14)
 
 
 def make_plan(
@@ -63,7 +65,7 @@ def make_plan(
     predictor = Predictor(graph, sample)
     best = "none fits in a modulus that is secure"
     best_bits = -math.inf
-    wished = ParameterOptions(digit_size=_DIGIT_SIZE, security=security, insecure=insecure)
+    wished = ParameterOptions(security=security, insecure=insecure)
     found = _candidates(graph, limits, predictor, None if insecure else security, log_degree, device)
     for candidate in sorted(found, key=lambda one: (round(one.cost / device.resolution), one.coarseness)):
         bits = candidate.bits_of_noise
@@ -107,7 +109,10 @@ def value_bounds(
     graphs = alike([graph, *others])
     if margin is None:
         return bounds_for_all(graphs) if others else bounds(graph)
-    arguments, slots = in_slots(graph, sample, 2 ** (graph.batch - 1).bit_length())
+    if graph.least_slots:  # each column is the slots of one sample's ciphertexts
+        arguments, slots = list(sample), None
+    else:
+        arguments, slots = in_slots(graph, sample, 2 ** (graph.batch - 1).bit_length())
     seen = (observed_bounds(g, evaluate_graph(g, arguments, slots=slots), margin) for g in graphs)
     return tuple(map(max, zip(*seen, strict=True)))
 
@@ -191,16 +196,18 @@ def _candidates(
         return []
     shape = lower(graph, limits, Settings(rings[-1], *choices.T))
     found = []
-    for ring in rings:
+    for ring, digit_size in itertools.product(rings, _digit_sizes(shape)):
         limit = math.inf if security is None else maximum_modulus_bits(ring.degree, security)
-        settings, blocks = Settings(ring, *choices.T), block_count(graph, ring.slots)
+        settings = Settings(ring, *choices.T, digit_size=digit_size)
+        blocks = block_count(graph, ring.slots)
         total = _total_bits(settings, shape)
         fits = np.isfinite(total) & (total <= limit - 0.5)
         if not fits.any():
             continue
         costs = blocks * np.asarray(predicted_block_seconds(shape, settings, device))[fits]
         fitting = choices[fits]
-        among = _Candidates(graph, limits, Settings(ring, *fitting.T), blocks, predictor)
+        fitting_settings = Settings(ring, *fitting.T, digit_size=digit_size)
+        among = _Candidates(graph, limits, fitting_settings, blocks, predictor)
         found += [
             _Candidate(among, i, float(cost), -float(choice[:3].sum()))
             for i, (cost, choice) in enumerate(zip(costs, fitting, strict=True))
@@ -208,8 +215,15 @@ def _candidates(
     return found
 
 
+def _digit_sizes(lowered: Lowered) -> Sequence[int]:
+    """The sizes of digits that may do: where there are rotations, some that have no more primes than Q."""
+    if not any(step.rotates for step in lowered.steps):
+        return _DIGIT_SIZES[:1]
+    return [size for size in _DIGIT_SIZES if size == 1 or 2 * size <= np.max(lowered.drops)]
+
+
 def _total_bits(settings: Settings, lowered: Lowered) -> np.ndarray:
-    special = SPECIAL_BITS if lowered.switches_keys else 0
+    special = settings.special_bits if lowered.switches_keys else 0
     return lowered.base_bits + lowered.drops * settings.prime_bits + special
 
 
@@ -229,7 +243,12 @@ def _build(
     base_bits, levels = max(virtual.base_bits, float(SMALLEST_LEVEL_BITS)), virtual.drops
     for _ in range(_BUILDS):
         try:  # the scales of steps are their own; the primes are to be of equal size
-            options = dataclasses.replace(wished, base_bits=base_bits, key_switching=virtual.switches_keys)
+            options = dataclasses.replace(
+                wished,
+                base_bits=base_bits,
+                key_switching=virtual.switches_keys,
+                digit_size=settings.digit_size,
+            )
             params = make_parameters(settings.ring, levels, settings.prime_bits, options)
         except ValueError as error:  # too few primes of this size, or more of them than is secure
             return f"there are no such parameters: {error}"

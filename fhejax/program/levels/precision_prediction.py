@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -98,6 +99,8 @@ class Predictor:
         variances = np.zeros((len(self.graph.nodes), settings.input_bits.size))
         for node, deviation in lowered.noise.items():
             variances[node] = deviation**2
+        for node, deviation in self._rounding_deviations(lowered).items():
+            variances[node] += deviation**2
         errors = np.sqrt(self._noise_gains(settings.ring.slots) ** 2 @ variances)
         relative = errors / np.where(self.sizes > 0, self.sizes, 1.0)[:, None]
         worst = np.nan_to_num(relative, nan=np.inf).max(0, initial=0.0)
@@ -158,10 +161,27 @@ class Predictor:
     def _root_mean_squares(self, values: Sequence[Values]) -> np.ndarray:
         return np.array([root_mean_square(view_values(v, values[v.node])) for v in self.views])
 
+    @np.errstate(over="ignore", invalid="ignore")
     def _rounding(self, settings: Settings, lowered: Lowered) -> np.ndarray:
-        key = tuple(lowered.rounding.items())
+        """The error of rounded weights: computed, or that of noise where a node knows the deviation."""
+        known = self._rounding_deviations(lowered)
+        rest = {node: factors for node, factors in lowered.rounding.items() if node not in known}
+        gains = self._noise_gains(settings.ring.slots)
+        variances = np.zeros(len(self.graph.nodes))
+        variances[list(known)] = np.square(list(known.values()))
+        return np.hypot(self._computed_rounding(rest), np.sqrt(gains**2 @ variances))
+
+    def _rounding_deviations(self, lowered: Lowered) -> dict[int, Any]:
+        nodes = self.graph.nodes
+        found = {n: nodes[n].rounding_deviation(f, self.values) for n, f in lowered.rounding.items()}
+        return {node: deviation for node, deviation in found.items() if deviation is not None}
+
+    def _computed_rounding(self, rounding: dict[int, Any]) -> np.ndarray:
+        if not rounding:
+            return np.zeros(len(self.views))
+        key = tuple(rounding.items())
         if key not in self._rounded:
-            found = evaluate_graph(self.graph, self.sample, rounding=lowered.rounding)
+            found = evaluate_graph(self.graph, self.sample, rounding=rounding)
             differences = [view_difference(v, found[v.node] - self.values[v.node]) for v in self.views]
             self._rounded[key] = np.array([root_mean_square(d) for d in differences])
         return self._rounded[key]

@@ -34,6 +34,7 @@ class TensorGraph:
         batch: the samples of each encrypted argument that has a batch axis.
         plain: how plain arrays follow from plain arguments.
         decisions: of the packing for the planner's plain arguments, where there was one.
+        typical: arguments, [size, sample] each, that values are as large as; None where ranges alone tell.
     """
 
     operations: tuple[Operation, ...]
@@ -44,6 +45,7 @@ class TensorGraph:
     batch: int
     plain: PlainProgram
     decisions: Mapping[tuple[int, int], Any] = dataclasses.field(default_factory=dict)
+    typical: tuple[np.ndarray, ...] | None = None
 
     def with_plain(self, values: Sequence[np.ndarray]) -> "TensorGraph":
         """The graph for other values of the plain arguments; the function is not traced again.

@@ -132,10 +132,11 @@ def test_diagonals_are_the_matrix(result, source):
     held = generator.random((result, source)) < 0.3
     matrix = np.where(held, generator.normal(size=(result, source)), 0.0)
     x = generator.normal(size=(source, 2))
-    diagonals = SlotMatrix(csr_array(matrix)).diagonals
+    slots = SlotMatrix(csr_array(matrix))
+    diagonals = slots.diagonals
     assert len(diagonals.steps) <= min(result, source)
-    np.testing.assert_allclose(diagonals.apply(x, diagonals.vectors), matrix @ x, atol=1e-5)
-    coarse = diagonals.apply(x, diagonals.rounded(2.0**8)) - matrix @ x
+    np.testing.assert_allclose(diagonals.as_matrix(diagonals.vectors) @ x, matrix @ x, atol=1e-5)
+    coarse = slots.rounded(2.0**8) @ x - matrix @ x
     assert 0 < np.abs(coarse).max() < 2**-8 * 64 * 4
 
 

@@ -6,10 +6,11 @@ import math
 import numpy as np
 
 from fhejax.ckks import BootstrappingParameters
+from fhejax.ckks.parameters.special_modulus import MARGIN_BITS
 from fhejax.program.circuit.lowering.scales import Real, Whole
 from fhejax.ring import Ring
 
-SPECIAL_BITS = 30  # of the one special prime; digits are single primes
+_LARGEST_PRIME_BITS = 30
 SLACK_BITS = 0.05  # primes differ from their nominal size by less
 
 
@@ -25,6 +26,7 @@ class Settings:
         prime_bits: log2 of what a rescale divides by.
         bootstrapping: the parameters, where there are bootstraps.
         bootstrap_error: root mean square of what each adds to numbers in (-1, 1).
+        digit_size: primes in one digit of a key switch.
     """
 
     ring: Ring
@@ -34,6 +36,19 @@ class Settings:
     prime_bits: Real
     bootstrapping: BootstrappingParameters | None = None
     bootstrap_error: float = 0.0
+    digit_size: int = 1
+
+    @property
+    def special_bits(self) -> Real:
+        """log2 of P: the one largest prime, or some bits more than a digit of several primes has."""
+        if self.digit_size == 1:
+            return _LARGEST_PRIME_BITS
+        return self.digit_size * self.prime_bits + MARGIN_BITS
+
+    @property
+    def special_limbs(self) -> Whole:
+        """The number of primes of P."""
+        return base_limbs(self.special_bits)
 
     def at(self, index: int) -> "Settings":
         """One of many settings, with plain numbers."""

@@ -12,6 +12,7 @@ from fhejax.ckks import Ciphertext
 from fhejax.program.circuit.intervals import ValueInterval, product_interval, shifted_interval, taken_interval
 from fhejax.program.circuit.lowering.register import Register
 from fhejax.program.circuit.lowering.scales import Real, scale_product
+from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.node import Adjoints, Evaluation, SeveralSources
 from fhejax.program.circuit.nodes.product import Shifts, lowered_operands, shifted_operands
 from fhejax.program.circuit.slots import Slots
@@ -48,9 +49,9 @@ class InnerProductStep(Step):
         data = inner_products(first, second, call.leaves[0])
         return first.replace(data=data, scale=self.scale)
 
-    def work(self, limbs: Real, before: Real, degree: int, device: Device) -> tuple[Real, Real]:
+    def work(self, limbs: Real, before: Real, settings: Settings, device: Device) -> tuple[Real, Real]:
         """The nanoseconds and kernels of the products."""
-        return limbs * degree * self.components * self.products * device.costs.product, 0
+        return limbs * settings.ring.degree * self.components * self.products * device.costs.product, 0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

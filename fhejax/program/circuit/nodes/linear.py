@@ -12,6 +12,7 @@ from fhejax.ckks.parameters import Scale
 from fhejax.program.circuit.intervals import ValueInterval, taken_interval
 from fhejax.program.circuit.lowering.register import Register
 from fhejax.program.circuit.lowering.scales import AnyScale, Real, exact_scale, scale_product
+from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.node import Adjoints, Evaluation, SingleSource
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
@@ -58,10 +59,10 @@ class LinearStep(Step):
             square=self.squared,
         )
 
-    def work(self, limbs: Real, before: Real, degree: int, device: Device) -> tuple[Real, Real]:
+    def work(self, limbs: Real, before: Real, settings: Settings, device: Device) -> tuple[Real, Real]:
         """The multiply-adds, and a few kernels for each tile."""
-        tiles = max(1, degree // device.blocks.matrix_tile)
-        nanoseconds = limbs * degree * self.components * self.products * device.multiply_add()
+        tiles = max(1, settings.ring.degree // device.blocks.matrix_tile)
+        nanoseconds = limbs * settings.ring.degree * self.components * self.products * device.multiply_add()
         return nanoseconds, limbs * tiles * device.costs.tile_launches
 
     @property

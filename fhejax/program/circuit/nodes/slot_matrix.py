@@ -40,12 +40,14 @@ class Diagonals:
             products takes of slot j + distance of the source.
         folds: the rotations by which that sum is added to itself, in order.
         period: of the result.
+        source_period: of the source.
     """
 
     steps: tuple[tuple[int, int], ...]
     vectors: np.ndarray
     folds: tuple[int, ...]
     period: int
+    source_period: int
 
     @property
     def rotations(self) -> tuple[int, ...]:
@@ -56,8 +58,7 @@ class Diagonals:
     @property
     def key_switches(self) -> tuple[int, int]:
         """How many hoisted ones there are, and how many whole ones, folds among them."""
-        giants, babies = ({step[part] for step in self.steps} - {0} for part in (0, 1))
-        return len(babies), len(giants) + len(self.folds)
+        return key_switches_of(self.steps, self.folds)
 
     @functools.cached_property
     def deviations(self) -> tuple[float, float]:
@@ -73,35 +74,29 @@ class Diagonals:
         times = self.vectors.shape[1] // self.period
         return math.sqrt(rows[1][held].mean()), math.sqrt(giants * times + times - 1)
 
-    def apply(self, values: Values, vectors: np.ndarray) -> Values:
-        """The result, [period, column], of a source [its period, column], by such diagonals."""
-        length = vectors.shape[1]
-        repeated = np.tile(values, (length // len(values), 1))
-        total = np.zeros((length, values.shape[1]))
-        for (giant, baby), vector in zip(self.steps, vectors, strict=True):
-            total += vector[:, None] * np.roll(repeated, -(giant + baby), 0)
-        return self._folded(total)
-
-    def rounded(self, factor: float) -> np.ndarray:
-        """The diagonals as they are encoded at a scale: coefficients are integers over it.
-
-        A vector that repeats itself has the coefficients that it has in the ring of its period, at multiples.
-        """
-        return _rounded(self, factor)
+    def as_matrix(self, vectors: np.ndarray) -> csr_array:
+        """The map [slot of the result's period, of the source's] of such diagonals, sums of copies made."""
+        slots = np.arange(vectors.shape[1])
+        distances = np.array([giant + baby for giant, baby in self.steps])
+        columns = (slots + distances[:, None]) % self.source_period
+        rows = np.broadcast_to(slots % self.period, columns.shape)
+        places = (rows.ravel(), columns.ravel())
+        return csr_array((vectors.ravel(), places), shape=(self.period, self.source_period))
 
     def _folded(self, values: Values) -> Values:
         return values.reshape(-1, self.period, values.shape[1]).sum(0)
 
 
 @functools.lru_cache(maxsize=64)
-def _rounded(diagonals: Diagonals, factor: float) -> np.ndarray:
+def _rounded(matrix: "SlotMatrix", factor: float) -> csr_array:
+    diagonals = matrix.diagonals
     vectors = diagonals.vectors
     ring = Ring(vectors.shape[1], conjugate_invariant=True)
     rows = max(1, _AT_ONCE // vectors.shape[1])
     parts = [vectors[start : start + rows] for start in range(0, len(vectors), rows)]
     with jax.enable_x64(True):
         scale = jnp.asarray(factor)
-    return np.concatenate([np.asarray(_encoded(part, scale, ring)) for part in parts])
+    return diagonals.as_matrix(np.concatenate([np.asarray(_encoded(part, scale, ring)) for part in parts]))
 
 
 @functools.partial(kernel, static_argnames="ring")
@@ -109,6 +104,12 @@ def _rounded(diagonals: Diagonals, factor: float) -> np.ndarray:
 def _encoded(vectors: np.ndarray, factor: jax.Array, ring: Ring) -> jax.Array:
     coefficients = jnp.round(slots_to_coefficients(jnp.asarray(vectors, jnp.float64), ring) * factor)
     return coefficients_to_slots(coefficients / factor, ring).astype(jnp.float32)
+
+
+def key_switches_of(steps: Iterable[tuple[int, int]], folds: tuple[int, ...]) -> tuple[int, int]:
+    """How many hoisted key switches some steps and folds take, and how many whole ones."""
+    giants, babies = ({step[part] for step in steps} - {0} for part in (0, 1))
+    return len(babies), len(giants) + len(folds)
 
 
 def shape_of(matrix: csr_array) -> tuple[int, int]:
@@ -144,27 +145,60 @@ class SlotMatrix:
         return positive, negative
 
     @functools.cached_property
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        """The row and the column of each coefficient."""
+        terms = self.matrix.tocoo()
+        return np.asarray(terms.row, np.int64), np.asarray(terms.col, np.int64)
+
+    @functools.cached_property
+    def distances(self) -> np.ndarray:
+        """The distances modulo the smaller period, in order: one for each diagonal."""
+        shared = min(self.periods)
+        rows, columns = self.places
+        held = np.zeros(shared, bool)
+        held[(columns - rows) % shared] = True
+        return np.flatnonzero(held)
+
+    @functools.cached_property
+    def steps(self) -> tuple[tuple[int, int], ...]:
+        """The (giant, baby) of each distance, signed, by which the diagonals cost least."""
+        classes = tuple(self.distances.tolist())
+        return ((0, 0),) if classes == (0,) else _steps(classes, min(self.periods))
+
+    @property
+    def folds(self) -> tuple[int, ...]:
+        """The rotations by which the sum of products is added to itself, in order."""
+        period, source = self.periods
+        return tuple(period * 2**i for i in range((max(1, source // period)).bit_length() - 1))
+
+    @functools.cached_property
     def diagonals(self) -> Diagonals:
         """The diagonals, with the steps by which they cost least."""
         period, source = self.periods
-        shared = min(period, source)
-        terms = self.matrix.tocoo()
-        rows, columns = (np.asarray(part, np.int64) for part in (terms.row, terms.col))
-        classes, number = np.unique((columns - rows) % shared, return_inverse=True)
-        steps = [(0, 0)] if len(classes) == 1 and not classes[0] else _steps(classes.tolist(), shared)
+        shared, steps = min(period, source), self.steps
+        rows, columns = self.places
+        number = np.searchsorted(self.distances, (columns - rows) % shared)
         distances = np.array([giant + baby for giant, baby in steps])
         places = rows if period >= source else (columns - distances[number]) % source
-        vectors = np.zeros((len(classes), max(period, source)), np.float32)
-        vectors[number, places] = terms.data
-        folds = tuple(period * 2**i for i in range((max(1, source // period)).bit_length() - 1))
+        vectors = np.zeros((len(steps), max(period, source)), np.float32)
+        vectors[number, places] = self.matrix.tocoo().data
         order = sorted(range(len(steps)), key=lambda place: steps[place])
-        return Diagonals(tuple(steps[place] for place in order), vectors[order], folds, period)
+        ordered = tuple(steps[place] for place in order)
+        return Diagonals(ordered, vectors[order], self.folds, period, source)
+
+    def rounded(self, factor: float) -> csr_array:
+        """The map as its diagonals are encoded at a scale: their coefficients are integers over it.
+
+        A vector that repeats itself has the coefficients that it has in the ring of its period, at multiples.
+        """
+        return _rounded(self, factor)
 
 
-def _steps(classes: Iterable[int], period: int) -> list[tuple[int, int]]:
+@functools.lru_cache(maxsize=64)
+def _steps(classes: tuple[int, ...], period: int) -> tuple[tuple[int, int], ...]:
     """The (giant, baby) of each class of distances modulo the period, signed."""
-    split = split_distances(list(classes), period, _COSTS)
-    return [(_signed(split[c][0], period), _signed(split[c][1], period)) for c in classes]
+    split = split_distances(classes, period, _COSTS)
+    return tuple((_signed(split[c][0], period), _signed(split[c][1], period)) for c in classes)
 
 
 def _signed(distance: int, period: int) -> int:

@@ -15,6 +15,7 @@ from fhejax.ckks.types import is_concrete
 from fhejax.program.circuit.intervals import ValueInterval
 from fhejax.program.circuit.lowering.register import Register
 from fhejax.program.circuit.lowering.scales import Real
+from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.node import Adjoints, Evaluation, SingleSource
 from fhejax.program.circuit.slots import Slots, batch_period
 from fhejax.program.circuit.steps.call import (
@@ -60,10 +61,10 @@ class SlotSumStep(Step):
         blocks = sources[0] * (count // len(sources[0]))
         return (_sum_slots(evaluation_of(keys), functools.reduce(_add, blocks), self.count),)
 
-    def work(self, limbs: Real, before: Real, degree: int, device: Device) -> tuple[Real, Real]:
+    def work(self, limbs: Real, before: Real, settings: Settings, device: Device) -> tuple[Real, Real]:
         """The nanoseconds and kernels of one key switch for each rotation."""
         repeats = max(1, self.count.bit_length() - 1)
-        nanoseconds, launches = key_switches(self.size, before, degree, device)
+        nanoseconds, launches = key_switches(self.size, before, settings, device)
         return repeats * nanoseconds, repeats * launches
 
     @property

@@ -11,8 +11,8 @@ import numpy as np
 from fhejax import ckks
 from fhejax.ckks import Ciphertext, EvaluationKeys
 from fhejax.ckks.linear_transform import LinearTransform, apply_linear_transform
-from fhejax.ckks.parameters.deviations import rescale_deviation
-from fhejax.program.circuit.constants import RawDiagonals
+from fhejax.ckks.parameters.deviations import ROUNDING_VARIANCE, rescale_deviation, slot_deviation
+from fhejax.program.circuit.constants import RawDiagonals, are_streamed
 from fhejax.program.circuit.intervals import ValueInterval
 from fhejax.program.circuit.lowering.register import Register
 from fhejax.program.circuit.lowering.scale_alignment import at_one_level
@@ -25,6 +25,7 @@ from fhejax.program.circuit.lowering.scales import (
     scale_quotient,
     value_of,
 )
+from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.node import Adjoints, Evaluation, SeveralSources
 from fhejax.program.circuit.nodes.slot_matrix import Diagonals, SlotMatrix
 from fhejax.program.circuit.slots import Slots
@@ -34,6 +35,7 @@ from fhejax.program.circuit.steps.shift import add_plain
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.steps.terms import add_terms
 from fhejax.program.circuit.values import Values
+from fhejax.ring import Ring
 from fhejax.ring.platform import Device
 
 if TYPE_CHECKING:
@@ -80,17 +82,20 @@ class SlotTransformStep(Step):
         transform = LinearTransform(diagonals, source.params, source.level, scale, steps)
         return apply_linear_transform(call.evaluation, source, transform, rescale=False)
 
-    def work(self, limbs: Real, before: Real, degree: int, device: Device) -> tuple[Real, Real]:
+    def work(self, limbs: Real, before: Real, settings: Settings, device: Device) -> tuple[Real, Real]:
         """The nanoseconds and kernels of the key switches, and of the products."""
+        degree, special = settings.ring.degree, settings.special_limbs
         total, launches = 0.0 * before, 0
+        digits, extended = -(-before // settings.digit_size), before + special
+        hoisted = 2 * extended * degree * (digits * device.costs.multiplied + device.costs.moved)
+        whole, kernels = key_switches(1, before, settings, device)
         for steps, folds in zip(self.transforms, self.folds, strict=True):
             giants, babies = ({step[part] for step in steps} - {0} for part in (0, 1))
-            whole, kernels = key_switches(1, before, degree, device)
-            pair = 2 * (before + 1) * degree
-            hoisted = pair * (before * device.costs.multiplied + device.costs.moved)
             total = total + whole * (1 + len(giants) + len(folds))
             total = total + hoisted * (len(babies) + len(giants) + len(folds))
-            total = total + pair * device.costs.product * len(steps)
+            total = total + extended * degree * 2 * device.costs.product * len(steps)
+            is_streamed = are_streamed(len(steps), extended, degree)
+            total = total + is_streamed * extended * degree * device.costs.transform * len(steps)
             launches += kernels * (1 + len(babies) + len(giants) + len(folds)) + len(giants) + 1
         return total, launches
 
@@ -157,12 +162,20 @@ class SlotTransform(SeveralSources):
         total = 0.0 if self.bias is None else self.bias[:, None]
         for term, (source, matrix) in enumerate(zip(self.sources, self.matrices, strict=True)):
             values = given.values[source]
-            if given.factors:
-                diagonals = matrix.diagonals
-                total = total + diagonals.apply(values, diagonals.rounded(float(given.factors[term])))
-            else:
-                total = total + matrix.matrix @ values
+            held = matrix.rounded(float(given.factors[term])) if given.factors else matrix.matrix
+            total = total + held @ values
         return np.asarray(total)
+
+    def rounding_deviation(self, factors: Sequence[Real], values: Sequence[Values]) -> Real:
+        """The deviation by that of a plaintext's slots, whose coefficients are rounded, empty slots too."""
+        variance = 0.0
+        for source, matrix, factor in zip(self.sources, self.matrices, factors, strict=True):
+            period, of_source = matrix.periods
+            length = max(period, of_source)
+            deviation = slot_deviation(Ring(length, conjugate_invariant=True), ROUNDING_VARIANCE)
+            products = len(matrix.distances) * (length // period) * float(np.mean(values[source] ** 2))
+            variance = variance + products * (deviation / factor) ** 2
+        return np.sqrt(variance)
 
     def adjoints(self, values: Sequence[Values], adjoint: Values, slots: Slots | None) -> Adjoints:
         """The transposed matrix of each source times the gradient."""

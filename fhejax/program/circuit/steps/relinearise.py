@@ -7,6 +7,7 @@ from fhejax import ckks
 from fhejax.ckks import Ciphertext
 from fhejax.ckks.types import is_concrete
 from fhejax.program.circuit.lowering.scales import Real
+from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.steps.call import StepCall, in_groups
 from fhejax.program.circuit.steps.step import Step
 from fhejax.ring.platform import Device
@@ -27,13 +28,19 @@ class RelinearisationStep(Step):
 
         return in_groups(one, call.sources[0]) if is_concrete(call.sources[0].data) else one(call.sources[0])
 
-    def work(self, limbs: Real, before: Real, degree: int, device: Device) -> tuple[Real, Real]:
+    def work(self, limbs: Real, before: Real, settings: Settings, device: Device) -> tuple[Real, Real]:
         """The nanoseconds and kernels of one key switch for each ciphertext."""
-        return key_switches(self.size, before, degree, device)
+        return key_switches(self.size, before, settings, device)
 
 
-def key_switches(count: int, limbs: Real, degree: int, device: Device) -> tuple[Real, Real]:
-    """The nanoseconds of several key switches with digits of one prime, and the kernels they launch."""
-    transforms = limbs * (limbs + 3)
+def key_switches(count: int, limbs: Real, settings: Settings, device: Device) -> tuple[Real, Real]:
+    """The nanoseconds of several key switches, and the kernels they launch.
+
+    Each digit is raised to all primes, P's among them, and both components are divided by P.
+    """
+    special, digits = settings.special_limbs, -(-limbs // settings.digit_size)
+    transforms = (digits + 2) * (limbs + special)
+    converted = (settings.digit_size > 1) * (limbs + 2 * special) * (limbs + special)
+    nanoseconds = transforms * device.costs.transform + converted * device.costs.multiplied
     groups = -(-count // device.blocks.relinearised)
-    return count * transforms * degree * device.costs.transform, groups * device.costs.switch_launches
+    return count * nanoseconds * settings.ring.degree, groups * device.costs.switch_launches

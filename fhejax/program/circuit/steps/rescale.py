@@ -6,6 +6,7 @@ from typing import ClassVar
 from fhejax import ckks
 from fhejax.ckks import Ciphertext
 from fhejax.program.circuit.lowering.scales import Real
+from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.steps.call import StepCall
 from fhejax.program.circuit.steps.step import Step
 from fhejax.ring.platform import Device
@@ -21,6 +22,6 @@ class RescaleStep(Step):
         """The rescaled ciphertexts."""
         return ckks.rescale(call.sources[0], self.level)
 
-    def work(self, limbs: Real, before: Real, degree: int, device: Device) -> tuple[Real, Real]:
+    def work(self, limbs: Real, before: Real, settings: Settings, device: Device) -> tuple[Real, Real]:
         """The transforms of both components, there and back."""
-        return self.size * 2 * before * degree * device.costs.transform, 0
+        return self.size * 2 * before * settings.ring.degree * device.costs.transform, 0

@@ -12,6 +12,7 @@ from typing import ClassVar
 from fhejax.ckks import Ciphertext
 from fhejax.ckks.keys.manifest import Use
 from fhejax.program.circuit.lowering.scales import AnyScale, Real, Whole
+from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.steps.call import Blocks, Constants, Keys, Live, StepCall
 from fhejax.ring.platform import Device
 
@@ -71,13 +72,13 @@ class Step(abc.ABC):
             results.append(self.run(StepCall(operands, leaves, keys, None if live is None else live[block])))
         return tuple(results)
 
-    def work(self, limbs: Real, before: Real, degree: int, device: Device) -> tuple[Real, Real]:
+    def work(self, limbs: Real, before: Real, settings: Settings, device: Device) -> tuple[Real, Real]:
         """The nanoseconds of the step beyond reading and writing, and how many kernels it launches.
 
         Args:
             limbs: of the result; an array where many settings are looked at.
             before: limbs of what is read.
-            degree: of the ring.
+            settings: what the planner chose: the ring, and the digits of key switches.
             device: where the program will run.
         """
         return 0.0, 0

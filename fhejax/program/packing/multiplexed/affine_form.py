@@ -119,13 +119,11 @@ def anchor_of(node: Linear, anchor: np.ndarray | None) -> np.ndarray | None:
     """
     if anchor is None:
         return None
-    groups, outputs, positions = node.weights.shape[0], node.weights.shape[1], node.entries.shape[2]
-    base = np.empty((groups, positions), np.int64)
-    for group, entries in enumerate(node.entries):
-        whole = np.flatnonzero((entries >= 0).all(1))
-        if not len(whole):
-            return None
-        base[group] = anchor[entries[whole[len(whole) // 2]]]
+    outputs = node.weights.shape[1]
+    whole = np.flatnonzero((node.entries >= 0).all((0, 2)))
+    if not len(whole):
+        return None
+    base = anchor[node.entries[:, whole[len(whole) // 2]]]
     base -= base.min()
     if not _is_distinct(base.ravel()):
         return None

@@ -1,18 +1,20 @@
 """Where the entries of values lie in the slots: next to what they are made of, or one after the other."""
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from fhejax.program.circuit.nodes.slot_matrix import SlotMatrix, shape_of
+from fhejax.program.circuit.nodes.slot_matrix import SlotMatrix, key_switches_of, shape_of
 from fhejax.program.packing.layout import Layout, along
 from fhejax.program.packing.layout.packing import first_positions
 from fhejax.program.packing.multiplexed.affine_form import AffineForm
 
 _LEAST_PERIOD = 16
 _MOST_SLOTS = 2**16
+_MOST_DIAGONALS = 2**12
 _PRODUCT_COST = 0.2  # of a product with a plaintext, in hoisted rotations
 
 
@@ -41,14 +43,18 @@ class PlacedForm:
     matrices: dict[int, SlotMatrix]
     bias: np.ndarray | None
 
-    @property
+    @functools.cached_property
     def cost(self) -> float:
         """What the maps cost, in hoisted rotations."""
-        total = 0.0
-        for matrix in self.matrices.values():
-            babies, giants = matrix.diagonals.key_switches
-            total += babies + 2.0 * giants + _PRODUCT_COST * len(matrix.diagonals.steps)
-        return total
+        return sum(map(_cost, self.matrices.values()))
+
+
+def _cost(matrix: SlotMatrix) -> float:
+    count = len(matrix.distances)
+    if count > _MOST_DIAGONALS:  # whose steps take long to find, and which are no one's choice
+        return (1.0 + _PRODUCT_COST) * count
+    babies, giants = key_switches_of(matrix.steps, matrix.folds)
+    return babies + 2.0 * giants + _PRODUCT_COST * count
 
 
 def placed(form: AffineForm, placement: Placement) -> PlacedForm:

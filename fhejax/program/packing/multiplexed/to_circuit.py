@@ -40,6 +40,7 @@ from fhejax.program.packing.multiplexed.affine_form import (
     taken,
 )
 from fhejax.program.packing.multiplexed.placement import (
+    PlacedForm,
     Placement,
     argument_layouts,
     cheapest,
@@ -52,6 +53,7 @@ from fhejax.program.tensor.graph import TensorGraph
 from fhejax.program.tensor.operation import Label
 from fhejax.program.tensor.refusals import Refusal, refuse
 
+_PERIOD_COST = 0.3  # the power of a period by which it counts: what is made of the value inherits it
 _DENSER = 4  # times as many coefficients as two maps have one by one, above which they are not joined
 
 
@@ -223,14 +225,18 @@ def _layout_of_argument(entries: Graph, node: Input, shape: tuple[int, ...]) -> 
     if not readers:
         return candidates[0]
 
-    def cost(layout: Layout) -> float:
-        """The cost of the first map that reads the argument."""
+    reader = readers[0]
+
+    def result(layout: Layout) -> PlacedForm:
+        """The value of the layer that reads the argument."""
         placement = placement_of(layout)
         form = slots_of(0, placement.positions, placement.period)
-        reader = readers[0]
-        return cheapest(form.mapped(matrix_of(reader, form.size), anchor_of(reader, form.anchor))).cost
+        return cheapest(form.mapped(matrix_of(reader, form.size), anchor_of(reader, form.anchor)))
 
-    return min(candidates, key=cost)
+    results = list(map(result, candidates))
+    least = min(one.placement.period for one in results)
+    costs = [one.cost * (one.placement.period / least) ** _PERIOD_COST for one in results]
+    return candidates[int(np.argmin(costs))]
 
 
 def _linear(packer: _Packer, node: Linear) -> AffineForm:

@@ -30,7 +30,7 @@ def to_circuit(graph: TensorGraph, *, joins_positions: bool = True) -> Graph:
     Raises:
         NotPolynomialError: with every operation in which samples would meet each other, and its line.
     """
-    builder = Builder(graph.batch, graph.decisions, joins_positions)
+    builder = Builder(graph.batch, graph.decisions, joins_positions, graph.typical)
     refusals, live = [], live_operations(graph)
     views: list[View | None] = []
     for number, operation in enumerate(graph.operations):

@@ -6,9 +6,10 @@ import math
 import numpy as np
 
 from fhejax.ckks.parameters.deviations import division_variance, key_switch_variance, slot_deviation
+from fhejax.ckks.parameters.special_modulus import MARGIN_BITS
 from fhejax.program.circuit.lowering.policies.policy import LevelPolicy
 from fhejax.program.circuit.lowering.scales import Real, Whole
-from fhejax.program.circuit.lowering.settings import SPECIAL_BITS, base_limbs
+from fhejax.program.circuit.lowering.settings import base_limbs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,12 +21,15 @@ class LazyScales(LevelPolicy):
         return self.settings.prime_bits * (drops - at)
 
     def switch_deviation(self, base_bits: Real, total: Whole, drops: Whole) -> Real:
-        """The deviation with single primes as digits: the sum of (q / P)^2 over those not dropped yet."""
-        ring = self.settings.ring
-        finite = np.where(np.isfinite(base_bits), base_bits, 60.0)
-        limbs = base_limbs(finite)
-        ratios = limbs * 2.0 ** (2 * (finite / limbs - SPECIAL_BITS))
-        ratios = ratios + (total - drops) * 2.0 ** (2 * (self.settings.prime_bits - SPECIAL_BITS))
+        """The deviation by the sum of (Q_j / P)^2 over the digits of the primes that are not dropped yet."""
+        settings, finite = self.settings, np.where(np.isfinite(base_bits), base_bits, 60.0)
+        ring, limbs = settings.ring, base_limbs(finite)
+        if settings.digit_size == 1:
+            special = settings.special_bits
+            ratios = limbs * 2.0 ** (2 * (finite / limbs - special))
+            ratios = ratios + (total - drops) * 2.0 ** (2 * (settings.prime_bits - special))
+        else:
+            ratios = -(-(limbs + total - drops) // settings.digit_size) * 4.0**-MARGIN_BITS
         variance = ratios * key_switch_variance(ring, [1], 1) + division_variance(ring)
         return np.where(np.isfinite(base_bits), np.sqrt(variance) * slot_deviation(ring, 1.0), math.inf)
 
