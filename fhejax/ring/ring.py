@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+SMALLEST_DEGREE, LARGEST_DEGREE = 16, 2**17
+
 
 @dataclasses.dataclass(frozen=True)
 class Ring:
@@ -42,13 +44,17 @@ class Ring:
 
 def check_ring(ring: Ring) -> None:
     """Refuse a degree that is not a power of two from 16 to 2**17, and a kind that is not True or False."""
-    if type(ring.degree) is not int or ring.degree not in {2**k for k in range(4, 18)}:
+    if type(ring.degree) is not int or not _is_degree(ring.degree):
         raise ValueError(
             f"a ring of degree {ring.degree!r} was asked for; the degree must be a power of two from "
-            "16 to 131072, as a Python integer."
+            f"{SMALLEST_DEGREE} to {LARGEST_DEGREE}, as a Python integer."
         )
     if type(ring.conjugate_invariant) is not bool:
         raise ValueError(
             f"a ring with conjugate_invariant={ring.conjugate_invariant!r} was asked for; it is True or "
             f"False."
         )
+
+
+def _is_degree(degree: int) -> bool:
+    return SMALLEST_DEGREE <= degree <= LARGEST_DEGREE and not degree & (degree - 1)

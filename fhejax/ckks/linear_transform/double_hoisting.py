@@ -20,10 +20,14 @@ from fhejax.ckks.linear_transform.diagonals import from_words
 from fhejax.ckks.linear_transform.transform import LinearTransform
 from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
 from fhejax.ckks.types import SwitchingKey
-from fhejax.ring import Twiddles, modular, multiply_integers, permute
+from fhejax.ring import Ring, Twiddles, modular, multiply_integers, permute, twiddles
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
+from fhejax.ring.ring import SMALLEST_DEGREE
+from fhejax.ring.subring import embedding
 from fhejax.ring.wide import kernel, wide
+
+_TERMS_AT_ONCE = 4  # of a streamed sum, so that the sum is read and written less often
 
 
 @functools.partial(kernel, static_argnames=("params", "level"))
@@ -123,9 +127,19 @@ def streamed_sum(
     """
     params, level = transform.params, transform.level
     total = jnp.zeros(pairs.shape[1:], jnp.uint32) if total is None else total
-    steps = (places, np.int32(start), np.int32(stop))
+    padded = np.append(places, np.repeat(places[-1:], _TERMS_AT_ONCE - 1))
+    steps = (padded, np.int32(start), np.int32(stop))
     scale = significand_and_exponent(transform.scale)
-    return _streamed_sum(pairs, transform.diagonals, steps, scale, total, twiddles_of(params), params, level)
+    held = embedding(params.ring, _degree_of_period(params.ring, transform.diagonals.shape[-1]))
+    twiddles_held = twiddles(held.small, params.moduli + params.special)
+    return _streamed_sum(
+        pairs, transform.diagonals, steps, scale, total, twiddles_held, held.order, params, level
+    )
+
+
+def _degree_of_period(ring: Ring, period: int) -> int:
+    """The degree of the ring that holds numbers of a period in its slots."""
+    return max(SMALLEST_DEGREE, period * (ring.degree // ring.slots))
 
 
 @functools.partial(kernel, static_argnames=("params", "level"))
@@ -136,19 +150,28 @@ def _streamed_sum(
     steps: tuple[np.ndarray, np.int32, np.int32],
     scale: tuple[jax.Array, np.int32],
     total: jax.Array,
-    twiddles: Twiddles,
+    small_twiddles: Twiddles,
+    order: jax.Array,
     params: Parameters,
     level: int,
 ) -> jax.Array:
+    """The sum, a few terms at a time: what repeats itself is encoded in the smaller ring of its period."""
     everything = extended_moduli(params, level)
-    moduli = constants(everything)
+    broad = jax.tree.map(lambda table: table[..., None, None, None], constants(everything))
+    held = embedding(params.ring, small_twiddles.ring.degree)
     places, start, stop = (jnp.asarray(step) for step in steps)
 
-    def step(term: jax.Array, total: jax.Array) -> jax.Array:
-        numbers = jax.lax.dynamic_index_in_dim(diagonals, term, keepdims=False)
-        values = from_words(numbers, params.slots)
-        diagonal = encoded_residues(values, *scale, twiddles, params.ring, everything)
-        pair = jax.lax.dynamic_index_in_dim(pairs, places[term], keepdims=False)
-        return modular.add(total, modular.multiply(pair, materialise(diagonal), moduli), moduli.value)
+    def term(number: jax.Array) -> tuple[jax.Array, jax.Array]:
+        numbers = jax.lax.dynamic_index_in_dim(diagonals, number, keepdims=False)
+        values = jnp.where(number < stop, from_words(numbers, held.small.slots), 0.0)
+        residues = encoded_residues(values, *scale, small_twiddles, held.small, everything)
+        pair = jax.lax.dynamic_index_in_dim(pairs, places[number], keepdims=False)
+        return held.split(pair), held.spread(materialise(residues), order)
 
-    return jax.lax.fori_loop(start, stop, step, total)
+    def turn(number: jax.Array, total: jax.Array) -> jax.Array:
+        first = start + number * _TERMS_AT_ONCE
+        terms = [term(first + place) for place in range(_TERMS_AT_ONCE)]
+        return modular.multiply_and_sum(terms, broad, total)
+
+    turns = -(-(stop - start) // _TERMS_AT_ONCE)
+    return jax.lax.fori_loop(0, turns, turn, held.split(total)).reshape(total.shape)

@@ -20,6 +20,7 @@ from fhejax.program.circuit.ranges import bounds, observed_bounds
 from fhejax.program.levels.plain_ranges import alike, bounds_for_all
 from fhejax.program.levels.plan import LoweredCircuit, ProgramPlan, TooDeepError, described, dropped_primes
 from fhejax.program.levels.precision_prediction import Predictor
+from fhejax.program.levels.predicted_keys import predicted_key_bytes
 from fhejax.program.levels.predicted_time import predicted_block_seconds
 from fhejax.program.packing.sample_per_slot.slots import in_slots
 from fhejax.ring import Ring
@@ -28,12 +29,14 @@ from fhejax.ring.platform import Device
 _LOG_DEGREES = range(12, 17)
 _INPUT_BITS = (14, 16, 18, 20, 22, 24, 26, 28, 30, 32)
 _WEIGHT_BITS = (7, 8, 9, 10, 11, 12, 13, 14, 15)
+_DIAGONAL_BITS = (7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20)  # of weights that are plaintexts
 _WORKING_BITS = (18, 20, 22, 24, 26, 28)
 _PRIME_BITS = (30, 28, 26, 24, 22)
 _BUILDS = 3  # of parameters, each with more bits than the one before
 # Relinearised values have the scale of a square, far above a key switch's noise: single primes do as digits.
 # Rotations of long moduli take few digits.
 _DIGIT_SIZES = (1, 2, 3, 5, 8, 11, 14)
+_MOST_KEY_BYTES = 3e9  # that a client is to send, wherever time can be had for them
 
 
 def make_plan(
@@ -67,7 +70,7 @@ def make_plan(
     best_bits = -math.inf
     wished = ParameterOptions(security=security, insecure=insecure)
     found = _candidates(graph, limits, predictor, None if insecure else security, log_degree, device)
-    for candidate in sorted(found, key=lambda one: (round(one.cost / device.resolution), one.coarseness)):
+    for candidate in sorted(found, key=lambda one: one.order(device)):
         bits = candidate.bits_of_noise
         if bits >= precision_bits:
             settings, virtual = candidate.settings(), candidate.lowered()
@@ -88,7 +91,7 @@ def make_plan(
     raise TooDeepError(
         f"the function multiplies encrypted values {depth(graph)} times in a row, and no ring up to degree "
         f"2**{_LOG_DEGREES[-1]} keeps {precision_bits:g} bits at {level} ({best}; weights have at most "
-        f"{_WEIGHT_BITS[-1]} bits and inputs a scale of at most 2**{_INPUT_BITS[-1]}). Use fewer "
+        f"{_DIAGONAL_BITS[-1] if graph.least_slots else _WEIGHT_BITS[-1]} bits and inputs a scale of at most 2**{_INPUT_BITS[-1]}). Use fewer "
         f"or lower-degree activations, lower precision_bits, narrow the range of the arguments, or split "
         f"the function in two programs. Interval arithmetic says that values reach {max(limits):.3g}; where "
         f"they do not, compile with a typical sample= and a margin=."
@@ -145,7 +148,7 @@ class _Candidates:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Candidate:
-    """One of the candidates: its number among them, and predicted seconds.
+    """One of the candidates: its number among them, predicted seconds, and bytes of keys.
 
     coarseness: minus the bits that it spends on precision, for the order among equals.
     """
@@ -153,7 +156,12 @@ class _Candidate:
     among: _Candidates
     index: int
     cost: float
+    key_bytes: float
     coarseness: float
+
+    def order(self, device: Device) -> tuple[bool, int, float]:
+        """The place among others: by time, but after all whose keys are of a size that can be sent."""
+        return self.key_bytes > _MOST_KEY_BYTES, round(self.cost / device.resolution), self.coarseness
 
     @property
     def blocks(self) -> int:
@@ -186,7 +194,8 @@ def _candidates(
 
     security: in bits, or None where any modulus will do.
     """
-    choices = np.array(list(itertools.product(_INPUT_BITS, _WEIGHT_BITS, _WORKING_BITS, _PRIME_BITS)))
+    weights = _DIAGONAL_BITS if graph.least_slots else _WEIGHT_BITS
+    choices = np.array(list(itertools.product(_INPUT_BITS, weights, _WORKING_BITS, _PRIME_BITS)))
     rings = [
         Ring(2**k, conjugate_invariant=True) for k in (_LOG_DEGREES if log_degree is None else [log_degree])
     ]
@@ -205,12 +214,13 @@ def _candidates(
         if not fits.any():
             continue
         costs = blocks * np.asarray(predicted_block_seconds(shape, settings, device))[fits]
+        sizes = np.broadcast_to(predicted_key_bytes(shape, settings), total.shape)[fits]
         fitting = choices[fits]
         fitting_settings = Settings(ring, *fitting.T, digit_size=digit_size)
         among = _Candidates(graph, limits, fitting_settings, blocks, predictor)
         found += [
-            _Candidate(among, i, float(cost), -float(choice[:3].sum()))
-            for i, (cost, choice) in enumerate(zip(costs, fitting, strict=True))
+            _Candidate(among, i, float(cost), float(size), -float(choice[:3].sum()))
+            for i, (cost, size, choice) in enumerate(zip(costs, sizes, fitting, strict=True))
         ]
     return found
 

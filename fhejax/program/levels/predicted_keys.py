@@ -1,0 +1,31 @@
+"""The predicted bytes of a program's evaluation keys, before there are parameters."""
+
+from typing import Any
+
+from fhejax.program.circuit.lowering.lowered import Lowered
+from fhejax.program.circuit.lowering.scales import Real, maximum
+from fhejax.program.circuit.lowering.settings import Settings, base_limbs
+
+
+def predicted_key_bytes(lowered: Lowered, settings: Settings) -> Real:
+    """The bytes of all keys as they travel, uniform halves as seeds; an array where settings are.
+
+    Each key has the primes of the highest level at which it is used.
+
+    Args:
+        lowered: the steps.
+        settings: those that they were lowered under.
+    """
+    primes = base_limbs(lowered.base_bits) + lowered.drops * base_limbs(settings.prime_bits)
+    uses: dict[int | str, list[Any]] = {}
+    for step in lowered.steps:
+        if step.switches_keys:
+            level = primes + lowered.steps[step.sources[0]].level  # levels are still minus the primes dropped
+            for name in step.rotations if step.rotates else ("relinearise",):
+                uses.setdefault(name, []).append(level)
+    total: Any = 0
+    for levels in uses.values():
+        limbs = maximum(*levels)
+        digits = -(-limbs // settings.digit_size)
+        total = total + 4 * digits * (limbs + settings.special_limbs) * settings.ring.degree
+    return total
