@@ -198,6 +198,20 @@ def check_values(argument: Encrypted, values: Any) -> np.ndarray:
     return array
 
 
+def for_any_samples(argument: Encrypted, values: Any) -> Encrypted:
+    """The description with as many samples as an array holds, where those are more than a call takes.
+
+    Args:
+        argument: the description.
+        values: an array, or anything else, for which the description is as it was.
+    """
+    axis, shape = argument.batch_axis, np.shape(values)
+    if axis is None or len(shape) != len(argument.shape) or shape[axis] <= argument.shape[axis]:
+        return argument
+    widened = (*argument.shape[:axis], shape[axis], *argument.shape[axis + 1 :])
+    return dataclasses.replace(argument, shape=widened)
+
+
 @dataclasses.dataclass(frozen=True)
 class Normalisation:
     """How the values of an argument are encrypted: (value - centre) / unit, which lies in [-1, 1].

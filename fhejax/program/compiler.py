@@ -11,7 +11,14 @@ import numpy as np
 from fhejax.ckks import BootstrappingParameters, SecurityError
 from fhejax.ckks.parameters.requested_numbers import flag, shown, whole_number
 from fhejax.ckks.parameters.security import checked_level
-from fhejax.program.arguments import Encrypted, Plain, check_values, describe, normalisation
+from fhejax.program.arguments import (
+    Encrypted,
+    Plain,
+    check_values,
+    describe,
+    for_any_samples,
+    normalisation,
+)
 from fhejax.program.circuit.constants import encode_constants
 from fhejax.program.circuit.entries import sample_entries
 from fhejax.program.circuit.evaluation import evaluate_graph
@@ -321,16 +328,7 @@ def _given_sample(arguments: Sequence[Encrypted | Plain], given: Any) -> list[np
             f"sample holds {len(given)} arrays, and the function has {len(encrypted)} encrypted arguments; "
             f"give one typical array for each, as a tuple."
         )
-    widened = map(_for_any_samples, encrypted, given)
+    widened = map(for_any_samples, encrypted, given)
     checked = [check_values(a, v) for a, v in zip(widened, given, strict=True)]
     entries = iter(sample_entries(encrypted, checked))
     return [next(entries) if isinstance(a, Encrypted) else np.zeros((0, 0)) for a in arguments]
-
-
-def _for_any_samples(argument: Encrypted, given: Any) -> Encrypted:
-    """The description with as many samples as are given, where those are more than a call takes."""
-    axis, shape = argument.batch_axis, np.shape(given)
-    if axis is None or len(shape) != len(argument.shape) or shape[axis] <= argument.shape[axis]:
-        return argument
-    widened = (*argument.shape[:axis], shape[axis], *argument.shape[axis + 1 :])
-    return dataclasses.replace(argument, shape=widened)

@@ -11,8 +11,8 @@ import numpy as np
 
 from fhejax import ckks
 from fhejax.ckks import PublicKey, SecretKey
-from fhejax.program.arguments import Encrypted, Plain, check_plain, check_values
-from fhejax.program.circuit.entries import result_of, sample_entries
+from fhejax.program.arguments import Encrypted, Plain, check_plain, check_values, for_any_samples
+from fhejax.program.circuit.entries import result_of, results_of_samples, sample_entries
 from fhejax.program.circuit.evaluation import evaluate_graph
 from fhejax.program.circuit.graph import Graph
 from fhejax.program.circuit.reading import Reading
@@ -105,17 +105,33 @@ class Program:
         """The function's result: NumPy arrays of its shape; see `ClientProgram.decrypt`."""
         return self.client.decrypt(secret, results)
 
-    def simulate(self, *values: Any) -> Any:
+    def simulate(self, *values: Any, seed: int | None = None) -> Any:
         """The function's result in fixed point without cryptography.
 
         Weights are rounded as the program does, and values too large for the modulus wrap around as there:
-        that happens where a `margin` was given, and these values are further from the sample.
+        that happens where a `margin` was given, and these values are further from the sample. Where a block
+        holds one sample, any number of them may be given, as for `clear`.
+
+        Args:
+            values: the arguments.
+            seed: of noise, as large as that of encryption is predicted to be; none by default.
         """
-        return self._oracle(values, fixed=True)
+        flat = self.source.interface.flatten(values, "simulate")
+        found = self._circuit(flat)
+        lowered = found.lowered
+        return self._evaluated(
+            found.graph,
+            flat,
+            rounding=lowered.rounding,
+            representable=lowered.representable(self.params, self.plan.top_level),
+            noise=None if seed is None else lowered.noise,
+            seed=seed or 0,
+        )
 
     def clear(self, *values: Any) -> Any:
         """The function's result in the clear, in float64, from the same graph."""
-        return self._oracle(values, fixed=False)
+        flat = self.source.interface.flatten(values, "clear")
+        return self._evaluated(self._graph(flat), flat)
 
     def dry_run(self, calls: Iterable[tuple]) -> list[DryStep]:
         """The results of one call after another in the clear, and the errors that encryption will leave.
@@ -164,23 +180,20 @@ class Program:
         """The entries of every argument, [size, sample]; plain ones are empty, for they are in the graph."""
         interface = self.source.interface
         pairs = list(zip(interface.arguments, values, strict=True))
-        checked = [check_values(a, v) for a, v in pairs if isinstance(a, Encrypted)]
+        encrypted = [pair for pair in pairs if isinstance(pair[0], Encrypted)]
+        if self.plan.layouts:
+            encrypted = [(for_any_samples(a, v), v) for a, v in encrypted]
+        checked = [check_values(a, v) for a, v in encrypted]
         known = sample_entries(interface.encrypted, checked)
         check_samples(self.plan, known)
         entries = iter(known)
         return [next(entries) if isinstance(a, Encrypted) else np.zeros((0, 0)) for a, _ in pairs]
 
-    def _oracle(self, values: tuple, fixed: bool) -> Any:
-        flat = self.source.interface.flatten(values, "the oracle")
-        if fixed:
-            found = self._circuit(flat)
-            graph, lowered = found.graph, found.lowered
-            rounding, largest = lowered.rounding, lowered.representable(self.params, self.plan.top_level)
-        else:
-            graph, rounding, largest = self._graph(flat), None, None
-        known = evaluate_graph(graph, self._entries(flat), rounding=rounding, representable=largest)
-        outputs = [result_of(o, known) for o in graph.outputs]
-        return jax.tree.unflatten(graph.results, outputs)
+    def _evaluated(self, graph: Graph, values: Sequence, **options: Any) -> Any:
+        """The results of the circuit without cryptography, nested as the function's."""
+        known = evaluate_graph(graph, self._entries(values), **options)
+        read = results_of_samples if self.plan.layouts else result_of
+        return jax.tree.unflatten(graph.results, [read(output, known) for output in graph.outputs])
 
     def _graph(self, values: Sequence) -> Graph:
         """The graph for these values of the plain arguments."""

@@ -31,7 +31,12 @@ class Embedding:
     order: np.ndarray
 
     def spread(self, values: jax.Array, order: jax.Array | np.ndarray) -> jax.Array:
-        """The values [..., N / t] of the smaller ring as an array [..., a, 1, b, 1], by `order` as an argument."""
+        """The values [..., N / t] of the smaller ring as an array [..., a, 1, b, 1].
+
+        Args:
+            values: residues or other numbers.
+            order: the embedding's own, as an argument of a kernel and so no constant of it.
+        """
         rows, _, columns, _ = self.shape
         ordered = jnp.asarray(values).at[..., order].get(mode="promise_in_bounds")
         return ordered.reshape(*values.shape[:-1], rows, 1, columns, 1)
@@ -64,7 +69,7 @@ def embedding(ring: Ring, degree: int) -> Embedding:
 
 
 def repeated(values: jax.Array, embedding: Embedding) -> jax.Array:
-    """The values [..., N] in the ring of a polynomial in X^t, from its values [..., N / t] in the smaller ring."""
+    """The values [..., N] in the larger ring of a polynomial, from those [..., N / t] in the smaller one."""
     spread = embedding.spread(values, embedding.order)
     whole = jnp.broadcast_to(spread, (*values.shape[:-1], *embedding.shape))
     return whole.reshape(*values.shape[:-1], -1)

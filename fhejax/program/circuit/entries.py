@@ -1,5 +1,6 @@
 """The entries of arrays, [size, sample]: from arguments, and back through views to results."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -48,6 +49,15 @@ def result_of(output: Output, values: Sequence[Values]) -> np.ndarray:
     if not isinstance(value, View):
         return np.asarray(value)
     return view_values(value, values[value.node])
+
+
+def results_of_samples(output: Output, values: Sequence[Values]) -> np.ndarray:
+    """The arrays of a function of one sample, for each of several, joined along their first axis."""
+    value = output.value
+    if not isinstance(value, View) or value.batch_axis is not None or not value.entries.ndim:
+        return result_of(output, values)
+    found = dataclasses.replace(value, batch_axis=0)
+    return np.concatenate(list(view_values(found, values[value.node])))
 
 
 def view_values(view: View, node_values: Values) -> np.ndarray:

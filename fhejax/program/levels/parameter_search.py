@@ -91,7 +91,7 @@ def make_plan(
     raise TooDeepError(
         f"the function multiplies encrypted values {depth(graph)} times in a row, and no ring up to degree "
         f"2**{_LOG_DEGREES[-1]} keeps {precision_bits:g} bits at {level} ({best}; weights have at most "
-        f"{_DIAGONAL_BITS[-1] if graph.least_slots else _WEIGHT_BITS[-1]} bits and inputs a scale of at most 2**{_INPUT_BITS[-1]}). Use fewer "
+        f"{_weight_bits(graph)[-1]} bits and inputs a scale of at most 2**{_INPUT_BITS[-1]}). Use fewer "
         f"or lower-degree activations, lower precision_bits, narrow the range of the arguments, or split "
         f"the function in two programs. Interval arithmetic says that values reach {max(limits):.3g}; where "
         f"they do not, compile with a typical sample= and a margin=."
@@ -194,8 +194,8 @@ def _candidates(
 
     security: in bits, or None where any modulus will do.
     """
-    weights = _DIAGONAL_BITS if graph.least_slots else _WEIGHT_BITS
-    choices = np.array(list(itertools.product(_INPUT_BITS, weights, _WORKING_BITS, _PRIME_BITS)))
+    bits = (_INPUT_BITS, _weight_bits(graph), _WORKING_BITS, _PRIME_BITS)
+    choices = np.array(list(itertools.product(*bits)))
     rings = [
         Ring(2**k, conjugate_invariant=True) for k in (_LOG_DEGREES if log_degree is None else [log_degree])
     ]
@@ -223,6 +223,11 @@ def _candidates(
             for i, (cost, size, choice) in enumerate(zip(costs, sizes, fitting, strict=True))
         ]
     return found
+
+
+def _weight_bits(graph: Graph) -> Sequence[int]:
+    """The bits that weights may have: as integers, or as plaintexts where a ciphertext holds one sample."""
+    return _DIAGONAL_BITS if graph.least_slots else _WEIGHT_BITS
 
 
 def _digit_sizes(lowered: Lowered) -> Sequence[int]:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 # A rotation's noise is up to 20 times that of a rescale; at 2**6 times the scale it does not matter.
 _ROTATION_BITS = 6
+_ENCODING = 2.0  # times what a transform takes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +57,7 @@ class SlotTransformStep(Step):
         weight_scales: of each register's diagonals.
         transforms: of each register, (giant, baby) of each diagonal, modulo the slots, in order.
         folds: of each register, the rotations by which the products are added to themselves.
+        periods: of each register's diagonals, after which they repeat themselves.
     """
 
     operation: ClassVar[str] = "slot_transform"
@@ -64,6 +66,7 @@ class SlotTransformStep(Step):
     weight_scales: tuple[AnyScale, ...] = ()
     transforms: tuple[tuple[tuple[int, int], ...], ...] = ()
     folds: tuple[tuple[int, ...], ...] = ()
+    periods: tuple[int, ...] = ()
 
     def run(self, call: StepCall) -> Ciphertext:
         """The sum, term by term."""
@@ -89,13 +92,14 @@ class SlotTransformStep(Step):
         digits, extended = -(-before // settings.digit_size), before + special
         hoisted = 2 * extended * degree * (digits * device.costs.multiplied + device.costs.moved)
         whole, kernels = key_switches(1, before, settings, device)
-        for steps, folds in zip(self.transforms, self.folds, strict=True):
+        for steps, folds, period in zip(self.transforms, self.folds, self.periods, strict=True):
             giants, babies = ({step[part] for step in steps} - {0} for part in (0, 1))
             total = total + whole * (1 + len(giants) + len(folds))
             total = total + hoisted * (len(babies) + len(giants) + len(folds))
-            total = total + extended * degree * 2 * device.costs.product * len(steps)
+            total = total + extended * degree * 2 * device.costs.multiplied * len(steps)
             is_streamed = are_streamed(len(steps), extended, degree)
-            total = total + is_streamed * extended * degree * device.costs.transform * len(steps)
+            encoded = extended * degree * min(1.0, period / settings.ring.slots)
+            total = total + is_streamed * encoded * _ENCODING * device.costs.transform * len(steps)
             launches += kernels * (1 + len(babies) + len(giants) + len(folds)) + len(giants) + 1
         return total, launches
 
@@ -211,6 +215,7 @@ class SlotTransform(SeveralSources):
             tuple(factors),
             transforms,
             tuple(diagonals.folds for diagonals in found),
+            tuple(diagonals.vectors.shape[1] for diagonals in found),
             constants=constants,
             node=number,
             label=self.label,
