@@ -137,14 +137,14 @@ class SlotMatrix:
         """The largest magnitude of a coefficient."""
         return float(np.abs(self.matrix.data).max(initial=0.0))
 
-    @functools.cached_property
+    @property
     def signs(self) -> tuple[csr_array, csr_array]:
         """The positive coefficients, and the negative ones."""
         positive, negative = self.matrix.copy(), self.matrix.copy()
         positive.data, negative.data = np.maximum(positive.data, 0), np.minimum(negative.data, 0)
         return positive, negative
 
-    @functools.cached_property
+    @property
     def places(self) -> tuple[np.ndarray, np.ndarray]:
         """The row and the column of each coefficient."""
         terms = self.matrix.tocoo()
