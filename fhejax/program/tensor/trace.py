@@ -22,6 +22,7 @@ from fhejax.program.tensor.operations.rearrangements.broadcast import broadcast_
 from fhejax.program.tensor.plain_program import PlainArray, PlainProgram, compacted
 from fhejax.program.tensor.primitives import PRIMITIVES, substitute
 from fhejax.program.tensor.refusals import Refusal, refuse
+from fhejax.program.tensor.unrolling import unrolled
 
 _INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr")
 _CALLS = frozenset(
@@ -138,6 +139,8 @@ class _Interpreter:
         branch = _chosen_branch(equation, operands)
         if branch is not None:
             return self.run(branch.jaxpr, [PlainArray(const) for const in branch.consts], operands[1:], line)
+        if equation.primitive.name == "scan" and any(isinstance(o, Tensor) for o in operands):
+            return unrolled(self.run, equation, operands, line)
         self.builder.label = Label(equation.primitive.name, line)
         plain = [operand for operand in operands if isinstance(operand, PlainArray)]
         if len(plain) < len(operands):
