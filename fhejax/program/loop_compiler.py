@@ -22,7 +22,7 @@ def compile_loop(
     The loop is a `lax.scan`, or a `lax.fori_loop` between two whole numbers of Python, and all of the
     function. What goes round in it encrypted begins as encrypted arguments and comes back, by a bootstrap, at
     the level and scale that these have, as with `compile(carry=...)`: so a loop may be of any length. Its
-    values must stay within the ranges of these arguments. What else the turns read may be arguments, slices of
+    values must stay within the ranges of these arguments. What else turns read may be arguments, slices of
     arguments, of which each turn takes one, or plain arrays that the function closes over. What goes round in
     the clear, such as a count, is computed beforehand.
 
@@ -30,8 +30,8 @@ def compile_loop(
         function: any such function of arrays.
         *arguments: their descriptions, as for `compile`. An argument of slices has the turns along its first
             axis, and its batch along another one.
-        sample: typical arguments, as for `compile`, but whole ones. The loop is run on them in the clear: with
-            a margin it bounds the values of all turns, and what goes round must stay within its range.
+        sample: typical arguments, as for `compile`, but whole ones. The loop is run on them in the clear;
+            what goes round must stay within its range, and with a margin the values of all turns are bounded.
         margin: as for `compile`.
         **options: all others of `compile`, but for `carry`.
 
