@@ -78,20 +78,20 @@ class LoopProgram:
         source, plan = self.step.source, self.step.plan
         return "\n".join((*self._lines(), report(self.client, plan, source.packing, source.considered)))
 
-    def keygen(self) -> tuple[SecretKey, Keys]:
+    def keygen(self, *, random: jax.Array | None = None) -> tuple[SecretKey, Keys]:
         """The new keys: a secret one, and what the server needs; see `ClientProgram.keygen`."""
-        return self.step.keygen()
+        return self.step.keygen(random=random)
 
     def public_key(self, secret: SecretKey) -> PublicKey:
         """A public key, with which arguments can be encrypted; see `ClientProgram.public_key`."""
         return self.client.public_key(secret)
 
-    def encrypt(self, holder: SecretKey | PublicKey, *values: Any) -> Any:
+    def encrypt(self, holder: SecretKey | PublicKey, *values: Any, random: jax.Array | None = None) -> Any:
         """The encrypted arguments of the loop, in order; see `ClientProgram.encrypt`.
 
         What turns read slices of is one array, of which each turn takes its slice.
         """
-        return self.client.encrypt(holder, *values)
+        return self.client.encrypt(holder, *values, random=random)
 
     def __call__(
         self,

@@ -85,17 +85,17 @@ class Program:
         """
         save_client(path, self.client)
 
-    def keygen(self) -> tuple[SecretKey, Keys]:
+    def keygen(self, *, random: jax.Array | None = None) -> tuple[SecretKey, Keys]:
         """The new keys: a secret one, and what the server needs; see `ClientProgram.keygen`."""
-        return self.client.keygen()
+        return self.client.keygen(random=random)
 
     def public_key(self, secret: SecretKey) -> PublicKey:
         """A public key, with which arguments can be encrypted; see `ClientProgram.public_key`."""
         return self.client.public_key(secret)
 
-    def encrypt(self, holder: SecretKey | PublicKey, *values: Any) -> Any:
+    def encrypt(self, holder: SecretKey | PublicKey, *values: Any, random: jax.Array | None = None) -> Any:
         """The encrypted arguments, in order; see `ClientProgram.encrypt`."""
-        return self.client.encrypt(holder, *values)
+        return self.client.encrypt(holder, *values, random=random)
 
     def __call__(self, keys: Keys, *arguments: Any) -> Any:
         """The encrypted result for the arguments in order, encrypted or plain, as of `ServerProgram`."""

@@ -39,7 +39,7 @@ def clear_turns(
         stacked: the numbers of the stacked results that are wanted.
     """
     body, avals = jaxpr_as_fun(loop.body), loop.body.in_avals
-    typed = {number: _typed(value, avals[number].dtype) for number, value in values.items()}
+    typed = {number: as_type(value, avals[number].dtype) for number, value in values.items()}
     slices = {number: value for number, value in typed.items() if loop.is_sliced(number)}
 
     def turn(carry: dict, slices: dict) -> tuple[dict, tuple[dict, dict]]:
@@ -54,7 +54,13 @@ def clear_turns(
     return ClearTurns(*(jax.tree.map(_on_host, found) for found in (before, last, results)))
 
 
-def _typed(value: Any, dtype: Any) -> Any:
+def as_type(value: Any, dtype: Any) -> Any:
+    """A value of JAX in a type; keys of randomness as they are.
+
+    Args:
+        value: an array, or a tracer.
+        dtype: of the result.
+    """
     return value if jnp.issubdtype(dtype, jax.dtypes.extended) else jnp.asarray(value, dtype)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from jax.extend.core import jaxpr_as_fun
 
 from fhejax.program.arguments import Encrypted, Plain
-from fhejax.program.tensor.clear_turns import clear_turns
+from fhejax.program.tensor.clear_turns import as_type, clear_turns
 from fhejax.program.tensor.loop_roles import LoopRoles, check_uses
 from fhejax.program.tensor.loops import FromArgument, FromLoop, Loop
 from fhejax.program.tensor.plain_program import PlainArray
@@ -154,7 +154,7 @@ class _Turn:
         """The results of a turn that are wanted."""
         operands = [s.values if isinstance(s, PlainArray) else values[s] for s in self.sources]
         pairs = zip(operands, self.body.in_avals, strict=True)
-        found = jaxpr_as_fun(self.body)(*(jnp.asarray(o, aval.dtype) for o, aval in pairs))
+        found = jaxpr_as_fun(self.body)(*(as_type(o, aval.dtype) for o, aval in pairs))
         return tuple(found[number] for number in self.kept)
 
 
