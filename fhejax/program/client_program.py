@@ -11,6 +11,7 @@ from fhejax import ckks
 from fhejax.ckks import BootstrappingParameters, Parameters, PublicKey, SecretKey
 from fhejax.ckks.bootstrapping import bootstrapping_circuit, bootstrapping_keys
 from fhejax.ckks.keys import KeyManifest, evaluation_keys_for
+from fhejax.ckks.keys.generation import check_cryptographic_key
 from fhejax.ckks.parameters import Scale
 from fhejax.program.arguments import Encrypted, check_values, normalisation
 from fhejax.program.circuit.entries import sample_entries
@@ -24,6 +25,7 @@ from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.interface import Interface
 from fhejax.program.run.result_checks import ExpectedArray, check_result
 from fhejax.program.server_program import check_parameters, kept_entries
+from fhejax.ring.randomness import CHACHA20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,13 +104,20 @@ class ClientProgram:
         """The slots after which the samples of a block repeat."""
         return batch_period(self.batch, self.params.slots)
 
-    def keygen(self) -> tuple[SecretKey, Keys]:
-        """The new keys: a secret one, and what the server needs; randomness from the operating system.
+    def keygen(self, *, random: jax.Array | None = None) -> tuple[SecretKey, Keys]:
+        """The new keys: a secret one, and what the server needs.
 
         The evaluation keys are those of the manifest, each cut to the level of its first use. Where values
         are bootstrapped, they are `BootstrappingKeys` with its matrices: gigabytes and a minute at N = 2^16.
+
+        Args:
+            random: a key of `ckks.random_key()`, to be kept like the secret one: with it the same keys are
+                made again. By default it is a new one, from the operating system, that nobody keeps.
+
+        Raises:
+            ValueError: a random key that is not cryptographic.
         """
-        first, second = jax.random.split(ckks.random_key())
+        first, second = jax.random.split(_unused(random))
         secret = ckks.secret_key(first, self.params)
         if self.bootstrapping is None:
             return secret, evaluation_keys_for(second, secret, self.manifest)
@@ -127,10 +136,14 @@ class ClientProgram:
         self._check_holder(secret, public=True)
         return ckks.public_key(ckks.random_key(), secret)
 
-    def encrypt(self, holder: SecretKey | PublicKey, *values: Any) -> Any:
+    def encrypt(self, holder: SecretKey | PublicKey, *values: Any, random: jax.Array | None = None) -> Any:
         """The encrypted arguments, in order: one EncryptedArray, or a tuple of them.
 
         Uniform halves are seeds where the secret key encrypts: half the bytes.
+
+        With a random key that is kept the same call makes the same ciphertexts again, so that a run can be
+        resumed without its uploads. No mask is used for two messages: each is drawn from a stream that is
+        derived from the random key, the holder's key, the place of the ciphertext, and what it encrypts.
 
         Args:
             holder: the secret key from `keygen` of this program; or its `public_key`, for a program whose
@@ -138,11 +151,16 @@ class ClientProgram:
             *values: arrays of the planned shapes (pytrees, where the function takes those); fewer samples
                 than planned are padded, and weigh nothing in sums over the batch. None in place of an
                 argument that a carried result replaces leaves it out, and is returned there.
+            random: a key of `ckks.random_key()`, as secret as the values; by default a new one, from the
+                operating system, that nobody keeps. Equal values under equal ones have equal ciphertexts, and
+                so tell that they are equal: give `jax.random.fold_in(random, number)` to each upload.
 
         Raises:
             ValueError, TypeError: wrong shape or dtype, NaN, values outside the planned range, more samples
-                than planned, a key of other parameters, or a public key that was not planned for.
+                than planned, a key of other parameters, a public key that was not planned for, or a random
+                key that is not cryptographic.
         """
+        randoms = jax.random.split(_unused(random), len(self.interface.encrypted))
         self._check_holder(holder, public=isinstance(holder, PublicKey))
         described = self.interface.encrypted
         flat = self.interface.flatten_encrypted(values, "encrypt")
@@ -151,11 +169,11 @@ class ClientProgram:
             v is None and any(a is one for one in carried) for a, v in zip(described, flat, strict=True)
         ]
         triples = zip(described, flat, left_out, strict=True)
-        given = [(a, check_values(a, v)) for a, v, without in triples if not without]
+        given = {n: (a, check_values(a, v)) for n, (a, v, without) in enumerate(triples) if not without}
         if given:
-            check_samples(self, sample_entries(*zip(*given, strict=True)))
-        arrays = iter([self.encrypt_argument(holder, a, v) for a, v in given])
-        return self.interface.nest_encrypted([None if without else next(arrays) for without in left_out])
+            check_samples(self, sample_entries(*zip(*given.values(), strict=True)))
+        arrays = {n: self.encrypt_argument(holder, *pair, randoms[n]) for n, pair in given.items()}
+        return self.interface.nest_encrypted([arrays.get(n) for n in range(len(described))])
 
     def _check_holder(self, holder: SecretKey | PublicKey, public: bool) -> None:
         """Refuse a key of other parameters, and public keys where their noise was not planned for."""
@@ -173,7 +191,11 @@ class ClientProgram:
             )
 
     def encrypt_argument(
-        self, holder: SecretKey | PublicKey, argument: Encrypted, array: np.ndarray
+        self,
+        holder: SecretKey | PublicKey,
+        argument: Encrypted,
+        array: np.ndarray,
+        random: jax.Array | None = None,
     ) -> EncryptedArray:
         """One encrypted argument.
 
@@ -181,13 +203,14 @@ class ClientProgram:
             holder: the key that encrypts.
             argument: the argument's description.
             array: its values, float64, already checked.
+            random: a cryptographic key for it alone; by default a new one.
         """
         axis = argument.batch_axis
         samples = self.batch if axis is None else array.shape[axis]
         layout = self._layout(argument)
         rows = fill_slots(self, argument, array, layout)
         entries = rows.reshape(-1, rows.shape[-1])
-        data, seeds = encrypt_entries(ckks.random_key(), holder, entries, self.level, self.scale)
+        data, seeds = encrypt_entries(_unused(random), holder, entries, self.level, self.scale)
         shape = (len(rows), *kept_entries(layout, argument))
         return EncryptedArray(
             data.reshape(*shape, *data.shape[1:]),
@@ -236,6 +259,20 @@ class ClientProgram:
     def __repr__(self) -> str:
         shapes = ", ".join(str(a.shape) for a in self.interface.encrypted)
         return f"ClientProgram(encrypted {shapes}; {self.params})"
+
+
+def _unused(random: jax.Array | None) -> jax.Array:
+    """A new random key, or the given one, which JAX is to think of as new.
+
+    What is drawn from it depends on what it is drawn for, so that it may be given again.
+
+    Raises:
+        ValueError: a random key that is not cryptographic.
+    """
+    if random is None:
+        return ckks.random_key()
+    check_cryptographic_key(random)
+    return jax.random.wrap_key_data(jax.random.key_data(random), impl=CHACHA20)
 
 
 def check_samples(plan: Any, entries: Sequence[np.ndarray]) -> None:

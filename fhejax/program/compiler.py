@@ -105,21 +105,14 @@ def compile(
     """
     planned_for = chosen_device(device)
     wished = _wished_security(security, bootstrapping, insecure, insecure_log_degree)
-    described, nesting = jax.tree.flatten(
-        arguments, is_leaf=lambda a: isinstance(a, (Encrypted, Plain, jax.ShapeDtypeStruct))
-    )
-    described = [describe(argument) for argument in described]
-    if not any(isinstance(argument, Encrypted) for argument in described):
-        raise ValueError(
-            "compile was given no encrypted argument; describe at least one by fhejax.Encrypted(shape)."
-        )
+    described, nesting = described_arguments(arguments)
     batch = _common_batch(described)
     names = candidate_packings(packing, batch, carries=carry is not None)
     plain = [a.placeholder(i) for i, a in enumerate(described) if isinstance(a, Plain)]
     traced = trace(function, described, nesting, batch, plain)
     _check_margin(margin, sample)
     if margin is not None:
-        traced = dataclasses.replace(traced, typical=tuple(_given_sample(described, sample)))
+        traced = dataclasses.replace(traced, typical=tuple(_given_sample(described, _calls(sample)[-1])))
     request = {"precision_bits": precision_bits, "device": planned_for, **wished}
 
     def planned(name: str) -> _Planned:
@@ -148,6 +141,35 @@ def compile(
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class SampleCalls:
+    """Typical arguments of several calls: values are bounded on all, precision is predicted on the last."""
+
+    calls: Sequence[Any]
+
+
+def _calls(sample: Any) -> Sequence[Any]:
+    """The samples of all calls: there may be one, or none was given."""
+    return sample.calls if isinstance(sample, SampleCalls) else (sample,)
+
+
+def described_arguments(arguments: tuple) -> tuple[list[Encrypted | Plain], Any]:
+    """The descriptions of arguments, checked and flat, and how they are nested.
+
+    Raises:
+        TypeError, ValueError: where one is no description, or none is encrypted.
+    """
+    described, nesting = jax.tree.flatten(
+        arguments, is_leaf=lambda a: isinstance(a, (Encrypted, Plain, jax.ShapeDtypeStruct))
+    )
+    described = [describe(argument) for argument in described]
+    if not any(isinstance(argument, Encrypted) for argument in described):
+        raise ValueError(
+            "compile was given no encrypted argument; describe at least one by fhejax.Encrypted(shape)."
+        )
+    return described, nesting
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class _Planned:
     """The plan of a function in one packing, its circuit, and the sample that predictions rest on."""
 
@@ -172,11 +194,14 @@ def _planned_in(
         raise ValueError("no result of the function depends on an encrypted argument; nothing to do.")
     check_finite(graph)
     carried = carried_pairs(graph, carry)
-    typical = _sample(graph, sample)
-    limits = value_bounds(graph, typical, margin, graphs_of_other_values(traced, packing, graph))
+    calls = [_sample(graph, call) for call in _calls(sample)]
+    others = graphs_of_other_values(traced, packing, graph)
+    bounds = [value_bounds(graph, call, margin, others) for call in (calls[-1:] if margin is None else calls)]
+    limits, typical = tuple(map(max, zip(*bounds, strict=True))), calls[-1]
     plan, found = _planned_program(graph, limits, typical, bootstrapping, carried, request)
     if carried and sample is not None:
-        check_carried_range(found.graph, evaluate_graph(found.graph, typical))
+        for call in calls:
+            check_carried_range(found.graph, evaluate_graph(found.graph, call))
     return _Planned(packing, plan, found, tuple(typical))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from fhejax.program.arguments import check_values
+from fhejax.program.arguments import Encrypted, check_values
 from fhejax.program.circuit.entries import result_of, sample_entries, view_values
 from fhejax.program.circuit.evaluation import evaluate_graph
 from fhejax.program.circuit.graph import Graph, Output, sums_over_batch
@@ -39,34 +39,46 @@ class DryStep:
     predicted_errors: tuple[float, ...]
 
 
-def dry_run(
-    plan: ProgramPlan, graph: Graph, lowered: Lowered, interface: Interface, calls: Iterable[tuple]
-) -> list[DryStep]:
+@dataclasses.dataclass(frozen=True, eq=False)
+class DryCall:
+    """One call of a dry run before it is made.
+
+    Attributes:
+        graph: the circuit, for the plain arguments of this call.
+        lowered: how that was lowered.
+        values: of the arguments, flat; from the second call on, None in place of what is carried.
+    """
+
+    graph: Graph
+    lowered: Lowered
+    values: Sequence[Any]
+
+
+def dry_run(plan: ProgramPlan, interface: Interface, calls: Iterable[DryCall]) -> list[DryStep]:
     """The results of several calls one after the other, and the errors that encryption will leave in them.
 
     Args:
         plan: of the program.
-        graph: its circuit.
-        lowered: how that was lowered.
         interface: its arguments and results.
-        calls: the arguments of each call; from the second on, None in place of what is carried.
+        calls: one after the other.
 
     Raises:
         ValueError: an argument left out that no result replaces, values that are no arguments, or a carried
             value that leaves its range, with the call.
     """
-    runs = [_Run(plan, graph, lowered, seed) for seed in range(_DRAWS)]
-    clear: list[Values] = []
+    runs = [_Run(plan, seed) for seed in range(_DRAWS)]
+    carried: dict[int, Values] = {}
     steps = []
-    for number, values in enumerate(calls, 1):
-        flat = interface.flatten_encrypted(values, "dry_run")
-        given = [n for n, value in enumerate(flat) if value is not None]
-        entries = _entries(interface, flat, given, _carried(graph, clear) if clear else {}, number)
+    for number, call in enumerate(calls, 1):
+        graph = call.graph
+        given = [n for n, value in enumerate(call.values) if value is not None]
+        entries = _entries(interface, call.values, given, carried, number)
         clear = evaluate_graph(graph, entries)
         _check_range(graph, clear, number)
+        carried = _carried(graph, clear)
         outputs = [result_of(output, clear) for output in graph.outputs]
         encrypted = [n for n, output in enumerate(graph.outputs) if isinstance(output.value, View)]
-        drawn = [run.advance(entries, given) for run in runs]
+        drawn = [run.advance(call, entries, given) for run in runs]
         errors = (root_mean_square(np.array([d[n] - outputs[n] for d in drawn])) for n in encrypted)
         steps.append(DryStep(jax.tree.unflatten(graph.results, outputs), tuple(errors)))
     return steps
@@ -82,17 +94,26 @@ def _check_range(graph: Graph, values: Sequence[Values], number: int) -> None:
 def _entries(
     interface: Interface, flat: Sequence, given: Sequence[int], carried: dict[int, Values], number: int
 ) -> list[Values]:
-    """The entries of every argument, [size, sample]: given ones, and carried ones from the call before."""
+    """The entries of every argument, [size, sample]: given ones, and carried ones from the call before.
+
+    Plain ones are empty, for they are in the circuit.
+    """
     missing = [n for n in range(len(flat)) if n not in given and n not in carried]
     if missing:
         raise ValueError(
             f"call {number} of the dry run lacks argument {missing[0]}, which no result of a call before "
             f"replaces; give it."
         )
-    described = [interface.encrypted[n] for n in given]
-    arrays = [check_values(a, flat[n]) for a, n in zip(described, given, strict=True)]
-    found = dict(zip(given, sample_entries(described, arrays), strict=True))
-    return [found[n] if n in found else carried[n] for n in range(len(flat))]
+    pairs = [(n, interface.arguments[n]) for n in given]
+    encrypted = [(n, a) for n, a in pairs if isinstance(a, Encrypted)]
+    described, arrays = [a for _, a in encrypted], [check_values(a, flat[n]) for n, a in encrypted]
+    numbers = [n for n, _ in encrypted]
+    found = {n: np.zeros((0, 0)) for n in given} | dict(
+        zip(numbers, sample_entries(described, arrays), strict=True)
+    )
+    entries = [found[n] if n in found else carried[n] for n in range(len(flat))]
+    columns = _columns(entries)  # where only what all samples share was given, the others are carried
+    return [np.repeat(e, columns, 1) if e.shape[1] == 1 else e for e in entries]
 
 
 def _carried(graph: Graph, values: Sequence[Values]) -> dict[int, Values]:
@@ -105,41 +126,46 @@ def _carried(graph: Graph, values: Sequence[Values]) -> dict[int, Values]:
     return found
 
 
+def _columns(entries: Sequence[Values]) -> int:
+    """The samples of encrypted arguments."""
+    return max(values.shape[1] for values in entries)
+
+
 class _Run:
     """A run with one draw of noise, which goes from call to call; mutable only within `dry_run`."""
 
-    def __init__(self, plan: ProgramPlan, graph: Graph, lowered: Lowered, seed: int) -> None:
-        self.plan, self.graph, self.lowered = plan, graph, lowered
+    def __init__(self, plan: ProgramPlan, seed: int) -> None:
+        self.plan = plan
         self.generator = np.random.default_rng(seed)
-        self.largest = lowered.representable(plan.params, plan.top_level)
         self.state: dict[int, Values] = {}
 
-    def advance(self, entries: Sequence[Values], given: Sequence[int]) -> list[np.ndarray]:
+    def advance(self, call: DryCall, entries: Sequence[Values], given: Sequence[int]) -> list[np.ndarray]:
         """The results of one call: arguments that are not given are this run's own, with their noise."""
-        arguments, slots = self._laid_out(entries)
+        graph, plan = call.graph, self.plan
+        arguments, slots = self._laid_out(graph, entries)
         arguments = [a if n in given else self.state[n] for n, a in enumerate(arguments)]
         values = evaluate_graph(
-            self.graph,
+            graph,
             arguments,
-            rounding=self.lowered.rounding,
-            noise=self._noise(given, arguments[0].shape[1]),
+            rounding=call.lowered.rounding,
+            noise=self._noise(call, given, _columns(arguments)),
             seed=int(self.generator.integers(2**31)),
             slots=slots,
-            representable=self.largest,
+            representable=call.lowered.representable(plan.params, plan.top_level),
         )
-        self.state = _carried(self.graph, values)
-        return [self._opened(output, values, entries[0].shape[1]) for output in self.graph.outputs]
+        self.state = _carried(graph, values)
+        return [self._opened(output, values, _columns(entries)) for output in graph.outputs]
 
-    def _laid_out(self, entries: Sequence[Values]) -> tuple[Sequence[Values], Slots | None]:
-        if not sums_over_batch(self.graph):
+    def _laid_out(self, graph: Graph, entries: Sequence[Values]) -> tuple[Sequence[Values], Slots | None]:
+        if not sums_over_batch(graph):
             return entries, None
-        return in_slots(self.graph, entries, self.plan.params.slots)
+        return in_slots(graph, entries, self.plan.params.slots)
 
-    def _noise(self, given: Sequence[int], columns: int) -> dict[int, float]:
+    def _noise(self, call: DryCall, given: Sequence[int], columns: int) -> dict[int, float]:
         """The deviations of all nodes, but of arguments that hold the noise of the call before."""
         found = {}
-        for number, deviation in self.lowered.noise.items():
-            node = self.graph.nodes[number]
+        for number, deviation in call.lowered.noise.items():
+            node = call.graph.nodes[number]
             if isinstance(node, Input) and node.argument not in given:
                 continue
             found[number] = deviation * (self._repeated(columns) if node.bootstraps else 1.0)

@@ -18,7 +18,7 @@ from fhejax.program.circuit.graph import Graph
 from fhejax.program.circuit.reading import Reading
 from fhejax.program.circuit.steps.call import Keys
 from fhejax.program.client_program import ClientProgram, check_samples
-from fhejax.program.dry_run import DryStep, dry_run
+from fhejax.program.dry_run import DryCall, DryStep, dry_run
 from fhejax.program.files.files import save_client, save_server
 from fhejax.program.halves import client_of
 from fhejax.program.levels.plan import ProgramPlan
@@ -85,17 +85,17 @@ class Program:
         """
         save_client(path, self.client)
 
-    def keygen(self) -> tuple[SecretKey, Keys]:
+    def keygen(self, *, random: jax.Array | None = None) -> tuple[SecretKey, Keys]:
         """The new keys: a secret one, and what the server needs; see `ClientProgram.keygen`."""
-        return self.client.keygen()
+        return self.client.keygen(random=random)
 
     def public_key(self, secret: SecretKey) -> PublicKey:
         """A public key, with which arguments can be encrypted; see `ClientProgram.public_key`."""
         return self.client.public_key(secret)
 
-    def encrypt(self, holder: SecretKey | PublicKey, *values: Any) -> Any:
+    def encrypt(self, holder: SecretKey | PublicKey, *values: Any, random: jax.Array | None = None) -> Any:
         """The encrypted arguments, in order; see `ClientProgram.encrypt`."""
-        return self.client.encrypt(holder, *values)
+        return self.client.encrypt(holder, *values, random=random)
 
     def __call__(self, keys: Keys, *arguments: Any) -> Any:
         """The encrypted result for the arguments in order, encrypted or plain, as of `ServerProgram`."""
@@ -139,18 +139,20 @@ class Program:
         No key is made. What a call carries to the next one carries its noise too.
 
         Args:
-            calls: the arguments of each call, as for `encrypt`; from the second on, None in place of what a
+            calls: the arguments of each call, plain ones too; from the second on, None in place of what a
                 result of the call before replaces.
 
         Raises:
             ValueError: a carried result that leaves the range of the argument it replaces, with the number of
-                the call; an argument left out that none replaces; or a program with plain arguments.
+                the call; or an argument left out that none replaces.
         """
-        if self.source.interface.takes_plain:
-            raise ValueError(
-                "a dry run of a program with plain arguments was asked for; close over their values instead."
-            )
-        return dry_run(self.plan, self.source.graph, self.source.lowered, self.source.interface, calls)
+        return dry_run(self.plan, self.source.interface, map(self._dry_call, calls))
+
+    def _dry_call(self, values: tuple) -> DryCall:
+        """A call of a dry run, with the circuit for its plain arguments."""
+        flat = self.source.interface.flatten_partly(values, "dry_run")
+        circuit = self._circuit(flat)
+        return DryCall(circuit.graph, circuit.lowered, flat)
 
     def verify(self, *values: Any) -> Verification:
         """The comparison of each layer in the clear, in fixed point, and encrypted with new keys."""

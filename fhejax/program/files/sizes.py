@@ -62,7 +62,7 @@ def upload_bytes(plan: ProgramPlan, interface: Interface, *, public: bool = Fals
     layouts = plan.layouts or (None,) * len(interface.encrypted)
     pairs = zip(interface.encrypted, layouts, strict=True)
     arrays = [_argument(plan, a, layout, public) for a, layout in pairs]
-    return _file_bytes(interface.nest_encrypted(arrays), arrays, plan.params)
+    return file_bytes(interface.nest_encrypted(arrays), arrays, plan.params)
 
 
 def _argument(plan: ProgramPlan, argument: Encrypted, layout: Layout | None, public: bool) -> EncryptedArray:
@@ -91,17 +91,31 @@ def download_bytes(server: ServerProgram) -> int:
 
     Where plain arguments come with a call, their values may decide on levels; this is for the planned.
     """
-    registers, interface = iter(server.plan.outputs), server.interface
-    pairs = zip(interface.outputs, server.readings, strict=True)
-    results = [
-        _result(server.plan, next(registers), output, reading) if isinstance(reading, AffineView) else reading
-        for output, reading in pairs
-    ]
-    return _file_bytes(jax.tree.unflatten(interface.results, results), results, server.params)
+    results = result_shapes(server)
+    return file_bytes(jax.tree.unflatten(server.interface.results, results), results, server.params)
 
 
-def _file_bytes(nested: Any, flat: Sequence[Any], params: Parameters) -> int:
-    """The bytes of a file of nested arrays, or of a tuple of them where the nesting cannot be written."""
+def result_shapes(server: ServerProgram) -> list[Any]:
+    """The results of a call for a whole batch, flat, without the residues of encrypted ones."""
+    plan, interface, registers = server.plan, server.interface, iter(server.plan.outputs)
+    replaced = {output: interface.arguments[number] for output, number in interface.carry}
+    results: list[Any] = list(server.readings)
+    for number, (output, reading) in enumerate(zip(interface.outputs, server.readings, strict=True)):
+        if isinstance(reading, AffineView):
+            result, argument = _result(plan, next(registers), output, reading), replaced.get(number)
+            carried = isinstance(argument, Encrypted)
+            results[number] = _argument(plan, argument, None, public=True) if carried else result
+    return results
+
+
+def file_bytes(nested: Any, flat: Sequence[Any], params: Parameters) -> int:
+    """The bytes of a file of nested arrays, or of a tuple of them where the nesting cannot be written.
+
+    Args:
+        nested: encrypted arrays, whose arrays may be `jax.ShapeDtypeStruct`, and plain ones.
+        flat: the same in order.
+        params: of all of them.
+    """
     try:
         return object_bytes(nested, params)
     except TypeError:

@@ -84,11 +84,11 @@ class Interface:
         Raises:
             ValueError: when they are nested in another way.
         """
-        nesting = self._encrypted_inputs
-        if len(values) == len(nesting.children()):
-            pairs = zip(values, nesting.children(), strict=True)
-            values = tuple(_left_out(inner) if value is None else value for value, inner in pairs)
-        return _flattened(nesting, values, verb)
+        return _flattened_partly(self._encrypted_inputs, values, verb)
+
+    def flatten_partly(self, values: tuple, verb: str) -> list:
+        """The values of a call, one for each argument, as `flatten`; None for one that is left out."""
+        return _flattened_partly(self.inputs, values, verb)
 
     def nest_encrypted(self, values: Sequence) -> Any:
         """The values of the encrypted arguments, nested like these; one argument alone as it is."""
@@ -108,6 +108,14 @@ def _left_out(nesting: Any) -> Any:
     return jax.tree.unflatten(nesting, [None] * nesting.num_leaves)
 
 
+def _flattened_partly(nesting: Any, values: tuple, verb: str) -> list:
+    """The values in an order as they are nested, where None stands for whole arguments."""
+    if len(values) == len(nesting.children()):
+        pairs = zip(values, nesting.children(), strict=True)
+        values = tuple(_left_out(inner) if value is None else value for value, inner in pairs)
+    return _flattened(nesting, values, verb)
+
+
 def _flattened(nesting: Any, values: tuple, verb: str) -> list:
     try:
         return nesting.flatten_up_to(values)
@@ -120,12 +128,12 @@ def _flattened(nesting: Any, values: tuple, verb: str) -> list:
 
 def interface_of(graph: Graph) -> Interface:
     """The interface of a circuit, in plain Python's numbers and types of NumPy."""
-    arguments = tuple(map(_normalised, graph.arguments))
+    arguments = tuple(map(in_plain_types, graph.arguments))
     outputs = tuple(map(_described, graph.outputs))
     return Interface(arguments, graph.inputs, outputs, graph.results, graph.carry)
 
 
-def _normalised(argument: Encrypted | Plain) -> Encrypted | Plain:
+def in_plain_types(argument: Encrypted | Plain) -> Encrypted | Plain:
     """The description with plain Python's numbers, whatever kinds of them the user gave."""
     shape, bounds = tuple(map(int, argument.shape)), (float(argument.range[0]), float(argument.range[1]))
     return dataclasses.replace(argument, shape=shape, range=bounds, dtype=np.dtype(argument.dtype))

@@ -116,8 +116,7 @@ _SUBSTITUTES = {
     "sqrt": _FIT.format(name="sqrt"),
     "abs": _FIT.format(name="abs"),
     "sign": _FIT.format(name="sign"),
-    "scan": "a loop; unroll it in Python",
-    "while": "a loop; unroll it in Python",
+    "while": "a loop of unknown length; use lax.scan, or lax.fori_loop between two whole numbers of Python",
     "cond": "a branch; compute both sides, or decide in the clear",
 }
 

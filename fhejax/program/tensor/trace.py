@@ -5,7 +5,6 @@ of it, and refused in one error before any key exists.
 """
 
 import functools
-import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,21 +15,14 @@ import numpy as np
 from fhejax.program.arguments import Encrypted, Plain
 from fhejax.program.tensor.builder import Builder, Operand, Tensor
 from fhejax.program.tensor.graph import TensorGraph, TensorOutput
+from fhejax.program.tensor.jaxprs import called, is_borrowed, jaxpr_of, source_line, used_equations
 from fhejax.program.tensor.operation import Label
 from fhejax.program.tensor.operations.argument import Argument
 from fhejax.program.tensor.operations.rearrangements.broadcast import broadcast_array
 from fhejax.program.tensor.plain_program import PlainArray, PlainProgram, compacted
 from fhejax.program.tensor.primitives import PRIMITIVES, substitute
 from fhejax.program.tensor.refusals import Refusal, refuse
-
-_INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr")
-_CALLS = frozenset(
-    (
-        *("jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint"),
-        *("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"),
-    )
-)
-_PACKAGE = pathlib.Path(__file__).resolve().parents[2].as_posix() + "/"
+from fhejax.program.tensor.unrolling import unrolled
 
 
 def trace(
@@ -54,7 +46,7 @@ def trace(
         ValueError: a module in training mode, or a function that does not trace.
     """
     shapes = [_shape_of(argument) for argument in arguments]
-    closed, results = _jaxpr(function, jax.tree.unflatten(inputs, shapes))
+    closed, results = jaxpr_of(function, jax.tree.unflatten(inputs, shapes))
     builder = Builder()
     known = iter(plain)
     values = [
@@ -84,18 +76,6 @@ def _shape_of(argument: Encrypted | Plain) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(tuple(argument.shape), argument.dtype)
 
 
-def _jaxpr(function: Callable, shapes: Any) -> tuple[Any, Any]:
-    try:
-        return jax.make_jaxpr(function, return_shape=True)(*shapes)
-    except Exception as error:
-        if type(error).__name__ == "TraceContextError":
-            raise ValueError(
-                "the model changes its own state when called, so it is in training mode; compile its "
-                "inference view: flax.nnx.view(model, use_running_average=True, deterministic=True)."
-            ) from error
-        raise
-
-
 def _enter(builder: Builder, number: int, argument: Encrypted) -> Tensor:
     label = Label(f"argument {number}", "")
     return builder.append(Argument((), tuple(argument.shape), label, number))
@@ -116,7 +96,7 @@ class _Interpreter:
         JAX keeps the jaxpr of a library's function with the lines that called it first, so that only
         those of the user's own functions are believed.
         """
-        borrowed = _is_library(_source_of(jaxpr))
+        borrowed = is_borrowed(jaxpr)
         known: dict[Any, Operand] = {}
 
         def read(atom: Any) -> Operand:
@@ -124,25 +104,27 @@ class _Interpreter:
 
         known.update(zip(jaxpr.constvars, consts, strict=True))
         known.update(zip(jaxpr.invars, values, strict=True))
-        for equation in _used(jaxpr):
-            line = where if borrowed else _source_line(equation) or where
+        for equation in used_equations(jaxpr):
+            line = where if borrowed else source_line(equation) or where
             results = self._equation(equation, [read(atom) for atom in equation.invars], line)
             known.update(zip(equation.outvars, results, strict=True))
         return [read(atom) for atom in jaxpr.outvars]
 
     def _equation(self, equation: Any, operands: list[Operand], line: str) -> list[Operand]:
-        if equation.primitive.name in _CALLS:
-            inner = next(equation.params[k] for k in _INNER if k in equation.params)
-            jaxpr, consts = getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
+        inner = called(equation)
+        if inner is not None:
+            jaxpr, consts = inner
             return self.run(jaxpr, [PlainArray(const) for const in consts], operands, line)
         branch = _chosen_branch(equation, operands)
         if branch is not None:
             return self.run(branch.jaxpr, [PlainArray(const) for const in branch.consts], operands[1:], line)
+        if equation.primitive.name == "scan" and any(isinstance(o, Tensor) for o in operands):
+            return unrolled(self.run, equation, operands, line)
         self.builder.label = Label(equation.primitive.name, line)
         plain = [operand for operand in operands if isinstance(operand, PlainArray)]
         if len(plain) < len(operands):
             return self._apply(equation, operands)
-        evaluation = functools.partial(_evaluate, equation.primitive, equation.params)
+        evaluation = functools.partial(evaluated, equation.primitive, equation.params)
         return list(self.builder.plain(evaluation, *plain))
 
     def _apply(self, equation: Any, operands: list[Operand]) -> list[Operand]:
@@ -197,43 +179,10 @@ def _typed(result: Operand, dtype: Any) -> Operand:
     return PlainArray(np.broadcast_to(compacted(result.array).astype(dtype), result.shape))
 
 
-def _used(jaxpr: Any) -> list:
-    """The equations that some result depends on: jax.grad leaves the value that it differentiates."""
-    wanted, used = set(map(id, jaxpr.outvars)), []
-    for equation in reversed(jaxpr.eqns):
-        if any(id(variable) in wanted for variable in equation.outvars):
-            used.append(equation)
-            wanted.update(map(id, equation.invars))
-    return used[::-1]
-
-
-def _evaluate(primitive: Any, params: dict[str, Any], *operands: Any) -> list:
+def evaluated(primitive: Any, params: dict[str, Any], *operands: Any) -> list:
     """The results of plain arithmetic in the clear; broadcasts stay views, so that no bias is copied."""
     if primitive.name == "broadcast_in_dim" and len(operands) == 1:
         array = np.asarray(operands[0])
         return [broadcast_array(array, params["shape"], params["broadcast_dimensions"])]
     results = primitive.bind(*operands, **params)
     return list(results) if primitive.multiple_results else [results]
-
-
-def _source_line(equation: Any) -> str:
-    """The place, file:line, of the innermost frame of the user's own code."""
-    traceback = getattr(equation.source_info, "traceback", None)
-    for frame in getattr(traceback, "frames", ()):
-        if not _is_library(frame.file_name):
-            return f"{pathlib.PurePath(frame.file_name).name}:{frame.line_num}"
-    return ""
-
-
-def _is_library(path: str) -> bool:
-    path = path.replace("\\", "/")
-    if path.startswith(_PACKAGE + "nn/"):
-        return False  # networks are what a person looks for in a report
-    installed = any(part in path for part in ("/site-packages/", "/dist-packages/", "importlib"))
-    return installed or path.startswith((_PACKAGE, "<frozen"))
-
-
-def _source_of(jaxpr: Any) -> str:
-    """The file of the function that a jaxpr was traced from, or nothing."""
-    described = getattr(getattr(jaxpr, "debug_info", None), "func_src_info", None) or ""
-    return described.rpartition(" at ")[2]

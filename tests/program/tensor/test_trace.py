@@ -121,9 +121,14 @@ REFUSED = {
         "pad with zero",
     ),
     "loop": (
-        lambda x: lax.fori_loop(0, 3, lambda i, y: y * 2, x),
-        "scan",
-        "unroll",
+        lambda x: lax.while_loop(lambda y: y.sum() > 1, lambda y: y * 0.5, x),
+        "while",
+        "a loop of unknown length; use lax.scan",
+    ),
+    "operation in a loop": (
+        lambda x: lax.fori_loop(0, 3, lambda i, y: jnp.tanh(y), x),
+        "tanh",
+        "approx",
     ),
     "index of samples": (lambda x: x[jnp.array([0, 2])], "gather", "along the batch axis"),
     "other index for each sample": (

@@ -1,0 +1,108 @@
+"""The folder of an encrypted loop: the results of every turn, so that it can go on later."""
+
+import hashlib
+import io
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from fhejax.ckks import Parameters
+from fhejax.ckks.files.atomic_file import replaced
+from fhejax.ckks.files.container import Kind
+from fhejax.program.circuit.steps.call import Keys
+from fhejax.program.files.files import load, save
+from fhejax.program.files.payload import write_object
+from fhejax.program.run.encrypted_array import EncryptedArray
+from fhejax.program.server_program import ServerProgram
+
+_WORDS_OF_A_KEY = 64
+_IDENTITY = "run.sha256"
+
+
+class RunFolder:
+    """A folder with a file for each turn of one run, which appears whole or not at all.
+
+    Attributes:
+        path: of the folder.
+        params: of the ciphertexts in it.
+    """
+
+    def __init__(self, path: str | os.PathLike, params: Parameters, identity: str) -> None:
+        """Make the folder, or go on with it.
+
+        Args:
+            path: of the folder.
+            params: of the ciphertexts.
+            identity: of the run.
+
+        Raises:
+            ValueError: a folder of another run. OSError.
+        """
+        self.path, self.params = Path(path), params
+        self.path.mkdir(parents=True, exist_ok=True)
+        known = self.path / _IDENTITY
+        if not known.exists():
+            if any(self.path.glob("turn-*.fhe")):
+                raise ValueError(f"the folder {self.path} holds turns of an unknown run; name an empty one.")
+            with replaced(known, 0o666) as stream:
+                stream.write(identity.encode())
+        elif known.read_text() != identity:
+            raise ValueError(
+                f"the folder {self.path} holds a run of another program, or with other keys or arguments; "
+                f"name an empty folder, or call the program of that run with its keys and arguments."
+            )
+
+    def turn(self, number: int, compute: Callable[[], Any]) -> Any:
+        """The results of a turn, computed and written where their file is missing.
+
+        Args:
+            number: of the turn, from 1.
+            compute: makes them.
+
+        Raises:
+            FormatError: a file that was altered. OSError.
+        """
+        path = self.path / f"turn-{number:06}.fhe"
+        if not path.exists():
+            save(path, compute())
+        return load(path, self.params)
+
+
+def identity_of_run(
+    server: ServerProgram, loop: bytes, keys: Keys, arguments: Sequence[Any], known: Sequence[np.ndarray]
+) -> str:
+    """The digest, in hexadecimal digits, of all that decides on the results of a loop.
+
+    Of evaluation keys, which may take gigabytes, it takes a few words of each array: they are random.
+
+    Args:
+        server: the half of the step's program that computes.
+        loop: the digest of what the loop computes.
+        keys: of the run.
+        arguments: flat; encrypted or plain.
+        known: what turns take besides.
+    """
+    stream = io.BytesIO()
+    write_object(stream, Kind.SERVER_PROGRAM, server, server.params)
+    found = hashlib.sha256(stream.getvalue())
+    found.update(loop)
+    for array in jax.tree.leaves(keys):
+        first = (slice(1),) * (array.ndim - 1) + (slice(_WORDS_OF_A_KEY),)
+        _add(found, np.asarray(array[first] if array.ndim else array))
+    for argument in arguments:
+        parts = (argument.data, argument.key_id) if isinstance(argument, EncryptedArray) else (argument,)
+        for part in parts:
+            _add(found, np.asarray(part))
+    for array in known:
+        _add(found, array)
+    return found.hexdigest()
+
+
+def _add(found: Any, array: np.ndarray) -> None:
+    """Add an array to a digest, with its type and shape."""
+    found.update(f"{array.dtype}{array.shape}".encode())
+    found.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
