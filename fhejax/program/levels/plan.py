@@ -21,6 +21,10 @@ from fhejax.program.packing.layout import Layout, along, copies
 from fhejax.ring.platform import Device
 
 
+_DEEP = 10  # levels from which on keys share theirs
+_SHARED = 5  # the part of a level by which one may be raised to it
+
+
 def _told() -> Any:
     return dataclasses.field(compare=False, kw_only=True)
 
@@ -107,7 +111,7 @@ class ProgramPlan:
             levels[use] = max(level, levels.get(use, 0))
         if self.relinearises:
             levels["relinearise"] = self.relinearisation_level
-        return KeyManifest.of(levels)
+        return KeyManifest.of(_shared_levels(levels))
 
     @property
     def key_manifest(self) -> KeyManifest:
@@ -227,3 +231,14 @@ def placed(graph: Graph, lowered: Lowered, top: int) -> tuple[tuple[Step, ...], 
     steps = tuple(step.placed(top) for step in lowered.steps)
     views = [o.value for o in graph.outputs if isinstance(o.value, View)]
     return steps, tuple(lowered.registers[view.node].step for view in views)
+
+
+def _shared_levels(levels: dict[int | str, int]) -> dict[int | str, int]:
+    """The levels of keys, those of deep programs raised to the next of a few: kernels are made for each."""
+    raised: dict[int, int] = {}
+    top = -1
+    for level in sorted(set(levels.values()), reverse=True):
+        if level < _DEEP or level < top - top // _SHARED:
+            top = level
+        raised[level] = max(top, level)
+    return {name: raised[level] for name, level in levels.items()}
