@@ -20,7 +20,7 @@ from fhejax.nn.activations.replacement import (
 )
 from fhejax.nn.batch_norm import fold_batch_norm, fold_into_next, fold_into_previous
 from fhejax.nn.bounds import logit_bounds, logit_magnitude
-from fhejax.nn.data import Dataset, load_digits, load_mnist
+from fhejax.nn.data import CIFAR10_CLASSES, Dataset, load_cifar10, load_digits, load_mnist
 from fhejax.nn.models import HCNN, MLP, CryptoDL, CryptoNets, Digits, Network
 from fhejax.nn.quantisation import quantise_kernels
 from fhejax.nn.training.augmentation import Distortion, distort
@@ -36,6 +36,7 @@ from fhejax.nn.training.training_loop import Epoch, TrainingConfig, accuracy, ev
 from fhejax.nn.weights import load_weights, save_weights
 
 __all__ = [
+    "CIFAR10_CLASSES",
     "HCNN",
     "MLP",
     "Coefficients",
@@ -64,6 +65,7 @@ __all__ = [
     "fold_into_next",
     "fold_into_previous",
     "inference_view",
+    "load_cifar10",
     "load_digits",
     "load_mnist",
     "load_weights",
