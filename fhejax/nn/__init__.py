@@ -24,6 +24,7 @@ from fhejax.nn.data import CIFAR10_CLASSES, Dataset, load_cifar10, load_digits, 
 from fhejax.nn.models import HCNN, MLP, CryptoDL, CryptoNets, Digits, Network
 from fhejax.nn.preparation import Preparation
 from fhejax.nn.quantisation import quantise_kernels
+from fhejax.nn.residual_networks import ResidualBlock, ResNet, ResNet20, ResNet32, ResNet44, ResNet56
 from fhejax.nn.training.augmentation import Distortion, distort
 from fhejax.nn.training.coefficient_tuning import fit_activation, profile, tune_coefficients
 from fhejax.nn.training.progressive import (
@@ -53,6 +54,12 @@ __all__ = [
     "Network",
     "PolynomialActivation",
     "Preparation",
+    "ResNet",
+    "ResNet20",
+    "ResNet32",
+    "ResNet44",
+    "ResNet56",
+    "ResidualBlock",
     "Square",
     "TrainingConfig",
     "accuracy",
