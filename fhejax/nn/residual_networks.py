@@ -86,7 +86,7 @@ class ResNet(Network):
     ) -> None:
         _check_sizes(depth, width, classes, image_shape)
         activation = quadratic if activation is None else activation
-        self.image_shape = image_shape
+        self.depth, self.image_shape = depth, image_shape
         self.first_convolution = convolution(image_shape[-1], width, rngs=rngs)
         self.first_activation = activation(width)
         blocks, before = [], width
