@@ -78,14 +78,15 @@ def converted(arrays: Mapping[str, np.ndarray]) -> nn.ResNet:
     return network
 
 
-def assign(variable: nnx.Variable, array: np.ndarray) -> None:
+def assign(variable: nnx.Variable | None, array: np.ndarray) -> None:
     """Put an array of the same shape into a variable, as float32.
 
     Raises:
         ValueError: another shape.
     """
-    if variable.shape != array.shape:
-        raise ValueError(f"an array of shape {array.shape} stands where {variable.shape} is needed")
+    shape = None if variable is None else variable.shape
+    if variable is None or shape != array.shape:
+        raise ValueError(f"an array of shape {array.shape} stands where {shape} is needed")
     variable[...] = jnp.asarray(array, jnp.float32)
 
 
