@@ -4,19 +4,23 @@ All files appear whole or not at all. Keys and uploads are read again, never mad
 the same bits whenever it runs: a run that is stopped anywhere ends with the ciphertexts of one that is not.
 """
 
+import filecmp
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import fhejax
 from fhejax import ckks
-from fhejax.ckks import SecretKey
+from fhejax.ckks import EvaluationKeys, SecretKey
 from fhejax.ckks.bootstrapping import BootstrappingKeys, bootstrapping_circuit
 from fhejax.ckks.files import (
     load_bootstrapping_keys,
     load_secret_key,
     save_bootstrapping_keys,
+    save_evaluation_keys,
     save_secret_key,
 )
+from fhejax.ckks.keys import generate_evaluation_keys
 
 
 def check_program(folder: Path, program: fhejax.Program) -> None:
@@ -28,7 +32,7 @@ def check_program(folder: Path, program: fhejax.Program) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     known, now = folder / "server.fhe", folder / "server.new"
     program.save_server(now)
-    if known.exists() and known.read_bytes() != now.read_bytes():
+    if known.exists() and not filecmp.cmp(known, now, shallow=False):
         now.unlink()
         raise SystemExit(
             f"the folder {folder} holds a run of another program: other arguments of the experiment, data or "
@@ -37,30 +41,33 @@ def check_program(folder: Path, program: fhejax.Program) -> None:
     now.replace(known)
 
 
-def keys_of(folder: Path, program: fhejax.Program) -> tuple[SecretKey, BootstrappingKeys]:
+def keys_of(folder: Path, program: fhejax.Program) -> tuple[SecretKey, EvaluationKeys | BootstrappingKeys]:
     """The keys in a folder, made and written where they are missing.
 
     Args:
         folder: of the run; the secret key is in a file that its owner alone may read.
-        program: with bootstraps.
+        program: with or without bootstraps.
     """
-    parameters = program.plan.bootstrapping
-    assert parameters is not None  # as every program that carries its results has
     secret_file, keys_file = folder / "secret.key", folder / "keys.fhe"
     if not secret_file.exists():
         save_secret_key(secret_file, ckks.secret_key(ckks.random_key(), program.params))
     secret = load_secret_key(secret_file)
+    bootstrapping, manifest = program.plan.bootstrapping, program.plan.manifest
     if not keys_file.exists():
-        save_bootstrapping_keys(keys_file, ckks.random_key(), secret, parameters, program.plan.manifest)
-    return secret, load_bootstrapping_keys(keys_file, bootstrapping_circuit(parameters))
+        key = ckks.random_key()
+        if bootstrapping is None:  # one key after another, so that not all of them are in memory
+            keys = generate_evaluation_keys(key, secret, manifest)
+            save_evaluation_keys(keys_file, program.params, secret.key_id, keys)
+        else:
+            save_bootstrapping_keys(keys_file, key, secret, bootstrapping, manifest)
+    if bootstrapping is None:
+        return secret, fhejax.load(keys_file, program.params)
+    return secret, load_bootstrapping_keys(keys_file, bootstrapping_circuit(bootstrapping))
 
 
 def uploads_of(folder: Path, program: fhejax.Program, secret: SecretKey, values: tuple) -> Any:
     """The encrypted arguments in a folder, made and written where they are missing."""
-    path = folder / "upload.fhe"
-    if not path.exists():
-        fhejax.save(path, program.encrypt(secret, *values))
-    return fhejax.load(path, program.params)
+    return kept(folder / "upload.fhe", program, lambda: program.encrypt(secret, *values))
 
 
 def result_of_call(folder: Path, number: int, program: fhejax.Program, *call: Any) -> Any:
@@ -72,7 +79,11 @@ def result_of_call(folder: Path, number: int, program: fhejax.Program, *call: An
         program: to be called.
         *call: evaluation keys and arguments.
     """
-    path = folder / f"call-{number:04}.fhe"
+    return kept(folder / f"call-{number:04}.fhe", program, lambda: program(*call))
+
+
+def kept(path: Path, program: fhejax.Program, make: Callable[[], Any]) -> Any:
+    """The encrypted arrays of a program in a file, made and written where it is missing."""
     if not path.exists():
-        fhejax.save(path, program(*call))
+        fhejax.save(path, make())
     return fhejax.load(path, program.params)

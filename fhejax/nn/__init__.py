@@ -20,9 +20,11 @@ from fhejax.nn.activations.replacement import (
 )
 from fhejax.nn.batch_norm import fold_batch_norm, fold_into_next, fold_into_previous
 from fhejax.nn.bounds import logit_bounds, logit_magnitude
-from fhejax.nn.data import Dataset, load_digits, load_mnist
+from fhejax.nn.data import CIFAR10_CLASSES, Dataset, load_cifar10, load_digits, load_mnist
 from fhejax.nn.models import HCNN, MLP, CryptoDL, CryptoNets, Digits, Network
+from fhejax.nn.preparation import Preparation
 from fhejax.nn.quantisation import quantise_kernels
+from fhejax.nn.residual_networks import ResidualBlock, ResNet, ResNet20, ResNet32, ResNet44, ResNet56
 from fhejax.nn.training.augmentation import Distortion, distort
 from fhejax.nn.training.coefficient_tuning import fit_activation, profile, tune_coefficients
 from fhejax.nn.training.progressive import (
@@ -33,9 +35,10 @@ from fhejax.nn.training.progressive import (
 )
 from fhejax.nn.training.range_penalty import outputs_and_penalty, range_penalty
 from fhejax.nn.training.training_loop import Epoch, TrainingConfig, accuracy, evaluate, inference_view, train
-from fhejax.nn.weights import load_weights, save_weights
+from fhejax.nn.weights import load_preparation, load_weights, save_weights
 
 __all__ = [
+    "CIFAR10_CLASSES",
     "HCNN",
     "MLP",
     "Coefficients",
@@ -50,6 +53,13 @@ __all__ = [
     "HermiteActivation",
     "Network",
     "PolynomialActivation",
+    "Preparation",
+    "ResNet",
+    "ResNet20",
+    "ResNet32",
+    "ResNet44",
+    "ResNet56",
+    "ResidualBlock",
     "Square",
     "TrainingConfig",
     "accuracy",
@@ -64,8 +74,10 @@ __all__ = [
     "fold_into_next",
     "fold_into_previous",
     "inference_view",
+    "load_cifar10",
     "load_digits",
     "load_mnist",
+    "load_preparation",
     "load_weights",
     "logit_bounds",
     "logit_magnitude",

@@ -12,6 +12,7 @@ from flax import nnx
 
 from fhejax.nn.models import LayerFunction, Network
 from fhejax.nn.modules import replace_modules
+from fhejax.nn.residual_networks import ResidualBlock
 
 Affine = nnx.Conv | nnx.Linear
 AffineLayer = TypeVar("AffineLayer", bound=Affine)
@@ -68,11 +69,14 @@ def fold_batch_norm(network: AnyNetwork) -> AnyNetwork:
     Each goes into the affine layer before it, else into the one after it, and becomes `Identity`.
     The function computed is that of inference mode, up to rounding of float32.
 
+    The normalisation that is part of a Hermite activation is for `fold_activations`.
+
     Raises:
-        ValueError: a normalisation with no affine layer directly beside it.
+        ValueError: a normalisation with no affine layer directly beside it, or within a residual block.
     """
     while (index := _first_normalisation(network.layers())) is not None:
         network = _fold_at(network, index)
+    _check_blocks(network)
     return network
 
 
@@ -94,6 +98,17 @@ def _fold_at(network: AnyNetwork, index: int) -> AnyNetwork:
         f"{type(before).__name__} and {type(after).__name__}, and folds only into a Conv or Linear "
         "directly beside it. Move it next to one."
     )
+
+
+def _check_blocks(network: Network) -> None:
+    """Refuse a normalisation within a layer that is a block of layers."""
+    for index, layer in enumerate(network.layers()):
+        if isinstance(layer, ResidualBlock) and _first_normalisation(layer.layers()) is not None:
+            raise ValueError(
+                f"the residual block at layer {index} of {type(network).__name__} holds a batch "
+                "normalisation, which after the addition belongs to no single convolution. Use "
+                "HermiteActivation, which brings its own, and fold_activations."
+            )
 
 
 def _with_weights(layer: AffineLayer, kernel: jax.Array, bias: jax.Array) -> AffineLayer:

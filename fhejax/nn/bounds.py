@@ -4,8 +4,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from fhejax.nn.activations.polynomial_activation import Activation, Square
+from fhejax.nn.activations.polynomial_activation import Square
+from fhejax.nn.batch_norm import Identity
 from fhejax.nn.models import LayerFunction, Network
+from fhejax.nn.residual_networks import ResidualBlock
 
 Bounds = tuple[jax.Array, jax.Array]
 
@@ -25,7 +27,7 @@ def logit_bounds(network: Network, low: float = 0.0, high: float = 1.0) -> Bound
         Two arrays (10,) float32, lower and upper.
 
     Raises:
-        TypeError: a layer with no interval rule here (a general polynomial).
+        TypeError: a layer with no interval rule here (a general polynomial, a module of another kind).
     """
     shape = (1, *network.image_shape)
     interval = (jnp.full(shape, low, jnp.float32), jnp.full(shape, high, jnp.float32))
@@ -46,7 +48,9 @@ def _propagate(layer: LayerFunction, interval: Bounds) -> Bounds:
         return _square(low, high)
     if isinstance(layer, nnx.Conv | nnx.Linear):
         return _affine(layer, low, high)
-    if isinstance(layer, Activation):
+    if isinstance(layer, ResidualBlock):
+        return _residual(layer, interval)
+    if isinstance(layer, nnx.Module) and not isinstance(layer, nnx.BatchNorm | Identity):
         raise TypeError(
             f"logit_bounds has no rule for {type(layer).__name__}: it bounds squares and affine "
             "layers. Use fhejax.compile, whose report bounds every polynomial."
@@ -60,6 +64,15 @@ def _square(low: jax.Array, high: jax.Array) -> Bounds:
     nearest = jnp.maximum(jnp.maximum(low, -high), jnp.zeros_like(low))
     furthest = jnp.maximum(-low, high)
     return nearest * nearest, furthest * furthest
+
+
+def _residual(block: ResidualBlock, interval: Bounds) -> Bounds:
+    """The bounds of a block; that both arms read the same numbers is not made use of."""
+    low, high = block.shortcut(interval[0]), block.shortcut(interval[1])
+    *inner, last = block.layers()
+    for layer in inner:
+        interval = _propagate(layer, interval)
+    return _propagate(last, (interval[0] + low, interval[1] + high))
 
 
 def _affine(layer: nnx.Conv | nnx.Linear, low: jax.Array, high: jax.Array) -> Bounds:

@@ -5,7 +5,6 @@ at inference is a polynomial of the pixels: `nnx.view(network, use_running_avera
 """
 
 from collections.abc import Callable
-from typing import ClassVar
 
 import jax
 from flax import nnx
@@ -18,14 +17,14 @@ LayerFunction = Callable[[jax.Array], jax.Array]
 class Network(nnx.Module):
     """A chain of layers; `layers()` is what other tools walk: bounds, folding, quantisation."""
 
-    image_shape: ClassVar[tuple[int, int, int]] = (28, 28, 1)
+    image_shape: tuple[int, int, int] = (28, 28, 1)
 
     def layers(self) -> tuple[LayerFunction, ...]:
         """The layers in the order in which they are applied."""
         raise NotImplementedError
 
     def __call__(self, images: jax.Array) -> jax.Array:
-        """The logits (batch, 10) of images (batch, *image_shape), float32.
+        """The logits (batch, classes) of images (batch, *image_shape), float32.
 
         Raises:
             ValueError: images of another shape.
@@ -120,7 +119,7 @@ class CryptoDL(Network):
         normalise: bool = True,
         rngs: nnx.Rngs,
     ) -> None:
-        activation = _quadratic if activation is None else activation
+        activation = quadratic if activation is None else activation
         shapes = ((1, 32, 5, 2, "SAME"), (32, 64, 3, 2, "VALID"), (64, 64, 3, 1, "VALID"))
         blocks = []
         for before, after, size, stride, padding in shapes:
@@ -160,7 +159,8 @@ class Digits(Network):
         return (*first, average_pool, flatten, self.hidden, self.square, self.output)
 
 
-def _quadratic(features: int) -> LayerFunction:
+def quadratic(features: int) -> LayerFunction:
+    """A trained polynomial of degree 2 for each of the features, at first an approximation of ReLU."""
     return PolynomialActivation(2, features=features)
 
 

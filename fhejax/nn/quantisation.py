@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from fhejax.nn.activations.polynomial_activation import Coefficients
 from fhejax.nn.modules import AnyModule
 
 
@@ -11,7 +12,7 @@ def quantise_kernels(model: AnyModule, bits: int) -> AnyModule:
     """A copy of `model` whose kernels are rounded to few bits.
 
     Each kernel is scaled by its own largest magnitude to the integers up to `2**(bits - 1) - 1`,
-    rounded to nearest, and scaled back; biases stay as they are, for they cost nothing.
+    rounded to nearest, and scaled back; biases and the coefficients of activations stay as they are.
 
     Args:
         model: a Flax module.
@@ -31,5 +32,5 @@ def quantise_kernels(model: AnyModule, bits: int) -> AnyModule:
         step = jnp.where(largest > 0, largest / levels, jnp.ones_like(largest))
         return jnp.round(array / step) * step
 
-    definition, parameters, other = nnx.split(model, nnx.Param, ...)
-    return nnx.merge(definition, jax.tree.map(rounded, parameters), other)
+    definition, coefficients, parameters, other = nnx.split(model, Coefficients, nnx.Param, ...)
+    return nnx.merge(definition, coefficients, jax.tree.map(rounded, parameters), other)

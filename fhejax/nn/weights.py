@@ -12,9 +12,16 @@ import safetensors.numpy
 from flax import nnx
 
 from fhejax.nn.modules import AnyModule
+from fhejax.nn.preparation import PREFIX, Preparation
 
 
-def save_weights(model: nnx.Module, path: str | Path, dtype: type = np.float32) -> None:
+def save_weights(
+    model: nnx.Module,
+    path: str | Path,
+    dtype: type = np.float32,
+    *,
+    preparation: Preparation | None = None,
+) -> None:
     """Write every parameter and statistic of a model, named by its path (`hidden.kernel`).
 
     The state of random streams stays out. The file appears whole or not at all: it is written beside
@@ -24,9 +31,10 @@ def save_weights(model: nnx.Module, path: str | Path, dtype: type = np.float32) 
         model: a Flax module.
         path: the file.
         dtype: float32, or float16 for half the size (11 bits of precision).
+        preparation: of the images that the model takes, written as it is beside the weights.
 
     Raises:
-        ValueError: another dtype, or a weight that is not finite in it.
+        ValueError: another dtype, a weight that is not finite in it, or one with a name of the preparation's.
         FileNotFoundError: the folder does not exist.
     """
     if np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float16)):
@@ -34,6 +42,13 @@ def save_weights(model: nnx.Module, path: str | Path, dtype: type = np.float32) 
     if not Path(path).parent.is_dir():
         raise FileNotFoundError(f"there is no folder {Path(path).parent} to write weights to.")
     arrays = {name: _cast(name, array, dtype) for name, array in _arrays(model).items()}
+    if any(name.startswith(PREFIX) for name in arrays):
+        raise ValueError(
+            f"{type(model).__name__} has weights whose names begin with {PREFIX!r}, as those of a "
+            "preparation of images do in a file; rename that attribute."
+        )
+    if preparation is not None:
+        arrays |= preparation.arrays()
     _replace(Path(path), safetensors.numpy.save(arrays))
 
 
@@ -48,7 +63,7 @@ def load_weights(model: AnyModule, path: str | Path) -> AnyModule:
         FileNotFoundError: there is no such file.
         ValueError: the file is not a safetensors file, or its names or shapes are not the model's.
     """
-    found = _read(Path(path))
+    found = {name: array for name, array in _read(Path(path)).items() if not name.startswith(PREFIX)}
     expected = _arrays(model)
     _check(found, expected, type(model).__name__, path)
     definition, randomness, state = nnx.split(model, nnx.RngState, ...)
@@ -57,6 +72,20 @@ def load_weights(model: AnyModule, path: str | Path) -> AnyModule:
         for keys, variable in nnx.to_flat_state(state)
     ]
     return nnx.merge(definition, randomness, nnx.from_flat_state(values))
+
+
+def load_preparation(path: str | Path) -> Preparation:
+    """The preparation of images that a file of weights holds.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not a safetensors file, or holds no preparation or none that can be.
+    """
+    found = {name: array for name, array in _read(Path(path)).items() if name.startswith(PREFIX)}
+    try:
+        return Preparation.from_arrays(found)
+    except ValueError as error:
+        raise ValueError(f"{path} does not say how images are prepared: {error}") from error
 
 
 def _name(keys: tuple[Hashable, ...]) -> str:

@@ -9,7 +9,7 @@ from flax import nnx
 
 from experiments import mnist, table
 from fhejax import nn
-from fhejax.nn import data
+from fhejax.nn.data import mnist as mnist_data
 
 COUNT = 100
 
@@ -18,14 +18,14 @@ COUNT = 100
 def folder(tmp_path, monkeypatch):
     generator = np.random.default_rng(0)
     files = {}
-    for name, (file, magic, shape) in data.MNIST_FILES.items():
+    for name, (file, magic, shape) in mnist_data.MNIST_FILES.items():
         sizes = (COUNT, *shape[1:])
         highest = 256 if len(sizes) > 1 else 10
         entries = generator.integers(0, highest, sizes, np.uint8)
         header = struct.pack(f">{1 + len(sizes)}I", magic, *sizes)
         (tmp_path / f"{file}.gz").write_bytes(gzip.compress(header + entries.tobytes()))
         files[name] = (file, magic, sizes)
-    monkeypatch.setattr(data, "MNIST_FILES", files)
+    monkeypatch.setattr(mnist_data, "MNIST_FILES", files)
     return tmp_path
 
 

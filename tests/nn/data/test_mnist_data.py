@@ -1,4 +1,4 @@
-"""The IDX reader against good and bad files, and the digits' split."""
+"""The IDX reader against good and bad files."""
 
 import dataclasses
 import gzip
@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from fhejax.nn import data, load_digits, load_mnist
+from fhejax.nn import load_mnist
+from fhejax.nn.data import mnist
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def folder(tmp_path, monkeypatch):
     """A folder of four small IDX files, written here independently of the reader."""
     generator = np.random.default_rng(0)
     files = {}
-    for field, (name, magic, shape) in data.MNIST_FILES.items():
+    for field, (name, magic, shape) in mnist.MNIST_FILES.items():
         shape = (7 if "train" in field else 3, *shape[1:])
         files[field] = (name, magic, shape)
         header = b"".join(int(n).to_bytes(4, "big") for n in (magic, *shape))
@@ -25,7 +26,7 @@ def folder(tmp_path, monkeypatch):
             (tmp_path / f"{name}.gz").write_bytes(gzip.compress(content))
         else:
             (tmp_path / name).write_bytes(content)
-    monkeypatch.setattr(data, "MNIST_FILES", files)
+    monkeypatch.setattr(mnist, "MNIST_FILES", files)
     return tmp_path
 
 
@@ -75,7 +76,7 @@ def test_truncated_and_damaged_compressed_file(folder):
 def test_wrong_file_under_the_name(folder):
     path = folder / "train-labels-idx1-ubyte"
     good = path.read_bytes()
-    path.write_bytes(data.IMAGES_MAGIC.to_bytes(4, "big") + good[4:])
+    path.write_bytes(mnist.IMAGES_MAGIC.to_bytes(4, "big") + good[4:])
     with pytest.raises(ValueError, match="0x00000803, and 0x00000801 is needed"):
         load_mnist(folder)
     path.write_bytes(good[:4] + (8).to_bytes(4, "big") + good[8:])
@@ -107,11 +108,3 @@ def test_tensorflow_datasets_examples_become_the_same_arrays(monkeypatch):
     dataset = load_mnist()
     assert dataset.train_images.shape == (2, 28, 28, 1) and dataset.test_labels.tolist() == [4]
     np.testing.assert_allclose(dataset.test_images, 0.2, rtol=1e-6)
-
-
-def test_digits_are_split_once_and_for_all():
-    first, second = load_digits(), load_digits()
-    assert first.train_images.shape == (1297, 8, 8, 1) and first.test_images.shape == (500, 8, 8, 1)
-    assert first.train_images.min() == 0 and first.train_images.max() == 1
-    np.testing.assert_array_equal(first.test_labels, second.test_labels)
-    assert np.ptp(np.bincount(first.test_labels)) <= 3

@@ -1,14 +1,14 @@
-"""The data sets: MNIST from its original files, and scikit-learn's digits."""
+"""MNIST, from its original files or through tensorflow-datasets."""
 
 import gzip
 import math
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+
+from fhejax.nn.data.dataset import Dataset
+from fhejax.nn.data.downloads import arrays_of
 
 IMAGES_MAGIC = 0x00000803
 LABELS_MAGIC = 0x00000801
@@ -18,36 +18,6 @@ MNIST_FILES = {
     "test_images": ("t10k-images-idx3-ubyte", IMAGES_MAGIC, (10_000, 28, 28)),
     "test_labels": ("t10k-labels-idx1-ubyte", LABELS_MAGIC, (10_000,)),
 }
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """A data set, split for training and test.
-
-    The images are (count, height, width, channels) float32 in [0, 1]; the labels (count,) int32.
-    """
-
-    train_images: np.ndarray
-    train_labels: np.ndarray
-    test_images: np.ndarray
-    test_labels: np.ndarray
-
-
-def load_digits() -> Dataset:
-    """The digits of scikit-learn, 1,797 of 8x8 pixels: 1,297 for training and 500 for the test.
-
-    The split is stratified by class and always the same.
-    """
-    from sklearn.datasets import load_digits as load_bunch
-    from sklearn.model_selection import train_test_split
-
-    bunch = load_bunch()
-    assert not isinstance(bunch, tuple)  # which it is only for return_X_y=True
-    images = (bunch.images / 16.0).astype(np.float32)[..., None]
-    labels = bunch.target.astype(np.int32)
-    parts = train_test_split(images, labels, test_size=500, stratify=labels, random_state=0)
-    train_images, test_images, train_labels, test_labels = map(np.asarray, parts)
-    return Dataset(train_images, train_labels, test_images, test_labels)
 
 
 def load_mnist(data_dir: str | Path | None = None) -> Dataset:
@@ -62,7 +32,7 @@ def load_mnist(data_dir: str | Path | None = None) -> Dataset:
         ValueError: a file is truncated or is not what its name says.
     """
     if data_dir is None:
-        return _mnist_from_tensorflow_datasets()
+        return _normalised(*arrays_of("mnist", "MNIST", "load_mnist", "the four original IDX files"))
     arrays = {
         field: _read_idx(_find(Path(data_dir), name), magic, shape)
         for field, (name, magic, shape) in MNIST_FILES.items()
@@ -133,26 +103,3 @@ def _read_bytes(path: Path) -> bytes:
         raise ValueError(
             f"{path} is not a whole gzip file ({error}): it is truncated or damaged. Download it again."
         ) from error
-
-
-def _mnist_from_tensorflow_datasets() -> Dataset:
-    try:
-        # Optional, and in few environments: only the extra `data` installs it.
-        import tensorflow_datasets as tfds  # pyright: ignore[reportMissingImports]
-
-        builder = tfds.builder("mnist", file_format="array_record")
-        builder.download_and_prepare()
-        train, test = builder.as_data_source(split=["train", "test"])
-        return _normalised(*_stacked(train), *_stacked(test))
-    except Exception as error:  # every cause, from a missing package to no network, has one fix
-        raise FileNotFoundError(
-            "MNIST was asked for without a folder, and tensorflow-datasets could not provide it "
-            f"({type(error).__name__}: {error}). Give load_mnist a data_dir that holds the four "
-            "original IDX files, or install tensorflow-datasets and connect to the network."
-        ) from error
-
-
-def _stacked(source: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
-    examples = [source[index] for index in range(len(source))]
-    images = np.stack([example["image"] for example in examples])
-    return images, np.asarray([example["label"] for example in examples])

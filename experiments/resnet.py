@@ -1,0 +1,295 @@
+"""Classify real CIFAR-10 images encrypted, one at a time, with ResNet-20.
+
+    python -m experiments.resnet --data-dir CIFAR --images 2 --folder run
+
+CIFAR is a folder with the original binary batches; without it, tensorflow-datasets downloads them
+(`pip install -e .[data]`). First all test images are classified in the clear, with a look at what would leave
+the range that the program is planned for. Then images travel encrypted. A run with a folder that is stopped
+goes on from there.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import tyro
+from flax import nnx
+
+import fhejax
+from benchmarks.machine import describe_machine, peak_memory_bytes
+from experiments import checkpoints, pipeline, resnet_picture, resnet_table
+from experiments.mnist import WEIGHTS
+from experiments.resnet_ranges import ClearRun, beyond_plan, clear_run
+from fhejax import nn
+from fhejax.ckks import SecretKey
+
+CANDIDATES, TYPICAL = 500, 4  # training images: looked at for the sample, and in it as they come
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Classify images of CIFAR-10 encrypted, one at a time.
+
+    Attributes:
+        data_dir: folder with CIFAR-10's six binary batches; tensorflow-datasets without it.
+        images: how many test images are classified encrypted.
+        first: number of the first of them, from 0.
+        weights: safetensors file to read.
+        folder: of the run: keys (the secret one too), uploads and the result of each image. A run that was
+            stopped goes on from there.
+        margin: how many times as large as on the sample values may become.
+        precision_bits: -log2 of the relative error to be left in the logits.
+        plot: PNG file to draw: the images with their labels.
+        json: file to write all results to.
+        cache: folder of compiled kernels, so that a later start is quick; None for no folder. What
+            lies in it is executed, so nobody else may be able to write to it.
+        insecure_log_degree: a ring of degree 2**this WITHOUT ANY SECURITY, for quick tests only.
+    """
+
+    data_dir: Path | None = None
+    images: int = 2
+    first: int = 0
+    weights: Path = WEIGHTS / "resnet20.safetensors"
+    folder: Path | None = None
+    margin: float = 2.0
+    precision_bits: float = 9.0
+    plot: Path | None = None
+    json: Path | None = None
+    cache: Path | None = pipeline.CACHE
+    insecure_log_degree: int | None = None
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A trained network, the preparation of its images, and images in [0, 1] with labels.
+
+    `candidates` are training images, of which the program's sample is chosen.
+    """
+
+    name: str
+    network: nn.ResNet
+    preparation: nn.Preparation
+    candidates: np.ndarray
+    images: np.ndarray
+    labels: np.ndarray
+
+
+def main(arguments: Arguments) -> dict[str, Any]:
+    """Run the experiment, print its tables; return their numbers."""
+    check(arguments)
+    pipeline.use_cache(arguments.cache)
+    return run(load(arguments), arguments)
+
+
+def check(arguments: Arguments) -> None:
+    """Refuse what cannot be run, before anything is read."""
+    pipeline.check_writable(arguments.plot, arguments.json)
+    pipeline.check_range("--images", arguments.images, 1, 10_000)
+    pipeline.check_range("--first", arguments.first, 0, 10_000 - arguments.images)
+    if not arguments.margin >= 1:
+        raise SystemExit(f"--margin is {arguments.margin}; it must be 1 or more.")
+
+
+def load(arguments: Arguments) -> Experiment:
+    """Read the data set and the weights.
+
+    Raises:
+        SystemExit: where either cannot be read, with the reason.
+    """
+    try:
+        network = nn.load_weights(nn.ResNet20(rngs=nnx.Rngs(0)), arguments.weights)
+        preparation = nn.load_preparation(arguments.weights)
+        dataset = nn.load_cifar10(arguments.data_dir)
+    except (FileNotFoundError, ValueError) as error:
+        raise SystemExit(str(error)) from error
+    candidates = dataset.train_images[:CANDIDATES].copy()  # so that the other training images are given back
+    return Experiment(
+        "ResNet-20 on CIFAR-10",
+        nn.inference_view(network),
+        preparation,
+        candidates,
+        dataset.test_images,
+        dataset.test_labels,
+    )
+
+
+def run(experiment: Experiment, arguments: Arguments) -> dict[str, Any]:
+    """Classify all images in the clear and some encrypted; print, write and return what came out."""
+    numbers = range(arguments.first, arguments.first + arguments.images)
+    with pipeline.stages(4 + 4 * len(numbers)) as timed:
+        clear = timed("clear", classify_clear, experiment, experiment.images)
+        chosen, sample = sample_of(experiment)
+        beyond = beyond_plan(clear, sample, arguments.margin)
+        right = int(np.sum(clear.logits.argmax(axis=1) == experiment.labels))
+        found = {"name": experiment.name, "images": len(clear.logits), "correct_clear": right, **beyond}
+        timed.bar.write(resnet_table.render_clear(found))
+        program = timed("compile", compile_network, experiment, chosen, arguments)
+        timed.bar.write(f"The program, before any key exists\n\n{program.report()}\n")
+        rows, sizes = classify_encrypted(experiment, program, numbers, arguments.folder, timed)
+    results = {
+        **found,
+        "encrypted": rows,
+        "predicted_error": float(program.plan.predicted_errors[0]),
+        "parameters": pipeline.describe_parameters(program.params),
+        "predicted_seconds": float(program.plan.predicted_seconds),
+        "seconds": timed.summary(),
+        "bytes": sizes,
+        "peak_memory_bytes": peak_memory_bytes(),
+        "machine": describe_machine(),
+    }
+    print(resnet_table.render(results))
+    if arguments.json:
+        pipeline.write_json(arguments.json, results)
+    if arguments.plot:
+        pipeline.save_picture(arguments.plot, resnet_picture.draw(results, experiment.images))
+    return results
+
+
+def classify_clear(experiment: Experiment, images: np.ndarray) -> ClearRun:
+    """Run the network on images in the clear, with a bar of its own."""
+    with pipeline.counter("images in the clear") as progress:
+        return clear_run(experiment.network, experiment.preparation, images, progress)
+
+
+def sample_of(experiment: Experiment) -> tuple[np.ndarray, ClearRun]:
+    """Choose the images that the program is planned on; return them prepared, and how far they go.
+
+    They are the first few candidates and, for each layer, the one that goes furthest in it: what these reach
+    is what all candidates do.
+    """
+    found = classify_clear(experiment, experiment.candidates)
+    typical = np.arange(min(TYPICAL, len(experiment.candidates)))
+    chosen = np.union1d(typical, found.largest.argmax(axis=0))
+    images = experiment.preparation(experiment.candidates[chosen])
+    return images, ClearRun(found.logits[chosen], found.largest[chosen])
+
+
+def compile_network(experiment: Experiment, sample: np.ndarray, arguments: Arguments) -> fhejax.Program:
+    """Plan the network for one image.
+
+    Raises:
+        SystemExit: where no secure ring holds it.
+    """
+    try:
+        return fhejax.compile(
+            experiment.network,
+            fhejax.Encrypted((1, *experiment.network.image_shape), range=experiment.preparation.range),
+            packing="multiplexed",
+            precision_bits=arguments.precision_bits,
+            sample=sample,
+            margin=arguments.margin,
+            bootstrapping=False,
+            insecure_log_degree=arguments.insecure_log_degree,
+        )
+    except fhejax.TooDeepError as error:
+        raise SystemExit(str(error)) from error
+
+
+def classify_encrypted(
+    experiment: Experiment,
+    program: fhejax.Program,
+    numbers: range,
+    folder: Path | None,
+    timed: pipeline.Stages,
+) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """Classify images encrypted, one after another; return a row for each, and bytes of what travels."""
+    if folder is None:
+        secret, keys = timed("keys", program.keygen)
+    else:
+        checkpoints.check_program(folder, program)
+        secret, keys = timed("keys", checkpoints.keys_of, folder, program)
+    assert isinstance(keys, fhejax.ckks.EvaluationKeys)  # for nothing is bootstrapped
+    rows, sizes = [], {"keys": keys.wire_bytes}
+    for number in numbers:
+        image = experiment.preparation(experiment.images[number : number + 1])
+        call = encrypted_call(program, secret, keys, image, timed, file_of(folder, number, image))
+        rows.append(describe(experiment, program, number, image, *call[:2], timed))
+        sizes |= call[2]
+    return rows, sizes
+
+
+def file_of(folder: Path | None, number: int, image: np.ndarray) -> Path | None:
+    """The beginning of the names of an image's files: its number, and a digest of what is encrypted."""
+    if folder is None:
+        return None
+    return folder / f"image-{number:05}-{hashlib.sha256(image.tobytes()).hexdigest()[:12]}"
+
+
+def encrypted_call(
+    program: fhejax.Program,
+    secret: SecretKey,
+    keys: Any,
+    image: np.ndarray,
+    timed: pipeline.Stages,
+    file: Path | None,
+) -> tuple[np.ndarray, float | None, dict[str, int]]:
+    """Encrypt one image, evaluate, decrypt; return logits (1, classes), seconds of evaluation, and bytes.
+
+    What the files hold is read; the seconds are those of the run that computed it.
+    """
+    started = file is not None and file.with_suffix(".result.fhe").exists()
+    upload = timed("encrypt", kept, file, "upload", program, lambda: program.encrypt(secret, image))
+    start = time.perf_counter()
+    result = timed("evaluate", kept, file, "result", program, lambda: program(keys, upload))
+    seconds = None if started else time.perf_counter() - start
+    if file is not None:
+        seconds = noted(file.with_suffix(".seconds.json"), seconds)
+    logits = timed("decrypt", program.decrypt, secret, result)
+    return np.asarray(logits), seconds, {"upload": upload.bytes, "result": result.bytes}
+
+
+def kept(file: Path | None, what: str, program: fhejax.Program, make: Callable[[], Any]) -> Any:
+    """What `make` returns; with a file, what that holds, made and written where it is missing."""
+    if file is None:
+        return make()
+    return checkpoints.kept(file.with_suffix(f".{what}.fhe"), program, lambda: jax.block_until_ready(make()))
+
+
+def noted(path: Path, seconds: float | None) -> float | None:
+    """Write seconds that were measured; return those of a file where none were."""
+    if seconds is not None:
+        path.write_text(json.dumps(seconds))
+        return seconds
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def describe(
+    experiment: Experiment,
+    program: fhejax.Program,
+    number: int,
+    image: np.ndarray,
+    logits: np.ndarray,
+    seconds: float | None,
+    timed: pipeline.Stages,
+) -> dict[str, Any]:
+    """Compare the decrypted logits of an image with those in the clear and in fixed point."""
+    clear = np.asarray(program.clear(image))
+    fixed = np.asarray(timed("simulate", program.simulate, image))
+    return {
+        "image": number,
+        "label": int(experiment.labels[number]),
+        "predicted_clear": int(clear.argmax()),
+        "predicted": int(logits.argmax()),
+        "logits_clear": clear[0].tolist(),
+        "logits": logits[0].tolist(),
+        "rounding": root_mean_square(fixed - clear),
+        "noise": root_mean_square(logits - fixed),
+        "error": root_mean_square(logits - clear),
+        "largest_logit": float(np.abs(clear).max()),
+        "seconds": seconds,
+    }
+
+
+def root_mean_square(values: np.ndarray) -> float:
+    """The root of the mean of squares."""
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments, prog="python -m experiments.resnet"))

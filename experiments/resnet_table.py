@@ -1,0 +1,79 @@
+"""The results of classifying single images encrypted, as aligned text."""
+
+from typing import Any
+
+from experiments import table
+from fhejax.nn import CIFAR10_CLASSES
+
+COLUMNS = ("label", "in the clear", "encrypted", "error", "predicted", "rounding", "noise", "seconds")
+
+
+def render_clear(results: dict[str, Any]) -> str:
+    """Return accuracy in the clear and what leaves the planned range, as lines."""
+    return table.paragraphs([_clear(results), []])
+
+
+def render(results: dict[str, Any]) -> str:
+    """Return all results, in lines of at most 100 characters."""
+    parts = (_clear(results), _images(results), table.security(results), _times(results))
+    return table.paragraphs([*parts, table.machine(results)])
+
+
+def name_of(label: int) -> str:
+    """Return the class of CIFAR-10."""
+    return CIFAR10_CLASSES[label]
+
+
+def _clear(results: dict[str, Any]) -> list[str]:
+    total, beyond = results["images"], results["out_of_range"]
+    return [
+        f"{results['name']}: {total:,} test images in the clear",
+        table.line(
+            "accuracy", table.share(results, "correct_clear"), f"{results['correct_clear']:,} of {total:,}"
+        ),
+        table.line("largest pre-activation", f"{results['largest']:.2f}", "of all layers"),
+        table.line("out of the planned range", f"{beyond:,}", f"of {total:,} images"),
+        f"  The one that goes furthest is image {results['furthest_image']}: at activation "
+        f"{results['furthest_layer']} of {results['layers']} it reaches {results['reached']:.2f}",
+        f"  of the {results['planned']:.2f} that are planned.",
+    ]
+
+
+def _images(results: dict[str, Any]) -> list[str]:
+    rows = results["encrypted"]
+    same = sum(row["predicted"] == row["predicted_clear"] for row in rows)
+    right = sum(row["predicted"] == row["label"] for row in rows)
+    return [
+        f"encrypted, one at a time: {right} of {len(rows)} right, {same} of {len(rows)} as in the clear",
+        "  image" + "".join(f"{name:>12}" for name in COLUMNS[:3]) + _numbers(COLUMNS[3:]),
+        *[_row(row, results["predicted_error"]) for row in rows],
+        "  Errors are root mean squares over the logits: of decryption against the clear, as predicted",
+        "  before any key existed, of rounded weights alone, and of encryption alone.",
+    ]
+
+
+def _row(row: dict[str, Any], predicted: float) -> str:
+    labels = (row["label"], row["predicted_clear"], row["predicted"])
+    errors = (row["error"], predicted, row["rounding"], row["noise"])
+    seconds = "-" if row["seconds"] is None else f"{row['seconds']:.1f}"
+    return (
+        f"  {row['image']:>5}"
+        + "".join(f"{name_of(label):>12}" for label in labels)
+        + _numbers([*(f"{error:.1e}" for error in errors), seconds])
+    )
+
+
+def _numbers(cells: list[str] | tuple[str, ...]) -> str:
+    return "".join(f"{cell:>10}" for cell in cells)
+
+
+def _times(results: dict[str, Any]) -> list[str]:
+    sizes = results["bytes"]
+    notes = {"evaluate": f"{table.seconds(results['predicted_seconds'])} predicted"}
+    return [
+        *table.stages(results["seconds"], notes),
+        table.line("evaluation keys", table.size(sizes["keys"]), "on the wire, seeded"),
+        table.line("encrypted image", table.size(sizes["upload"]), "in memory"),
+        table.line("encrypted logits", table.size(sizes["result"]), "in memory"),
+        table.peak_memory(results),
+    ]

@@ -1,0 +1,18 @@
+"""A data set of images and labels, whatever it comes from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set, split for training and test.
+
+    The images are (count, height, width, channels) float32 in [0, 1]; the labels (count,) int32.
+    """
+
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
