@@ -182,10 +182,8 @@ class Program:
         """The entries of every argument, [size, sample]; plain ones are empty, for they are in the graph."""
         interface = self.source.interface
         pairs = list(zip(interface.arguments, values, strict=True))
-        encrypted = [pair for pair in pairs if isinstance(pair[0], Encrypted)]
-        if self.plan.layouts:
-            encrypted = [(for_any_samples(a, v), v) for a, v in encrypted]
-        checked = [check_values(a, v) for a, v in encrypted]
+        widened = for_any_samples if self.plan.layouts else lambda argument, _: argument
+        checked = [check_values(widened(a, v), v) for a, v in pairs if isinstance(a, Encrypted)]
         known = sample_entries(interface.encrypted, checked)
         check_samples(self.plan, known)
         entries = iter(known)

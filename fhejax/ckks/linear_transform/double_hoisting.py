@@ -151,7 +151,7 @@ def _streamed_sum(
     scale: tuple[jax.Array, np.int32],
     total: jax.Array,
     small_twiddles: Twiddles,
-    order: jax.Array,
+    order: jax.Array | np.ndarray,
     params: Parameters,
     level: int,
 ) -> jax.Array:

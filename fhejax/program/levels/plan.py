@@ -20,7 +20,6 @@ from fhejax.program.levels.precision_prediction import Predictor
 from fhejax.program.packing.layout import Layout, along, copies
 from fhejax.ring.platform import Device
 
-
 _DEEP = 10  # levels from which on keys share theirs
 _SHARED = 5  # the part of a level by which one may be raised to it
 
