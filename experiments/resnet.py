@@ -29,6 +29,7 @@ from experiments.resnet_ranges import ClearRun, beyond_plan, clear_run
 from fhejax import nn
 from fhejax.ckks import SecretKey
 
+SIMULATED_AT_ONCE = 100
 CANDIDATES, TYPICAL = 500, 4  # training images: looked at for the sample, and in it as they come
 
 
@@ -40,6 +41,7 @@ class Arguments:
         data_dir: folder with CIFAR-10's six binary batches; tensorflow-datasets without it.
         images: how many test images are classified encrypted.
         first: number of the first of them, from 0.
+        simulated: how many test images, from the first on, run in fixed point with predicted noise.
         weights: safetensors file to read.
         folder: of the run: keys (the secret one too), uploads and the result of each image. A run that was
             stopped goes on from there.
@@ -55,6 +57,7 @@ class Arguments:
     data_dir: Path | None = None
     images: int = 2
     first: int = 0
+    simulated: int = 0
     weights: Path = WEIGHTS / "resnet20.safetensors"
     folder: Path | None = None
     margin: float = 2.0
@@ -91,6 +94,7 @@ def check(arguments: Arguments) -> None:
     """Refuse what cannot be run, before anything is read."""
     pipeline.check_writable(arguments.plot, arguments.json)
     pipeline.check_range("--images", arguments.images, 1, 10_000)
+    pipeline.check_range("--simulated", arguments.simulated, 0, 10_000)
     pipeline.check_range("--first", arguments.first, 0, 10_000 - arguments.images)
     if not arguments.margin >= 1:
         raise SystemExit(f"--margin is {arguments.margin}; it must be 1 or more.")
@@ -122,7 +126,7 @@ def load(arguments: Arguments) -> Experiment:
 def run(experiment: Experiment, arguments: Arguments) -> dict[str, Any]:
     """Classify all images in the clear and some encrypted; print, write and return what came out."""
     numbers = range(arguments.first, arguments.first + arguments.images)
-    with pipeline.stages(4 + 4 * len(numbers)) as timed:
+    with pipeline.stages(4 + (arguments.simulated > 0) + 4 * len(numbers)) as timed:
         clear = timed("clear", classify_clear, experiment, experiment.images)
         chosen, sample = sample_of(experiment)
         beyond = beyond_plan(clear, sample, arguments.margin)
@@ -131,6 +135,11 @@ def run(experiment: Experiment, arguments: Arguments) -> dict[str, Any]:
         timed.bar.write(resnet_table.render_clear(found))
         program = timed("compile", compile_network, experiment, chosen, arguments)
         timed.bar.write(f"The program, before any key exists\n\n{program.report()}\n")
+        if arguments.simulated:
+            found |= timed(
+                "simulate all", classify_simulated, experiment, program, clear, arguments.simulated
+            )
+            timed.bar.write(resnet_table.render_simulated(found))
         rows, sizes = classify_encrypted(experiment, program, numbers, arguments.folder, timed)
     results = {
         **found,
@@ -189,6 +198,27 @@ def compile_network(experiment: Experiment, sample: np.ndarray, arguments: Argum
         )
     except fhejax.TooDeepError as error:
         raise SystemExit(str(error)) from error
+
+
+def classify_simulated(
+    experiment: Experiment, program: fhejax.Program, clear: ClearRun, count: int
+) -> dict[str, Any]:
+    """Run images in fixed point with noise, and compare their logits with those in the clear."""
+    parts = []
+    with pipeline.counter("images simulated") as progress:
+        for start in range(0, count, SIMULATED_AT_ONCE):
+            images = experiment.preparation(experiment.images[start : min(count, start + SIMULATED_AT_ONCE)])
+            parts.append(program.simulate(images, seed=start))
+            progress(start + len(images), count)
+    logits, exact, labels = np.concatenate(parts), clear.logits[:count], experiment.labels[:count]
+    return {
+        "simulated": count,
+        "correct_simulated": int(np.sum(logits.argmax(axis=1) == labels)),
+        "correct_of_these": int(np.sum(exact.argmax(axis=1) == labels)),
+        "labels_equal": int(np.sum(logits.argmax(axis=1) == exact.argmax(axis=1))),
+        "simulated_error": root_mean_square(logits - exact),
+        "largest_simulated_error": float(np.abs(logits - exact).max()),
+    }
 
 
 def classify_encrypted(

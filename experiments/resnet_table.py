@@ -13,9 +13,15 @@ def render_clear(results: dict[str, Any]) -> str:
     return table.paragraphs([_clear(results), []])
 
 
+def render_simulated(results: dict[str, Any]) -> str:
+    """Return what images in fixed point with noise came to, as lines."""
+    return table.paragraphs([_simulated(results), []])
+
+
 def render(results: dict[str, Any]) -> str:
     """Return all results, in lines of at most 100 characters."""
-    parts = (_clear(results), _images(results), table.security(results), _times(results))
+    simulated = [_simulated(results)] if "simulated" in results else []
+    parts = (_clear(results), *simulated, _images(results), table.security(results), _times(results))
     return table.paragraphs([*parts, table.machine(results)])
 
 
@@ -36,6 +42,18 @@ def _clear(results: dict[str, Any]) -> list[str]:
         f"  The one that goes furthest is image {results['furthest_image']}: at activation "
         f"{results['furthest_layer']} of {results['layers']} it reaches {results['reached']:.2f}",
         f"  of the {results['planned']:.2f} that are planned.",
+    ]
+
+
+def _simulated(results: dict[str, Any]) -> list[str]:
+    count = results["simulated"]
+    right, before = results["correct_simulated"], results["correct_of_these"]
+    return [
+        f"{count:,} test images in fixed point with the noise of encryption, no cryptography",
+        table.line("accuracy", f"{100 * right / count:.2f} %", f"{100 * before / count:.2f} % in the clear"),
+        table.line("labels as in the clear", f"{results['labels_equal']:,}", f"of {count:,}"),
+        table.line("error of logits", f"{results['simulated_error']:.1e}", "root mean square"),
+        table.line("largest error", f"{results['largest_simulated_error']:.1e}", "of all logits"),
     ]
 
 

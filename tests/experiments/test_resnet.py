@@ -47,12 +47,14 @@ def compiled_once(monkeypatch):
 def test_images_are_classified_and_a_run_goes_on(tmp_path, capsys):
     folder, experiment = tmp_path / "run", tiny()
     arguments = dataclasses.replace(
-        ARGUMENTS, folder=folder, json=tmp_path / "resnet.json", plot=tmp_path / "resnet.png"
+        ARGUMENTS, folder=folder, json=tmp_path / "resnet.json", plot=tmp_path / "resnet.png", simulated=6
     )
     results = resnet.run(experiment, arguments)
     logits = np.asarray(experiment.network(experiment.preparation(experiment.images)))
     assert results["correct_clear"] == np.sum(logits.argmax(1) == experiment.labels)
     assert [row["image"] for row in results["encrypted"]] == [3, 4]
+    assert results["simulated"] == 6 and results["correct_of_these"] == results["correct_simulated"]
+    assert 0.2 < results["simulated_error"] / results["predicted_error"] < 4
     for row in results["encrypted"]:
         np.testing.assert_allclose(row["logits_clear"], logits[row["image"]], atol=1e-4)
         assert row["error"] < 4 * results["predicted_error"] and row["seconds"] > 0
