@@ -76,7 +76,7 @@ class Experiment:
     """
 
     name: str
-    network: nn.ResNet
+    network: nn.Network
     preparation: nn.Preparation
     candidates: np.ndarray
     images: np.ndarray
@@ -126,7 +126,7 @@ def load(arguments: Arguments) -> Experiment:
 def run(experiment: Experiment, arguments: Arguments) -> dict[str, Any]:
     """Classify all images in the clear and some encrypted; print, write and return what came out."""
     numbers = range(arguments.first, arguments.first + arguments.images)
-    with pipeline.stages(4 + (arguments.simulated > 0) + 4 * len(numbers)) as timed:
+    with pipeline.stages(3 + (arguments.simulated > 0) + 4 * len(numbers)) as timed:
         clear = timed("clear", classify_clear, experiment, experiment.images)
         chosen, sample = sample_of(experiment)
         beyond = beyond_plan(clear, sample, arguments.margin)

@@ -63,7 +63,7 @@ def _images(results: dict[str, Any]) -> list[str]:
     right = sum(row["predicted"] == row["label"] for row in rows)
     return [
         f"encrypted, one at a time: {right} of {len(rows)} right, {same} of {len(rows)} as in the clear",
-        "  image" + "".join(f"{name:>12}" for name in COLUMNS[:3]) + _numbers(COLUMNS[3:]),
+        "  image" + "".join(f"{name:>13}" for name in COLUMNS[:3]) + _numbers(COLUMNS[3:]),
         *[_row(row, results["predicted_error"]) for row in rows],
         "  Errors are root mean squares over the logits: of decryption against the clear, as predicted",
         "  before any key existed, of rounded weights alone, and of encryption alone.",
@@ -76,7 +76,7 @@ def _row(row: dict[str, Any], predicted: float) -> str:
     seconds = "-" if row["seconds"] is None else f"{row['seconds']:.1f}"
     return (
         f"  {row['image']:>5}"
-        + "".join(f"{name_of(label):>12}" for label in labels)
+        + "".join(f"{name_of(label):>13}" for label in labels)
         + _numbers([*(f"{error:.1e}" for error in errors), seconds])
     )
 
