@@ -200,15 +200,17 @@ class LoopProgram:
         return flat
 
     def _checked(self, flat: list) -> list:
-        """The arguments of a call, expanded, where those are arrays of which turns can take slices."""
+        """The arguments of a call; those that all turns read are expanded once, slices by the turn."""
         checked = []
         for number, (argument, value) in enumerate(zip(self.described, flat, strict=True)):
             if not isinstance(argument, Encrypted):
                 checked.append(check_plain(argument, value))
                 continue
-            if number in self.turn.sliced and isinstance(value, EncryptedArray):
+            if isinstance(value, EncryptedArray) and number in self.turn.sliced:
                 _check_sliced(argument, value)
-            checked.append(value.expanded() if isinstance(value, EncryptedArray) else value)
+            elif isinstance(value, EncryptedArray):
+                value = value.expanded()
+            checked.append(value)
         return checked
 
     def _numbers(self, values: tuple, verb: str) -> list[np.ndarray]:

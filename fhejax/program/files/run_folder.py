@@ -1,5 +1,6 @@
 """The folder of an encrypted loop: the results of every turn, so that it can go on later."""
 
+import dataclasses
 import hashlib
 import io
 import os
@@ -87,19 +88,28 @@ def identity_of_run(
         known: what turns take besides.
     """
     stream = io.BytesIO()
-    write_object(stream, Kind.SERVER_PROGRAM, server, server.params)
+    write_object(stream, Kind.SERVER_PROGRAM, _without_predictions(server), server.params)
     found = hashlib.sha256(stream.getvalue())
     found.update(loop)
     for array in jax.tree.leaves(keys):
         first = (slice(1),) * (array.ndim - 1) + (slice(_WORDS_OF_A_KEY),)
         _add(found, np.asarray(array[first] if array.ndim else array))
     for argument in arguments:
-        parts = (argument.data, argument.key_id) if isinstance(argument, EncryptedArray) else (argument,)
+        is_encrypted = isinstance(argument, EncryptedArray)
+        parts = (argument.data, argument.seeds, argument.key_id) if is_encrypted else (argument,)
         for part in parts:
-            _add(found, np.asarray(part))
+            _add(found, np.asarray(0 if part is None else part))
     for array in known:
         _add(found, array)
     return found.hexdigest()
+
+
+def _without_predictions(server: ServerProgram) -> ServerProgram:
+    """The server's half without what is only told of it, whose last bits differ between machines."""
+    plan, settings = server.plan, server.plan.settings
+    told = {field.name: None for field in dataclasses.fields(plan) if not field.compare}
+    settings = dataclasses.replace(settings, bootstrap_error=0.0)
+    return dataclasses.replace(server, plan=dataclasses.replace(plan, settings=settings, **told))
 
 
 def _add(found: Any, array: np.ndarray) -> None:
