@@ -90,7 +90,7 @@ def compile(
         carry: the numbers of results that may be the next call's arguments of the same numbers, or a mapping
             {result: argument}: such results come back as the arguments that they replace are encrypted, by a
             bootstrap, so that a training step can go on for ever. Their values must stay within the declared
-            ranges of these arguments: `dry_run` shows whether they do.
+            ranges of these arguments: `dry_run` shows whether they do. `compile_loop` takes whole loops.
 
     Returns:
         A Program: `report()`, `keygen()`, `encrypt()`, a call, `decrypt()`, `simulate()`, `verify()`.

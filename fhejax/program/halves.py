@@ -1,11 +1,14 @@
 """The client's half of a program, from what the server's half is."""
 
+from collections.abc import Sequence
+
 from fhejax.ckks.parameters import Scale
-from fhejax.program.arguments import normalisation
+from fhejax.program.arguments import Encrypted, normalisation
 from fhejax.program.circuit.lowering.scales import exact_scale
 from fhejax.program.circuit.reading import AffineView
 from fhejax.program.client_program import ClientProgram, Predictions
 from fhejax.program.files.sizes import download_bytes, key_bytes, upload_bytes
+from fhejax.program.levels.plan import ProgramPlan
 from fhejax.program.run.result_checks import ExpectedArray
 from fhejax.program.server_program import ServerProgram
 
@@ -18,7 +21,7 @@ def client_of(server: ServerProgram) -> ClientProgram:
         bootstrapping=plan.bootstrapping,
         manifest=plan.manifest,
         interface=server.interface,
-        expected=_expected_results(server) + _expected_arguments(server),
+        expected=_expected_results(server) + expected_arguments(plan, server.interface.encrypted),
         batch=plan.batch,
         blocks=plan.blocks,
         sums=plan.sums_slots,
@@ -66,13 +69,18 @@ def _expected_results(server: ServerProgram) -> tuple[ExpectedArray, ...]:
     return tuple(expected)
 
 
-def _expected_arguments(server: ServerProgram) -> tuple[ExpectedArray, ...]:
-    """The descriptions of encrypted arguments, which decrypt to themselves."""
-    plan, scale = server.plan, Scale.of(2.0**server.plan.settings.input_bits)
-    layouts = plan.layouts or (None,) * len(server.interface.encrypted)
+def expected_arguments(plan: ProgramPlan, arguments: Sequence[Encrypted]) -> tuple[ExpectedArray, ...]:
+    """The descriptions of encrypted arguments, which decrypt to themselves.
+
+    Args:
+        plan: of the program.
+        arguments: the encrypted ones, in order.
+    """
+    scale = Scale.of(2.0**plan.settings.input_bits)
+    layouts = plan.layouts or (None,) * len(arguments)
     return tuple(
         ExpectedArray(
             f"argument {number}", a.shape, a.batch_axis, plan.top_level, scale, None, normalisation(a), layout
         )
-        for number, (a, layout) in enumerate(zip(server.interface.encrypted, layouts, strict=True))
+        for number, (a, layout) in enumerate(zip(arguments, layouts, strict=True))
     )

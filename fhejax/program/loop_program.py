@@ -15,8 +15,10 @@ from fhejax.program.arguments import Encrypted, Plain, check_plain, check_values
 from fhejax.program.circuit.steps.call import Keys
 from fhejax.program.client_program import ClientProgram
 from fhejax.program.dry_run import DryStep
+from fhejax.program.files.files import save_client
 from fhejax.program.files.run_folder import RunFolder, identity_of_run
 from fhejax.program.files.sizes import file_bytes, result_shapes, upload_bytes
+from fhejax.program.halves import expected_arguments
 from fhejax.program.program import Program
 from fhejax.program.report import report
 from fhejax.program.run.encrypted_array import EncryptedArray
@@ -71,12 +73,25 @@ class LoopProgram:
             public_upload_bytes=upload_bytes(plan, self.interface, public=True) if public else 0,
             download_bytes=self._download_bytes(),
         )
-        return dataclasses.replace(client, interface=self.interface, predictions=predictions)
+        expected = client.expected + expected_arguments(plan, self.interface.encrypted)
+        return dataclasses.replace(
+            client, interface=self.interface, expected=expected, predictions=predictions
+        )
 
     def report(self) -> str:
         """The text that says all about the loop and the program of one turn; bytes are those of the loop."""
         source, plan = self.step.source, self.step.plan
         return "\n".join((*self._lines(), report(self.client, plan, source.packing, source.considered)))
+
+    def save_client(self, path: str | os.PathLike) -> None:
+        """Write the client's half of the loop to a file, which `fhejax.load_client` reads; see `Program`.
+
+        What it decrypts of what the function stacks is a tuple with one array for each slice.
+
+        Raises:
+            TypeError: arguments or results nested in classes of the user's own. OSError.
+        """
+        save_client(path, self.client)
 
     def keygen(self, *, random: jax.Array | None = None) -> tuple[SecretKey, Keys]:
         """The new keys: a secret one, and what the server needs; see `ClientProgram.keygen`."""

@@ -96,9 +96,9 @@ def test_a_loop_is_its_step_with_carry():
     same_leaves(state, program(keys, *arguments))
 
 
-def same_leaves(found, wanted):
+def same_leaves(found, wanted, atol=0.0):
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
-        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+        np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=0, atol=atol)
 
 
 class Killed(BaseException):
@@ -182,6 +182,11 @@ def test_turns_take_slices_of_encrypted_and_of_plain_arrays(tmp_path):
             functools.partial(np.testing.assert_allclose, atol=1e-5), predicted.results[0], wanted[0]
         )
         assert len(predicted.predicted_errors) == 3
+    program.save_client(tmp_path / "client")
+    client = fhe.load_client(tmp_path / "client", allow_insecure=True)
+    again = client.encrypt(secret, MODEL, x, y)
+    same_leaves(client.decrypt(secret, again), (MODEL, x.astype(np.float64), y), atol=1e-6)
+    same_leaves(np.stack(client.decrypt(secret, result[1][0])), program.decrypt(secret, result)[1][0])
     with pytest.raises(ValueError, match="a tuple of 4 results"):
         program.decrypt(secret, (result[0], (result[1][0][:2], result[1][1])))
     with pytest.raises(ValueError, match="turns take slices of one of shape"):
