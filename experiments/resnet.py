@@ -33,6 +33,7 @@ from fhejax import nn
 from fhejax.ckks import SecretKey
 
 CANDIDATES, TYPICAL = 500, 4  # training images: looked at for the sample, and in it as they come
+COVERED = 0.8  # of how far all candidates go
 
 
 @dataclass(frozen=True)
@@ -188,16 +189,29 @@ def classify_clear(experiment: Experiment, images: np.ndarray) -> ClearRun:
 
 
 def sample_of(experiment: Experiment) -> tuple[np.ndarray, ClearRun]:
-    """Choose the images that the program is planned on; return them prepared, and how far they go.
-
-    They are the first few candidates and, for each layer, the one that goes furthest in it: what these reach
-    is what all candidates do.
-    """
+    """Choose the images that the program is planned on; return them prepared, and how far they go."""
     found = classify_clear(experiment, experiment.candidates)
-    typical = np.arange(min(TYPICAL, len(experiment.candidates)))
-    chosen = np.union1d(typical, found.largest.argmax(axis=0))
+    chosen = covering(found.largest)
     images = experiment.preparation(experiment.candidates[chosen])
     return images, ClearRun(found.logits[chosen], found.largest[chosen])
+
+
+def covering(largest: np.ndarray) -> np.ndarray:
+    """Choose few images that reach nearly as far as all, in every layer.
+
+    They are the first few as they come, and, while those chosen fall short of `COVERED` of the way somewhere,
+    the one that goes furthest in the layer where they fall short most.
+
+    Args:
+        largest: the magnitudes [image, layer] that images reach, above 0.
+
+    Returns:
+        The numbers of the images, in ascending order.
+    """
+    chosen, all_of_them = set(range(min(TYPICAL, len(largest)))), largest.max(axis=0)
+    while (share := largest[list(chosen)].max(axis=0) / all_of_them).min() < COVERED:
+        chosen.add(int(largest[:, share.argmin()].argmax()))
+    return np.array(sorted(chosen))
 
 
 def compile_network(experiment: Experiment, sample: np.ndarray, arguments: Arguments) -> fhejax.Program:
