@@ -6,8 +6,11 @@ CIFAR is a folder with the original binary batches; without it, tensorflow-datas
 (`pip install -e .[data]`). First all test images are classified in the clear, with a look at what would leave
 the range that the program is planned for. Then images travel encrypted. A run with a folder that is stopped
 goes on from there.
+
+`--train` goes on with training from the weights instead: `experiments/resnet_training.py`.
 """
 
+import dataclasses
 import hashlib
 import json
 import time
@@ -23,7 +26,7 @@ from flax import nnx
 
 import fhejax
 from benchmarks.machine import describe_machine, peak_memory_bytes
-from experiments import checkpoints, pipeline, resnet_picture, resnet_table
+from experiments import checkpoints, pipeline, resnet_picture, resnet_table, resnet_training
 from experiments.mnist import WEIGHTS
 from experiments.resnet_ranges import ClearRun, beyond_plan, clear_run
 from fhejax import nn
@@ -31,6 +34,7 @@ from fhejax.ckks import SecretKey
 
 SIMULATED_AT_ONCE = 100
 CANDIDATES, TYPICAL = 500, 4  # training images: looked at for the sample, and in it as they come
+COVERED = 0.8  # of how far all candidates go
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,10 @@ class Arguments:
         cache: folder of compiled kernels, so that a later start is quick; None for no folder. What
             lies in it is executed, so nobody else may be able to write to it.
         insecure_log_degree: a ring of degree 2**this WITHOUT ANY SECURITY, for quick tests only.
+        train: go on with training from the weights, and classify nothing encrypted. With a folder, a run that
+            was stopped goes on from its last 25 steps.
+        steps: of that training.
+        output: safetensors file to write the trained weights to.
     """
 
     data_dir: Path | None = None
@@ -66,6 +74,9 @@ class Arguments:
     json: Path | None = None
     cache: Path | None = pipeline.CACHE
     insecure_log_degree: int | None = None
+    train: bool = False
+    steps: int = 800
+    output: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -87,21 +98,36 @@ def main(arguments: Arguments) -> dict[str, Any]:
     """Run the experiment, print its tables; return their numbers."""
     check(arguments)
     pipeline.use_cache(arguments.cache)
-    return run(load(arguments), arguments)
+    network, preparation, dataset = load(arguments)
+    if arguments.train:
+        return train(network, preparation, dataset, arguments)
+    experiment = Experiment(
+        "ResNet-20 on CIFAR-10",
+        network,
+        preparation,
+        dataset.train_images[:CANDIDATES].copy(),  # so that the other training images are given back
+        dataset.test_images,
+        dataset.test_labels,
+    )
+    del dataset
+    return run(experiment, arguments)
 
 
 def check(arguments: Arguments) -> None:
     """Refuse what cannot be run, before anything is read."""
-    pipeline.check_writable(arguments.plot, arguments.json)
+    pipeline.check_writable(arguments.plot, arguments.json, arguments.output)
     pipeline.check_range("--images", arguments.images, 1, 10_000)
     pipeline.check_range("--simulated", arguments.simulated, 0, 10_000)
     pipeline.check_range("--first", arguments.first, 0, 10_000 - arguments.images)
+    pipeline.check_range("--steps", arguments.steps, 1, 1_000_000)
     if not arguments.margin >= 1:
         raise SystemExit(f"--margin is {arguments.margin}; it must be 1 or more.")
+    if arguments.output is not None and not arguments.train:
+        raise SystemExit("--output is where trained weights are written to; it goes with --train.")
 
 
-def load(arguments: Arguments) -> Experiment:
-    """Read the data set and the weights.
+def load(arguments: Arguments) -> tuple[nn.ResNet20, nn.Preparation, nn.Dataset]:
+    """Read the weights and the data set.
 
     Raises:
         SystemExit: where either cannot be read, with the reason.
@@ -109,18 +135,23 @@ def load(arguments: Arguments) -> Experiment:
     try:
         network = nn.load_weights(nn.ResNet20(rngs=nnx.Rngs(0)), arguments.weights)
         preparation = nn.load_preparation(arguments.weights)
-        dataset = nn.load_cifar10(arguments.data_dir)
+        return nn.inference_view(network), preparation, nn.load_cifar10(arguments.data_dir)
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from error
-    candidates = dataset.train_images[:CANDIDATES].copy()  # so that the other training images are given back
-    return Experiment(
-        "ResNet-20 on CIFAR-10",
-        nn.inference_view(network),
-        preparation,
-        candidates,
-        dataset.test_images,
-        dataset.test_labels,
-    )
+
+
+def train(
+    network: nn.Network, preparation: nn.Preparation, dataset: nn.Dataset, arguments: Arguments
+) -> dict[str, Any]:
+    """Go on with training, print and write what came out, and return it."""
+    config = dataclasses.replace(nn.BoundedTraining(), steps=arguments.steps)
+    network, results = resnet_training.run(network, preparation, dataset, config, arguments.folder)
+    print(resnet_training.render(results))
+    if arguments.output is not None:
+        nn.save_weights(network, arguments.output, preparation=preparation)
+    if arguments.json:
+        pipeline.write_json(arguments.json, results | {"machine": describe_machine()})
+    return results
 
 
 def run(experiment: Experiment, arguments: Arguments) -> dict[str, Any]:
@@ -167,16 +198,29 @@ def classify_clear(experiment: Experiment, images: np.ndarray) -> ClearRun:
 
 
 def sample_of(experiment: Experiment) -> tuple[np.ndarray, ClearRun]:
-    """Choose the images that the program is planned on; return them prepared, and how far they go.
-
-    They are the first few candidates and, for each layer, the one that goes furthest in it: what these reach
-    is what all candidates do.
-    """
+    """Choose the images that the program is planned on; return them prepared, and how far they go."""
     found = classify_clear(experiment, experiment.candidates)
-    typical = np.arange(min(TYPICAL, len(experiment.candidates)))
-    chosen = np.union1d(typical, found.largest.argmax(axis=0))
+    chosen = covering(found.largest)
     images = experiment.preparation(experiment.candidates[chosen])
     return images, ClearRun(found.logits[chosen], found.largest[chosen])
+
+
+def covering(largest: np.ndarray) -> np.ndarray:
+    """Choose few images that reach nearly as far as all, in every layer.
+
+    They are the first few as they come, and, while those chosen fall short of `COVERED` of the way somewhere,
+    the one that goes furthest in the layer where they fall short most.
+
+    Args:
+        largest: the magnitudes [image, layer] that images reach, above 0.
+
+    Returns:
+        The numbers of the images, in ascending order.
+    """
+    chosen, all_of_them = set(range(min(TYPICAL, len(largest)))), largest.max(axis=0)
+    while (share := largest[list(chosen)].max(axis=0) / all_of_them).min() < COVERED:
+        chosen.add(int(largest[:, share.argmin()].argmax()))
+    return np.array(sorted(chosen))
 
 
 def compile_network(experiment: Experiment, sample: np.ndarray, arguments: Arguments) -> fhejax.Program:

@@ -25,8 +25,10 @@ from fhejax.nn.models import HCNN, MLP, CryptoDL, CryptoNets, Digits, Network
 from fhejax.nn.preparation import Preparation
 from fhejax.nn.quantisation import quantise_kernels
 from fhejax.nn.residual_networks import ResidualBlock, ResNet, ResNet20, ResNet32, ResNet44, ResNet56
-from fhejax.nn.training.augmentation import Distortion, distort
+from fhejax.nn.training.augmentation import Distortion, distort, shift_and_flip
+from fhejax.nn.training.bounded_training import BoundedState, BoundedTraining, bounded_training
 from fhejax.nn.training.coefficient_tuning import fit_activation, profile, tune_coefficients
+from fhejax.nn.training.outliers import input_moments, outputs_and_outliers
 from fhejax.nn.training.progressive import (
     alternate,
     parameter_groups,
@@ -41,6 +43,8 @@ __all__ = [
     "CIFAR10_CLASSES",
     "HCNN",
     "MLP",
+    "BoundedState",
+    "BoundedTraining",
     "Coefficients",
     "CryptoDL",
     "CryptoNets",
@@ -65,6 +69,7 @@ __all__ = [
     "accuracy",
     "activation_layers",
     "alternate",
+    "bounded_training",
     "distort",
     "evaluate",
     "exact_twin",
@@ -74,6 +79,7 @@ __all__ = [
     "fold_into_next",
     "fold_into_previous",
     "inference_view",
+    "input_moments",
     "load_cifar10",
     "load_digits",
     "load_mnist",
@@ -81,6 +87,7 @@ __all__ = [
     "load_weights",
     "logit_bounds",
     "logit_magnitude",
+    "outputs_and_outliers",
     "outputs_and_penalty",
     "parameter_groups",
     "preactivations",
@@ -90,6 +97,7 @@ __all__ = [
     "replace_activation",
     "replacement_schedule",
     "save_weights",
+    "shift_and_flip",
     "train",
     "train_progressively",
     "tune_coefficients",

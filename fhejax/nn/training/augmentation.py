@@ -1,4 +1,4 @@
-"""Random distortions of digit images: pure, jitted functions of a key and a batch."""
+"""Random distortions of images: pure, jitted functions of a key and a batch."""
 
 import functools
 from dataclasses import dataclass
@@ -41,6 +41,31 @@ def distort(key: jax.Array, images: jax.Array, distortion: Distortion) -> jax.Ar
     """
     keys = jax.random.split(key, images.shape[0])
     return jax.vmap(functools.partial(_distort_image, distortion))(keys, images)
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def shift_and_flip(key: jax.Array, images: jax.Array, pixels: int = 4) -> jax.Array:
+    """The images, each shifted by whole pixels and mirrored or not at random: the same shape and dtype.
+
+    What comes in from outside the image is 0.
+
+    Args:
+        key: a key of `jax.random`.
+        images: (batch, height, width, channels).
+        pixels: the largest shift along each axis, static.
+    """
+    height, width, channels = images.shape[1:]
+    shift_key, flip_key = jax.random.split(key)
+    starts = jax.random.randint(shift_key, (images.shape[0], 2), 0, 2 * pixels + 1, jnp.int32)
+    mirrored = jax.random.bernoulli(flip_key, 0.5, (images.shape[0], 1, 1, 1))
+    around = jnp.pad(images, ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0)))
+
+    def cut(image: jax.Array, start: jax.Array) -> jax.Array:
+        corner = (start[0], start[1], jnp.int32(0))
+        return jax.lax.dynamic_slice(image, corner, (height, width, channels))
+
+    shifted = jax.vmap(cut)(around, starts)
+    return jnp.where(mirrored, shifted[:, :, ::-1], shifted)
 
 
 def _distort_image(distortion: Distortion, key: jax.Array, image: jax.Array) -> jax.Array:

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from fhejax.nn import Distortion, distort
+from fhejax.nn import Distortion, distort, shift_and_flip
 
 STILL = Distortion(0.0, 0.0, 0.0, 0.0, 0.0)
 
@@ -42,3 +42,21 @@ def test_images_are_distorted_independently(images):
     same = np.broadcast_to(images[:1], images.shape)
     moved = np.asarray(distort(jax.random.key(0), same, Distortion()))
     assert all(np.any(moved[0] != other) for other in moved[1:])
+
+
+def test_images_are_shifted_and_mirrored():
+    images = np.arange(1, 1 + 40 * 12, dtype=np.float32).reshape(40, 3, 2, 2)
+    found = np.asarray(shift_and_flip(jax.random.key(0), images, 1))
+    seen = set()
+    for image, moved in zip(images, found, strict=True):
+        padded = np.pad(image, ((1, 1), (1, 1), (0, 0)))
+        candidates = {
+            (row, column, flip): padded[row : row + 3, column : column + 2][:, ::flip]
+            for row in range(3)
+            for column in range(3)
+            for flip in (1, -1)
+        }
+        matching = [move for move, wanted in candidates.items() if np.array_equal(wanted, moved)]
+        assert matching
+        seen.add(matching[0])
+    assert len(seen) > 9
