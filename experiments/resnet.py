@@ -59,6 +59,7 @@ class Arguments:
         train: go on with training from the weights, and classify nothing encrypted. With a folder, a run that
             was stopped goes on from its last 25 steps.
         steps: of that training.
+        rate: its learning rate at first, which falls to 0.
         output: safetensors file to write the trained weights to.
     """
 
@@ -76,6 +77,7 @@ class Arguments:
     insecure_log_degree: int | None = None
     train: bool = False
     steps: int = 800
+    rate: float = 0.004
     output: Path | None = None
 
 
@@ -122,6 +124,8 @@ def check(arguments: Arguments) -> None:
     pipeline.check_range("--steps", arguments.steps, 1, 1_000_000)
     if not arguments.margin >= 1:
         raise SystemExit(f"--margin is {arguments.margin}; it must be 1 or more.")
+    if not 0 < arguments.rate < 1:
+        raise SystemExit(f"--rate is {arguments.rate}; it must be between 0 and 1.")
     if arguments.output is not None and not arguments.train:
         raise SystemExit("--output is where trained weights are written to; it goes with --train.")
 
@@ -144,7 +148,7 @@ def train(
     network: nn.Network, preparation: nn.Preparation, dataset: nn.Dataset, arguments: Arguments
 ) -> dict[str, Any]:
     """Go on with training, print and write what came out, and return it."""
-    config = dataclasses.replace(nn.BoundedTraining(), steps=arguments.steps)
+    config = dataclasses.replace(nn.BoundedTraining(), steps=arguments.steps, learning_rate=arguments.rate)
     network, results = resnet_training.run(network, preparation, dataset, config, arguments.folder)
     print(resnet_training.render(results))
     if arguments.output is not None:
