@@ -115,7 +115,7 @@ def streamed_sum(
     stop: int,
     total: jax.Array | None = None,
 ) -> jax.Array:
-    """`total` plus the products of pairs with diagonals that are held as numbers: one at a time.
+    """`total` plus the products of pairs with diagonals that are held as numbers: a few at a time.
 
     Args:
         pairs: uint32 [baby, ..., 2, limb of Q_level then P, N].
