@@ -163,7 +163,8 @@ def test_observed_bounds_need_no_larger_modulus():
         small(two_steps(cross_entropy, 1.0), *arguments, margin=margin, **options) for margin in (None, 4)
     )
     assert len(observed.params.moduli) <= len(rigorous.params.moduli)  # what is spared goes into precision
-    assert observed.plan.predicted_seconds <= rigorous.plan.predicted_seconds
+    resolution = observed.plan.device.resolution  # by which times have to differ for the planner to tell
+    assert observed.plan.predicted_seconds <= rigorous.plan.predicted_seconds + resolution
     assert observed.plan.largest_output < rigorous.plan.largest_output
     check_against_clear(observed, two_steps(cross_entropy, 1.0), values, observed.simulate(*values))
 
