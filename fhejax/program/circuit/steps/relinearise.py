@@ -36,11 +36,15 @@ class RelinearisationStep(Step):
 def key_switches(count: int, limbs: Real, settings: Settings, device: Device) -> tuple[Real, Real]:
     """The nanoseconds of several key switches, and the kernels they launch.
 
-    Each digit is raised to all primes, P's among them, and both components are divided by P.
+    Each digit is raised to all primes, P's among them, and both components are divided by P. A digit of one
+    prime is raised by a copy, and of P then there is one prime.
     """
-    special, digits = settings.special_limbs, -(-limbs // settings.digit_size)
-    transforms = (digits + 2) * (limbs + special)
-    converted = (settings.digit_size > 1) * (limbs + 2 * special) * (limbs + special)
-    nanoseconds = transforms * device.costs.transform + converted * device.costs.multiplied
+    if settings.digit_size == 1:
+        nanoseconds = limbs * (limbs + 3) * device.costs.transform
+    else:
+        special, digits = settings.special_limbs, -(-limbs // settings.digit_size)
+        transforms, converted = digits + 2, limbs + 2 * special
+        per_limb = transforms * device.costs.transform + converted * device.costs.multiplied
+        nanoseconds = (limbs + special) * per_limb
     groups = -(-count // device.blocks.relinearised)
     return count * nanoseconds * settings.ring.degree, groups * device.costs.switch_launches
