@@ -8,7 +8,6 @@ Polynomials are static, colours limited as a client does, and images that go far
 
 import dataclasses
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +23,7 @@ from tqdm import tqdm
 from experiments import table
 from experiments.resnet_ranges import clear_run
 from fhejax import nn
+from fhejax.ckks.files.atomic_file import replaced
 
 HELD_OUT = 5_000  # of the training images, the last ones
 SAVE_EVERY = 25
@@ -110,9 +110,8 @@ def write(folder: Path, state: nn.BoundedState, config: nn.BoundedTraining) -> N
     """Write a state to the folder; the file appears whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     leaves = {f"{number:04}": np.asarray(leaf) for number, leaf in enumerate(jax.tree.leaves(state))}
-    beside = folder / "training.new"
-    beside.write_bytes(safetensors.numpy.save(leaves, {"config": _text(config)}))
-    os.replace(beside, folder / "training.safetensors")
+    with replaced(folder / "training.safetensors", 0o666) as stream:
+        stream.write(safetensors.numpy.save(leaves, {"config": _text(config)}))
 
 
 def read(folder: Path, start: nn.BoundedState, config: nn.BoundedTraining) -> nn.BoundedState:

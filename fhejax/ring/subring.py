@@ -66,10 +66,3 @@ def embedding(ring: Ring, degree: int) -> Embedding:
     if small.conjugate_invariant:  # fixed by X -> 1/X
         places[-evaluation_exponents(small) % small.root_order] = np.arange(degree)
     return Embedding(small, shape, places[exponents % small.root_order])
-
-
-def repeated(values: jax.Array, embedding: Embedding) -> jax.Array:
-    """The values [..., N] in the larger ring of a polynomial, from those [..., N / t] in the smaller one."""
-    spread = embedding.spread(values, embedding.order)
-    whole = jnp.broadcast_to(spread, (*values.shape[:-1], *embedding.shape))
-    return whole.reshape(*values.shape[:-1], -1)

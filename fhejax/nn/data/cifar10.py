@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fhejax.nn.data.dataset import Dataset
+from fhejax.nn.data.dataset import Dataset, dataset_of_bytes
 from fhejax.nn.data.downloads import arrays_of
 
 CIFAR10_CLASSES = (
@@ -30,24 +30,10 @@ def load_cifar10(data_dir: str | Path | None = None) -> Dataset:
     """
     if data_dir is None:
         files = "the six original binary batches"
-        return _dataset(*arrays_of("cifar10", "CIFAR-10", "load_cifar10", files))
+        return dataset_of_bytes(*arrays_of("cifar10", "CIFAR-10", "load_cifar10", files))
     training = [_read_batch(_find(Path(data_dir), name)) for name in TRAINING_BATCHES]
     images, labels = map(np.concatenate, zip(*training, strict=True))
-    return _dataset(images, labels, *_read_batch(_find(Path(data_dir), TEST_BATCH)))
-
-
-def _dataset(
-    train_images: np.ndarray, train_labels: np.ndarray, test_images: np.ndarray, test_labels: np.ndarray
-) -> Dataset:
-    def pixels(images: np.ndarray) -> np.ndarray:
-        return images.astype(np.float32) / np.float32(255)
-
-    return Dataset(
-        pixels(train_images),
-        train_labels.astype(np.int32),
-        pixels(test_images),
-        test_labels.astype(np.int32),
-    )
+    return dataset_of_bytes(images, labels, *_read_batch(_find(Path(data_dir), TEST_BATCH)))
 
 
 def _find(folder: Path, name: str) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fhejax.nn.data.dataset import Dataset
+from fhejax.nn.data.dataset import Dataset, dataset_of_bytes
 from fhejax.nn.data.downloads import arrays_of
 
 IMAGES_MAGIC = 0x00000803
@@ -46,14 +46,11 @@ def _normalised(
     test_images: np.ndarray,
     test_labels: np.ndarray,
 ) -> Dataset:
-    def pixels(images: np.ndarray) -> np.ndarray:
-        return images.reshape(-1, 28, 28, 1).astype(np.float32) / np.float32(255)
+    def channels_last(images: np.ndarray) -> np.ndarray:
+        return images.reshape(-1, 28, 28, 1)
 
-    return Dataset(
-        pixels(train_images),
-        train_labels.astype(np.int32),
-        pixels(test_images),
-        test_labels.astype(np.int32),
+    return dataset_of_bytes(
+        channels_last(train_images), train_labels, channels_last(test_images), test_labels
     )
 
 

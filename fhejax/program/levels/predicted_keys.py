@@ -4,7 +4,7 @@ from typing import Any
 
 from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.scales import Real, maximum
-from fhejax.program.circuit.lowering.settings import Settings, base_limbs
+from fhejax.program.circuit.lowering.settings import Settings
 
 
 def predicted_key_bytes(lowered: Lowered, settings: Settings) -> Real:
@@ -16,7 +16,7 @@ def predicted_key_bytes(lowered: Lowered, settings: Settings) -> Real:
         lowered: the steps.
         settings: those that they were lowered under.
     """
-    primes = base_limbs(lowered.base_bits) + lowered.drops * base_limbs(settings.prime_bits)
+    primes = settings.prime_count(lowered.base_bits, lowered.drops)
     uses: dict[int | str, list[Any]] = {}
     for step in lowered.steps:
         if step.switches_keys:
@@ -26,6 +26,7 @@ def predicted_key_bytes(lowered: Lowered, settings: Settings) -> Real:
     total: Any = 0
     for levels in uses.values():
         limbs = maximum(*levels)
-        digits = -(-limbs // settings.digit_size)
-        total = total + 4 * digits * (limbs + settings.special_limbs) * settings.ring.degree
+        total = (
+            total + 4 * settings.digit_count(limbs) * (limbs + settings.special_limbs) * settings.ring.degree
+        )
     return total

@@ -4,7 +4,7 @@ from typing import Any
 
 from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.scales import Real
-from fhejax.program.circuit.lowering.settings import Settings, base_limbs
+from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.ring.platform import Device
 
 
@@ -16,7 +16,7 @@ def predicted_block_seconds(lowered: Lowered, settings: Settings, device: Device
         settings: those that they were lowered under.
         device: where the program will run.
     """
-    primes = base_limbs(lowered.base_bits) + lowered.drops * base_limbs(settings.prime_bits)
+    primes = settings.prime_count(lowered.base_bits, lowered.drops)
     degree, total, launches = settings.ring.degree, 0.0, 0.0
     steps = lowered.steps
     for step, active in zip(steps, lowered.active, strict=True):

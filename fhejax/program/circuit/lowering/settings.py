@@ -50,6 +50,14 @@ class Settings:
         """The number of primes of P."""
         return base_limbs(self.special_bits)
 
+    def digit_count(self, limbs: Whole) -> Whole:
+        """The number of digits of a key switch at so many primes."""
+        return -(-limbs // self.digit_size)
+
+    def prime_count(self, base_bits: Real, drops: Whole) -> Whole:
+        """The number of primes of Q, for a modulus that is never dropped and so many primes that are."""
+        return base_limbs(base_bits) + drops * base_limbs(self.prime_bits)
+
     def at(self, index: int) -> "Settings":
         """One of many settings, with plain numbers."""
         names = ("input_bits", "weight_bits", "working_bits", "prime_bits")

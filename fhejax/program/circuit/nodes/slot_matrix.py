@@ -181,7 +181,7 @@ class SlotMatrix:
         distances = np.array([giant + baby for giant, baby in steps])
         places = rows if period >= source else (columns - distances[number]) % source
         vectors = np.zeros((len(steps), max(period, source)), np.float32)
-        vectors[number, places] = self.matrix.tocoo().data
+        vectors[number, places] = self.matrix.data
         order = sorted(range(len(steps)), key=lambda place: steps[place])
         ordered = tuple(steps[place] for place in order)
         return Diagonals(ordered, vectors[order], self.folds, period, source)

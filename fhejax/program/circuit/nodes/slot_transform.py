@@ -89,7 +89,7 @@ class SlotTransformStep(Step):
         """The nanoseconds and kernels of the key switches, and of the products."""
         degree, special = settings.ring.degree, settings.special_limbs
         total, launches = 0.0 * before, 0
-        digits, extended = -(-before // settings.digit_size), before + special
+        digits, extended = settings.digit_count(before), before + special
         hoisted = 2 * extended * degree * (digits * device.costs.multiplied + device.costs.moved)
         whole, kernels = key_switches(1, before, settings, device)
         for steps, folds, period in zip(self.transforms, self.folds, self.periods, strict=True):

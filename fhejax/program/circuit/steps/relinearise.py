@@ -42,7 +42,7 @@ def key_switches(count: int, limbs: Real, settings: Settings, device: Device) ->
     if settings.digit_size == 1:
         nanoseconds = limbs * (limbs + 3) * device.costs.transform
     else:
-        special, digits = settings.special_limbs, -(-limbs // settings.digit_size)
+        special, digits = settings.special_limbs, settings.digit_count(limbs)
         transforms, converted = digits + 2, limbs + 2 * special
         per_limb = transforms * device.costs.transform + converted * device.costs.multiplied
         nanoseconds = (limbs + special) * per_limb

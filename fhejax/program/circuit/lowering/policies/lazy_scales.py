@@ -29,7 +29,7 @@ class LazyScales(LevelPolicy):
             ratios = limbs * 2.0 ** (2 * (finite / limbs - special))
             ratios = ratios + (total - drops) * 2.0 ** (2 * (settings.prime_bits - special))
         else:
-            ratios = -(-(limbs + total - drops) // settings.digit_size) * 4.0**-MARGIN_BITS
+            ratios = settings.digit_count(limbs + total - drops) * 4.0**-MARGIN_BITS
         variance = ratios * key_switch_variance(ring, [1], 1) + division_variance(ring)
         return np.where(np.isfinite(base_bits), np.sqrt(variance) * slot_deviation(ring, 1.0), math.inf)
 
