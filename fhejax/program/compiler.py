@@ -325,7 +325,7 @@ def _sample(graph: Graph, given: Any) -> list[np.ndarray]:
     whole = sums_over_batch(graph)
     wanted = min(_SAMPLES, graph.batch)
     if graph.least_slots:
-        wanted = _PACKED_SAMPLES if any(a.batch_axis is not None for a in graph.arguments) else 1
+        wanted = _PACKED_SAMPLES if _has_batch(graph) else 1
     if given is not None:
         arrays = _given_sample(graph.arguments, given)
         return [_repeated(a, graph.batch) for a in arrays] if whole else arrays
@@ -342,6 +342,11 @@ def _sample(graph: Graph, given: Any) -> list[np.ndarray]:
         values = normalisation(argument).normalised(generator.uniform(*argument.range, shape))
         samples.append(np.repeat(values, count, 1) if axis is None else values)
     return samples
+
+
+def _has_batch(graph: Graph) -> bool:
+    """Whether some argument has an axis of samples: in tiles they are part of the one value of a call."""
+    return any(a.batch_axis is not None for a in graph.arguments if isinstance(a, Encrypted))
 
 
 def _repeated(entries: np.ndarray, batch: int) -> np.ndarray:

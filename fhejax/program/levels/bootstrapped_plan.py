@@ -68,7 +68,7 @@ def make_bootstrapped_plan(
             "function of fewer products in a row, or packing='sample-per-slot'."
         )
     if graph.least_slots:
-        chosen = (given,) if given is not None else _in_slots(graph, log_degree, security, insecure)
+        chosen = (given,) if given else _parameters(graph.least_slots, log_degree, security, insecure)
         return _plan_of_one_bootstrap(graph, carry, limits, sample, precision_bits, chosen, device)
     best = None
     for parameters in _parameters(graph.batch, log_degree, security, insecure) if given is None else [given]:
@@ -87,14 +87,6 @@ def make_bootstrapped_plan(
                 return described(attempt, Predictor(attempt.graph, sample), cost, device), attempt
             best = max(best or 0.0, bits)
     raise TooDeepError(_why_not(best, precision_bits))
-
-
-def _in_slots(
-    graph: Graph, log_degree: int | None, security: int, insecure: bool
-) -> Iterator[BootstrappingParameters]:
-    """The parameters of each scale and number of levels, for a bootstrap of all slots of a period."""
-    for most in _parameters(graph.least_slots, log_degree, security, insecure):
-        yield most
 
 
 def _plan_of_one_bootstrap(
@@ -128,7 +120,7 @@ def _plan_of_one_bootstrap(
             continue
         attempt, predictor = fewest, Predictor(fewest.graph, sample)
         bits = predictor.bits(attempt.settings, attempt.lowered, precision_bits)
-        if bits >= precision_bits:  # with the least error of a bootstrap; the error itself takes long to predict
+        if bits >= precision_bits:  # with the least error of a bootstrap, which takes long to predict
             attempt = _with_error(fewest)
             bits = predictor.bits(attempt.settings, attempt.lowered, precision_bits)
         if bits >= precision_bits:

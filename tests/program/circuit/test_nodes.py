@@ -20,7 +20,7 @@ from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.lowering.state import after
 from fhejax.program.circuit.node import Evaluation, SingleSource
 from fhejax.program.circuit.nodes.carried_values import CarriedTerm
-from fhejax.program.circuit.nodes.slot_matrix import SlotMatrix
+from fhejax.program.circuit.nodes.in_slots.slot_matrix import SlotMatrix
 from fhejax.program.circuit.ranges import bounds
 from fhejax.program.circuit.sensitivity import noise_gains
 from fhejax.program.circuit.slots import Slots

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fhejax
-from fhejax.program.circuit.nodes.slot_matrix import SlotMatrix
+from fhejax.program.circuit.nodes.in_slots.slot_matrix import SlotMatrix
 
 LOG_DEGREE = 9
 

@@ -179,7 +179,7 @@ class Lowering:
         return self.emit(DropStep(*after(register, drops=drops)), fewer)
 
     def brought(self, number: int, drops: Whole, scale: AnyScale | None = None) -> Register:
-        """The register of a node at a level: with fewer primes, and under canonical scales at that level's own.
+        """The register of a node at a level: with fewer primes, under canonical scales at its own scale.
 
         Args:
             number: of the node.

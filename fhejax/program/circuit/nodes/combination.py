@@ -9,6 +9,7 @@ import numpy as np
 
 from fhejax.ckks import Ciphertext
 from fhejax.program.circuit.intervals import ValueInterval, scaled_interval
+from fhejax.program.circuit.lowering.policies import CanonicalScales
 from fhejax.program.circuit.lowering.register import Register
 from fhejax.program.circuit.lowering.scale_alignment import (
     TermWeights,
@@ -17,7 +18,6 @@ from fhejax.program.circuit.lowering.scale_alignment import (
     normalised,
     term_constants,
 )
-from fhejax.program.circuit.lowering.policies import CanonicalScales
 from fhejax.program.circuit.lowering.scales import (
     AnyScale,
     largest_scale,

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from scipy.sparse import csr_array
 
-from fhejax.program.circuit.nodes.slot_matrix import SlotMatrix, key_switches_of, shape_of
+from fhejax.program.circuit.nodes.in_slots.slot_matrix import SlotMatrix, key_switches_of, shape_of
 from fhejax.program.packing.layout import Layout, along
 from fhejax.program.packing.layout.packing import first_positions
 from fhejax.program.packing.multiplexed.affine_form import AffineForm

@@ -195,7 +195,7 @@ def _rule_of(operation: Operation) -> _Rule:
     rule = _RULES.get(type(operation))
     if rule is None:
         raise ValueError(
-            f"an operation of kind {type(operation).__name__.lower()}, which packing='tiles' has no rule for; "
+            f"a {type(operation).__name__.lower()}, which packing='tiles' has no rule for; "
             f"it takes matrix products, elementwise sums and products, polynomials, sums over an axis and "
             f"transpositions. Write it with these, or use packing='sample-per-slot'"
         )

@@ -8,7 +8,6 @@ ciphertexts.
 
 import dataclasses
 import itertools
-import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -139,7 +138,7 @@ def boxes(forms: Forms, live: Sequence[int]) -> Iterator[tuple[tuple[int, ...], 
     for number in live:
         atom = forms.atoms[number]
         summed = None if isinstance(atom, ArgumentAtom) else atom.summed
-        yield (*atom.axes, *(() if summed is None else (summed,))), summed
+        yield (atom.axes if summed is None else (*atom.axes, summed)), summed
 
 
 def _colours(forms: Forms, live: Sequence[int], batch: int) -> list[dict[int, bool]]:
@@ -153,8 +152,8 @@ def _colours(forms: Forms, live: Sequence[int], batch: int) -> list[dict[int, bo
         others = [axis for axis in axes if axis != batch]
         if len(set(others)) > 2:
             raise ValueError(
-                "values of more than two axes beside that of samples meet, and packing='tiles' has two fields "
-                "for them; join axes, or use packing='sample-per-slot'."
+                "values of more than two axes beside that of samples meet, and packing='tiles' has two "
+                "fields for them; join axes, or use packing='sample-per-slot'."
             )
         for axis in others:
             met.setdefault(axis, set()).update(others)
@@ -236,9 +235,8 @@ def key_switches(forms: Forms, live: Sequence[int], fields: Fields) -> int:
             is_spread = number in within and fields.batch not in atom.axes
             total += count * (fields.widths[2] + guards) if is_spread else 0
             continue
-        rotations = 0
-        if atom.summed is not None:
-            rotations = fields.held[atom.summed] + len(fields.guards(atom.summed))
+        axis = atom.summed
+        rotations = 0 if axis is None else fields.held[axis] + len(fields.guards(axis))
         is_plain = isinstance(atom, TotalAtom) or atom.factors[0].is_plain
         total += count * (rotations + (0 if is_plain else 1))
     return total
@@ -247,5 +245,3 @@ def key_switches(forms: Forms, live: Sequence[int], fields: Fields) -> int:
 def padded(fields: Fields, axis: int) -> bool:
     """Whether an axis has fewer entries than its bits tell apart."""
     return fields.sizes[axis] != 1 << width_of(fields.sizes[axis])
-
-

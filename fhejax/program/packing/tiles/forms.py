@@ -1,7 +1,8 @@
 """Arrays as linear combinations of what has to be computed: arguments, products, and sums over an axis.
 
 Factors that are numbers are carried along until a result or a mask takes them, so that they cost no level;
-products that share a factor are one: z e + z e + e, which differentiation makes of a square, is 2 (z + 1/2) e.
+products that share a factor are one: z e + z e + e, which the gradient of a square is, become
+2 (z + 1/2) e.
 """
 
 import dataclasses
@@ -189,15 +190,15 @@ class Forms:
         p(x) = q(x) + x^k r(x), with k the largest power of two that leaves the halves no higher a degree.
         """
         if len(coefficients) <= 2:
-            constant = Form((), {}, np.float64(coefficients[0]))
-            return self.added([(constant, 1.0), (x, float(coefficients[1]) if len(coefficients) > 1 else 0.0)])
+            slope = float(coefficients[1]) if len(coefficients) > 1 else 0.0
+            return self.added([(number(coefficients[0]), 1.0), (x, slope)])
         half = 2 ** ((len(coefficients) - 1).bit_length() - 1)
         power = x
         for _ in range(half.bit_length() - 1):
             power = self.product(power, power, None, label)
-        low, high = self.polynomial(x, coefficients[:half], label), self.polynomial(x, coefficients[half:], label)
-        high = power.times(float(coefficients[half])) if high.is_plain else self.product(high, power, None, label)
-        return self.added([(low, 1.0), (high, 1.0)])
+        halves = coefficients[:half], coefficients[half:]
+        low, high = (self.polynomial(x, part, label) for part in halves)
+        return self.added([(low, 1.0), (self.product(high, power, None, label), 1.0)])
 
     def _zero(self, axes: tuple[int, ...]) -> Form:
         return Form(axes, {}, np.zeros((1,) * len(axes)))
@@ -217,26 +218,30 @@ class Forms:
     def _shared_factor(self, form: Form) -> tuple[Form, list[int]] | None:
         """A factor of several terms, and these; one of them may be the factor itself."""
         groups: dict[Key, tuple[Form, list[int]]] = {}
-        for number in form.terms:
-            atom = self.atoms[number]
-            own = [self.single(number)]
+        for place in form.terms:
+            atom = self.atoms[place]
+            own = [self.single(place)]
             if isinstance(atom, ProductAtom) and atom.summed is None:
                 own += [factor for factor in atom.factors if not factor.is_plain]
             for factor in {one.key: one for one in own}.values():
-                groups.setdefault(factor.key, (factor, []))[1].append(number)
+                groups.setdefault(factor.key, (factor, []))[1].append(place)
         return next((group for group in groups.values() if len(group[1]) > 1), None)
 
-    def _cofactor(self, number: int, factor: Key) -> Form:
+    def _cofactor(self, place: int, factor: Key) -> Form:
         """What a term is divided by a factor of it."""
-        atom = self.atoms[number]
-        if self.single(number).key == factor or not isinstance(atom, ProductAtom):
-            return Form((), {}, np.float64(1.0))
+        atom = self.atoms[place]
+        if self.single(place).key == factor or not isinstance(atom, ProductAtom):
+            return number(1.0)
         first, second = atom.factors
         return second if first.key == factor else first
+
+
+def number(value: float) -> Form:
+    """The form of one plain number."""
+    return Form((), {}, np.asarray(value, np.float64))
 
 
 def widened(form: Form, axes: Sequence[int]) -> np.ndarray:
     """The plain numbers of a form, with a dimension for each of more axes."""
     sizes = dict(zip(form.axes, np.shape(form.constant), strict=True))
     return np.reshape(form.constant, [sizes.get(axis, 1) for axis in axes])
-

@@ -31,6 +31,6 @@ class Held:
         return self.nodes[tuple(at[axis] for axis in self.axes)]
 
     def unclean_beside(self, fields: Fields, axes: Sequence[int]) -> frozenset[int]:
-        """The axes of a value that this one is part of, along which it leaves more than zero beyond the last."""
+        """The axes of a value that this is part of, along which it leaves more than zero beyond the last."""
         lacking = (axis for axis in axes if axis not in self.axes and padded(fields, axis))
         return self.unclean | frozenset(lacking)

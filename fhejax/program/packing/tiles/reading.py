@@ -7,7 +7,7 @@ import numpy as np
 
 from fhejax.program.arguments import Encrypted, normalisation
 from fhejax.program.packing.tiles.axes import NamedAxes, Names
-from fhejax.program.packing.tiles.forms import ArgumentAtom, Form, Forms
+from fhejax.program.packing.tiles.forms import ArgumentAtom, Form, Forms, number
 from fhejax.program.tensor.graph import TensorGraph, live_operations
 from fhejax.program.tensor.operation import Operation
 from fhejax.program.tensor.operations.affine import Affine
@@ -35,18 +35,18 @@ def read_forms(graph: TensorGraph, axes: NamedAxes) -> tuple[Forms, dict[int, Fo
     """
     forms, found = Forms(axes.sizes), {}
     refusals: list[Refusal] = []
-    for number in sorted(live_operations(graph)):
-        operation = graph.operations[number]
+    for place in sorted(live_operations(graph)):
+        operation = graph.operations[place]
         if isinstance(operation, Argument):
-            found[number] = _argument(forms, graph, operation, axes.of[number])
+            found[place] = _argument(forms, graph, operation, axes.of[place])
             continue
         names = [axes.of[source] for source in operation.sources]
         try:
-            read = _RULES[type(operation)](forms, operation, axes.of[number], names, found)
+            read = _RULES[type(operation)](forms, operation, axes.of[place], names, found)
         except ValueError as error:
             refusals.append(Refusal(operation.label, str(error)))
             read = found[operation.sources[0]]
-        found[number] = read
+        found[place] = read
     refuse(refusals)
     return forms, found
 
@@ -64,7 +64,7 @@ def _argument(forms: Forms, graph: TensorGraph, operation: Argument, names: Name
         )
     atom = ArgumentAtom(operation.argument, axes, str(operation.label))
     form = forms.of_atom(("argument", operation.argument), atom).times(held.unit)
-    return forms.added([(form, 1.0), (Form((), {}, np.float64(held.centre)), 1.0)])
+    return forms.added([(form, 1.0), (number(held.centre), 1.0)])
 
 
 def _affine(forms: Forms, operation: Affine, names: Names, _: Any, found: dict[int, Form]) -> Form:
@@ -80,7 +80,7 @@ def _plain(forms: Forms, plain: PlainArray, names: Names) -> Form:
     """Plain numbers whose dimensions are the last of the named ones; equal ones are one number."""
     array = np.asarray(plain.array, np.float64)
     if not array.ndim or (array == array.reshape(-1)[0]).all():
-        return Form((), {}, np.float64(array.reshape(-1)[0]))
+        return number(array.reshape(-1)[0])
     last = names[len(names) - array.ndim :]
     return forms.plain(array, [None if size == 1 else n for n, size in zip(last, array.shape, strict=True)])
 
@@ -97,7 +97,9 @@ def _product(forms: Forms, operation: Product, names: Names, _: Any, found: dict
 
 def _power(forms: Forms, operation: Power, names: Names, _: Any, found: dict[int, Form]) -> Form:
     if operation.exponent > _HIGHEST_DEGREE:
-        raise ValueError(f"a power above {_HIGHEST_DEGREE}, whose rounding grows too large in a training step")
+        raise ValueError(
+            f"a power above {_HIGHEST_DEGREE}, whose rounding grows too large in a training step"
+        )
     coefficients = [0.0] * operation.exponent + [1.0]
     return forms.polynomial(found[operation.sources[0]], coefficients, str(operation.label))
 

@@ -104,8 +104,10 @@ def _terms(values: Values, form: Form, place: Place) -> list[tuple[int, np.ndarr
         same = atom in values.places and values.places[atom].base == place.base
         described = values.forms.atoms[atom]
         whole = isinstance(described, ArgumentAtom) and same and tuple(sorted(described.axes)) == form.axes
-        at_place = is_gradient(values.forms, fields, atom)
-        held = None if whole else _right_everywhere(values, values.of_atom(atom, base=place.base if at_place else None))
+        held = None
+        if not whole:
+            base = place.base if is_gradient(values.forms, fields, atom) else None
+            held = _right_everywhere(values, values.of_atom(atom, base=base))
         for number in numbers_of(fields, form.axes):
             bits = bits_at(fields, form.axes, sample_of(fields, form.axes, number, place.base))
             vector = coefficient * vector_at(fields, bits, form.axes, number)

@@ -57,8 +57,8 @@ def _check_arguments(graph: TensorGraph) -> None:
     for number, argument in enumerate(graph.arguments):
         if isinstance(argument, Plain):
             raise ValueError(
-                f"argument {number} is plain, and packing='tiles' takes plain numbers only where the function "
-                f"closes over them. Close over it, or use packing='sample-per-slot'."
+                f"argument {number} is plain, and packing='tiles' takes plain numbers only where the "
+                f"function closes over them. Close over it, or use packing='sample-per-slot'."
             )
         if number not in used:
             raise ValueError(
@@ -80,7 +80,7 @@ def _outputs(
     results: dict[int, Form],
     carried: dict[int, int],
 ) -> tuple[Output, ...]:
-    """The descriptions of all results, which lie at the places of what they replace, or where they came out."""
+    """The descriptions of all results: at the places of what they replace, or where they came out."""
     fields = values.fields
     still = {n: form for n, form in results.items() if fields.batch not in form.axes}
     units = {n: _held_unit(graph, values, atom, n) for n, atom in carried.items()}
@@ -105,8 +105,8 @@ def _held_unit(graph: TensorGraph, values: Values, atom: int, result: int) -> fl
     held = normalisation(argument)
     if held.centre:
         raise ValueError(
-            f"result {result} replaces argument {described.argument}, whose range {argument.range} lacks zero; "
-            f"with packing='tiles' what is carried needs a range that has it, such as (-1, 1)."
+            f"result {result} replaces argument {described.argument}, whose range {argument.range} lacks "
+            f"zero; with packing='tiles' what is carried needs a range that has it, such as (-1, 1)."
         )
     return held.unit
 
@@ -117,11 +117,12 @@ def _view(laid: Laid, names: Names, shape: Sequence[int]) -> View:
 
     def arranged(array: np.ndarray) -> np.ndarray:
         """An array with a dimension for each of the value's axes as one of the result's shape."""
-        held = np.reshape(array, [array.shape[laid.axes.index(n)] if n in laid.axes else 1 for n in sorted(kept)])
+        sizes = dict(zip(laid.axes, array.shape, strict=True))
+        held = np.reshape(array, [sizes.get(name, 1) for name in sorted(kept)])
         order = np.argsort(np.argsort(kept, kind="stable"), kind="stable")
         moved = held.transpose(order) if kept else held
-        sizes = iter(moved.shape)
-        return np.broadcast_to(moved.reshape([1 if n is None else next(sizes) for n in names]), shape)
+        left = iter(moved.shape)
+        return np.broadcast_to(moved.reshape([1 if n is None else next(left) for n in names]), shape)
 
     entries, offset = arranged(laid.positions), arranged(laid.offset)
     return View(

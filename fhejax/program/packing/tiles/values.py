@@ -137,7 +137,9 @@ class Values:
         return Held(axes, nodes, copied(bits_at(self.fields, axes, 0), samples).bits, frozenset(), 1)
 
     def _ciphertext(self, source: int, place: int, count: int) -> int:
-        return source if count == 1 else self.emit(CiphertextOf(source, place, count, self.nodes[source].label))
+        return (
+            source if count == 1 else self.emit(CiphertextOf(source, place, count, self.nodes[source].label))
+        )
 
     def _guards(self, axes: Sequence[int]) -> list[int]:
         return [place for axis in axes for place in self.fields.guards(axis)]
@@ -274,8 +276,8 @@ class Values:
             shift = self.shift_of(form, held, at)
             if shift is not None:
                 raise ValueError(
-                    f"{label} multiplies a sum with a constant by plain numbers, which packing='tiles' has no "
-                    f"rule for; multiply first and add then."
+                    f"{label} multiplies a sum with a constant by plain numbers, which packing='tiles' has "
+                    f"no rule for; multiply first and add then."
                 )
             nodes[number] = self.emit(MaskedSum((held.node(at),), (inside * self._laid(plain, own),), label))
         bits = met(held.bits, axes_bits(self.fields, plain.axes), multiplied=True)

@@ -1,4 +1,4 @@
-"""Sums over slots of one ciphertext, by rotations and additions: a value plus itself rotated, again and again."""
+"""Sums over slots of one ciphertext: a value plus itself rotated, again and again."""
 
 import dataclasses
 import math

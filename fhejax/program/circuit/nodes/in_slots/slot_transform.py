@@ -27,7 +27,7 @@ from fhejax.program.circuit.lowering.scales import (
 )
 from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.node import Adjoints, Evaluation, SeveralSources
-from fhejax.program.circuit.nodes.slot_matrix import Diagonals, SlotMatrix
+from fhejax.program.circuit.nodes.in_slots.slot_matrix import Diagonals, SlotMatrix
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
 from fhejax.program.circuit.steps.relinearise import key_switches

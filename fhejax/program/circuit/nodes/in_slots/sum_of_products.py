@@ -93,7 +93,9 @@ class SumOfProducts(Node):
     def interval(self, known: Sequence[ValueInterval], batch: int) -> ValueInterval:
         """The sum of the intervals of products."""
         found = [
-            product_interval(*(shifted_interval(known[s], shift) for s, shift in zip(pair, shifts, strict=True)))
+            product_interval(
+                *(shifted_interval(known[s], shift) for s, shift in zip(pair, shifts, strict=True))
+            )
             for pair, shifts in zip(self.pairs, self.shifts, strict=True)
         ]
         lows, highs = zip(*found, strict=True)
@@ -134,7 +136,9 @@ class SumOfProducts(Node):
         sums = [self._emitted(lowering, registers, group, -1) for group in groups.values()]
         return combined(lowering, sums, number, self.label)
 
-    def _emitted(self, lowering: "Lowering", registers: Sequence[Register], pairs: Pairs, node: int) -> Register:
+    def _emitted(
+        self, lowering: "Lowering", registers: Sequence[Register], pairs: Pairs, node: int
+    ) -> Register:
         """The step of some of the products, all of one scale."""
         used = sorted({place for pair in pairs for place in pair})
         names = {place: name for name, place in enumerate(used)}

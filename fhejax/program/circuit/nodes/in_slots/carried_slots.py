@@ -86,9 +86,7 @@ class CarriedSlots(SeveralSources):
         assert parameters is not None
         scales = parameters.params.scales
         entry, exit_ = scales[parameters.input_level], scales[parameters.output_level]
-        return scale_quotient(
-            scale_product(lowering.scale(2.0**lowering.settings.input_bits), entry), exit_
-        )
+        return scale_quotient(scale_product(lowering.scale(2.0**lowering.settings.input_bits), entry), exit_)
 
     def _aligned(self, lowering: "Lowering", number: int, wanted: AnyScale) -> Register:
         """The ciphertexts of all sources, whose masks led to a scale that one division leads to this one."""

@@ -15,8 +15,8 @@ from fhejax.ckks import Ciphertext, Plaintext
 from fhejax.ckks.encoding.canonical_embedding import coefficients_to_slots, slots_to_coefficients
 from fhejax.ckks.parameters.deviations import ROUNDING_VARIANCE, slot_deviation
 from fhejax.program.circuit.intervals import ValueInterval, scaled_interval
-from fhejax.program.circuit.lowering.register import Register
 from fhejax.program.circuit.lowering.policies import CanonicalScales
+from fhejax.program.circuit.lowering.register import Register
 from fhejax.program.circuit.lowering.scales import (
     AnyScale,
     Real,
@@ -150,7 +150,7 @@ class MaskedSum(SeveralSources):
         return scale_product(scale or lowering.policy.own_scale(drops + 1), lowering.divisor(drops))
 
     def _own_factors(self, settings: Settings) -> list[Real]:
-        """What each vector is multiplied by: its largest number has the planned bits, and more that rounding takes."""
+        """What each vector is multiplied by: the planned bits, and those that rounding takes."""
         found = []
         for vector in self.vectors:
             spread = max(0, round(0.5 * math.log2(len(vector) / 12)))
@@ -200,7 +200,7 @@ def masked_sum(
 
 
 def rounded_vector(vector: np.ndarray, factor: float) -> np.ndarray:
-    """The numbers that a vector stands for once the coefficients of its plaintext are integers over a factor."""
+    """The numbers that a vector stands for as a plaintext, whose coefficients are integers over a factor."""
     with jax.enable_x64(True):
         return np.asarray(_rounded(jnp.asarray(vector, jnp.float64), jnp.asarray(factor, jnp.float64)))
 
