@@ -17,7 +17,7 @@ from fhejax.program.circuit.nodes import (
     SumOfProducts,
 )
 from fhejax.program.packing.layout.packing import entries
-from fhejax.program.packing.tiles.bits import Bit, Bits, ConflictError, copied, met, summed
+from fhejax.program.packing.tiles.bits import Bit, Bits, BitSum, ConflictError, copied, met, summed
 from fhejax.program.packing.tiles.fields import Fields
 from fhejax.program.packing.tiles.forms import ArgumentAtom, Form, Forms, ProductAtom, TotalAtom
 from fhejax.program.packing.tiles.held import Held
@@ -314,10 +314,17 @@ class Values:
             at = 0 if axis == self.fields.batch else None
             if base is not None:
                 at = sample_of(self.fields, held.axes, number, base)
-            found = summed(held.bits, axis, at)
+            found = self._found_sum(held.bits, axis, at)
             bits = found.bits
             nodes[number] = self._rotated(node, found.distances, label)
         return dataclasses.replace(held, nodes=nodes, bits=bits)
+
+    def _found_sum(self, bits: Bits, axis: int, at: int | None) -> BitSum:
+        """The sum over an axis; one that lies in ciphertexts alone leaves zeros on top, which are filled."""
+        zeros = [place for place in self.fields.guards(axis) if bits[place].kind == "zero"]
+        if not self.fields.held[axis] and zeros:
+            return copied(bits, zeros)
+        return summed(bits, axis, at)
 
 
 def _numbered(fields: Fields, axes: Sequence[int]) -> Iterator[tuple[Number, dict[int, int]]]:

@@ -89,12 +89,22 @@ def check(function, described, slots, carry=None):
 SIZES = [(8, 4, 3), (5, 3), (12, 8, 4, 3), (4, 7, 5, 2), (6, 1), (3, 9, 4, 6, 2)]
 
 
-@pytest.mark.parametrize("slots", [64, 512, 4096])
+@pytest.mark.parametrize("slots", [128, 512, 4096])
 @pytest.mark.parametrize("batch", [8, 6, 33])
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 def test_a_step_in_any_ring(sizes, batch, slots):
     """Axes that fill slots and that do not, samples that are no power of two, several ciphertexts a value."""
     check(step, arguments_of(sizes, batch), slots)
+
+
+@pytest.mark.parametrize(("sizes", "batch"), [((8, 4, 3), 33), ((5, 3), 6), ((6, 1), 16)])
+def test_a_step_where_hardly_anything_has_room(sizes, batch):
+    check(step, arguments_of(sizes, batch), 64)
+
+
+def test_a_weight_has_room_in_one_ciphertext():
+    with pytest.raises(ValueError, match="no place was found for arrays in 64 slots"):
+        circuit_of(step, arguments_of((12, 8, 3), 8), 64)
 
 
 def test_carried_results_lie_where_the_arguments_do():
@@ -172,16 +182,15 @@ def test_results_with_samples(slots):
     check(both, (params, x), slots)
 
 
-def masked_loss(weights, x, y, mask):
+def masked_loss(weights, x, y):
+    mask = jnp.asarray([1.0, 0.5, 0.0, 2.0, 1.0, 1.0], x.dtype)
     return jnp.mean(((x @ weights - y) * mask) ** 2)
 
 
 def test_plain_factors_along_axes():
     """Weights of samples, and a decay of weights beside the gradient."""
-    mask = np.array([1.0, 0.5, 0.0, 2.0, 1.0, 1.0], np.float32)
-
     def decayed(weights, x, y):
-        return 0.99 * weights - 0.1 * jax.grad(masked_loss)(weights, x, y, mask)
+        return 0.99 * weights - 0.1 * jax.grad(masked_loss)(weights, x, y)
 
     weights = fhe.Encrypted((5,), batch_axis=None)
     check(decayed, (weights, fhe.Encrypted((6, 5)), fhe.Encrypted((6,))), 128)
@@ -223,4 +232,4 @@ def test_a_batch_and_two_fields_are_needed():
 
 def test_plain_arguments_are_refused():
     with pytest.raises(ValueError, match="argument 0 is plain"):
-        fhe.compile(lambda w, x: x * w, fhe.Plain((3,)), fhe.Encrypted((8, 3)), packing="tiles")
+        fhe.compile(lambda w, x: x * w[None], fhe.Plain((3,)), fhe.Encrypted((8, 3)), packing="tiles")
