@@ -69,6 +69,11 @@ NODES = {
         False,
         "",
     ),
+    "rotated sum": nodes.RotatedSum(0, (1, -2), 1, ""),
+    "masked sum": nodes.MaskedSum((0, 1), (numbers(SIZE), numbers(SIZE, seed=9)), ""),
+    "sum of products": nodes.SumOfProducts(((0, 1), (1, 1)), ((numbers(SIZE), None), (None, None)), ""),
+    "ciphertext of": nodes.CiphertextOf(0, 1, 2, ""),
+    "carried slots": nodes.CarriedSlots((1, 0), np.full(8, -100.0), np.full(8, 100.0), ""),
 }
 SLOTS = {"samples": None, "slots": Slots(np.arange(COLUMNS) < 5, 3, COLUMNS)}
 
@@ -135,7 +140,23 @@ def slot_transform(node, values, slots):
     return sum((m.matrix.toarray() @ v for m, v in pairs), jnp.asarray(node.bias)[:, None])
 
 
+def rotated_sum(node, values, slots):
+    total = values[0]
+    for distance in node.distances:
+        total = total + jnp.roll(total, -distance, 0)
+    return total
+
+
 IN_JAX = {
+    "rotated sum": rotated_sum,
+    "masked sum": lambda node, values, slots: sum(
+        v[:, None] * x for v, x in zip(node.vectors, values, strict=True)
+    ),
+    "sum of products": lambda node, values, slots: (
+        (values[0] + node.shifts[0][0][:, None]) * values[1] + values[1] * values[1]
+    ),
+    "ciphertext of": lambda node, values, slots: values[0][2:],
+    "carried slots": lambda node, values, slots: jnp.concatenate([values[1], values[0]]),
     "carried values": carried_values,
     "slot transform": slot_transform,
     "linear": linear,

@@ -189,6 +189,7 @@ def masked_loss(weights, x, y):
 
 def test_plain_factors_along_axes():
     """Weights of samples, and a decay of weights beside the gradient."""
+
     def decayed(weights, x, y):
         return 0.99 * weights - 0.1 * jax.grad(masked_loss)(weights, x, y)
 
