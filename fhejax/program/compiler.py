@@ -29,7 +29,7 @@ from fhejax.program.circuit.simplification import simplify
 from fhejax.program.circuit.views import View
 from fhejax.program.files.sizes import key_bytes
 from fhejax.program.levels.bootstrapped_plan import make_bootstrapped_plan
-from fhejax.program.levels.carry import Carry, carried_pairs, check_carried_range
+from fhejax.program.levels.carry import Carry, carried_pairs, check_carried_range, matched_pairs
 from fhejax.program.levels.parameter_search import make_plan, value_bounds
 from fhejax.program.levels.plan import LoweredCircuit, ProgramPlan, TooDeepError
 from fhejax.program.levels.result_levels import cut_results
@@ -110,6 +110,8 @@ def compile(
     names = candidate_packings(packing, batch, carries=carry is not None)
     plain = [a.placeholder(i) for i, a in enumerate(described) if isinstance(a, Plain)]
     traced = trace(function, described, nesting, batch, plain)
+    slots = traced.slots if insecure_log_degree is None else 2 ** (insecure_log_degree - 1)
+    traced = dataclasses.replace(traced, carry=matched_pairs(traced, carry), slots=slots)
     _check_margin(margin, sample)
     if margin is not None:
         traced = dataclasses.replace(traced, typical=tuple(_given_sample(described, _calls(sample)[-1])))
@@ -125,7 +127,8 @@ def compile(
     if observed is None:  # else values may be larger than on the sample
         steps, registers = cut_results(found.graph, found.limits, plan.params, plan.steps, plan.outputs)
         plan = dataclasses.replace(plan, steps=steps, outputs=registers)
-    readings = tuple(map(reading_of, found.graph.outputs))
+    period = found.graph.least_slots or plan.params.slots
+    readings = tuple(reading_of(output, period, plan.params.slots) for output in found.graph.outputs)
     record = CompilationRecord(
         traced,
         best.packing,
@@ -320,7 +323,9 @@ def _common_batch(arguments: Sequence[Encrypted | Plain]) -> int:
 def _sample(graph: Graph, given: Any) -> list[np.ndarray]:
     """The typical arguments as entries, [size, sample] for each argument."""
     whole = sums_over_batch(graph)
-    wanted = _PACKED_SAMPLES if graph.least_slots else min(_SAMPLES, graph.batch)
+    wanted = min(_SAMPLES, graph.batch)
+    if graph.least_slots:
+        wanted = _PACKED_SAMPLES if any(a.batch_axis is not None for a in graph.arguments) else 1
     if given is not None:
         arrays = _given_sample(graph.arguments, given)
         return [_repeated(a, graph.batch) for a in arrays] if whole else arrays

@@ -74,15 +74,15 @@ class ServerProgram:
         circuit = self.circuit
         results = iter(evaluate_blocks(self.plan, circuit, keys, holders))
         samples = count_samples(self.plan, holders)
-        replaced = {output: self.interface.arguments[number] for output, number in self.interface.carry}
+        layouts = self.plan.layouts or (None,) * len(self.interface.arguments)
+        replaced = {o: (self.interface.arguments[n], layouts[n]) for o, n in self.interface.carry}
         outputs: list[Any] = list(circuit.readings)
         for number, (reading, output) in enumerate(
             zip(circuit.readings, self.interface.outputs, strict=True)
         ):
             if isinstance(reading, AffineView):
                 found = collect(next(results), key_id, samples, reading, output, self.plan.result_layout)
-                argument = replaced.get(number)
-                outputs[number] = found if argument is None else as_argument(found, argument)
+                outputs[number] = as_argument(found, *replaced[number]) if number in replaced else found
         return jax.tree.unflatten(self.interface.results, outputs)
 
     def __repr__(self) -> str:

@@ -33,14 +33,26 @@ class AffineView:
 Reading = AffineView | jax.Array  # of an encrypted result, or a plain result itself
 
 
-def reading_of(output: Output) -> Reading:
-    """The reading of one result of a circuit."""
+def reading_of(output: Output, period: int = 1, slots: int = 1) -> Reading:
+    """The reading of one result of a circuit.
+
+    Args:
+        output: the result.
+        period: where entries are slots, that of the circuit, ciphertext after ciphertext.
+        slots: of the ring, which holds each period over and over.
+    """
     view = output.value
     if not isinstance(view, View):
         return jnp.asarray(view)
     with jax.enable_x64(True):  # in 32 bits a multiplier of 1e40 or 1e-50 would be infinite or zero
         return AffineView(
-            jnp.asarray(view.entries.astype(np.int32)),
+            jnp.asarray(_in_ring(view.entries, period, slots).astype(np.int32)),
             jnp.asarray(view.multiplier.astype(np.float64)),
             jnp.asarray(view.offset.astype(np.float64)),
         )
+
+
+def _in_ring(entries: np.ndarray, period: int, slots: int) -> np.ndarray:
+    """The numbers of slots in a ring of more than one period."""
+    moved = entries // period * slots + entries % period
+    return np.where(entries < 0, entries, moved)

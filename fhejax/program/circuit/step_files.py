@@ -12,10 +12,13 @@ from fhejax.program.circuit.nodes.gather import GatherStep
 from fhejax.program.circuit.nodes.inner_product import InnerProductStep
 from fhejax.program.circuit.nodes.input import InputStep
 from fhejax.program.circuit.nodes.linear import LinearStep
+from fhejax.program.circuit.nodes.masked_sum import MaskedSumStep
 from fhejax.program.circuit.nodes.product import ProductStep
+from fhejax.program.circuit.nodes.rotated_sum import RotatedSumStep
 from fhejax.program.circuit.nodes.slot_sum import SlotSumStep
 from fhejax.program.circuit.nodes.slot_transform import SlotTransformStep
 from fhejax.program.circuit.nodes.square import SquareStep
+from fhejax.program.circuit.nodes.sum_of_products import SumOfProductsStep
 from fhejax.program.circuit.nodes.summand import MaskStep
 from fhejax.program.circuit.steps.drop import DropStep
 from fhejax.program.circuit.steps.relinearise import RelinearisationStep
@@ -35,15 +38,18 @@ KINDS: tuple[type[Step], ...] = (
     InputStep,
     LinearStep,
     MaskStep,
+    MaskedSumStep,
     ProductStep,
     RelinearisationStep,
     RescaleStep,
+    RotatedSumStep,
     ScalingStep,
     ShiftStep,
     SlotShiftStep,
     SlotSumStep,
     SlotTransformStep,
     SquareStep,
+    SumOfProductsStep,
 )
 _BY_NAME = {kind.operation: kind for kind in KINDS}
 

@@ -12,7 +12,7 @@ from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.node_lowering import lower
 from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.lowering.state import TooLowError
-from fhejax.program.circuit.nodes import CarriedValues
+from fhejax.program.circuit.nodes import CarriedSlots, CarriedValues
 from fhejax.program.circuit.slots import batch_period
 from fhejax.program.levels.bootstrap_noise import bootstrap_deviation
 from fhejax.program.levels.bootstrap_placement import Cut, in_order, place_bootstraps, with_bootstraps
@@ -62,13 +62,14 @@ def make_bootstrapped_plan(
     Raises:
         TooDeepError: where the error of bootstraps is too large, or one node takes too many levels.
     """
-    if graph.least_slots:
+    if graph.least_slots and not carry:
         raise TooDeepError(
-            "packing='multiplexed' bootstraps nothing yet; use a function of fewer products in a row, or "
-            "packing='sample-per-slot'."
+            "packing='multiplexed' and packing='tiles' bootstrap nothing but what is carried yet; use a "
+            "function of fewer products in a row, or packing='sample-per-slot'."
         )
     best = None
-    for parameters in _parameters(graph.batch, log_degree, security, insecure) if given is None else [given]:
+    samples = graph.least_slots or graph.batch
+    for parameters in _parameters(samples, log_degree, security, insecure) if given is None else [given]:
         # The error of a bootstrap takes long to predict where the ring is large: first what it is at least.
         least = 2.0 ** -parameters.reduction_precision_bits[0]
         choices = itertools.product(_LOST_BITS, _WEIGHT_BITS)
@@ -225,8 +226,12 @@ def limits_with(
         planned: the graph with them, and with what is carried to the next call at its end.
     """
     known = tuple(limits[number] for number, _ in in_order(graph, cuts))
-    carried = (node for node in planned.nodes[len(known) :] if isinstance(node, CarriedValues))
-    return known + tuple(float(np.maximum(-node.low, node.high).max()) for node in carried)
+    for node in planned.nodes[len(known) :]:
+        if isinstance(node, CarriedValues | CarriedSlots):
+            known += (float(np.maximum(-node.low, node.high).max()),)
+        else:
+            known += (known[node.sources[0]],)
+    return known
 
 
 def _predicted_cost(attempt: LoweredCircuit, device: Device) -> float:

@@ -9,9 +9,11 @@ import numpy as np
 
 from fhejax.program.arguments import Encrypted, Normalisation, normalisation
 from fhejax.program.circuit.graph import Graph
+from fhejax.program.circuit.nodes import CarriedSlots, CiphertextOf
 from fhejax.program.circuit.nodes.carried_values import CarriedTerm, CarriedValues
 from fhejax.program.circuit.values import Values
 from fhejax.program.circuit.views import View
+from fhejax.program.tensor.graph import TensorGraph
 
 Carry = tuple[tuple[int, int], ...]  # (result, argument), both as numbers in the flat order
 
@@ -27,6 +29,22 @@ def carried_pairs(graph: Graph, carry: Any) -> Carry:
     Raises:
         TypeError, ValueError: what is no such thing; or a result that does not fit the argument.
     """
+    pairs = matched_pairs(graph, carry)
+    for pair in pairs:
+        _check_leaf(graph, pair)
+    return pairs
+
+
+def matched_pairs(graph: Graph | TensorGraph, carry: Any) -> Carry:
+    """The results that replace arguments, leaf by leaf, before anything is known of where they lie.
+
+    Args:
+        graph: with its results and arguments.
+        carry: as of `carried_pairs`.
+
+    Raises:
+        TypeError, ValueError: what is no such thing; or a result that is nested otherwise than the argument.
+    """
     wanted = _numbers(carry)
     if not wanted:
         return ()
@@ -35,7 +53,7 @@ def carried_pairs(graph: Graph, carry: Any) -> Carry:
     results = results if type(results) in (tuple, list) else (results,)
     pairs: list[tuple[int, int]] = []
     for result, argument in wanted.items():
-        pairs += _matched(graph, (result, results), (argument, arguments))
+        pairs += _matched((result, results), (argument, arguments))
     if len({argument for _, argument in pairs}) < len(pairs):
         raise ValueError(
             f"carry={carry!r} replaces one argument by two results; give each a result of its own."
@@ -66,7 +84,7 @@ def _numbers(carry: Any) -> dict[int, int]:
     return found
 
 
-def _matched(graph: Graph, result: tuple[int, Any], argument: tuple[int, Any]) -> list[tuple[int, int]]:
+def _matched(result: tuple[int, Any], argument: tuple[int, Any]) -> list[tuple[int, int]]:
     """The leaves of one result and of the argument that it replaces."""
     (number, results), (place, arguments) = result, argument
     if number >= len(results) or place >= len(arguments):
@@ -80,14 +98,12 @@ def _matched(graph: Graph, result: tuple[int, Any], argument: tuple[int, Any]) -
             f"result {number} is nested like {jax.tree.structure(found)} and was to replace argument "
             f"{place}, which is nested like {jax.tree.structure(wanted)}; return it in the same form."
         )
-    pairs = list(zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True))
-    for output, described in pairs:
-        _check_leaf(graph, output, described, f"result {number} was to replace argument {place}")
-    return pairs
+    return list(zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True))
 
 
-def _check_leaf(graph: Graph, output: int, described: int, what: str) -> None:
-    argument, found = graph.arguments[described], graph.outputs[output]
+def _check_leaf(graph: Graph, pair: tuple[int, int]) -> None:
+    argument, found = graph.arguments[pair[1]], graph.outputs[pair[0]]
+    what = f"result {pair[0]} was to replace argument {pair[1]}"
     if not isinstance(argument, Encrypted):
         raise ValueError(f"{what}, which is plain; describe it by fhejax.Encrypted.")
     if not isinstance(found.value, View):
@@ -109,6 +125,8 @@ def with_carry(graph: Graph, carry: Carry) -> Graph:
         graph: with the bootstraps within it.
         carry: of `carried_pairs`.
     """
+    if graph.least_slots and carry:
+        return _with_carried_slots(graph, carry)
     nodes, outputs = list(graph.nodes), list(graph.outputs)
     for shared in (True, False):
         chosen = [pair for pair in carry if (_argument(graph, pair).batch_axis is None) == shared]
@@ -119,6 +137,29 @@ def with_carry(graph: Graph, carry: Carry) -> Graph:
             outputs[output] = _reading_carried(graph, (output, argument), len(nodes), start)
             start += _view(graph, output).entries.size
         nodes.append(_carried_values(graph, chosen, shared))
+    return dataclasses.replace(graph, nodes=tuple(nodes), outputs=tuple(outputs), carry=carry)
+
+
+def _with_carried_slots(graph: Graph, carry: Carry) -> Graph:
+    """The graph whose carried results are ciphertexts as the arguments are, where a row is a slot.
+
+    The packing has put them where the arguments lie, normalised as these are, several in one ciphertext.
+    """
+    nodes, outputs = list(graph.nodes), list(graph.outputs)
+    sources = tuple(dict.fromkeys(_view(graph, output).node for output, _ in carry))
+    ends = np.ones(len(sources) * graph.least_slots)
+    names = ", ".join(str(argument) for _, argument in carry)
+    nodes.append(CarriedSlots(sources, -ends, ends, f"next arguments {names}"))
+    held = {source: len(nodes) - 1 for source in sources}
+    if len(sources) > 1:
+        for place, source in enumerate(sources):
+            nodes.append(CiphertextOf(held[source], place, len(sources), f"ciphertext {place} of them"))
+        held = {source: len(nodes) - len(sources) + place for place, source in enumerate(sources)}
+    for output, _ in carry:
+        view = _view(graph, output)
+        outputs[output] = dataclasses.replace(
+            outputs[output], value=dataclasses.replace(view, node=held[view.node])
+        )
     return dataclasses.replace(graph, nodes=tuple(nodes), outputs=tuple(outputs), carry=carry)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from fhejax.program.circuit.graph import Graph
 from fhejax.program.packing.multiplexed.to_circuit import to_circuit as one_sample
 from fhejax.program.packing.sample_per_slot.to_circuit import to_circuit
+from fhejax.program.packing.tiles.to_circuit import to_circuit as in_tiles
 from fhejax.program.tensor.graph import TensorGraph
 
 Packing = Callable[[TensorGraph], Graph]
@@ -16,11 +17,13 @@ Packing = Callable[[TensorGraph], Graph]
 PACKINGS: dict[str, Packing] = {
     "sample-per-slot": to_circuit,
     "multiplexed": one_sample,
+    "tiles": in_tiles,
 }
 
 AUTOMATIC = "auto"
 _DEFAULT = "sample-per-slot"
 _OF_ONE_SAMPLE = "multiplexed"
+_CARRYING = ("sample-per-slot", "tiles")
 
 
 def candidate_packings(name: str, batch: int, carries: bool = False) -> tuple[str, ...]:
@@ -40,10 +43,10 @@ def candidate_packings(name: str, batch: int, carries: bool = False) -> tuple[st
     if not isinstance(name, str) or name not in PACKINGS:
         known = ", ".join(map(repr, (AUTOMATIC, *PACKINGS)))
         raise ValueError(f"compile was given packing={name!r}, which is no packing; choose one of {known}.")
-    if carries and name != _DEFAULT:
+    if carries and name not in _CARRYING:
         raise ValueError(
             f"compile was given carry= and packing={name!r}, in which no result can be an argument of the "
-            f"next call yet; pass packing={_DEFAULT!r}."
+            f"next call yet; pass packing={' or '.join(map(repr, _CARRYING))}."
         )
     return (name,)
 

@@ -191,23 +191,27 @@ def collect(
     )
 
 
-def as_argument(result: EncryptedArray, argument: Encrypted | Plain) -> EncryptedArray:
+def as_argument(
+    result: EncryptedArray, argument: Encrypted | Plain, layout: Layout | None = None
+) -> EncryptedArray:
     """A carried result as the argument that it replaces in the next call.
 
     Args:
         result: of `collect`, data [block, ciphertext, poly, limb, N], whose ciphertexts hold the argument's
             numbers among others.
         argument: the argument's description.
+        layout: where a block holds one sample, that of the argument, which the result's ciphertexts have.
     """
     assert result.view is not None and isinstance(argument, Encrypted)  # of what is carried
+    held = {"view": None, "dtype": np.dtype(argument.dtype), "normalisation": normalisation(argument)}
+    if layout is not None:
+        return dataclasses.replace(result, layout=layout, **held)
     entries = result.view.entries
     data = jnp.take(result.data, entries.reshape(-1), axis=1)
     return dataclasses.replace(
         result,
         data=data.reshape(data.shape[0], *entries.shape, *data.shape[2:]),
-        view=None,
-        dtype=np.dtype(argument.dtype),
-        normalisation=normalisation(argument),
+        **held,
     )
 
 
@@ -222,8 +226,8 @@ def decrypt_array(secret: SecretKey, result: EncryptedArray) -> np.ndarray:
     check_opens(secret, result)
     blocks = [decrypt_entries(secret, result.flat(b)) for b in range(result.data.shape[0])]
     if result.layout is not None:
-        samples = blocks[: result.samples]
-        values = np.stack([unpack(result.layout, slots).ravel() for slots in samples], 1)
+        read = functools.partial(unpack, result.layout) if result.view is None else np.ravel
+        values = np.stack([read(slots).ravel() for slots in blocks[: result.samples]], 1)
     elif result.batch_axis is None:
         values = blocks[0].mean(1, keepdims=True)
     else:

@@ -35,6 +35,8 @@ class TensorGraph:
         plain: how plain arrays follow from plain arguments.
         decisions: of the packing for the planner's plain arguments, where there was one.
         typical: arguments, [size, sample] each, that values are as large as; None where ranges alone tell.
+        carry: the results that replace arguments of the next call, as pairs of numbers (result, argument).
+        slots: that a ciphertext has at least, where a packing fills them with one call.
     """
 
     operations: tuple[Operation, ...]
@@ -46,6 +48,8 @@ class TensorGraph:
     plain: PlainProgram
     decisions: Mapping[tuple[int, int], Any] = dataclasses.field(default_factory=dict)
     typical: tuple[np.ndarray, ...] | None = None
+    carry: tuple[tuple[int, int], ...] = ()
+    slots: int = 2**15
 
     def with_plain(self, values: Sequence[np.ndarray]) -> "TensorGraph":
         """The graph for other values of the plain arguments; the function is not traced again.

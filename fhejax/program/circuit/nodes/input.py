@@ -15,7 +15,7 @@ from fhejax.program.circuit.node import Adjoints, Evaluation, Node
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
 from fhejax.program.circuit.steps.step import Step
-from fhejax.program.circuit.values import Values
+from fhejax.program.circuit.values import Values, taken
 
 if TYPE_CHECKING:
     from fhejax.program.circuit.lowering.state import Lowering
@@ -46,8 +46,8 @@ class Input(Node):
         shared: whether all samples share one value, in every slot.
         filler: the number in slots without a sample.
         public_key: whether a public key may encrypt it, which adds more noise than the secret one.
-        positions: where a block holds one sample, the slot of each entry, of one period; empty ones hold 0.
-        period: of the slots, in that case.
+        held: where values have a row for each slot, the entry that each one holds, ciphertext after
+            ciphertext and one period of each; -1 is none, and holds 0.
     """
 
     argument: int
@@ -58,8 +58,7 @@ class Input(Node):
     shared: bool = False
     filler: float = 0.0
     public_key: bool = False
-    positions: np.ndarray | None = None
-    period: int = 0
+    held: np.ndarray | None = None
 
     @property
     def sources(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -72,20 +71,14 @@ class Input(Node):
 
     def interval(self, known: Sequence[ValueInterval], batch: int) -> ValueInterval:
         """The range of the numbers that are encrypted."""
-        if self.positions is None:
+        if self.held is None:
             return np.full(self.size, self.low), np.full(self.size, self.high)
-        ends = np.zeros((2, self.period))
-        ends[:, self.positions] = [[self.low], [self.high]]
-        return ends[0], ends[1]
+        return np.where(self.held < 0, 0.0, self.low), np.where(self.held < 0, 0.0, self.high)
 
     def evaluate(self, given: Evaluation) -> Values:
         """The entries of the argument."""
         entries = np.asarray(given.arguments[self.argument], np.float64)
-        if self.positions is None:
-            return entries
-        slots = np.zeros((self.period, entries.shape[1]))
-        slots[self.positions] = entries
-        return slots
+        return entries if self.held is None else taken(entries, self.held)
 
     def adjoints(self, values: Sequence[Values], adjoint: Values, slots: Slots | None) -> Adjoints:
         """The empty sequence, for nothing is read."""

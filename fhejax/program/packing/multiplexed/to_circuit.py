@@ -212,8 +212,9 @@ def _argument(packer: _Packer, node: Input) -> AffineForm:
     layout = _layout_of_argument(packer.entries, node, shape or (1,))
     packer.layouts[node.argument] = layout
     placement = placement_of(layout)
-    held = dataclasses.replace(node, size=1, positions=placement.positions, period=placement.period)
-    return packer.append(held, placement)
+    held = np.full(placement.period, -1)
+    held[placement.positions] = np.arange(len(placement.positions))
+    return packer.append(dataclasses.replace(node, size=1, held=held), placement)
 
 
 def _layout_of_argument(entries: Graph, node: Input, shape: tuple[int, ...]) -> Layout:

@@ -1,0 +1,173 @@
+"""Where weights and state lie in the ciphertexts that they come in: each at a place among the samples.
+
+A weight is used as copies at every sample. As an argument, and as a result, it takes one place: many find
+room in one ciphertext, which then one bootstrap serves. What is added to a weight, such as a gradient, comes
+out right at one sample, any that is chosen: that of the weight's place.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from fhejax.program.packing.layout import Layout, along, copies, gap
+from fhejax.program.packing.layout.digit import Digit
+from fhejax.program.packing.tiles.bits import COPY, Bit, Bits
+from fhejax.program.packing.tiles.fields import Fields
+from fhejax.program.packing.tiles.forms import ArgumentAtom, Form, Forms, ProductAtom, TotalAtom
+
+Number = tuple[int, ...]  # for each axis of a value, the part of the index that numbers ciphertexts
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """The place of an array without samples.
+
+    Attributes:
+        base: the first of the samples at which its ciphertexts lie, a multiple of how many they are.
+        state: the number of the ciphertext in which it is carried, beside others.
+    """
+
+    base: int
+    state: int
+
+
+def numbers_of(fields: Fields, axes: Sequence[int]) -> list[Number]:
+    """The numbers of a value's ciphertexts, in order."""
+    return list(itertools.product(*(range(1 << fields.across(axis)) for axis in axes)))
+
+
+def axes_bits(fields: Fields, axes: Sequence[int]) -> Bits:
+    """The bits of a value that has copies along all that are not its axes."""
+    bits = [COPY] * fields.bits
+    for axis in axes:
+        for place in fields.places(axis):
+            bits[place] = Bit("index", axis)
+    return tuple(bits)
+
+
+def bits_at(fields: Fields, axes: Sequence[int], sample: int) -> Bits:
+    """The bits of an array that lies at one sample, and where the bits below its own axis on top are zero."""
+    bits = list(axes_bits(fields, axes))
+    for place in (place for axis in axes for place in fields.guards(axis)):
+        bits[place] = Bit("zero")
+    for place in fields.samples:
+        bits[place] = Bit("zero", at=sample >> (fields.bits - 1 - place) & 1)
+    return tuple(bits)
+
+
+def places_of(forms: Forms, fields: Fields, carried: Sequence[tuple[Form, int]]) -> dict[int, Place]:
+    """The place of each argument without samples, by its atom.
+
+    Args:
+        forms: of the function.
+        fields: where axes lie.
+        carried: results that replace arguments, each with the atom of its argument.
+    """
+    groups: dict[int, list[int]] = {}
+    for form, atom in carried:
+        sums = [number for number in form.terms if is_gradient(forms, fields, number)]
+        groups.setdefault(sums[0] if sums else -1 - atom, []).append(atom)
+    grouped = {atom for members in groups.values() for atom in members}
+    for number, atom in enumerate(forms.atoms):
+        if isinstance(atom, ArgumentAtom) and fields.batch not in atom.axes and number not in grouped:
+            groups[-1 - number] = [number]
+    return _assigned(forms, fields, list(groups.values()))
+
+
+def is_gradient(forms: Forms, fields: Fields, number: int) -> bool:
+    """Whether an atom is a sum over all samples."""
+    atom = forms.atoms[number]
+    return isinstance(atom, ProductAtom | TotalAtom) and atom.summed == fields.batch
+
+
+def _assigned(forms: Forms, fields: Fields, groups: Sequence[Sequence[int]]) -> dict[int, Place]:
+    """Places for groups of arguments of the same axes, one after the other, those that are many first."""
+    found: dict[int, Place] = {}
+    room, base, state = 1 << fields.widths[2], 0, 0
+    most = max((len(group) for group in groups), default=1)
+    for group in sorted(groups, key=lambda group: -fields.count(forms.atoms[group[0]].axes)):
+        count = fields.count(forms.atoms[group[0]].axes)
+        if base + count > room:
+            base, state = 0, state + most
+        for number, atom in enumerate(group):
+            found[atom] = Place(base, state + number)
+        base += count
+    return found
+
+
+def sample_of(fields: Fields, axes: Sequence[int], number: Number, base: int) -> int:
+    """The sample at which one of a weight's ciphertexts lies."""
+    place = 0
+    for axis, part in zip(axes, number, strict=True):
+        place = (place << fields.across(axis)) + part
+    return base + place
+
+
+def layout_of(fields: Fields, atom: ArgumentAtom, shape: Sequence[int], place: Place | None) -> Layout:
+    """The layout of an argument: with copies along other axes, or at its place.
+
+    Args:
+        fields: where axes lie.
+        atom: the argument.
+        shape: of it, with axes of one entry, which have no name.
+        place: of what has no samples; None of data.
+    """
+    dimensions = [d for d, size in enumerate(shape) if size != 1]
+    along_axis = dict(zip(atom.axes, dimensions, strict=True))
+    axes = tuple(sorted(atom.axes))
+    across = [
+        along(along_axis[axis], 1 << fields.across(axis), 1 << fields.held[axis])
+        for axis in axes
+        if fields.across(axis)
+    ]
+    bits = axes_bits(fields, axes) if place is None else bits_at(fields, axes, place.base)
+    digits = [_digit(fields, bit, where, along_axis) for where, bit in enumerate(bits)]
+    if place is None:
+        return Layout(tuple(shape), tuple(digits), ciphertexts=tuple(across))
+    taken = sum(fields.across(axis) for axis in axes)
+    return Layout(tuple(shape), (*digits[: len(digits) - taken], *across))
+
+
+def _digit(fields: Fields, bit: Bit, where: int, along_axis: Mapping[int, int]) -> Digit:
+    """The digit of one bit of a slot's number."""
+    if bit.kind == "index":
+        step = 1 << (fields.places(bit.axis).stop - 1 - where)
+        return along(along_axis[bit.axis], 2, step)
+    return copies(2) if bit == COPY else gap(2, bit.at)
+
+
+def vector_at(fields: Fields, bits: Bits, axes: Sequence[int], number: Number) -> np.ndarray:
+    """One where a ciphertext of a value holds an entry, at the right value of all bits, and else zero.
+
+    Args:
+        fields: where axes lie.
+        bits: of the value.
+        axes: along which entries are told apart.
+        number: of the ciphertext.
+    """
+    slots = np.arange(fields.period)
+    held = np.ones(fields.period)
+    for place, bit in enumerate(bits):
+        if bit.kind in ("junk", "zero"):
+            held *= (slots >> (fields.bits - 1 - place) & 1) == bit.at
+    for axis, part in zip(axes, number, strict=True):
+        held *= fields.index(axis, part) < fields.sizes[axis]
+    return held
+
+
+def positions(fields: Fields, bits: Bits, axes: Sequence[int]) -> np.ndarray:
+    """Where each entry lies, int64 with one dimension for each axis: ciphertext times period, plus slot."""
+    found = np.zeros((1,) * len(axes), np.int64)
+    for place, bit in enumerate(bits):
+        if bit.kind in ("junk", "zero") and bit.at:
+            found = found + (1 << (fields.bits - 1 - place))
+    stride = fields.period * fields.count(axes)
+    for dimension, axis in enumerate(axes):
+        index = np.arange(fields.sizes[axis])
+        stride >>= fields.across(axis)
+        low = index & ((1 << fields.held[axis]) - 1)
+        part = (low << (fields.bits - fields.places(axis).stop)) + (index >> fields.held[axis]) * stride
+        found = found + part.reshape([-1 if d == dimension else 1 for d in range(len(axes))])
+    return found

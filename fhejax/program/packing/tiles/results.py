@@ -1,0 +1,128 @@
+"""Results in tiles: those with samples as they came out, others packed at a place of one ciphertext."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from fhejax.program.circuit.nodes import Concatenate, MaskedSum
+from fhejax.program.packing.tiles.bits import COPY
+from fhejax.program.packing.tiles.forms import ArgumentAtom, Form
+from fhejax.program.packing.tiles.held import Held
+from fhejax.program.packing.tiles.places import (
+    Place,
+    bits_at,
+    is_gradient,
+    numbers_of,
+    positions,
+    sample_of,
+    vector_at,
+)
+from fhejax.program.packing.tiles.values import Values
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Laid:
+    """Where a result is read.
+
+    Attributes:
+        node: that holds it.
+        axes: its names, in order.
+        positions: of each entry, int64 with one dimension for each axis: ciphertext times period, plus slot.
+        unit: what numbers in slots are multiplied by.
+        offset: what is added, of dimensions of the axes' sizes or one.
+    """
+
+    node: int
+    axes: tuple[int, ...]
+    positions: np.ndarray
+    unit: float
+    offset: np.ndarray
+
+
+def sampled_result(values: Values, form: Form) -> Laid:
+    """A result that has a value for each sample, in as many ciphertexts as it came out."""
+    lead = form.lead
+    held = values.of_form(form.times(1 / lead))
+    nodes = tuple(held.nodes[number] for number in numbers_of(values.fields, held.axes))
+    node = nodes[0]
+    if len(nodes) > 1:
+        node = values.emit(Concatenate(nodes, len(nodes), values.nodes[node].label))
+    where = positions(values.fields, held.bits, held.axes)
+    return Laid(node, held.axes, where, lead, form.constant)
+
+
+def packed_results(
+    values: Values, results: Mapping[int, Form], carried: Mapping[int, int], units: Mapping[int, float]
+) -> dict[int, Laid]:
+    """Results without samples, each at its place; those that are carried share ciphertexts.
+
+    Args:
+        values: of the function.
+        results: by their numbers.
+        carried: the atom of the argument that a result replaces.
+        units: what the numbers of those are divided by.
+    """
+    sums: dict[int, dict[int, np.ndarray]] = {}
+    laid: dict[int, Laid] = {}
+    for number, form in results.items():
+        atom = carried.get(number)
+        place = Place(_base(values, form), -1 - number) if atom is None else values.places[atom]
+        unit = form.lead if atom is None else units[number]
+        if atom is not None and form.constant.any():
+            raise ValueError(
+                f"result {number} is carried and has plain numbers added to it, which packing='tiles' has no "
+                f"rule for; add them to what is read, or make them a factor of an argument."
+            )
+        terms = sums.setdefault(place.state, {})
+        for source, vector in _terms(values, form.times(1 / unit), place):
+            terms[source] = terms.get(source, 0.0) + vector
+        where = positions(values.fields, bits_at(values.fields, form.axes, place.base), form.axes)
+        laid[number] = Laid(place.state, form.axes, _in_one(values, form, where), unit, form.constant)
+    nodes = {
+        state: values.emit(MaskedSum(tuple(terms), tuple(terms.values()), f"ciphertext of results {state}"))
+        for state, terms in sorted(sums.items())
+    }
+    return {n: dataclasses.replace(one, node=nodes[one.node]) for n, one in laid.items()}
+
+
+def _in_one(values: Values, form: Form, where: np.ndarray) -> np.ndarray:
+    """Positions in several ciphertexts as those at neighbouring samples of one, the lowest slot bits."""
+    return where // values.fields.period + where % values.fields.period
+
+
+def _base(values: Values, form: Form) -> int:
+    """The place of what an argument of the form has, or the first."""
+    return next((values.places[atom].base for atom in form.terms if atom in values.places), 0)
+
+
+def _terms(values: Values, form: Form, place: Place) -> list[tuple[int, np.ndarray]]:
+    """The nodes that a packed result is a sum of, and the numbers that each is multiplied by."""
+    found = []
+    fields = values.fields
+    for atom, coefficient in form.terms.items():
+        same = atom in values.places and values.places[atom].base == place.base
+        described = values.forms.atoms[atom]
+        whole = isinstance(described, ArgumentAtom) and same and tuple(sorted(described.axes)) == form.axes
+        at_place = is_gradient(values.forms, fields, atom)
+        held = None if whole else _right_everywhere(values, values.of_atom(atom, base=place.base if at_place else None))
+        for number in numbers_of(fields, form.axes):
+            bits = bits_at(fields, form.axes, sample_of(fields, form.axes, number, place.base))
+            vector = coefficient * vector_at(fields, bits, form.axes, number)
+            at = dict(zip(form.axes, number, strict=True))
+            found.append((values.inputs[atom] if held is None else held.node(at), vector))
+    return found
+
+
+def _right_everywhere(values: Values, held: Held) -> Held:
+    """The value with copies beside its own axes; at samples and just below its axis on top it is masked."""
+    masked = {*values.fields.samples, *(p for axis in held.axes for p in values.fields.guards(axis))}
+    wrong = [p for p, bit in enumerate(held.bits) if bit.kind in ("junk", "zero") and p not in masked]
+    if not wrong:
+        return held
+    if any(held.bits[p].kind != "index" and held.bits[p] != COPY for p in values.fields.samples):
+        raise ValueError(
+            "a sum over samples came out in slots that packing='tiles' cannot copy before it is packed; sum "
+            "products of other axes, or use packing='sample-per-slot'."
+        )
+    return values.cleaned(held)

@@ -1,0 +1,129 @@
+"""The way from the tensor graph to a circuit in tiles: a whole training step, its batch in the slots."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from fhejax.program.arguments import Encrypted, Plain, normalisation
+from fhejax.program.circuit.graph import Graph, Output
+from fhejax.program.circuit.views import View
+from fhejax.program.packing.tiles.axes import NamedAxes, Names, named_axes
+from fhejax.program.packing.tiles.fields import Fields, fields_of
+from fhejax.program.packing.tiles.forms import ArgumentAtom, Form, Forms
+from fhejax.program.packing.tiles.places import layout_of, places_of
+from fhejax.program.packing.tiles.reading import read_forms
+from fhejax.program.packing.tiles.results import Laid, packed_results, sampled_result
+from fhejax.program.packing.tiles.values import Values
+from fhejax.program.tensor.graph import TensorGraph, live_operations
+from fhejax.program.tensor.operations.argument import Argument
+
+
+def to_circuit(graph: TensorGraph) -> Graph:
+    """The circuit that computes a tensor graph in tiles.
+
+    Args:
+        graph: without plain arguments.
+
+    Raises:
+        NotPolynomialError: with every operation that has no place in tiles, and its line.
+        ValueError: plain arguments, arguments without use, or axes that two fields cannot hold.
+    """
+    _check_arguments(graph)
+    axes = named_axes(graph)
+    forms, found = read_forms(graph, axes)
+    results = {n: found[o.value] for n, o in enumerate(graph.outputs) if isinstance(o.value, int)}
+    fields = fields_of(forms, list(results.values()), axes.batch, graph.slots)
+    atoms = {a.argument: n for n, a in enumerate(forms.atoms) if isinstance(a, ArgumentAtom)}
+    carried = {result: atoms[argument] for result, argument in graph.carry if result in results}
+    places = places_of(forms, fields, [(results[result], atom) for result, atom in carried.items()])
+    values = Values(graph.arguments, forms, fields, places)
+    outputs = _outputs(graph, axes, values, results, carried)
+    return Graph(
+        tuple(values.nodes),
+        outputs,
+        tuple(dataclasses.replace(a, batch_axis=None) for a in graph.arguments if isinstance(a, Encrypted)),
+        graph.inputs,
+        graph.results,
+        1,
+        least_slots=fields.period,
+        layouts=tuple(_layout(graph, forms, fields, values, atoms[n]) for n in range(len(graph.arguments))),
+    )
+
+
+def _check_arguments(graph: TensorGraph) -> None:
+    live = live_operations(graph)
+    used = {o.argument for n, o in enumerate(graph.operations) if n in live and isinstance(o, Argument)}
+    for number, argument in enumerate(graph.arguments):
+        if isinstance(argument, Plain):
+            raise ValueError(
+                f"argument {number} is plain, and packing='tiles' takes plain numbers only where the function "
+                f"closes over them. Close over it, or use packing='sample-per-slot'."
+            )
+        if number not in used:
+            raise ValueError(
+                f"argument {number} decides no result, and packing='tiles' has no place for it; leave it out."
+            )
+
+
+def _layout(graph: TensorGraph, forms: Forms, fields: Fields, values: Values, atom: int) -> object:
+    described = forms.atoms[atom]
+    assert isinstance(described, ArgumentAtom)
+    shape = graph.arguments[described.argument].shape
+    return layout_of(fields, described, shape, values.places.get(atom))
+
+
+def _outputs(
+    graph: TensorGraph,
+    axes: NamedAxes,
+    values: Values,
+    results: dict[int, Form],
+    carried: dict[int, int],
+) -> tuple[Output, ...]:
+    """The descriptions of all results, which lie at the places of what they replace, or where they came out."""
+    fields = values.fields
+    still = {n: form for n, form in results.items() if fields.batch not in form.axes}
+    units = {n: _held_unit(graph, values, atom, n) for n, atom in carried.items()}
+    laid = packed_results(values, still, carried, units)
+    laid |= {n: sampled_result(values, form) for n, form in results.items() if n not in still}
+    outputs = []
+    for number, output in enumerate(graph.outputs):
+        if isinstance(output.value, int):
+            view = _view(laid[number], axes.of[output.value], output.shape)
+        else:
+            view = np.asarray(output.value.values)
+        outputs.append(Output(view, output.shape, output.dtype))
+    return tuple(outputs)
+
+
+def _held_unit(graph: TensorGraph, values: Values, atom: int, result: int) -> float:
+    """What the numbers of an argument are divided by, and so those of the result that replaces it."""
+    described = values.forms.atoms[atom]
+    assert isinstance(described, ArgumentAtom)
+    argument = graph.arguments[described.argument]
+    assert isinstance(argument, Encrypted)
+    held = normalisation(argument)
+    if held.centre:
+        raise ValueError(
+            f"result {result} replaces argument {described.argument}, whose range {argument.range} lacks zero; "
+            f"with packing='tiles' what is carried needs a range that has it, such as (-1, 1)."
+        )
+    return held.unit
+
+
+def _view(laid: Laid, names: Names, shape: Sequence[int]) -> View:
+    """The view of a result whose dimensions have these names."""
+    kept = [name for name in names if name is not None]
+
+    def arranged(array: np.ndarray) -> np.ndarray:
+        """An array with a dimension for each of the value's axes as one of the result's shape."""
+        held = np.reshape(array, [array.shape[laid.axes.index(n)] if n in laid.axes else 1 for n in sorted(kept)])
+        order = np.argsort(np.argsort(kept, kind="stable"), kind="stable")
+        moved = held.transpose(order) if kept else held
+        sizes = iter(moved.shape)
+        return np.broadcast_to(moved.reshape([1 if n is None else next(sizes) for n in names]), shape)
+
+    entries, offset = arranged(laid.positions), arranged(laid.offset)
+    return View(
+        laid.node, entries.astype(np.int64), np.full(shape, laid.unit), offset.astype(np.float64), None, 1
+    )
