@@ -13,7 +13,7 @@ from fhejax.program.circuit.values import Factors, Values
 
 if TYPE_CHECKING:
     from fhejax.program.circuit.lowering.register import Register
-    from fhejax.program.circuit.lowering.scales import Real
+    from fhejax.program.circuit.lowering.scales import AnyScale, Real
     from fhejax.program.circuit.lowering.state import Lowering
 
 Adjoints = Iterator[tuple[int, Values]]
@@ -106,6 +106,10 @@ class Node(abc.ABC):
             weight_bits: of the largest weight that was planned for.
         """
         return factors
+
+    def wanted_scale(self, lowering: "Lowering") -> "AnyScale | None":
+        """The scale, after a division, that the node asks of the one source that it reads; None for any."""
+        return None
 
     def rounding_deviation(self, factors: "Sequence[Real]", values: Sequence[Values]) -> "Real | None":
         """The deviation that rounded weights leave in each value, where it is known without rounding them.

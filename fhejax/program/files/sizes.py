@@ -98,13 +98,15 @@ def download_bytes(server: ServerProgram) -> int:
 def result_shapes(server: ServerProgram) -> list[Any]:
     """The results of a call for a whole batch, flat, without the residues of encrypted ones."""
     plan, interface, registers = server.plan, server.interface, iter(server.plan.outputs)
-    replaced = {output: interface.arguments[number] for output, number in interface.carry}
+    layouts = plan.layouts or (None,) * len(interface.arguments)
+    replaced = {output: (interface.arguments[n], layouts[n]) for output, n in interface.carry}
     results: list[Any] = list(server.readings)
     for number, (output, reading) in enumerate(zip(interface.outputs, server.readings, strict=True)):
         if isinstance(reading, AffineView):
-            result, argument = _result(plan, next(registers), output, reading), replaced.get(number)
+            result = _result(plan, next(registers), output, reading)
+            argument, layout = replaced.get(number, (None, None))
             carried = isinstance(argument, Encrypted)
-            results[number] = _argument(plan, argument, None, public=True) if carried else result
+            results[number] = _argument(plan, argument, layout, public=True) if carried else result
     return results
 
 

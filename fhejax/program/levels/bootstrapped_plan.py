@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -67,9 +67,11 @@ def make_bootstrapped_plan(
             "packing='multiplexed' and packing='tiles' bootstrap nothing but what is carried yet; use a "
             "function of fewer products in a row, or packing='sample-per-slot'."
         )
+    if graph.least_slots:
+        chosen = (given,) if given is not None else _in_slots(graph, log_degree, security, insecure)
+        return _plan_of_one_bootstrap(graph, carry, limits, sample, precision_bits, chosen, device)
     best = None
-    samples = graph.least_slots or graph.batch
-    for parameters in _parameters(samples, log_degree, security, insecure) if given is None else [given]:
+    for parameters in _parameters(graph.batch, log_degree, security, insecure) if given is None else [given]:
         # The error of a bootstrap takes long to predict where the ring is large: first what it is at least.
         least = 2.0 ** -parameters.reduction_precision_bits[0]
         choices = itertools.product(_LOST_BITS, _WEIGHT_BITS)
@@ -85,6 +87,72 @@ def make_bootstrapped_plan(
                 return described(attempt, Predictor(attempt.graph, sample), cost, device), attempt
             best = max(best or 0.0, bits)
     raise TooDeepError(_why_not(best, precision_bits))
+
+
+def _in_slots(
+    graph: Graph, log_degree: int | None, security: int, insecure: bool
+) -> Iterator[BootstrappingParameters]:
+    """The parameters of each scale and number of levels, for a bootstrap of all slots of a period."""
+    for most in _parameters(graph.least_slots, log_degree, security, insecure):
+        yield most
+
+
+def _plan_of_one_bootstrap(
+    graph: Graph,
+    carry: Carry,
+    limits: tuple[float, ...],
+    sample: Sequence[np.ndarray],
+    precision_bits: float,
+    chosen: Iterable[BootstrappingParameters],
+    device: Device,
+) -> tuple[ProgramPlan, LoweredCircuit]:
+    """The plan of a circuit whose one bootstrap is that of what is carried, at its end.
+
+    Args:
+        graph: without bootstraps.
+        carry: the results that replace arguments.
+        limits: the largest magnitude of each node before that.
+        sample: typical arguments.
+        precision_bits: to be left.
+        chosen: parameters to be tried, in order.
+        device: whose time is predicted.
+
+    Raises:
+        TooDeepError: where one call takes more levels than there are, or too little precision is left.
+    """
+    planned, best = with_carry(graph, carry), None
+    limits = limits_with(graph, limits, (), planned)
+    for parameters in chosen:
+        fewest = _fewest_levels(planned, limits, parameters)
+        if fewest is None:
+            continue
+        attempt, predictor = fewest, Predictor(fewest.graph, sample)
+        bits = predictor.bits(attempt.settings, attempt.lowered, precision_bits)
+        if bits >= precision_bits:  # with the least error of a bootstrap; the error itself takes long to predict
+            attempt = _with_error(fewest)
+            bits = predictor.bits(attempt.settings, attempt.lowered, precision_bits)
+        if bits >= precision_bits:
+            cost = _predicted_cost(attempt, device)
+            return described(attempt, predictor, cost, device), attempt
+        best = max(best or 0.0, bits)
+    raise TooDeepError(_why_not(best, precision_bits))
+
+
+def _fewest_levels(
+    graph: Graph, limits: tuple[float, ...], parameters: BootstrappingParameters
+) -> LoweredCircuit | None:
+    """The circuit under parameters of as few levels as it takes; None where it takes more than there are."""
+    scale_bits = parameters.params.scales[parameters.output_level].bits
+    error = 2.0 ** -parameters.reduction_precision_bits[0]
+    bits = scale_bits, max(_WEIGHT_BITS), scale_bits, scale_bits
+    settings = Settings(parameters.params.ring, *bits, parameters, error)
+    try:
+        lowered = _lowered_with_bootstraps(graph, limits, settings, parameters)
+    except TooLowError:
+        return None
+    if lowered.base_bits > modulus_bits(parameters.params.level_moduli(0)):
+        return None
+    return LoweredCircuit(graph, limits, parameters.params, settings, lowered, 1)
 
 
 def _why_not(best: float | None, wanted: float) -> str:

@@ -26,9 +26,8 @@ TermWeights = np.ndarray | None
 
 def at_one_level(lowering: "Lowering", sources: Sequence[int]) -> list[Register]:
     """The registers of several nodes at the lowest level among them."""
-    registers = [lowering.registers[source] for source in sources]
-    drops = maximum(*(register.drops for register in registers))
-    return [lowering.drop(register, drops) for register in registers]
+    drops = maximum(*(lowering.registers[source].drops for source in sources))
+    return [lowering.brought(source, drops) for source in sources]
 
 
 def term_constants(

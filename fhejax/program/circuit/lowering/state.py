@@ -15,7 +15,7 @@ from fhejax.program.arguments import Plain
 from fhejax.program.circuit.constants import RawConstant, RawSlots
 from fhejax.program.circuit.graph import Graph, consumers
 from fhejax.program.circuit.lowering.lowered import Lowered
-from fhejax.program.circuit.lowering.policies import policy_of
+from fhejax.program.circuit.lowering.policies import CanonicalScales, policy_of
 from fhejax.program.circuit.lowering.register import Register, after
 from fhejax.program.circuit.lowering.scales import (
     AnyScale,
@@ -28,6 +28,7 @@ from fhejax.program.circuit.lowering.scales import (
     floor,
     maximum,
     raised_scale,
+    scale_product,
     scale_quotient,
     value_of,
 )
@@ -80,7 +81,7 @@ class Lowering:
         factors: Mapping[int, tuple[float, ...]] | None,
     ) -> None:
         self.graph, self.bounds, self.settings = graph, bounds, settings
-        self.policy = policy_of(settings)
+        self.policy = policy_of(settings, bool(graph.least_slots))
         self.exact = divisor is not None
         self.divisor: Divisor = divisor or (lambda drop: _typical_prime(settings.prime_bits, drop))
         self.readers = consumers(graph)
@@ -96,6 +97,7 @@ class Lowering:
         self.rounding: dict[int, tuple[Real, ...]] = {}
         self._switches: list[_Switch] = []
         self._needs: list[tuple[Whole, Real]] = []
+        self._brought: dict[tuple, Register] = {}
 
     def result(self) -> Lowered:
         """The lowered circuit: all that was emitted, and what it needs."""
@@ -175,6 +177,37 @@ class Lowering:
         if not np.any(fewer):
             return register
         return self.emit(DropStep(*after(register, drops=drops)), fewer)
+
+    def brought(self, number: int, drops: Whole, scale: AnyScale | None = None) -> Register:
+        """The register of a node at a level: with fewer primes, and under canonical scales at that level's own.
+
+        Args:
+            number: of the node.
+            drops: primes dropped at that level.
+            scale: to be reached in place of the level's own.
+        """
+        register = self.registers[number]
+        if not isinstance(self.policy, CanonicalScales):
+            return self.drop(register, drops)
+        if register.drops != drops:
+            self.registers[number] = register = self.reduce(number, register)
+        if register.drops == drops:
+            return register
+        scale = scale or self.policy.own_scale(drops)
+        key = register.step, drops, scale
+        if key not in self._brought:
+            self._brought[key] = self._rescaled_to(number, register, drops, scale)
+        return self._brought[key]
+
+    def _rescaled_to(self, number: int, register: Register, drops: Whole, scale: AnyScale) -> Register:
+        """The register at a lower level and a scale, by a product with an integer and a division."""
+        above = self.drop(register, drops - 1)
+        pending = scale_product(scale, self.divisor(drops - 1))
+        factor = scale_quotient(pending, above.scale)
+        constants = self.encoded(lambda: np.ones(register.size), factor, drops - 1)
+        raised = self.emit(ScalingStep(*after(above, scale=pending), constants=constants))
+        self.add_noise(number, rescale_deviation(self.settings.ring) / value_of(scale))
+        return self.emit(RescaleStep(*after(raised, drops, scale)))
 
     def raise_scale(self, register: Register, bits: Real) -> Register:
         """The register at a scale of at least 2^bits."""

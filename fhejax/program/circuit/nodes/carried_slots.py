@@ -14,7 +14,6 @@ from fhejax.program.circuit.lowering.scales import AnyScale, scale_product, scal
 from fhejax.program.circuit.node import Adjoints, Evaluation, SeveralSources
 from fhejax.program.circuit.nodes.bootstrap import BootstrapStep
 from fhejax.program.circuit.nodes.concatenation import ConcatenationStep
-from fhejax.program.circuit.nodes.masked_sum import reduced_to_one_level
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.rescale import RescaleStep
 from fhejax.program.circuit.values import Values
@@ -72,22 +71,29 @@ class CarriedSlots(SeveralSources):
                 f"{self.label} carries values to the next call, and the settings to lower it with have no "
                 f"parameters of bootstrapping; pass Settings(..., bootstrapping=parameters)."
             )
-        argument_scale = lowering.scale(2.0**lowering.settings.input_bits)
-        scales = parameters.params.scales
-        entry, exit_ = scales[parameters.input_level], scales[parameters.output_level]
-        wanted = scale_quotient(scale_product(argument_scale, entry), exit_)
+        wanted = self.wanted_scale(lowering)
         register = self._aligned(lowering, number, wanted)
         lowering.check_levels(self.label, register, parameters.levels_left)
         register = lowering.drop(register, parameters.levels_left)
-        gain = value_of(scale_quotient(entry, wanted))
+        gain = value_of(scale_quotient(parameters.params.scales[parameters.input_level], wanted))
         lowering.add_noise(number, lowering.settings.bootstrap_error * gain)
-        fields = (register.step,), self.size, 2, 0, argument_scale
+        fields = (register.step,), self.size, 2, 0, lowering.scale(2.0**lowering.settings.input_bits)
         return lowering.emit(BootstrapStep(*fields, node=number, label=self.label))
 
+    def wanted_scale(self, lowering: "Lowering") -> AnyScale:
+        """The scale before the bootstrap, after which it is that of arguments."""
+        parameters = lowering.settings.bootstrapping
+        assert parameters is not None
+        scales = parameters.params.scales
+        entry, exit_ = scales[parameters.input_level], scales[parameters.output_level]
+        return scale_quotient(
+            scale_product(lowering.scale(2.0**lowering.settings.input_bits), entry), exit_
+        )
+
     def _aligned(self, lowering: "Lowering", number: int, wanted: AnyScale) -> Register:
-        """The ciphertexts of all sources at a scale, one level below the lowest of them."""
-        registers = reduced_to_one_level(lowering, self.sources)
-        drops = registers[0].drops
+        """The ciphertexts of all sources, whose masks led to a scale that one division leads to this one."""
+        drops = max(lowering.registers[source].drops for source in self.sources)
+        registers = [self._at(lowering, source, drops) for source in self.sources]
         pending = scale_product(wanted, lowering.divisor(drops))
         factors = [scale_quotient(pending, register.scale) for register in registers]
         weights = [None] * len(registers)
@@ -105,6 +111,13 @@ class CarriedSlots(SeveralSources):
         lowering.need(number, register)
         lowering.add_noise(number, rescale_deviation(lowering.settings.ring) / value_of(wanted))
         return lowering.emit(RescaleStep(*after(register, drops + 1, wanted), label=self.label))
+
+    def _at(self, lowering: "Lowering", source: int, drops: int) -> Register:
+        """The register of a source at a level; from above it comes without what is pending on it."""
+        register = lowering.registers[source]
+        if register.drops < drops:
+            register = lowering.registers[source] = lowering.reduce(source, register)
+        return lowering.drop(register, drops)
 
     def is_zero_without_sample(self, zero: Callable[[int, np.ndarray | None], bool]) -> bool:
         """Whether all sources are zero there."""

@@ -17,7 +17,14 @@ from fhejax.program.circuit.lowering.scale_alignment import (
     normalised,
     term_constants,
 )
-from fhejax.program.circuit.lowering.scales import AnyScale, value_of
+from fhejax.program.circuit.lowering.policies import CanonicalScales
+from fhejax.program.circuit.lowering.scales import (
+    AnyScale,
+    largest_scale,
+    scale_product,
+    scale_quotient,
+    value_of,
+)
 from fhejax.program.circuit.node import Adjoints, Evaluation, SeveralSources
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
@@ -27,6 +34,8 @@ from fhejax.program.circuit.values import Values, room_above, rounded_weights
 
 if TYPE_CHECKING:
     from fhejax.program.circuit.lowering.state import Lowering
+
+_PENDING = 1.5  # times as many bits as a level's scale has one that a division is pending on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +102,7 @@ class Combine(SeveralSources):
         norms = lowering.given.get(number, tuple(largest))
         lowering.factors[number] = norms
         weights = [None if w is None else w / n for w, n in zip(self.weights, norms, strict=True)]
-        registers = at_one_level(lowering, self.sources)
+        registers = self._at_one_level(lowering, norms)
         virtual = normalised([r.scale for r in registers], norms)
         varying = [_varies(lowering, w) for w in weights]
         scale, factors = aligned(virtual, varying, lowering.settings.weight_bits)
@@ -111,6 +120,21 @@ class Combine(SeveralSources):
         )
         return lowering.emit(step)
 
+    def _at_one_level(self, lowering: "Lowering", norms: Sequence[float]) -> list[Register]:
+        """The registers of all terms at the lowest level among them.
+
+        Under canonical scales those that come from above take their factors on the way.
+        """
+        if not isinstance(lowering.policy, CanonicalScales):
+            return at_one_level(lowering, self.sources)
+        found = [lowering.registers[source] for source in self.sources]
+        drops = max(register.drops for register in found)
+        virtual = [scale_quotient(r.scale, n) for r, n in zip(found, norms, strict=True) if r.drops == drops]
+        own, target = lowering.policy.own_scale(drops), largest_scale(virtual)
+        scales = [own if target.bits > _PENDING * own.bits else scale_product(target, n) for n in norms]
+        pairs = zip(self.sources, scales, strict=True)
+        return [lowering.brought(source, drops, scale) for source, scale in pairs]
+
     def is_zero_without_sample(self, zero: Callable[[int, np.ndarray | None], bool]) -> bool:
         """Whether all terms are zero there."""
         return all(zero(source, None) for source in self.sources)
@@ -121,3 +145,28 @@ def _varies(lowering: "Lowering", weights: TermWeights) -> bool:
     if weights is None:
         return False
     return lowering.weights_may_change or bool((np.abs(weights) != 1.0).any())
+
+
+def combined(lowering: "Lowering", registers: Sequence[Register], number: int, label: str) -> Register:
+    """Emit the sum of registers at one level, of one ciphertext each, by integers that make scales equal.
+
+    Args:
+        lowering: the circuit's.
+        registers: the terms.
+        number: of the node whose value the sum is.
+        label: of the node.
+    """
+    whole = [False] * len(registers)
+    scale, factors = aligned([r.scale for r in registers], whole, lowering.settings.weight_bits)
+    step = CombinationStep(
+        tuple(r.step for r in registers),
+        registers[0].size,
+        max(r.components for r in registers),
+        -registers[0].drops,
+        scale,
+        tuple(factors),
+        constants=term_constants(lowering, registers, [None] * len(registers), factors),
+        node=number,
+        label=label,
+    )
+    return lowering.emit(step)

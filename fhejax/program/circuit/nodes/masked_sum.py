@@ -16,12 +16,14 @@ from fhejax.ckks.encoding.canonical_embedding import coefficients_to_slots, slot
 from fhejax.ckks.parameters.deviations import ROUNDING_VARIANCE, slot_deviation
 from fhejax.program.circuit.intervals import ValueInterval, scaled_interval
 from fhejax.program.circuit.lowering.register import Register
-from fhejax.program.circuit.lowering.scale_alignment import at_one_level
+from fhejax.program.circuit.lowering.policies import CanonicalScales
 from fhejax.program.circuit.lowering.scales import (
     AnyScale,
     Real,
+    Whole,
     exact_scale,
     largest_scale,
+    maximum,
     scale_product,
     scale_quotient,
     value_of,
@@ -130,11 +132,22 @@ class MaskedSum(SeveralSources):
     def lower(self, lowering: "Lowering", number: int) -> Register:
         """Emit the products at one level and, by the scales of their vectors, one scale; one step."""
         registers = reduced_to_one_level(lowering, self.sources)
+        wanted = self._wanted_scale(lowering, number, registers[0].drops)
+        if wanted is not None:
+            return masked_sum(lowering, number, (registers, self.vectors, wanted), self.label)
         given = lowering.given.get(number, tuple(self._own_factors(lowering.settings)))
         pairs = zip(registers, given, strict=True)
         scale = largest_scale([scale_product(r.scale, lowering.scale(factor)) for r, factor in pairs])
         lowering.factors[number] = given
         return masked_sum(lowering, number, (registers, self.vectors, scale), self.label)
+
+    def _wanted_scale(self, lowering: "Lowering", number: int, drops: Whole) -> AnyScale | None:
+        """The scale that a division leads to the next level's own, or to what a node after asks for."""
+        if not isinstance(lowering.policy, CanonicalScales):
+            return None
+        after = lowering.nodes_after(number)
+        scale = after[0].wanted_scale(lowering) if len(after) == 1 else None
+        return scale_product(scale or lowering.policy.own_scale(drops + 1), lowering.divisor(drops))
 
     def _own_factors(self, settings: Settings) -> list[Real]:
         """What each vector is multiplied by: its largest number has the planned bits, and more that rounding takes."""
@@ -154,7 +167,9 @@ def reduced_to_one_level(lowering: "Lowering", sources: Sequence[int]) -> list[R
     """The registers of several nodes with two components, no more primes than they need, at one level."""
     for source in sources:
         lowering.registers[source] = lowering.reduce(source, lowering.registers[source])
-    return at_one_level(lowering, sources)
+    registers = [lowering.registers[source] for source in sources]
+    drops = maximum(*(register.drops for register in registers))
+    return [lowering.drop(register, drops) for register in registers]
 
 
 def masked_sum(

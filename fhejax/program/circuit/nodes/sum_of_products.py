@@ -15,6 +15,7 @@ from fhejax.program.circuit.lowering.scale_alignment import at_one_level
 from fhejax.program.circuit.lowering.scales import Real, scale_product
 from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.node import Adjoints, Evaluation, Node
+from fhejax.program.circuit.nodes.combination import combined
 from fhejax.program.circuit.nodes.product import Shifts
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
@@ -114,11 +115,7 @@ class SumOfProducts(Node):
         return [(shifted(values[x], a), shifted(values[y], b)) for (x, y), (a, b) in triples]
 
     def lower(self, lowering: "Lowering", number: int) -> Register:
-        """Emit the sum, once all factors are at one level; products of one sum have one scale.
-
-        Raises:
-            ValueError: products of different scales, which are no sum over one axis.
-        """
+        """Emit the sum, once all factors are at one level; products of other scales are added by integers."""
         factors = [list(zip(p, q, strict=True)) for p, q in zip(self.pairs, self.shifts, strict=True)]
         known = {(source, _key(shift)): shift for pair in factors for source, shift in pair}
         registers = at_one_level(lowering, [source for source, _ in known])
@@ -126,14 +123,25 @@ class SumOfProducts(Node):
             lowering.shift(r, shift, self.label) for r, shift in zip(registers, known.values(), strict=True)
         ]
         places = {name: place for place, name in enumerate(known)}
-        pairs = tuple(
-            (places[x, _key(shift)], places[y, _key(other)]) for (x, shift), (y, other) in factors
-        )
-        scales = [scale_product(registers[x].scale, registers[y].scale) for x, y in pairs]
-        if max(np.max(abs(s.bits - scales[0].bits)) for s in scales) > _SAME_BITS:
-            raise ValueError(f"{self.label} adds products of different scales; multiply them apart.")
-        fields = tuple(r.step for r in registers), 1, 3, -registers[0].drops, scales[0]
-        return lowering.emit(SumOfProductsStep(*fields, pairs, node=number, label=self.label))
+        pairs = [(places[x, _key(shift)], places[y, _key(other)]) for (x, shift), (y, other) in factors]
+        groups: dict[int, Pairs] = {}
+        for x, y in pairs:
+            bits = scale_product(registers[x].scale, registers[y].scale).bits
+            name = round(float(np.max(bits)) / _SAME_BITS)
+            groups[name] = (*groups.get(name, ()), (x, y))
+        if len(groups) == 1:
+            return self._emitted(lowering, registers, tuple(pairs), number)
+        sums = [self._emitted(lowering, registers, group, -1) for group in groups.values()]
+        return combined(lowering, sums, number, self.label)
+
+    def _emitted(self, lowering: "Lowering", registers: Sequence[Register], pairs: Pairs, node: int) -> Register:
+        """The step of some of the products, all of one scale."""
+        used = sorted({place for pair in pairs for place in pair})
+        names = {place: name for name, place in enumerate(used)}
+        own = tuple((names[x], names[y]) for x, y in pairs)
+        scale = scale_product(registers[pairs[0][0]].scale, registers[pairs[0][1]].scale)
+        fields = tuple(registers[place].step for place in used), 1, 3, -registers[0].drops, scale
+        return lowering.emit(SumOfProductsStep(*fields, own, node=node, label=self.label))
 
     def is_zero_without_sample(self, zero: Callable[[int, np.ndarray | None], bool]) -> bool:
         """Whether one factor of every product is zero there."""

@@ -1,8 +1,9 @@
 """What each bit of a slot's number means for a value, and what products and sums over slots make of it.
 
 A rotation moves all slots at once. So a sum over some bits is right in every slot where all bits above are
-copies; where the bit just above is a copy (a guard), wherever that is 0; and elsewhere at one value of the
-bits alone, any that is chosen. The other slots then hold junk, as large as partial sums.
+copies; where some bits just above are copies (guards), wherever the first of them is 0, for what is carried
+over ends there; and elsewhere at one value of the bits alone, any that is chosen. The other slots then hold
+junk, as large as partial sums.
 """
 
 import dataclasses
@@ -93,7 +94,8 @@ def summed(bits: Bits, axis: int, at: int | None = None) -> BitSum:
         result[first:last] = [COPY] * (last - first)
         return BitSum(tuple(result), _distances(bits, first, last, 0))
     if above[-1] == COPY and at is None:
-        result[first - 1] = Bit("junk")
+        guard = max((p for p in range(first) if bits[p] != COPY), default=-1) + 1
+        result[guard] = Bit("junk")
         result[first:last] = [COPY] * (last - first)
         return BitSum(tuple(result), _distances(bits, first, last, 0))
     at = at or 0
