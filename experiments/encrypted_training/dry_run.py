@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.encrypted_training.oracle import ClearRun, clear_run
+from experiments.encrypted_training.oracle import ClearRun, clear_run, noise_of_bits
 from experiments.encrypted_training.recipes import Recipe
 from experiments.encrypted_training.training import Training
 
@@ -39,7 +39,7 @@ def dry_run(training: Training, noise_bits: float, seed: int = 0) -> DryRun:
     """
     clear = clear_run(training)
     check(training.recipe, clear, "in the clear")
-    noisy = clear_run(training, noise_bits, seed)
+    noisy = clear_run(training, noise_of_bits(training, noise_bits), seed)
     check(training.recipe, noisy, f"with noise of 2^-{noise_bits:g}")
     lost = clear.accuracy[-1] - noisy.accuracy[-1]
     if lost > LOST:

@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from experiments.encrypted_training.networks import MOMENTUM, Disturbances, Para
 from experiments.encrypted_training.training import Training, classes_of
 
 Carried = tuple[Parameters, Parameters]
+_DRAWS = 4  # of the noise, over which differences are averaged
 
 
 @dataclass(frozen=True)
@@ -38,23 +39,77 @@ class ClearRun:
         return jax.tree.map(lambda leaf: leaf[steps], self.parameters)
 
 
-def clear_run(training: Training, noise_bits: float | None = None, seed: int = 0) -> ClearRun:
+@dataclass(frozen=True)
+class Noise:
+    """The deviations of what disturbs a run.
+
+    Attributes:
+        outputs: of each layer's outputs; gradients by them, which are means over the batch, have that share.
+        carried: of parameters and momenta after each step, nested like these, one number for each array.
+    """
+
+    outputs: float
+    carried: Carried
+
+
+def noise_of_bits(training: Training, bits: float) -> Noise:
+    """The noise of 2^-bits of each magnitude that is declared."""
+    recipe, deviation = training.recipe, 2.0**-bits
+    return Noise(
+        recipe.preactivations * deviation,
+        (
+            jax.tree.map(lambda _: recipe.parameters * deviation, training.parameters),
+            jax.tree.map(lambda _: recipe.momenta * deviation, training.momenta),
+        ),
+    )
+
+
+def noise_of_errors(training: Training, errors: Sequence[float]) -> Noise:
+    """The noise that a program is predicted to leave in what it carries, in the flat order, in every step."""
+    nesting = jax.tree.structure((training.parameters, training.momenta))
+    return Noise(0.0, jax.tree.unflatten(nesting, errors))
+
+
+def clear_run(training: Training, noise: Noise | None = None, seed: int = 0) -> ClearRun:
     """The run in the clear, compiled as one loop.
 
     Args:
         training: what is run.
-        noise_bits: with it values are disturbed as encryption would do: parameters and momenta after each
-            step, outputs of layers and gradients by them, each by normal noise whose deviation is
-            2^-noise_bits of the magnitude that is declared for it.
+        noise: normal, in every step; by default none.
         seed: of the noise.
     """
-    deviation = np.float32(0.0 if noise_bits is None else 2.0**-noise_bits)
     start = training.parameters, training.momenta
+    noise = noise_of_errors(training, [0.0] * len(jax.tree.leaves(start))) if noise is None else noise
+    deviations = jax.tree.map(np.float32, (noise.outputs, noise.carried))
     keys = jax.random.split(jax.random.key(seed), len(training.batches))
-    found = _compiled(training)(jax.tree.map(jnp.asarray, start), training.batches, keys, deviation)
+    found = _compiled(training)(jax.tree.map(jnp.asarray, start), training.batches, keys, deviations)
     after, right, magnitudes = jax.tree.map(np.asarray, found)
     parameters, momenta = jax.tree.map(lambda a, b: np.concatenate([a[None], b]), start, after)
     return ClearRun(parameters, momenta, right, magnitudes)
+
+
+def predicted_differences(training: Training, clear: ClearRun, errors: Sequence[float]) -> np.ndarray:
+    """The difference of parameters from the oracle's that noise will have made after each step, (steps,).
+
+    Args:
+        training: what is run.
+        clear: the oracle.
+        errors: that one step leaves in parameters and momenta: the program's prediction.
+
+    Returns:
+        Root mean squares over all parameters and a few draws of the noise.
+    """
+    noise = noise_of_errors(training, errors)
+    drawn = [clear_run(training, noise, seed).parameters for seed in range(_DRAWS)]
+    squares = [_squared_difference(parameters, clear.parameters) for parameters in drawn]
+    return np.sqrt(np.mean(squares, 0))[1:]
+
+
+def _squared_difference(found: Parameters, expected: Parameters) -> np.ndarray:
+    """The mean squared difference over all parameters, (steps + 1,)."""
+    pairs = zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True)
+    flat = [(a.astype(np.float64) - b).reshape(len(a), -1) for a, b in pairs]
+    return np.mean(np.concatenate(flat, 1) ** 2, 1)
 
 
 @functools.lru_cache(maxsize=1)
@@ -64,20 +119,20 @@ def _compiled(training: Training) -> Callable:
     tests, labels = jnp.asarray(data.test_inputs), jnp.asarray(data.test_labels)
     inputs, targets = jnp.asarray(data.inputs), jnp.asarray(data.targets)
 
-    def turn(carried: Carried, step: Any, deviation: jax.Array) -> tuple[Carried, Any]:
+    def turn(carried: Carried, step: Any, deviations: Any) -> tuple[Carried, Any]:
         """One step, and what is noted of it."""
         chosen, key = step
         first, second = jax.random.split(key)
         x = inputs[chosen]
-        disturb = _disturbances(training, carried[0], x, first, deviation)
-        after = _noisy(training, training.step(*carried, x, targets[chosen], disturb), second, deviation)
+        disturb = _disturbances(training, carried[0], x, first, deviations[0])
+        after = _noisy(training.step(*carried, x, targets[chosen], disturb), second, deviations[1])
         right = classes_of(training.preactivations(after[0], tests)[-1]) == labels
         return after, (after, jnp.mean(right.astype(jnp.float32)), _magnitudes(training, carried, after, x))
 
     @jax.jit
-    def run(start: Carried, batches: jax.Array, keys: jax.Array, deviation: jax.Array) -> Any:
+    def run(start: Carried, batches: jax.Array, keys: jax.Array, deviations: Any) -> Any:
         """All steps."""
-        return jax.lax.scan(lambda carried, step: turn(carried, step, deviation), start, (batches, keys))[1]
+        return jax.lax.scan(lambda carried, step: turn(carried, step, deviations), start, (batches, keys))[1]
 
     return run
 
@@ -87,24 +142,17 @@ def _disturbances(
 ) -> Disturbances:
     """The noise of each layer's outputs and of the gradients by them, which are means over the batch."""
     outputs = jax.eval_shape(training.preactivations, parameters, x)
-    scale = training.recipe.preactivations * deviation
     widths = np.cumsum([0, *[output.shape[1] for output in outputs]])
-    forward, backward = jax.random.normal(key, (2, len(x), widths[-1])) * scale
+    forward, backward = jax.random.normal(key, (2, len(x), widths[-1])) * deviation
     parts = [slice(a, b) for a, b in itertools.pairwise(widths)]
     return [(forward[:, part], backward[:, part] / len(x)) for part in parts]
 
 
-def _noisy(training: Training, carried: Carried, key: jax.Array, deviation: jax.Array) -> Carried:
-    """The parameters and momenta with noise."""
-    first, second = jax.random.split(key)
-    parameters = _noisy_tree(carried[0], first, training.recipe.parameters * deviation)
-    return parameters, _noisy_tree(carried[1], second, training.recipe.momenta * deviation)
-
-
-def _noisy_tree(tree: Parameters, key: jax.Array, deviation: jax.Array) -> Parameters:
-    """The numbers of a tree with noise of one deviation, all drawn at once."""
-    flat, nested = ravel_pytree(tree)
-    return nested(flat + deviation * jax.random.normal(key, flat.shape))
+def _noisy(carried: Carried, key: jax.Array, deviations: Carried) -> Carried:
+    """The parameters and momenta with noise, all drawn at once."""
+    flat, nested = ravel_pytree(carried)
+    noise = nested(jax.random.normal(key, flat.shape))
+    return jax.tree.map(lambda value, one, deviation: value + deviation * one, carried, noise, deviations)
 
 
 def _magnitudes(training: Training, before: Carried, after: Carried, x: jax.Array) -> dict[str, jax.Array]:

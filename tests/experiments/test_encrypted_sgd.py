@@ -10,7 +10,7 @@ import pytest
 from experiments import encrypted_sgd
 from experiments.encrypted_training import data, networks
 from experiments.encrypted_training.dry_run import dry_run
-from experiments.encrypted_training.oracle import clear_run
+from experiments.encrypted_training.oracle import clear_run, noise_of_bits, predicted_differences
 from experiments.encrypted_training.recipes import RECIPES
 from experiments.encrypted_training.training import accuracy, make_training
 from fhejax import nn
@@ -110,10 +110,15 @@ def test_digits_are_learnt_in_few_steps(oracle):
 
 
 def test_noise_is_as_large_as_is_said(training, oracle):
-    noisy = clear_run(training, 12)
+    noisy = clear_run(training, noise_of_bits(training, 12))
     error = noisy.momenta["layers"][1]["kernel"][1] - oracle.momenta["layers"][1]["kernel"][1]
     assert 2.0**-12 < np.std(error) < 2.0**-11
     assert abs(noisy.accuracy[-1] - oracle.accuracy[-1]) <= 0.02
+
+
+def test_differences_grow_from_what_one_step_leaves(training, oracle):
+    found = predicted_differences(training, oracle, [1e-4] * 8)
+    assert found.shape == (20,) and found[0] == pytest.approx(1e-4, rel=0.1) and found[0] < found[-1] < 2e-2
 
 
 def test_a_run_that_diverges_is_refused_with_the_step():
