@@ -10,6 +10,7 @@ import numpy as np
 from fhejax import ckks
 from fhejax.ckks import BootstrappingParameters, Parameters, PublicKey, SecretKey
 from fhejax.ckks.bootstrapping import bootstrapping_circuit, bootstrapping_keys
+from fhejax.ckks.encryption.sharing import SharingBudget, flooded
 from fhejax.ckks.keys import KeyManifest, evaluation_keys_for
 from fhejax.ckks.keys.generation import check_cryptographic_key
 from fhejax.ckks.parameters import Scale
@@ -255,6 +256,38 @@ class ClientProgram:
             return decrypt_array(secret, result)
 
         return jax.tree.map(opened, results, is_leaf=lambda r: isinstance(r, EncryptedArray))
+
+    def decrypt_for_sharing(
+        self, secret: SecretKey, results: Any, budget: SharingBudget, *, noise_bound: float
+    ) -> tuple[Any, SharingBudget]:
+        """The function's result as `decrypt` gives it, with noise that hides that of the ciphertexts.
+
+        What `decrypt` gives is for the holder of the secret key alone: whoever sees it and the ciphertexts
+        learns of the key. See `ckks.encryption.decrypt_for_sharing`.
+
+        Args:
+            secret: as for `decrypt`.
+            results: of one call, which count as one release; what is not to be shared is left out.
+            budget: the count of releases, `ckks.encryption.sharing_budget(secret, releases)` at first.
+            noise_bound: the largest error that any number of the results can have, whatever was encrypted.
+
+        Returns:
+            The results, float64, and the budget for the next release.
+
+        Raises:
+            ValueError: as `decrypt`; and a budget of another key, one that is used up, or a bound that is
+                not positive.
+        """
+        opened = self.decrypt(secret, results)
+        leaves, nesting = jax.tree.flatten(opened)
+        sources = jax.tree.leaves(results, is_leaf=lambda r: isinstance(r, EncryptedArray))
+        hidden = [n for n, source in enumerate(sources) if isinstance(source, EncryptedArray)]
+        flat = np.concatenate([leaves[n].reshape(-1) for n in hidden] or [np.zeros(0)])
+        shared, spent = flooded(ckks.random_key(), secret, flat, budget, noise_bound=noise_bound)
+        parts = np.split(shared, np.cumsum([leaves[n].size for n in hidden])[:-1])
+        for n, part in zip(hidden, parts, strict=False):
+            leaves[n] = part.reshape(leaves[n].shape)
+        return jax.tree.unflatten(nesting, leaves), spent
 
     def __repr__(self) -> str:
         shapes = ", ".join(str(a.shape) for a in self.interface.encrypted)

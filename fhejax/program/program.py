@@ -11,6 +11,7 @@ import numpy as np
 
 from fhejax import ckks
 from fhejax.ckks import PublicKey, SecretKey
+from fhejax.ckks.encryption import SharingBudget
 from fhejax.program.arguments import Encrypted, Plain, check_plain, check_values, for_any_samples
 from fhejax.program.circuit.entries import result_of, results_of_samples, sample_entries
 from fhejax.program.circuit.evaluation import evaluate_graph
@@ -104,6 +105,12 @@ class Program:
     def decrypt(self, secret: SecretKey, results: Any) -> Any:
         """The function's result: NumPy arrays of its shape; see `ClientProgram.decrypt`."""
         return self.client.decrypt(secret, results)
+
+    def decrypt_for_sharing(
+        self, secret: SecretKey, results: Any, budget: SharingBudget, *, noise_bound: float
+    ) -> tuple[Any, SharingBudget]:
+        """The function's result for others to see; see `ClientProgram.decrypt_for_sharing`."""
+        return self.client.decrypt_for_sharing(secret, results, budget, noise_bound=noise_bound)
 
     def simulate(self, *values: Any, seed: int | None = None) -> Any:
         """The function's result in fixed point without cryptography.

@@ -1,0 +1,226 @@
+"""Train a small network on encrypted data, labels, weights and momenta, by plain jax.grad and optax.
+
+    python -m experiments.encrypted_sgd
+    python -m experiments.encrypted_sgd --network 64-32-16-10 --data mnist --data-dir MNIST --dry
+    python -m experiments.encrypted_sgd --folder run --probe 10 --plot run.png
+
+Before any key exists the training runs in the clear, and again with noise as large as encryption's; it is
+refused where it diverges or leaves what is declared. The digits come with scikit-learn: nothing is
+downloaded.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import tyro
+
+import fhejax
+from benchmarks.machine import describe_machine, peak_memory_bytes
+from experiments import pipeline
+from experiments.encrypted_training import pictures, tables
+from experiments.encrypted_training.data import DataName, Reduction
+from experiments.encrypted_training.dry_run import DryRun, dry_run
+from experiments.encrypted_training.encrypted_run import (
+    Holder,
+    PackingName,
+    compile_step,
+    holder_of,
+    run_steps,
+)
+from experiments.encrypted_training.networks import Parameters
+from experiments.encrypted_training.oracle import predicted_differences
+from experiments.encrypted_training.recipes import NetworkName
+from experiments.encrypted_training.training import Training, accuracy, make_training
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Train a network encrypted, and compare it with the same training in the clear.
+
+    Attributes:
+        network: sizes of its layers, or HELR's logistic regression of 3 against 8.
+        data: scikit-learn's digits, or MNIST.
+        data_dir: folder with MNIST's four IDX files; tensorflow-datasets without it.
+        reduce: MNIST to 8x8 pixels by averaging, or to 64 principal components.
+        steps: of the training; by default those of the recipe.
+        batch: samples of a step; by default those of the recipe.
+        rate: the learning rate; by default that of the recipe.
+        seed: of the first weights and the order of samples.
+        noise_bits: -log2 of the noise, of the declared magnitudes, of each step of the noisy dry run.
+        precision_bits: -log2 of the relative error that encryption may leave in the weights of a step.
+        dry: stop after the runs in the clear.
+        packing: "tiles", or one number in each ciphertext and a sample in each slot, as in 2019.
+        probe: decrypt the weights at the client after every so many steps; by default after the last alone.
+        folder: of the run: keys (the secret one too) and the last results. A run that was stopped goes on
+            from there, to the same ciphertexts.
+        json: file to write all results to.
+        plot: PNG file to draw: accuracy and the difference of weights, by step.
+        cache: folder of compiled kernels, so that a later start is quick; None for no folder. What
+            lies in it is executed, so nobody else may be able to write to it.
+        insecure_log_degree: a ring of degree 2**this WITHOUT ANY SECURITY, for quick tests only.
+    """
+
+    network: NetworkName = "64-32-10"
+    data: DataName = "digits"
+    data_dir: Path | None = None
+    reduce: Reduction = "8x8"
+    steps: int | None = None
+    batch: int | None = None
+    rate: float | None = None
+    seed: int = 0
+    noise_bits: float = 12.0
+    precision_bits: float = 10.0
+    dry: bool = False
+    packing: PackingName = "tiles"
+    probe: int | None = None
+    folder: Path | None = None
+    json: Path | None = None
+    plot: Path | None = None
+    cache: Path | None = pipeline.CACHE
+    insecure_log_degree: int | None = None
+
+
+def main(arguments: Arguments) -> dict[str, Any]:
+    """Run the experiment, print one table; return its numbers."""
+    check(arguments)
+    pipeline.use_cache(arguments.cache)
+    return run(training_of(arguments), arguments)
+
+
+def run(training: Training, arguments: Arguments) -> dict[str, Any]:
+    """Run a training, dry and then encrypted; print one table, and return its numbers."""
+    try:
+        dry = dry_run(training, arguments.noise_bits)
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
+    results = summarise_dry(training, dry, arguments)
+    if not arguments.dry:
+        results |= run_encrypted(training, dry, arguments)
+    results |= {"machine": describe_machine(), "peak_memory_bytes": peak_memory_bytes()}
+    print(tables.render(results))
+    if arguments.json:
+        pipeline.write_json(arguments.json, results)
+    if arguments.plot:
+        pipeline.save_picture(arguments.plot, pictures.draw(results))
+    return results
+
+
+def run_encrypted(training: Training, dry: DryRun, arguments: Arguments) -> dict[str, Any]:
+    """Run all steps on ciphertexts; return what was measured."""
+    steps = len(training.batches)
+    with pipeline.stages(3 + 2 * steps) as timed:
+        program = timed(
+            "compile",
+            compile_step,
+            training,
+            dry.clear,
+            arguments.packing,
+            arguments.precision_bits,
+            arguments.insecure_log_degree,
+        )
+        timed.bar.write(f"The program, before any key exists\n\n{program.report()}\n")
+        predicted = timed("dry run", differences_of, training, dry, program)
+        holder = timed("keys", holder_of, training, program, arguments.folder)
+        probes = []
+        for number, (parameters, _) in run_steps(training, holder, timed):
+            if number == steps or (arguments.probe and number % arguments.probe == 0):
+                opened = timed("decrypt", program.decrypt, holder.secret, parameters)
+                probes.append(describe_probe(training, dry, number, opened, float(predicted[number - 1])))
+                timed.bar.write(tables.probe_line(probes[-1]))
+    return summarise_run(program, holder, timed, probes, predicted)
+
+
+def differences_of(training: Training, dry: DryRun, program: fhejax.Program) -> np.ndarray:
+    """The predicted difference of weights from the oracle's after each step.
+
+    The program's own dry run of one step tells what noise a step leaves; it also refuses a first step whose
+    results leave their ranges.
+    """
+    (first,) = program.dry_run([(training.parameters, training.momenta, *training.batch(0))])
+    return predicted_differences(training, dry.clear, first.predicted_errors)
+
+
+def describe_probe(
+    training: Training, dry: DryRun, number: int, found: Parameters, predicted: float
+) -> dict[str, Any]:
+    """What the weights after a step are worth, and how far they are from the oracle's (root mean squares)."""
+    pairs = zip(jax.tree.leaves(found), jax.tree.leaves(dry.clear.parameters_after(number)), strict=True)
+    errors = np.concatenate([(a - b.astype(np.float64)).reshape(-1) for a, b in pairs])
+    return {
+        "step": number,
+        "accuracy": accuracy(training, found),
+        "accuracy_clear": float(dry.clear.accuracy[number - 1]),
+        "difference": float(np.sqrt(np.mean(errors**2))),
+        "largest_difference": float(np.abs(errors).max()),
+        "predicted": predicted,
+    }
+
+
+def summarise_run(
+    program: fhejax.Program,
+    holder: Holder,
+    timed: pipeline.Stages,
+    probes: list[dict[str, Any]],
+    predicted: np.ndarray,
+) -> dict[str, Any]:
+    """What was measured of an encrypted run, as it goes into the JSON file."""
+    chosen, steps = program.plan.bootstrapping, len(predicted)
+    bootstraps = program.plan.bootstraps * steps
+    return {
+        "packing": program.source.packing,
+        "probes": probes,
+        "predicted_differences": predicted.tolist(),
+        "bootstraps": bootstraps,
+        "failure_bits": None
+        if chosen is None or not np.isfinite(chosen.failure_probability_bits)
+        else chosen.failure_probability_bits - float(np.log2(bootstraps)),
+        "parameters": pipeline.describe_parameters(program.params) | {"security": program.plan.security},
+        "seconds": timed.summary(),
+    }
+
+
+def check(arguments: Arguments) -> None:
+    """Refuse what cannot be run, before anything is computed."""
+    pipeline.check_writable(arguments.json, arguments.plot)
+    pipeline.check_range("--probe", arguments.probe, 1, 100_000)
+    pipeline.check_range("--steps", arguments.steps, 1, 100_000)
+    pipeline.check_range("--batch", arguments.batch, 2, 32_768)
+
+
+def training_of(arguments: Arguments) -> Training:
+    """The training that is asked for, by its recipe but for what is given."""
+    changes = {"steps": arguments.steps, "batch": arguments.batch, "rate": arguments.rate}
+    where = arguments.network, arguments.data, arguments.reduce, arguments.data_dir, arguments.seed
+    try:
+        return make_training(*where, **changes)
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
+
+
+def summarise_dry(training: Training, dry: DryRun, arguments: Arguments) -> dict[str, Any]:
+    """Everything that was found, as it goes into the JSON file."""
+    recipe = training.recipe
+    return {
+        "name": training.name,
+        "batch": recipe.batch,
+        "steps": recipe.steps,
+        "rate": recipe.rate,
+        "test_samples": len(training.data.test_labels),
+        "parameters_count": sum(leaf.size for leaf in jax.tree.leaves(training.parameters)),
+        "noise_bits": arguments.noise_bits,
+        "accuracy_clear": dry.clear.accuracy.tolist(),
+        "accuracy_noisy": dry.noisy.accuracy.tolist(),
+        "magnitudes": {name: float(values.max()) for name, values in dry.clear.magnitudes.items()},
+        "declared": {
+            "outputs of layers": recipe.preactivations,
+            "parameters": recipe.parameters,
+            "momenta": recipe.momenta,
+        },
+    }
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments, prog="python -m experiments.encrypted_sgd"))

@@ -1,0 +1,1 @@
+"""Training of small networks on encrypted data, labels, weights and momenta."""

@@ -1,0 +1,114 @@
+"""Encrypted training in small rings without security: steps, checkpoints, what is told of them."""
+
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from experiments import encrypted_sgd
+from experiments.encrypted_training import encrypted_run
+from experiments.encrypted_training.data import TrainingData, batch_indices
+from experiments.encrypted_training.networks import make_network, make_step, squared_error, zero_momenta
+from experiments.encrypted_training.recipes import Recipe
+from experiments.encrypted_training.training import Training
+
+RECIPE = Recipe(4, 3, 0.05, 1.0, 0.5, 2.0, 2.0, 4.0)
+SIZES = (4, 4, 2)
+ARGUMENTS = encrypted_sgd.Arguments(cache=None, probe=1, precision_bits=6, insecure_log_degree=8)
+
+
+def small_training(**changes):
+    """A training of 4 inputs, 4 hidden units and 2 classes."""
+    recipe = dataclasses.replace(RECIPE, **changes)
+    generator = np.random.default_rng(0)
+    inputs = generator.uniform(-1, 1, (16, SIZES[0])).astype(np.float32)
+    labels = (inputs.sum(1) > 0).astype(np.int32)
+    preactivations, parameters = make_network(SIZES, recipe.gain, 0)
+    return Training(
+        name="4-4-2 on noise",
+        recipe=recipe,
+        data=TrainingData(inputs, np.eye(2, dtype=np.float32)[labels], inputs, labels),
+        preactivations=preactivations,
+        step=make_step(preactivations, squared_error, recipe.rate),
+        parameters=jax.tree.map(np.asarray, parameters),
+        momenta=zero_momenta(parameters),
+        batches=batch_indices(len(inputs), recipe.batch, recipe.steps, 0),
+    )
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    """A whole run in a folder, and what it returned."""
+    folder = tmp_path_factory.mktemp("tiles")
+    arguments = dataclasses.replace(
+        ARGUMENTS, folder=folder / "run", json=folder / "run.json", plot=folder / "run.png"
+    )
+    return arguments, encrypted_sgd.run(small_training(), arguments)
+
+
+def check_probes(results, steps):
+    assert [probe["step"] for probe in results["probes"]] == list(range(1, steps + 1))
+    for probe in results["probes"]:
+        assert 0 < probe["difference"] < 4 * probe["predicted"] < 0.05
+        assert probe["accuracy"] == pytest.approx(probe["accuracy_clear"], abs=0.13)
+
+
+@pytest.mark.filterwarnings("ignore:.*insecure")
+def test_every_step_is_the_oracles_within_the_predicted_noise(tiles):
+    arguments, results = tiles
+    check_probes(results, 3)
+    assert results["packing"] == "tiles" and results["bootstraps"] >= 3
+    assert results["seconds"]["step"]["calls"] == 3
+    assert json.loads(arguments.json.read_text()) == results and arguments.plot.stat().st_size > 10_000
+    turns = sorted(path.name for path in (arguments.folder / "turns").glob("*.fhe"))
+    assert turns == ["turn-000002.fhe", "turn-000003.fhe"]
+
+
+@pytest.mark.filterwarnings("ignore:.*insecure")
+def test_a_run_that_was_stopped_comes_to_the_same_bits(tiles, monkeypatch, capsys):
+    arguments, results = tiles
+    turns = arguments.folder / "turns"
+    written = (turns / "turn-000003.fhe").read_bytes()
+    (turns / "turn-000003.fhe").unlink()
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fhejax.program.files.run_folder.save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        encrypted_sgd.run(small_training(), arguments)
+    monkeypatch.undo()
+    again = encrypted_sgd.run(small_training(), arguments)
+    assert (turns / "turn-000003.fhe").read_bytes() == written
+    assert again["probes"] == results["probes"][1:]  # of step 2, which was read again, and of step 3
+    assert "INSECURE" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore:.*insecure")
+@pytest.mark.parametrize("changes", [{"rate": 0.04}, {"steps": 2}, {"gain": 0.4}, {"momenta": 3.0}])
+def test_a_folder_of_another_run_is_refused(tiles, changes):
+    arguments, _ = tiles
+    with pytest.raises(SystemExit, match="holds a run of another program"):
+        encrypted_sgd.run(small_training(**changes), arguments)
+
+
+@pytest.mark.filterwarnings("ignore:.*insecure")
+def test_one_number_a_ciphertext_comes_to_the_same():
+    arguments = dataclasses.replace(ARGUMENTS, packing="sample-per-slot", insecure_log_degree=6)
+    results = encrypted_sgd.run(small_training(steps=2), arguments)
+    check_probes(results, 2)
+    assert results["packing"] == "sample-per-slot"
+
+
+def test_what_a_step_cannot_hold_is_told_in_a_sentence():
+    training = small_training(preactivations=1e-3)
+    with pytest.raises(SystemExit, match=r"at step 1 of 3 the largest magnitude of the outputs of layer"):
+        encrypted_sgd.run(training, ARGUMENTS)
+
+
+def test_uploads_are_drawn_from_one_random_key(tmp_path):
+    first, again = (encrypted_run._random_of(tmp_path) for _ in range(2))
+    assert np.array_equal(jax.random.key_data(first), jax.random.key_data(again))
+    assert (tmp_path / "uploads.key").stat().st_mode & 0o077 == 0
