@@ -116,3 +116,23 @@ def test_jit_and_vmap_over_blocks(method):
 def test_the_method_follows_the_platform():
     assert product_method("cpu") == "float64"
     assert product_method("cuda") == product_method("tpu") == "int8"
+
+
+def test_the_longest_sums_of_one_digit_are_exact():
+    """Sums just below 2**53, and one term more, where weights are cut in two."""
+    length = 1024
+    for bound in (2**23 // length - 1, 2**23 // length):
+        x = np.broadcast_to(np.array(MODULI, np.uint32)[:, None] - 1, (length, 1, len(MODULI), DEGREE))
+        w = np.full((1, 2, length), bound, np.int32)
+        w[0, 1] = -bound
+        result = modular_matrix_product(w, jnp.asarray(x), MODULI, bound, method="float64")
+        check(result, expected(w, x))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_entries_in_several_arrays(method):
+    w, x = weights(2, 3, 4, 100), jnp.asarray(residues(6, 2))
+    entries = np.random.default_rng(0).integers(-1, 6, (2, 4, 5)).astype(np.int32)
+    parts = [x[:1], x[1:4], x[4:]]
+    result = modular_matrix_product(w, parts, MODULI, 100, entries, method=method)
+    check(result, expected(w, np.asarray(x), entries))
