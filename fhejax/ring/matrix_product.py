@@ -18,6 +18,7 @@ import numpy as np
 from fhejax.ring import modular
 from fhejax.ring.modular import constants
 from fhejax.ring.platform import current_device, device_like
+from fhejax.ring.sums_of_squares import MOST_TERMS, sums_of_squares
 from fhejax.ring.wide import kernel, wide
 
 _EXACT_BITS = 53  # integers of this many bits are exact in float64
@@ -88,6 +89,8 @@ def modular_matrix_product(
     count, (polys, limbs, degree) = sum(len(a) for a in arrays), arrays[0].shape[1:]
     groups, length, positions = (1, count, 1) if entries is None else entries.shape
     tile = _tile(tile, degree, (polys + square) * groups * length * positions)
+    few = entries is not None and length <= MOST_TERMS and weights.shape[1] == 1
+    signs = square and few and bound == 1
     prepare, product = METHODS[method or product_method()]
     zero = np.int32(0)  # 64-bit indices cannot be lowered under vmap, outside of the wide scope
     limb_constants = jax.tree.map(jnp.asarray, constants(moduli))
@@ -99,11 +102,14 @@ def modular_matrix_product(
         blocks = [jax.lax.dynamic_slice(a, place, (len(a), polys, 1, tile)) for a in arrays]
         block = jnp.concatenate(blocks)
         modulus = jax.tree.map(lambda constant: constant[limb], limb_constants)
-        operands = [
-            _gather(operand.reshape(count, -1), entries).reshape(groups, length, positions, -1)
-            for operand in prepare(block[:, :, 0], modulus, square)
-        ]
-        tiles = product(weights, operands, modulus, bound)
+        if signs:
+            tiles = _few_squares(weights, block[:, :, 0], entries, modulus)
+        else:
+            operands = [
+                _gather(operand.reshape(count, -1), entries).reshape(groups, length, positions, -1)
+                for operand in prepare(block[:, :, 0], modulus, square)
+            ]
+            tiles = product(weights, operands, modulus, bound)
         tiles = tiles.reshape(*tiles.shape[:3], -1, 1, tile)
         if bias is not None:
             shift = bias[:, limb].reshape(*tiles.shape[:3], 1)
@@ -130,6 +136,19 @@ def _gather(rows: jax.Array, entries: modular.Array | None) -> jax.Array:
         return rows
     padded = jnp.concatenate([rows, jnp.zeros_like(rows[:1])])
     return padded[jnp.where(entries < 0, rows.shape[0], entries).reshape(-1)]
+
+
+def _few_squares(
+    signs: modular.Array, block: jax.Array, entries: modular.Array | None, moduli: modular.Moduli
+) -> jax.Array:
+    """The sums of the squares of a few entries with signs, [group, 1, position, poly, column]."""
+    assert entries is not None  # where a few are summed
+    groups, length, positions = entries.shape
+    named = jnp.where(jnp.asarray(entries) < 0, len(block), entries)
+    padded = jnp.concatenate([block, jnp.zeros_like(block[:1])])
+    shape = (groups, positions, *block.shape[1:])
+    terms = [padded[named[:, k].reshape(-1)].reshape(shape) for k in range(length)]
+    return sums_of_squares(signs[:, 0], terms, moduli)[:, None]
 
 
 def _balanced_digits(values: modular.Array, count: int, bits: int) -> list[jax.Array]:

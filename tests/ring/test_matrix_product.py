@@ -136,3 +136,20 @@ def test_entries_in_several_arrays(method):
     parts = [x[:1], x[1:4], x[4:]]
     result = modular_matrix_product(w, parts, MODULI, 100, entries, method=method)
     check(result, expected(w, np.asarray(x), entries))
+
+
+@pytest.mark.parametrize("length", [1, 4, 8, 9])
+@pytest.mark.parametrize("square", [False, True])
+def test_sums_and_differences_of_a_few_entries(length, square):
+    """In 64-bit integers up to eight terms, all as large as can be in the first, by the methods beyond."""
+    x = residues(12, 2)
+    x[:, :, :, 1] = np.array(MODULI) - 1
+    generator = np.random.default_rng(length)
+    w = generator.integers(-1, 2, (3, 1, length)).astype(np.int32)
+    w[0], w[1] = 1, -1
+    entries = generator.integers(-1, 12, (3, length, 5)).astype(np.int32)
+    result = modular_matrix_product(w, jnp.asarray(x), MODULI, 1, entries, square=square)
+    check(result, expected(w, x, entries, square=square))
+    bias = np.stack([generator.integers(0, q, 15) for q in MODULI], 1).astype(np.uint32)
+    result = modular_matrix_product(w, jnp.asarray(x), MODULI, 1, entries, bias, square=square)
+    check(result, expected(w, x, entries, bias, square))
