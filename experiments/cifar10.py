@@ -116,8 +116,9 @@ def run(experiment: resnet.Experiment, arguments: Arguments) -> dict[str, Any]:
         program = timed("compile", compile_network, experiment, chosen, arguments)
         timed.bar.write(f"The program, before any key exists\n\n{program.report()}\n")
         if arguments.simulated:
-            count = arguments.simulated
-            found |= timed("simulate", resnet.classify_simulated, experiment, program, clear, count)
+            together = min(arguments.batch, resnet.SIMULATED_AT_ONCE)
+            fixed = (experiment, program, clear, arguments.simulated, together)
+            found |= timed("simulate", resnet.classify_simulated, *fixed)
             timed.bar.write(resnet_table.render_simulated(found))
         inference, spent = infer(experiment, program, arguments.batch, timed)
     found |= {"batch": min(arguments.batch, len(experiment.images)), "processor_seconds": spent}
