@@ -249,13 +249,17 @@ def compile_network(experiment: Experiment, sample: np.ndarray, arguments: Argum
 
 
 def classify_simulated(
-    experiment: Experiment, program: fhejax.Program, clear: ClearRun, count: int
+    experiment: Experiment,
+    program: fhejax.Program,
+    clear: ClearRun,
+    count: int,
+    together: int = SIMULATED_AT_ONCE,
 ) -> dict[str, Any]:
-    """Run images in fixed point with noise, and compare their logits with those in the clear."""
+    """Run images in fixed point with noise, some together; compare their logits with those in the clear."""
     parts = []
     with pipeline.counter("images simulated") as progress:
-        for start in range(0, count, SIMULATED_AT_ONCE):
-            images = experiment.preparation(experiment.images[start : min(count, start + SIMULATED_AT_ONCE)])
+        for start in range(0, count, together):
+            images = experiment.preparation(experiment.images[start : min(count, start + together)])
             parts.append(program.simulate(images, seed=start))
             progress(start + len(images), count)
     logits, exact, labels = np.concatenate(parts), clear.logits[:count], experiment.labels[:count]

@@ -68,14 +68,25 @@ def converted(arrays: Mapping[str, np.ndarray]) -> nn.ResNet:
     parts += [layer for block in network.blocks for layer in block.layers()]
     for index in range(layers):
         convolution, activation = parts[2 * index : 2 * index + 2]
-        assert isinstance(convolution, nnx.Conv) and isinstance(activation, nn.PolynomialActivation)
+        assert isinstance(convolution, nnx.Conv)
         assign(convolution.kernel, arrays[f"conv{index}.kernel"])
-        monomials = np.stack([arrays[f"act{index}.{name}"].astype(np.float64) for name in "cba"], -1)
-        polynomial = approx.Polynomial.from_monomial(monomials, activation.interval)
-        assign(activation.coefficients, np.asarray(polynomial.coefficients))
+        assign_activation(activation, arrays, index)
     assign(network.output.kernel, arrays["dense.kernel"])
     assign(network.output.bias, arrays["dense.bias"])
     return network
+
+
+def assign_activation(activation: object, arrays: Mapping[str, np.ndarray], index: int) -> None:
+    """Put a z^2 + b z + c of each channel into a quadratic activation.
+
+    Raises:
+        KeyError: an array that is missing.
+        ValueError: arrays of other shapes.
+    """
+    assert isinstance(activation, nn.PolynomialActivation)
+    monomials = np.stack([arrays[f"act{index}.{name}"].astype(np.float64) for name in "cba"], -1)
+    polynomial = approx.Polynomial.from_monomial(monomials, activation.interval)
+    assign(activation.coefficients, np.asarray(polynomial.coefficients))
 
 
 def assign(variable: nnx.Variable | None, array: np.ndarray) -> None:

@@ -1,5 +1,7 @@
 """Integer combinations of ciphertexts: linear layers where each sample has a slot of its own."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from fhejax.ckks.encoding.values import as_numbers
@@ -51,6 +53,37 @@ def linear_combinations(
     return _combined(ciphertext, weights, weight_scale, bound, entries, bias, square)
 
 
+def combinations_of_tiles(
+    weights: Numbers,
+    tiles: Sequence[Ciphertext],
+    weight_scale: Scale,
+    bound: int,
+    *,
+    entries: Numbers | None,
+    bias: Numbers | None = None,
+    square: bool = False,
+) -> Ciphertext:
+    """The same combinations of a batch that lies in several arrays, which are not joined in memory.
+
+    Args:
+        weights: as of `linear_combinations`, not looked at.
+        tiles: ciphertexts of one level and scale, data [entry, poly, limb, N]; entries are counted one tile
+            after the other.
+        weight_scale: multiplies the scale.
+        bound: of the weights.
+        entries: int32 [group, k, position]: the entry each term takes, -1 for none; None for all in order.
+        bias: residues [out of all, limb] of plain numbers at the scale of the result, added to it.
+        square: square every entry first (two components become three, and the scale is squared).
+
+    Returns:
+        Ciphertext [group * out * position, poly, limb, N], not rescaled.
+    """
+    first, arrays = tiles[0], [tile.data for tile in tiles]
+    data = modular_matrix_product(weights, arrays, first.moduli, bound, entries, bias, square=square)
+    scale = first.scale * first.scale if square else first.scale
+    return first.replace(data=data.reshape(-1, *data.shape[3:]), scale=scale * weight_scale)
+
+
 @operation(noise=estimates.linear_combinations)
 def _combined(
     ciphertext: Ciphertext,
@@ -61,11 +94,8 @@ def _combined(
     bias: Numbers | None,
     square: bool,
 ) -> Ciphertext:
-    data = modular_matrix_product(
-        weights, ciphertext.data, ciphertext.moduli, bound, entries, bias, square=square
-    )
-    scale = ciphertext.scale * ciphertext.scale if square else ciphertext.scale
-    return ciphertext.replace(data=data.reshape(-1, *data.shape[3:]), scale=scale * weight_scale)
+    given = {"entries": entries, "bias": bias, "square": square}
+    return combinations_of_tiles(weights, [ciphertext], weight_scale, bound, **given)
 
 
 def _check_weights(weights: Numbers, bound: int) -> None:

@@ -25,6 +25,7 @@ from fhejax.nn.models import HCNN, MLP, CryptoDL, CryptoNets, Digits, Network
 from fhejax.nn.preparation import Preparation
 from fhejax.nn.quantisation import quantise_kernels
 from fhejax.nn.residual_networks import ResidualBlock, ResNet, ResNet20, ResNet32, ResNet44, ResNet56
+from fhejax.nn.shallow_networks import ShallowCifar
 from fhejax.nn.training.augmentation import Distortion, distort, shift_and_flip
 from fhejax.nn.training.bounded_training import BoundedState, BoundedTraining, bounded_training
 from fhejax.nn.training.coefficient_tuning import fit_activation, profile, tune_coefficients
@@ -64,6 +65,7 @@ __all__ = [
     "ResNet44",
     "ResNet56",
     "ResidualBlock",
+    "ShallowCifar",
     "Square",
     "TrainingConfig",
     "accuracy",

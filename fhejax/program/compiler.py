@@ -33,6 +33,7 @@ from fhejax.program.levels.carry import Carry, carried_pairs, check_carried_rang
 from fhejax.program.levels.parameter_search import make_plan, value_bounds
 from fhejax.program.levels.plan import LoweredCircuit, ProgramPlan, TooDeepError
 from fhejax.program.levels.result_levels import cut_results
+from fhejax.program.levels.tile_choice import in_memory
 from fhejax.program.packing.packings import candidate_packings, packed
 from fhejax.program.program import Program
 from fhejax.program.report import ConsideredPacking
@@ -59,6 +60,7 @@ def compile(
     device: Device | str | None = None,
     packing: str = "auto",
     carry: Any = None,
+    memory: float | None = None,
 ) -> Program:
     """Turn a polynomial JAX function into a program on encrypted data.
 
@@ -91,6 +93,11 @@ def compile(
             {result: argument}: such results come back as the arguments that they replace are encrypted, by a
             bootstrap, so that a training step can go on for ever. Their values must stay within the declared
             ranges of these arguments: `dry_run` shows whether they do. `compile_loop` takes whole loops.
+        memory: bytes that a call may take, its arguments included; by default two thirds of the device's.
+            Where the values of a block need more, they are computed in tiles, depth first: a part of the last
+            step's result, for that the parts of earlier ones that it is made of, and so on, each once. The
+            report says how many, and what they take. Programs whose samples meet, and those that bootstrap
+            or rotate, are never cut.
 
     Returns:
         A Program: `report()`, `keygen()`, `encrypt()`, a call, `decrypt()`, `simulate()`, `verify()`.
@@ -100,8 +107,8 @@ def compile(
         TooDeepError: no secure parameters hold the function.
         SecurityError: another level of security, or parameters of bootstrapping that do not reach it.
         ValueError: a device or a packing of an unknown name, no encrypted argument, or none that a result
-            depends on; results to be carried that do not fit their arguments, or leave their range on
-            `sample`.
+            depends on; less memory than the smallest tiles take; results to be carried that do not fit their
+            arguments, or leave their range on `sample`.
     """
     planned_for = chosen_device(device)
     wished = _wished_security(security, bootstrapping, insecure, insecure_log_degree)
@@ -113,6 +120,7 @@ def compile(
     slots = traced.slots if insecure_log_degree is None else 2 ** (insecure_log_degree - 1)
     traced = dataclasses.replace(traced, carry=matched_pairs(traced, carry), slots=slots)
     _check_margin(margin, sample)
+    _check_memory(memory)
     if margin is not None:
         traced = dataclasses.replace(traced, typical=tuple(_given_sample(described, _calls(sample)[-1])))
     request = {"precision_bits": precision_bits, "device": planned_for, **wished}
@@ -127,6 +135,8 @@ def compile(
     if observed is None:  # else values may be larger than on the sample
         steps, registers = cut_results(found.graph, found.limits, plan.params, plan.steps, plan.outputs)
         plan = dataclasses.replace(plan, steps=steps, outputs=registers)
+    if not plain:
+        plan = in_memory(plan, leaves, memory)
     period = found.graph.least_slots or plan.params.slots
     readings = tuple(reading_of(output, period, plan.params.slots) for output in found.graph.outputs)
     record = CompilationRecord(
@@ -306,6 +316,11 @@ def _check_margin(margin: float | None, sample: Any) -> None:
         )
     if not 1 <= margin < math.inf:
         raise ValueError(f"a margin of {margin} was asked for; it is finite and 1 or more, such as 4.")
+
+
+def _check_memory(memory: float | None) -> None:
+    if memory is not None and not 0 < memory < math.inf:
+        raise ValueError(f"memory={memory} bytes were allowed; it is finite and above 0, such as 8e9.")
 
 
 def _common_batch(arguments: Sequence[Encrypted | Plain]) -> int:

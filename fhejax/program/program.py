@@ -24,6 +24,7 @@ from fhejax.program.files.files import save_client, save_server
 from fhejax.program.halves import client_of
 from fhejax.program.levels.plan import ProgramPlan
 from fhejax.program.report import report
+from fhejax.program.run.tiled_execution import Progress
 from fhejax.program.server_program import ServerProgram
 from fhejax.program.specialisation import CompilationRecord, SpecialisedCircuit, graph_with_plain, specialise
 from fhejax.program.verification import Verification, verify
@@ -98,9 +99,9 @@ class Program:
         """The encrypted arguments, in order; see `ClientProgram.encrypt`."""
         return self.client.encrypt(holder, *values, random=random)
 
-    def __call__(self, keys: Keys, *arguments: Any) -> Any:
+    def __call__(self, keys: Keys, *arguments: Any, progress: Progress | None = None) -> Any:
         """The encrypted result for the arguments in order, encrypted or plain, as of `ServerProgram`."""
-        return self._server_for(arguments)(keys, *arguments)
+        return self._server_for(arguments)(keys, *arguments, progress=progress)
 
     def decrypt(self, secret: SecretKey, results: Any) -> Any:
         """The function's result: NumPy arrays of its shape; see `ClientProgram.decrypt`."""

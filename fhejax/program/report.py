@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fhejax.ckks.parameters.security import maximum_modulus_bits
 from fhejax.program.levels.plan import ProgramPlan
+from fhejax.program.levels.tile_choice import predicted_memory
 
 if TYPE_CHECKING:
     from fhejax.program.client_program import ClientProgram, Predictions
@@ -84,6 +85,19 @@ def peak_bytes(plan: ProgramPlan) -> int:
     )
 
 
+def _memory_lines(plan: ProgramPlan) -> list[str]:
+    """The lines on memory: that of the widest step, or of tiles and what they are kept for."""
+    widest = _amount(peak_bytes(plan))
+    if not plan.tiles:
+        return [f"memory        about {widest} for the widest step of a block"]
+    return [
+        f"memory        about {_amount(predicted_memory(plan))} in all, of which "
+        f"{_amount(plan.peak_bytes)} are tiles of one block",
+        f"tiles         up to {max(plan.tiles)} a step, depth first, kept until their last use: nothing is "
+        f"computed twice; the widest step alone has {widest}",
+    ]
+
+
 def _comparison_lines(considered: Sequence[ConsideredPacking]) -> list[str]:
     """The table of the packings that were compared, where there were several."""
     if len(considered) < 2:
@@ -143,7 +157,7 @@ def report(
         *_batch_sum_lines(client),
         *_bootstrap_lines(plan),
         _wire_line(client),
-        f"memory        about {_amount(peak_bytes(plan))} for the widest step of a block",
+        *_memory_lines(plan),
         f"predicted     {plan.predicted_seconds:.3g} s on {plan.device}, {predicted.bits:.1f} bits of "
         f"precision, outputs bounded by {plan.largest_output:.4g}",
         *_result_lines(predicted),

@@ -22,6 +22,7 @@ from fhejax.program.run.blocks import as_argument, collect, count_samples, evalu
 from fhejax.program.run.call_identity import identity_of_call
 from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.interface import Interface
+from fhejax.program.run.tiled_execution import Progress
 
 
 @jax.tree_util.register_dataclass
@@ -58,11 +59,17 @@ class ServerProgram:
         """The steps with their constants."""
         return Circuit(self.plan.steps, self.leaves, self.plan.outputs, self.readings)
 
-    def __call__(self, keys: Keys, *arguments: Any) -> Any:
+    def __call__(self, keys: Keys, *arguments: Any, progress: Progress | None = None) -> Any:
         """The encrypted result for the arguments in order, nested like the function's.
 
         Called directly a program of up to 64 steps is compiled as one function of pytrees, a longer one
-        kernel by kernel; jax.jit, jax.vmap and sharding apply as to any function. Seeds are expanded.
+        kernel by kernel; jax.jit, jax.vmap and sharding apply as to any function. Seeds are expanded. What
+        does not fit in memory at once is computed tile by tile, but under jit.
+
+        Args:
+            keys: from `keygen`.
+            *arguments: encrypted.
+            progress: told how many tiles are done, of how many; never where there are no tiles.
 
         Raises:
             ValueError: keys or ciphertexts of other parameters or another secret, a missing
@@ -70,9 +77,10 @@ class ServerProgram:
         """
         flat = self.interface.flatten(arguments, "call")
         key_id = self._check_call(keys, flat)
-        holders = [a.expanded() if isinstance(a, EncryptedArray) else None for a in flat]
+        given = [a if isinstance(a, EncryptedArray) else None for a in flat]
+        holders = given if self.plan.tiles else [None if a is None else a.expanded() for a in given]
         circuit = self.circuit
-        results = iter(evaluate_blocks(self.plan, circuit, keys, holders))
+        results = iter(evaluate_blocks(self.plan, circuit, keys, holders, progress))
         samples = count_samples(self.plan, holders)
         layouts = self.plan.layouts or (None,) * len(self.interface.arguments)
         replaced = {o: (self.interface.arguments[n], layouts[n]) for o, n in self.interface.carry}

@@ -7,7 +7,7 @@ floating-point (or int8) matrix unit whose result is exact because every partial
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -18,9 +18,11 @@ import numpy as np
 from fhejax.ring import modular
 from fhejax.ring.modular import constants
 from fhejax.ring.platform import current_device, device_like
+from fhejax.ring.sums_of_squares import MOST_TERMS, sums_of_squares
 from fhejax.ring.wide import kernel, wide
 
 _EXACT_BITS = 53  # integers of this many bits are exact in float64
+_SLACK = 8  # moduli, which quotients rounded down may add to a sum
 _DIGIT_BITS = 8
 Operands = Callable[[jax.Array, modular.Moduli, bool], list[jax.Array]]
 Product = Callable[[modular.Array, list[jax.Array], modular.Moduli, int], jax.Array]
@@ -29,8 +31,9 @@ Product = Callable[[modular.Array, list[jax.Array], modular.Moduli, int], jax.Ar
 def weight_digits(bound: int, length: int, method: str) -> tuple[int, int]:
     """The pair (digits, bits a digit) into which weights |w| <= bound are cut for exact sums of `length`.
 
-    float64: residues below 2**30 times digits of at most b bits, summed `length` times, stay
-    below 2**52. int8: balanced base-256 digits on both sides, summed in int32.
+    float64: residues below 2**30 times weights, summed `length` times, stay below 2**53 less a few
+    moduli; or weights are cut into digits of at most b bits, and sums stay below 2**52. int8: balanced
+    base-256 digits on both sides, summed in int32.
     """
     if method == "int8":
         count = 1
@@ -38,7 +41,8 @@ def weight_digits(bound: int, length: int, method: str) -> tuple[int, int]:
             count += 1
         return count, _DIGIT_BITS
     room = _EXACT_BITS - 1 - 30 - max(length - 1, 1).bit_length()
-    return (1 if bound < 2**room else -(-bound.bit_length() // (room - 1))), room - 1
+    whole = bound * length < 2 ** (_EXACT_BITS - 30) - _SLACK
+    return (1 if whole else -(-bound.bit_length() // (room - 1))), room - 1
 
 
 def product_method(platform: str | None = None) -> str:
@@ -51,7 +55,7 @@ def product_method(platform: str | None = None) -> str:
 @wide
 def modular_matrix_product(
     weights: modular.Array,
-    x: jax.Array,
+    x: jax.Array | Sequence[jax.Array],
     moduli: tuple[int, ...],
     bound: int,
     entries: modular.Array | None = None,
@@ -65,7 +69,8 @@ def modular_matrix_product(
 
     Args:
         weights: integers, int32 [group, out, k], |w| <= bound.
-        x: residues, uint32 [entry, poly, limb, N].
+        x: residues, uint32 [entry, poly, limb, N]; or several such arrays, whose entries are counted one
+            after the other: they are not joined in memory.
         moduli: one prime a limb.
         bound: static bound of |w|, below 2**31.
         entries: int32 [group, k, position]: which entry of x each term takes, -1 for none. Without
@@ -80,9 +85,12 @@ def modular_matrix_product(
     Returns:
         uint32 [group, out, position, poly, limb, N].
     """
-    polys, limbs, degree = x.shape[1:]
-    groups, length, positions = (1, x.shape[0], 1) if entries is None else entries.shape
+    arrays = list(x) if isinstance(x, Sequence) else [x]
+    count, (polys, limbs, degree) = sum(len(a) for a in arrays), arrays[0].shape[1:]
+    groups, length, positions = (1, count, 1) if entries is None else entries.shape
     tile = _tile(tile, degree, (polys + square) * groups * length * positions)
+    few = entries is not None and length <= MOST_TERMS and weights.shape[1] == 1
+    signs = square and few and bound == 1
     prepare, product = METHODS[method or product_method()]
     zero = np.int32(0)  # 64-bit indices cannot be lowered under vmap, outside of the wide scope
     limb_constants = jax.tree.map(jnp.asarray, constants(moduli))
@@ -90,13 +98,18 @@ def modular_matrix_product(
     def step(index: jax.Array, result: jax.Array) -> jax.Array:
         index = index.astype(jnp.int32)
         limb, column = index // (degree // tile), index % (degree // tile) * tile
-        block = jax.lax.dynamic_slice(x, (zero, zero, limb, column), (x.shape[0], polys, 1, tile))
+        place = (zero, zero, limb, column)
+        blocks = [jax.lax.dynamic_slice(a, place, (len(a), polys, 1, tile)) for a in arrays]
+        block = jnp.concatenate(blocks)
         modulus = jax.tree.map(lambda constant: constant[limb], limb_constants)
-        operands = [
-            _gather(operand.reshape(x.shape[0], -1), entries).reshape(groups, length, positions, -1)
-            for operand in prepare(block[:, :, 0], modulus, square)
-        ]
-        tiles = product(weights, operands, modulus, bound)
+        if signs:
+            tiles = _few_squares(weights, block[:, :, 0], entries, modulus)
+        else:
+            operands = [
+                _gather(operand.reshape(count, -1), entries).reshape(groups, length, positions, -1)
+                for operand in prepare(block[:, :, 0], modulus, square)
+            ]
+            tiles = product(weights, operands, modulus, bound)
         tiles = tiles.reshape(*tiles.shape[:3], -1, 1, tile)
         if bias is not None:
             shift = bias[:, limb].reshape(*tiles.shape[:3], 1)
@@ -123,6 +136,19 @@ def _gather(rows: jax.Array, entries: modular.Array | None) -> jax.Array:
         return rows
     padded = jnp.concatenate([rows, jnp.zeros_like(rows[:1])])
     return padded[jnp.where(entries < 0, rows.shape[0], entries).reshape(-1)]
+
+
+def _few_squares(
+    signs: modular.Array, block: jax.Array, entries: modular.Array | None, moduli: modular.Moduli
+) -> jax.Array:
+    """The sums of the squares of a few entries with signs, [group, 1, position, poly, column]."""
+    assert entries is not None  # where a few are summed
+    groups, length, positions = entries.shape
+    named = jnp.where(jnp.asarray(entries) < 0, len(block), entries)
+    padded = jnp.concatenate([block, jnp.zeros_like(block[:1])])
+    shape = (groups, positions, *block.shape[1:])
+    terms = [padded[named[:, k].reshape(-1)].reshape(shape) for k in range(length)]
+    return sums_of_squares(signs[:, 0], terms, moduli)[:, None]
 
 
 def _balanced_digits(values: modular.Array, count: int, bits: int) -> list[jax.Array]:

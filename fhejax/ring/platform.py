@@ -33,6 +33,7 @@ class BlockSizes:
     switches of one kernel, within the caches. switched: ciphertexts of one kernel where a program switches
     keys step by step. encrypted: plaintexts of one encryption. encrypted_singly: below this many, one by one.
     compiled_steps: steps of the longest program that is compiled as one function; a longer one takes minutes.
+    tiles: of a program that does not fit in memory, computed at once: XLA runs loops on one core each.
     """
 
     matrix_tile: int
@@ -45,6 +46,7 @@ class BlockSizes:
     encrypted: int
     encrypted_singly: int
     compiled_steps: int
+    tiles: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,6 +143,7 @@ TWO_CORES = Device(
         encrypted=64,
         encrypted_singly=8,
         compiled_steps=64,
+        tiles=2,
     ),
     costs=UnitCosts(
         entry=3.0,
@@ -166,7 +169,7 @@ TWO_CORES = Device(
 
 _WORD = 4  # bytes of a residue
 _GPU_BLOCKS = dataclasses.replace(
-    TWO_CORES.blocks, keystream_blocks=1 << 18, polynomials_drawn=64, switched=16
+    TWO_CORES.blocks, keystream_blocks=1 << 18, polynomials_drawn=64, switched=16, tiles=1
 )
 _COPIED = 4.1 / 4.8  # of the bandwidth in the H200's data sheet, by copying
 _REACHED = 1 / 4  # of the peaks in data sheets, by matrix products

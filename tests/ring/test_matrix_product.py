@@ -116,3 +116,40 @@ def test_jit_and_vmap_over_blocks(method):
 def test_the_method_follows_the_platform():
     assert product_method("cpu") == "float64"
     assert product_method("cuda") == product_method("tpu") == "int8"
+
+
+def test_the_longest_sums_of_one_digit_are_exact():
+    """Sums just below 2**53, and one term more, where weights are cut in two."""
+    length = 1024
+    for bound in (2**23 // length - 1, 2**23 // length):
+        x = np.broadcast_to(np.array(MODULI, np.uint32)[:, None] - 1, (length, 1, len(MODULI), DEGREE))
+        w = np.full((1, 2, length), bound, np.int32)
+        w[0, 1] = -bound
+        result = modular_matrix_product(w, jnp.asarray(x), MODULI, bound, method="float64")
+        check(result, expected(w, x))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_entries_in_several_arrays(method):
+    w, x = weights(2, 3, 4, 100), jnp.asarray(residues(6, 2))
+    entries = np.random.default_rng(0).integers(-1, 6, (2, 4, 5)).astype(np.int32)
+    parts = [x[:1], x[1:4], x[4:]]
+    result = modular_matrix_product(w, parts, MODULI, 100, entries, method=method)
+    check(result, expected(w, np.asarray(x), entries))
+
+
+@pytest.mark.parametrize("length", [1, 4, 8, 9])
+@pytest.mark.parametrize("square", [False, True])
+def test_sums_and_differences_of_a_few_entries(length, square):
+    """In 64-bit integers up to eight terms, all as large as can be in the first, by the methods beyond."""
+    x = residues(12, 2)
+    x[:, :, :, 1] = np.array(MODULI) - 1
+    generator = np.random.default_rng(length)
+    w = generator.integers(-1, 2, (3, 1, length)).astype(np.int32)
+    w[0], w[1] = 1, -1
+    entries = generator.integers(-1, 12, (3, length, 5)).astype(np.int32)
+    result = modular_matrix_product(w, jnp.asarray(x), MODULI, 1, entries, square=square)
+    check(result, expected(w, x, entries, square=square))
+    bias = np.stack([generator.integers(0, q, 15) for q in MODULI], 1).astype(np.uint32)
+    result = modular_matrix_product(w, jnp.asarray(x), MODULI, 1, entries, bias, square=square)
+    check(result, expected(w, x, entries, bias, square))

@@ -16,6 +16,21 @@ def taken(values: Values, entries: np.ndarray) -> Values:
     return np.concatenate([values, zero])[np.where(entries < 0, len(values), entries)]
 
 
+def named_entries(entries: np.ndarray) -> np.ndarray:
+    """The entries that are named, each once, in ascending order; -1 names none."""
+    return np.unique(entries[entries >= 0])
+
+
+def renamed_entries(entries: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The entries by their new numbers, int32; -1 stays.
+
+    Args:
+        entries: of any shape.
+        places: the new number of each.
+    """
+    return np.where(entries < 0, -1, places[entries]).astype(np.int32)
+
+
 def scattered(rows: Values, entries: np.ndarray, size: int) -> Values:
     """The rows added up where `entries` says, [size, column]; an entry of -1 is nowhere."""
     result = np.zeros((size + 1, rows.shape[1]))  # the last row takes what is nowhere

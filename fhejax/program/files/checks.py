@@ -18,6 +18,7 @@ from fhejax.program.circuit.reading import AffineView
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.client_program import ClientProgram
 from fhejax.program.files.special_types import NUMBER_TYPES
+from fhejax.program.levels.tile_choice import can_be_cut
 from fhejax.program.packing.layout import Layout
 from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.interface import Interface
@@ -167,6 +168,10 @@ def check_server(server: ServerProgram) -> None:
     require(not any(isinstance(a, Plain) for a in server.interface.arguments), "plain arguments")
     for number, step in enumerate(plan.steps):
         _check_step(number, step, server)
+    tiles = plan.tiles
+    require(not tiles or (len(tiles) == len(plan.steps) and can_be_cut(plan)), "tiles of other steps")
+    require(all(is_count(count) and not count & (count - 1) for count in tiles), "its numbers of tiles")
+    require(type(plan.peak_bytes) is int and plan.peak_bytes >= 0, "its memory")
     require(all(leaf.dtype in (np.int32, np.uint32) for leaf in server.leaves), "constants of another type")
     outputs, readings = server.interface.outputs, server.readings
     require(len(outputs) == len(readings), "another number of readings than results")

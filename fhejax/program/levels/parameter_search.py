@@ -12,7 +12,7 @@ from fhejax.ckks.parameters import ParameterOptions, make_parameters
 from fhejax.ckks.parameters.level_table import SMALLEST_LEVEL_BITS
 from fhejax.ckks.parameters.security import maximum_modulus_bits
 from fhejax.program.circuit.evaluation import evaluate_graph
-from fhejax.program.circuit.graph import Graph, block_count, depth
+from fhejax.program.circuit.graph import Graph, block_count, depth, sums_over_batch
 from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.node_lowering import lower
 from fhejax.program.circuit.lowering.settings import Settings
@@ -22,7 +22,7 @@ from fhejax.program.levels.plan import LoweredCircuit, ProgramPlan, TooDeepError
 from fhejax.program.levels.precision_prediction import Predictor
 from fhejax.program.levels.predicted_keys import predicted_key_bytes
 from fhejax.program.levels.predicted_time import predicted_block_seconds
-from fhejax.program.packing.sample_per_slot.slots import in_slots
+from fhejax.program.packing.sample_per_slot.slots import in_slots, with_empty_slot
 from fhejax.ring import Ring
 from fhejax.ring.platform import Device
 
@@ -114,6 +114,8 @@ def value_bounds(
         return bounds_for_all(graphs) if others else bounds(graph)
     if graph.least_slots:  # each column is the slots of one sample's ciphertexts
         arguments, slots = list(sample), None
+    elif not sums_over_batch(graph):  # samples do not meet: one empty slot tells of all
+        arguments, slots = with_empty_slot(graph, sample), None
     else:
         arguments, slots = in_slots(graph, sample, 2 ** (graph.batch - 1).bit_length())
     seen = (observed_bounds(g, evaluate_graph(g, arguments, slots=slots), margin) for g in graphs)

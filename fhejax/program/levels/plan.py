@@ -41,6 +41,8 @@ class ProgramPlan:
     output_sizes: root mean square of each encrypted result itself, on the sample.
     whole_batch: whether every sample must be there, for a sum over the batch to be right.
     layouts: of each argument's sample, where a block holds one sample; else empty.
+    tiles: how many each step's result is computed in, where values do not fit in memory at once; else empty.
+    peak_bytes: that the values of one block take at once.
     """
 
     params: Parameters
@@ -59,6 +61,8 @@ class ProgramPlan:
     predicted_noise: tuple[float, ...] = _told()
     output_sizes: tuple[float, ...] = _told()
     layouts: tuple[Layout | None, ...] = dataclasses.field(default=(), kw_only=True)
+    tiles: tuple[int, ...] = dataclasses.field(default=(), kw_only=True)
+    peak_bytes: int = dataclasses.field(default=0, compare=False, kw_only=True)
 
     @property
     def bootstrapping(self) -> BootstrappingParameters | None:

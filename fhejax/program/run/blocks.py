@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax.ckks import Ciphertext, Parameters, SecretKey
+from fhejax.ckks.identity import is_concrete
 from fhejax.ckks.types import check_opens
 from fhejax.program.arguments import Encrypted, Normalisation, Plain, filler, normalisation
 from fhejax.program.circuit.circuit import Circuit
@@ -24,6 +25,7 @@ from fhejax.program.run.client import decrypt_entries
 from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.execution import run
 from fhejax.program.run.interface import ResultDescription
+from fhejax.program.run.tiled_execution import Progress, run_tiled
 from fhejax.ring.platform import current_device
 
 
@@ -98,7 +100,11 @@ def live_slots(plan: ProgramPlan, samples: int) -> np.ndarray | None:
 
 
 def evaluate_blocks(
-    plan: ProgramPlan, circuit: Circuit, keys: Keys, arguments: Sequence[EncryptedArray | None]
+    plan: ProgramPlan,
+    circuit: Circuit,
+    keys: Keys,
+    arguments: Sequence[EncryptedArray | None],
+    progress: Progress | None = None,
 ) -> list[tuple[Ciphertext, ...]]:
     """The blocks of each encrypted result of a circuit.
 
@@ -110,10 +116,15 @@ def evaluate_blocks(
         circuit: steps and constants of the call.
         keys: of the server.
         arguments: the encrypted ones; None in place of a plain one.
+        progress: told how many tiles are done, of how many, where there are tiles.
 
     Returns:
         For each encrypted result its blocks, data [entry, poly, limb, N].
     """
+    if plan.tiles and is_concrete(*jax.tree.leaves((circuit.leaves, keys, arguments))):
+        tiled = (circuit.steps, circuit.leaves, keys, arguments, circuit.registers, plan.tiles)
+        runs = [run_tiled(*tiled, b, _of_block(progress, b, plan.blocks)) for b in range(plan.blocks)]
+        return [sum(parts, ()) for parts in zip(*runs, strict=True)]
     samples = count_samples(plan, arguments)
     longest = current_device().blocks.compiled_steps
     short = len(circuit.steps) <= longest and not plan.rotations and plan.bootstrapping is None
@@ -124,6 +135,13 @@ def evaluate_blocks(
         return execute(*fixed, None, None if live is None else jnp.asarray(live), circuit.registers)
     results = [execute(*fixed, np.int32(block), None, circuit.registers) for block in range(plan.blocks)]
     return [sum(parts, ()) for parts in zip(*results, strict=True)]
+
+
+def _of_block(progress: Progress | None, block: int, blocks: int) -> Progress | None:
+    """What is told of a block, as told of all of them."""
+    if progress is None:
+        return None
+    return lambda done, total: progress(block * total + done, blocks * total)
 
 
 def count_samples(plan: ProgramPlan, arguments: Sequence[EncryptedArray | None]) -> int:

@@ -1,9 +1,11 @@
 """Encrypted arrays: one leaf of residues for a whole batch of samples."""
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING, Any
 
 import jax
+import numpy as np
 
 from fhejax.ckks import Ciphertext, Parameters
 from fhejax.ckks.checked import validate_object
@@ -13,6 +15,7 @@ from fhejax.program.arguments import Normalisation
 from fhejax.program.circuit.reading import AffineView
 from fhejax.program.packing.layout import Layout
 from fhejax.program.run.client import expand_bodies
+from fhejax.ring.wide import kernel
 
 if TYPE_CHECKING:
     Array = jax.Array
@@ -81,6 +84,20 @@ class EncryptedArray:
         data = whole.reshape(-1, *whole.shape[-3:])
         return Ciphertext(data, self.key_id, self.params, self.level, self.scale, "evaluation")
 
+    def chosen(self, block: int, entries: np.ndarray) -> Ciphertext:
+        """Some ciphertexts of one block as a batch, data [entry, poly, limb, N], expanded.
+
+        Args:
+            block: its number.
+            entries: which of its ciphertexts, in the order wanted.
+        """
+        first = 0 if self.data.shape[0] == 1 else block
+        data = _taken(self.data, first, entries.astype(np.int32), 3)
+        if self.seeds is not None:
+            seeds = _taken(self.seeds, first, entries.astype(np.int32), 1)
+            data = expand_bodies(data, seeds, self.params.level_moduli(self.level))
+        return Ciphertext(data, self.key_id, self.params, self.level, self.scale, "evaluation")
+
     def block(self, number: int | jax.Array) -> "EncryptedArray":
         """The array with one of its blocks alone."""
         if self.data.shape[0] == 1:  # a slice is a copy
@@ -94,6 +111,13 @@ class EncryptedArray:
             f"N=2**{self.params.ring.degree.bit_length() - 1}, level={self.level}/{self.params.depth}, "
             f"scale={self.scale})"
         )
+
+
+@functools.partial(kernel, static_argnames="kept")
+def _taken(array: jax.Array, block: int, entries: jax.Array | np.ndarray, kept: int) -> jax.Array:
+    """Some entries of one block of an array [block, *entry axes, *the last `kept`], which is not copied."""
+    flat = array.reshape(array.shape[0], -1, *array.shape[array.ndim - kept :])
+    return flat[block, entries]
 
 
 @validate_object.register

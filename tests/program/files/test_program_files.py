@@ -201,3 +201,20 @@ def test_keys_are_those_of_the_manifest():
     exponents = own.client.manifest.exponents(own.params)
     held = {**({0: keys.relinearisation} if keys.relinearisation else {}), **keys.rotations}
     assert {exponent: key.level for exponent, key in held.items()} == exponents
+
+
+def test_a_server_in_tiles(tmp_path):
+    whole = program("a network")
+    plan = dataclasses.replace(whole.plan, tiles=(2,) * len(whole.plan.steps))
+    tiled = dataclasses.replace(whole, plan=plan)
+    tiled.save_server(tmp_path / "server")
+    server = fhejax.load_server(tmp_path / "server", allow_insecure=True)
+    assert server.plan.tiles == plan.tiles
+    secret, keys = whole.keygen()
+    upload = whole.encrypt(secret, *values("a network"))
+    np.testing.assert_array_equal(server(keys, upload).data, whole(keys, upload).data)
+    for wrong in ((2,), (3,) * len(plan.steps), (0,) * len(plan.steps)):
+        broken = dataclasses.replace(whole, plan=dataclasses.replace(plan, tiles=wrong))
+        broken.save_server(tmp_path / "broken")
+        with pytest.raises(FormatError, match="tiles"):
+            fhejax.load_server(tmp_path / "broken", allow_insecure=True)

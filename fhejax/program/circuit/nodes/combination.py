@@ -49,6 +49,7 @@ class CombinationStep(Step):
     """
 
     operation: ClassVar[str] = "combine"
+    elementwise: ClassVar[bool] = True
     weight_scales: tuple[AnyScale, ...] = ()
 
     def run(self, call: StepCall) -> Ciphertext:

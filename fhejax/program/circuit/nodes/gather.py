@@ -13,8 +13,8 @@ from fhejax.program.circuit.lowering.register import Register
 from fhejax.program.circuit.node import Adjoints, Evaluation, SingleSource
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
-from fhejax.program.circuit.steps.step import Step
-from fhejax.program.circuit.values import Values, scattered, taken
+from fhejax.program.circuit.steps.step import Step, equal_runs
+from fhejax.program.circuit.values import Values, named_entries, renamed_entries, scattered, taken
 
 if TYPE_CHECKING:
     from fhejax.program.circuit.lowering.state import Lowering
@@ -31,10 +31,27 @@ class GatherStep(Step):
 
     def run(self, call: StepCall) -> Ciphertext:
         """The ciphertexts that were named."""
-        data, entries = call.sources[0].data, call.leaves[0]
+        data = jnp.concatenate([source.data for source in call.sources])  # one, or its tiles
+        entries = call.leaves[0]
         chosen = jnp.take(data, jnp.maximum(entries, 0), axis=0)
         zeroed = jnp.where((entries < 0)[:, None, None, None], jnp.uint32(0), chosen)
         return call.sources[0].replace(data=zeroed)
+
+    def cut(self, leaves: Sequence[np.ndarray], count: int) -> tuple[np.ndarray, ...]:
+        """Runs of entries, all equally long."""
+        return equal_runs(self.size, count)
+
+    def entries_read(
+        self, leaves: Sequence[np.ndarray], entries: np.ndarray
+    ) -> tuple[np.ndarray | None, ...]:
+        """The entries that are named."""
+        return (named_entries(leaves[0][entries]),)
+
+    def part(
+        self, leaves: Sequence[np.ndarray], entries: np.ndarray, places: np.ndarray
+    ) -> tuple[Step, tuple[np.ndarray, ...]]:
+        """The gather of some of the ciphertexts."""
+        return dataclasses.replace(self, size=len(entries)), (renamed_entries(leaves[0][entries], places),)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from fhejax.program.circuit.lowering.scales import value_of
 from fhejax.program.circuit.node import Adjoints, Evaluation, Node
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
-from fhejax.program.circuit.steps.step import Step
+from fhejax.program.circuit.steps.step import Step, equal_runs
 from fhejax.program.circuit.values import Values, taken
 
 if TYPE_CHECKING:
@@ -35,6 +35,10 @@ class InputStep(Step):
     def run(self, call: StepCall) -> Ciphertext:
         """The ciphertexts of the argument."""
         return call.sources[0]
+
+    def cut(self, leaves: Sequence[np.ndarray], count: int) -> tuple[np.ndarray, ...]:
+        """Runs of entries, all equally long."""
+        return equal_runs(self.size, count)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -1,6 +1,7 @@
 """A linear layer with plain weights: matrix products, convolutions, sums and average pooling."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from fhejax import ckks
 from fhejax.ckks import Ciphertext
+from fhejax.ckks.combinations import combinations_of_tiles
 from fhejax.ckks.parameters import Scale
 from fhejax.program.circuit.intervals import ValueInterval, taken_interval
 from fhejax.program.circuit.lowering.register import Register
@@ -16,8 +18,17 @@ from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.node import Adjoints, Evaluation, SingleSource
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
-from fhejax.program.circuit.steps.step import Step
-from fhejax.program.circuit.values import Values, room_above, rounded_weights, scattered, taken, weight_factor
+from fhejax.program.circuit.steps.step import Step, equal_runs
+from fhejax.program.circuit.values import (
+    Values,
+    named_entries,
+    renamed_entries,
+    room_above,
+    rounded_weights,
+    scattered,
+    taken,
+    weight_factor,
+)
 from fhejax.ring.platform import Device
 
 if TYPE_CHECKING:
@@ -46,9 +57,13 @@ class LinearStep(Step):
     products: int = 0
 
     def run(self, call: StepCall) -> Ciphertext:
-        """The combinations by one modular matrix product."""
+        """The combinations by one modular matrix product; the source may lie in several tiles."""
         weights, *rest = call.leaves
         entries = rest.pop(0) if self.gathered else None
+        if len(call.sources) > 1:
+            scale, bias = exact_scale(self.weight_scale), rest[0] if rest else None
+            given = {"entries": entries, "bias": bias, "square": self.squared}
+            return combinations_of_tiles(weights, call.sources, scale, self.bound, **given)
         return ckks.linear_combinations(
             weights,
             call.sources[0],
@@ -58,6 +73,47 @@ class LinearStep(Step):
             bias=rest[0] if rest else None,
             square=self.squared,
         )
+
+    def cut(self, leaves: Sequence[np.ndarray], count: int) -> tuple[np.ndarray, ...]:
+        """Runs of positions with all their outputs, or of groups where a group has one position."""
+        groups, _, positions = numbered = self._shape(leaves)
+        order = np.arange(self.size).reshape(numbered)
+        if positions == 1:
+            return tuple(order.reshape(math.gcd(groups, count), -1))
+        runs = equal_runs(positions, count)
+        return tuple(order[:, :, run].reshape(-1) for run in runs)
+
+    def entries_read(
+        self, leaves: Sequence[np.ndarray], entries: np.ndarray
+    ) -> tuple[np.ndarray | None, ...]:
+        """The entries that the tile's positions name."""
+        if not self.gathered:
+            return (None,)
+        return (named_entries(leaves[1][self._chosen(leaves, entries)]),)
+
+    def part(
+        self, leaves: Sequence[np.ndarray], entries: np.ndarray, places: np.ndarray
+    ) -> tuple[Step, tuple[np.ndarray, ...]]:
+        """The matrix product for some positions or groups, which always names its entries."""
+        weights, *rest = leaves
+        named = rest.pop(0) if self.gathered else np.arange(len(places)).reshape(1, -1, 1)
+        chosen = self._chosen(leaves, entries)
+        groups = chosen[0].reshape(-1)
+        kept = weights if len(groups) == len(weights) else weights[groups]
+        bias = [residues[entries] for residues in rest]
+        step = dataclasses.replace(self, size=len(entries), gathered=True)
+        return step, (kept, renamed_entries(named[chosen], places), *bias)
+
+    def _shape(self, leaves: Sequence[np.ndarray]) -> tuple[int, int, int]:
+        """The groups, outputs and positions, in the order of the results."""
+        groups, outputs, _ = leaves[0].shape
+        return groups, outputs, self.size // (groups * outputs)
+
+    def _chosen(self, leaves: Sequence[np.ndarray], entries: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The index that takes a tile's groups and positions of an array [group, k, position]."""
+        _, outputs, positions = self._shape(leaves)
+        groups, columns = np.unique(entries // (outputs * positions)), np.unique(entries % positions)
+        return np.ix_(groups, np.arange(leaves[0].shape[2]), columns)
 
     def work(self, limbs: Real, before: Real, settings: Settings, device: Device) -> tuple[Real, Real]:
         """The multiply-adds, and a few kernels for each tile."""

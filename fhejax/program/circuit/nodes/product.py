@@ -28,6 +28,7 @@ class ProductStep(Step):
     """The products of two registers, with three components."""
 
     operation: ClassVar[str] = "multiply"
+    elementwise: ClassVar[bool] = True
 
     def run(self, call: StepCall) -> Ciphertext:
         """The tensor of both sources."""

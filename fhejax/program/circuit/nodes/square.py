@@ -26,6 +26,7 @@ class SquareStep(Step):
     """The squares of a register, with three components."""
 
     operation: ClassVar[str] = "square"
+    elementwise: ClassVar[bool] = True
 
     def run(self, call: StepCall) -> Ciphertext:
         """The tensor of the source with itself."""

@@ -14,6 +14,7 @@ class DropStep(Step):
     """The same values and scale with fewer primes."""
 
     operation: ClassVar[str] = "drop"
+    elementwise: ClassVar[bool] = True
 
     def run(self, call: StepCall) -> Ciphertext:
         """The ciphertexts at the lower level."""

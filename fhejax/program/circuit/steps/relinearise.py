@@ -18,6 +18,7 @@ class RelinearisationStep(Step):
     """The return to two components, at the level of the step, which may lie below that of its source."""
 
     operation: ClassVar[str] = "relinearise"
+    elementwise: ClassVar[bool] = True
     switches_keys: ClassVar[bool] = True
 
     def run(self, call: StepCall) -> Ciphertext:

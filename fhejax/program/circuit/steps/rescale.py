@@ -17,6 +17,7 @@ class RescaleStep(Step):
     """The same values at a lower level and scale."""
 
     operation: ClassVar[str] = "rescale"
+    elementwise: ClassVar[bool] = True
 
     def run(self, call: StepCall) -> Ciphertext:
         """The rescaled ciphertexts."""

@@ -14,6 +14,7 @@ class ScalingStep(Step):
     """The source times a power of two, whose residues [entry, limb] are the constant: exact."""
 
     operation: ClassVar[str] = "scale"
+    elementwise: ClassVar[bool] = True
 
     def run(self, call: StepCall) -> Ciphertext:
         """The ciphertexts at the larger scale."""

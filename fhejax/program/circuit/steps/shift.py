@@ -18,6 +18,7 @@ class ShiftStep(Step):
     """The source plus plain numbers, whose residues [entry, limb] are the constant."""
 
     operation: ClassVar[str] = "shift"
+    elementwise: ClassVar[bool] = True
 
     def run(self, call: StepCall) -> Ciphertext:
         """The shifted ciphertexts."""

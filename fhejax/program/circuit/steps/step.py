@@ -6,8 +6,11 @@ their number in the program's list of leaves.
 
 import abc
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import ClassVar
+
+import numpy as np
 
 from fhejax.ckks import Ciphertext
 from fhejax.ckks.keys.manifest import Use
@@ -26,6 +29,7 @@ class Step(abc.ABC):
         switches_keys: whether an evaluation key is needed.
         rotates: whether a rotation key is.
         masks: whether it has to know which slots hold a sample.
+        elementwise: whether each entry of the result is made of the same entry of every source alone.
         sources: the registers it reads.
         size: ciphertexts in its result; components: 2 or 3 each.
         level, scale: of its result.
@@ -38,6 +42,7 @@ class Step(abc.ABC):
     switches_keys: ClassVar[bool] = False
     rotates: ClassVar[bool] = False
     masks: ClassVar[bool] = False
+    elementwise: ClassVar[bool] = False
 
     sources: tuple[int, ...]
     size: int
@@ -71,6 +76,43 @@ class Step(abc.ABC):
             operands = [source[block % len(source)] for source in sources]
             results.append(self.run(StepCall(operands, leaves, keys, None if live is None else live[block])))
         return tuple(results)
+
+    def cut(self, leaves: Sequence[np.ndarray], count: int) -> tuple[np.ndarray, ...]:
+        """The entries of the result in as many tiles, or fewer: by default one of all.
+
+        An elementwise step is not asked: it has the tiles of its source.
+
+        Args:
+            leaves: the step's constants.
+            count: a power of two.
+        """
+        return (np.arange(self.size),)
+
+    def entries_read(
+        self, leaves: Sequence[np.ndarray], entries: np.ndarray
+    ) -> tuple[np.ndarray | None, ...]:
+        """The entries of each source that some entries of the result are made of; None for all of them.
+
+        Args:
+            leaves: the step's constants.
+            entries: one of the tiles that `cut` made.
+        """
+        return tuple(entries if self.elementwise else None for _ in self.sources)
+
+    def part(
+        self, leaves: Sequence[np.ndarray], entries: np.ndarray, places: np.ndarray
+    ) -> tuple["Step", tuple[np.ndarray, ...]]:
+        """The step that makes one tile of the result alone, and its constants.
+
+        Args:
+            leaves: the step's constants.
+            entries: the tile.
+            places: for each entry of the first source its number among those that the tile's step is given.
+        """
+        if not self.elementwise:
+            return self, tuple(leaves)
+        kept = (leaf[entries] if len(leaf) == self.size else leaf for leaf in leaves)
+        return dataclasses.replace(self, size=len(entries)), tuple(kept)
 
     def work(self, limbs: Real, before: Real, settings: Settings, device: Device) -> tuple[Real, Real]:
         """The nanoseconds of the step beyond reading and writing, and how many kernels it launches.
@@ -121,3 +163,13 @@ class Step(abc.ABC):
     def placed(self, top: int) -> "Step":
         """The step with its level counted from the bottom; until then it is minus the primes dropped."""
         return dataclasses.replace(self, level=top + self.level)
+
+
+def equal_runs(size: int, count: int) -> tuple[np.ndarray, ...]:
+    """The numbers below `size` in order, in `count` runs that are equally long, or in fewer.
+
+    Args:
+        size: how many numbers.
+        count: a power of two.
+    """
+    return tuple(np.arange(size).reshape(math.gcd(size, count), -1))

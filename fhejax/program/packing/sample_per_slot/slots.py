@@ -39,3 +39,20 @@ def in_slots(graph: Graph, sample: Sequence[np.ndarray], slots: int) -> tuple[li
         arguments.append(values)
     live = np.tile(np.arange(columns) < batch, copies)
     return arguments, Slots(live, columns, columns * copies // blocks)
+
+
+def with_empty_slot(graph: Graph, sample: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The arguments, [size, sample + 1], of which the last column is a slot without a sample.
+
+    Args:
+        graph: whose arguments they are; no sum runs over its batch.
+        sample: typical arguments, [size, sample] each.
+    """
+    arguments = []
+    for argument, values in zip(graph.arguments, sample, strict=True):
+        if isinstance(argument, Encrypted):
+            shared = argument.batch_axis is None
+            empty = values[:, :1] if shared else np.full((len(values), 1), filler(argument))
+            values = np.concatenate([values, empty], 1)
+        arguments.append(values)
+    return arguments

@@ -110,8 +110,8 @@ def fields_of(forms: Forms, results: Sequence[Form], batch: int, slots: int) -> 
     ]
     if not found:
         raise ValueError(
-            f"no place was found for arrays in {slots} slots, with packing='tiles', in which every weight has to "
-            f"find room in one ciphertext; take a larger ring, or smaller arrays."
+            f"no place was found for arrays in {slots} slots, with packing='tiles', in which every weight "
+            f"has to find room in one ciphertext; take a larger ring, or smaller arrays."
         )
     return min(found, key=lambda fields: (key_switches(forms, live, fields), fields.period))
 

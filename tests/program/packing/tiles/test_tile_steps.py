@@ -1,6 +1,7 @@
-"""Training steps in tiles, in the clear: every slot of weights and state, whatever the network and the batch."""
+"""Training steps in tiles, in the clear, whatever the network, the batch and the ring."""
 
 import collections
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +41,7 @@ def step(params, momentum, x, y):
 
 
 def arguments_of(sizes, batch, width=2.0):
-    layers = list(zip(sizes, sizes[1:], strict=False))
+    layers = list(itertools.pairwise(sizes))
     own = {"range": (-width, width), "batch_axis": None}
     params = [(fhe.Encrypted(pair, **own), fhe.Encrypted(pair[1:], **own)) for pair in layers]
     return params, params, fhe.Encrypted((batch, sizes[0])), fhe.Encrypted((batch, sizes[-1]), range=(0, 1))
@@ -131,10 +132,7 @@ def key_switches(graph):
 
 
 def test_key_switches_of_the_paper_s_network():
-    """64-32-16-10 with biases: 142 in slots of which each holds one number, 40 fewer than without tiles' rules.
-
-    In the layout of one feature a ciphertext they are 19,590.
-    """
+    """64-32-16-10 with biases and 60 samples; in the layout of one feature a ciphertext they are 19,590."""
     graph = circuit_of(step, arguments_of((64, 32, 16, 10), 60), 2**15, carry=(0, 1))
     assert key_switches(graph) == 142
 
@@ -224,7 +222,7 @@ def test_a_batch_and_two_fields_are_needed():
     with pytest.raises(ValueError, match="0 batch axes"):
         flat, nesting = described_arguments((weights,))
         packed(trace(lambda w: w * w, flat, nesting, 1, []), "tiles")
-    with pytest.raises(ValueError, match="two axes that run along together|circle"):
+    with pytest.raises(ValueError, match=r"two axes that run along together|circle"):
         circuit_of(lambda w, x: x @ w + x, (weights, fhe.Encrypted((8, 4))), 256)
     deep = fhe.Encrypted((2, 3, 4), batch_axis=None)
     with pytest.raises(ValueError, match="more than two axes"):

@@ -1,0 +1,99 @@
+"""The order in which the tiles of a circuit are made: depth first, each once, kept until its last use.
+
+A tile of a result asks for the tiles that it reads, these for those that they read. What a later tile will
+read again, such as the rows above and below a row of a convolution, stays in memory; the rest is forgotten at
+once. So memory follows a few rows of each layer, and nothing is computed twice.
+"""
+
+import dataclasses
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from fhejax.program.circuit.steps.step import Step
+from fhejax.program.circuit.tiles.partition import Partition
+
+Tile = tuple[int, int]  # the step, and the number of the tile in its partition
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """The making of one tile.
+
+    Attributes:
+        tile: which.
+        reads: the tiles that are read, for each source of the step.
+    """
+
+    tile: Tile
+    reads: tuple[tuple[Tile, ...], ...]
+
+    @property
+    def needs(self) -> frozenset[Tile]:
+        """All tiles that are read."""
+        return frozenset(itertools.chain.from_iterable(self.reads))
+
+
+def schedule(
+    steps: Sequence[Step],
+    constants: Sequence[Sequence[np.ndarray]],
+    parts: Sequence[Partition],
+    outputs: Sequence[int],
+) -> tuple[Task, ...]:
+    """The tasks that make all tiles of the wanted registers, in order.
+
+    Args:
+        steps: in order.
+        constants: of each step.
+        parts: the partition of each step's result.
+        outputs: the registers wanted, whose tiles are all kept.
+    """
+    reads: dict[Tile, tuple[tuple[Tile, ...], ...]] = {}
+
+    def visit(tile: Tile) -> None:
+        if tile in reads:
+            return
+        number, part = tile
+        step = steps[number]
+        needed = step.entries_read(constants[number], parts[number].tiles[part])
+        pairs = zip(step.sources, needed, strict=True)
+        found = tuple(tuple((s, other) for other in parts[s].naming(entries)) for s, entries in pairs)
+        for other in itertools.chain.from_iterable(found):
+            visit(other)
+        reads[tile] = found
+
+    for output in outputs:
+        for part in range(len(parts[output].tiles)):
+            visit((output, part))
+    return tuple(Task(tile, found) for tile, found in reads.items())
+
+
+def uses(tasks: Sequence[Task]) -> Counter[Tile]:
+    """The number of tasks that read each tile."""
+    return Counter(itertools.chain.from_iterable(task.needs for task in tasks))
+
+
+def peak_bytes(
+    tasks: Sequence[Task], parts: Sequence[Partition], widths: Sequence[int], together: int
+) -> int:
+    """The largest number of bytes that tiles hold, where tasks end in order.
+
+    Args:
+        tasks: in order.
+        parts: the partition of each step's result.
+        widths: bytes of one ciphertext of each step's result.
+        together: tasks that run at once.
+    """
+    left, held, peak, largest = uses(tasks), 0, 0, 0
+
+    def size(tile: Tile) -> int:
+        return len(parts[tile[0]].tiles[tile[1]]) * widths[tile[0]]
+
+    for task in tasks:
+        held += size(task.tile)
+        peak, largest = max(peak, held), max(largest, size(task.tile))
+        left.subtract(task.needs)
+        held -= sum(size(tile) for tile in task.needs if not left[tile])
+    return peak + (together - 1) * largest

@@ -1,0 +1,95 @@
+"""The choice of tiles: as few as keep a program's values within the memory that it may take."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+
+from fhejax.program.circuit.nodes.input import InputStep
+from fhejax.program.circuit.steps.step import Step
+from fhejax.program.circuit.tiles.partition import partitions
+from fhejax.program.circuit.tiles.schedule import peak_bytes, schedule
+from fhejax.program.levels.plan import ProgramPlan
+
+_SHARE = 2 / 3  # of a device's memory, where a program is not told how much it may take
+_RESIDUE = 4  # bytes
+_MOST = 1024  # tiles of the widest step; smaller ones save nothing
+_PROCESS = 5e8  # bytes of Python, JAX and what it compiled
+
+
+def in_memory(plan: ProgramPlan, leaves: Sequence[jax.Array], memory: float | None) -> ProgramPlan:
+    """The plan with tiles, if its values would not fit in memory otherwise.
+
+    Programs whose slots meet are not cut: all of their blocks are in memory together.
+
+    Args:
+        plan: without tiles.
+        leaves: constants of its steps.
+        memory: bytes that a call may take, its arguments included; by default two thirds of the device's.
+
+    Raises:
+        ValueError: where no tiles are small enough for the memory that was asked for.
+    """
+    room = _SHARE * plan.device.memory if memory is None else memory
+    room = room - argument_bytes(plan) - _PROCESS
+    constants = [[np.asarray(leaves[c]) for c in step.constants] for step in plan.steps]
+    widths = [ciphertext_bytes(plan, step) for step in plan.steps]
+    whole = _peak(plan, constants, widths, [1] * len(plan.steps))
+    if whole <= room or not can_be_cut(plan):
+        return dataclasses.replace(plan, peak_bytes=whole)
+    sizes = [step.size * width for step, width in zip(plan.steps, widths, strict=True)]
+    best, tiles = (whole, ()), 2
+    while best[0] > room and tiles <= _MOST:
+        counts = [_count(size, max(sizes) / tiles) for size in sizes]
+        best = min(best, (_peak(plan, constants, widths, counts), tuple(counts)))
+        tiles *= 2
+    if best[0] > room and memory is not None:
+        least = best[0] + argument_bytes(plan) + _PROCESS
+        raise ValueError(
+            f"memory={memory:.3g} bytes were allowed, and a call takes {least:.3g} at least, its arguments "
+            f"included, in the smallest tiles; allow more, or compile for fewer samples."
+        )
+    return dataclasses.replace(plan, tiles=best[1], peak_bytes=best[0])
+
+
+def predicted_memory(plan: ProgramPlan) -> float:
+    """The bytes of a process that calls the program once: values, arguments, Python and what JAX compiled."""
+    return plan.peak_bytes + argument_bytes(plan) + _PROCESS
+
+
+def can_be_cut(plan: ProgramPlan) -> bool:
+    """Whether values may be computed tile by tile: no block meets another, and nothing rotates."""
+    return not (plan.sums_slots or plan.rotations or plan.layouts or plan.bootstrapping is not None)
+
+
+def argument_bytes(plan: ProgramPlan) -> int:
+    """The bytes of all arguments as they are encrypted, with seeds."""
+    inputs = [step for step in plan.steps if isinstance(step, InputStep)]
+    return plan.blocks * sum(step.size * ciphertext_bytes(plan, step) // step.components for step in inputs)
+
+
+def ciphertext_bytes(plan: ProgramPlan, step: Step) -> int:
+    """The bytes of one ciphertext of a step's result."""
+    limbs = len(plan.params.level_moduli(int(step.level)))
+    return step.components * limbs * plan.params.ring.degree * _RESIDUE
+
+
+def _peak(
+    plan: ProgramPlan,
+    constants: Sequence[Sequence[np.ndarray]],
+    widths: Sequence[int],
+    counts: Sequence[int],
+) -> int:
+    """The largest number of bytes that tiles hold at once, with so many of them."""
+    parts = partitions(plan.steps, constants, counts)
+    tasks = schedule(plan.steps, constants, parts, plan.outputs)
+    return peak_bytes(tasks, parts, widths, 1 if max(counts) == 1 else plan.device.blocks.tiles)
+
+
+def _count(size: float, limit: float) -> int:
+    """The least power of two of tiles that are no larger than the limit."""
+    count = 1
+    while size > limit * count:
+        count *= 2
+    return count

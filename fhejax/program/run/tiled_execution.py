@@ -1,0 +1,178 @@
+"""The run of a plan's steps tile by tile, for programs whose values do not fit in memory at once."""
+
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fhejax.ckks import Ciphertext
+from fhejax.program.circuit.nodes.input import InputStep
+from fhejax.program.circuit.steps.call import Constants, Keys, StepCall
+from fhejax.program.circuit.steps.step import Step
+from fhejax.program.circuit.tiles.partition import Partition, partitions
+from fhejax.program.circuit.tiles.schedule import Task, Tile, schedule, uses
+from fhejax.program.run.encrypted_array import EncryptedArray
+from fhejax.ring.platform import current_device
+
+Progress = Callable[[int, int], None]
+_TOGETHER = 2  # ciphertexts of an elementwise step, which stay in the cache
+
+
+def run_tiled(
+    steps: tuple[Step, ...],
+    leaves: Constants,
+    keys: Keys,
+    arguments: Sequence[EncryptedArray | None],
+    outputs: Sequence[int],
+    tiles: Sequence[int],
+    block: int,
+    progress: Progress | None = None,
+) -> list[tuple[Ciphertext, ...]]:
+    """The wanted registers of one block, bit by bit those of `run`.
+
+    Args:
+        steps: in order.
+        leaves: constants of the steps.
+        keys: evaluation keys.
+        arguments: the encrypted ones, whose seeds are expanded tile by tile; None in place of a plain one.
+        outputs: the registers wanted.
+        tiles: how many of each step's result.
+        block: its number.
+        progress: told how many tiles are done, of how many.
+    """
+    constants = [[np.asarray(leaves[c]) for c in step.constants] for step in steps]
+    parts = partitions(steps, constants, tiles)
+    tasks = schedule(steps, constants, parts, outputs)
+
+    def make(task: Task, held: Mapping[Tile, Ciphertext]) -> Ciphertext:
+        """The tile of a task; all that it reads is held."""
+        number, tile = task.tile
+        step, entries = steps[number], parts[number].tiles[tile]
+        if not isinstance(step, InputStep):
+            return _made(step, constants[number], keys, parts, task, held)
+        argument = arguments[step.argument]
+        assert argument is not None  # of an encrypted argument
+        return argument.chosen(block, entries)
+
+    held = _run_tasks(tasks, make, frozenset(outputs), len(steps), progress)
+    return [(_joined(held, output, parts[output]),) for output in outputs]
+
+
+def _run_tasks(
+    tasks: Sequence[Task],
+    make: Callable[[Task, Mapping[Tile, Ciphertext]], Ciphertext],
+    kept: frozenset[int],
+    ahead: int,
+    progress: Progress | None,
+) -> dict[Tile, Ciphertext]:
+    """The tiles of the kept registers, after all tasks.
+
+    XLA runs what is inside of a loop on one core of a CPU, so several tasks run at once, each in a thread of
+    its own: the first ones in order whose tiles are there.
+
+    Args:
+        tasks: in order.
+        make: the tile of a task, from those that are held.
+        kept: registers whose tiles are not forgotten.
+        ahead: how far behind the first task that has not begun others may begin.
+        progress: told how many tasks are done, of how many.
+    """
+    held: dict[Tile, Ciphertext] = {}
+    left, waiting = uses(tasks), list(tasks)
+    running: dict[Future[Ciphertext], Task] = {}
+    together = current_device().blocks.tiles
+    with ThreadPoolExecutor(together) as pool:
+        while waiting or running:
+            ready = [task for task in waiting[:ahead] if held.keys() >= task.needs]
+            for task in ready[: together - len(running)]:
+                waiting.remove(task)
+                running[pool.submit(_finished, make, task, dict(held))] = task
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                task = running.pop(future)
+                held[task.tile] = future.result()
+                left.subtract(task.needs)
+                for tile in task.needs:
+                    if not left[tile] and tile[0] not in kept:
+                        del held[tile]
+                if progress is not None:
+                    progress(len(tasks) - len(waiting) - len(running), len(tasks))
+    return held
+
+
+def _finished(
+    make: Callable[[Task, Mapping[Tile, Ciphertext]], Ciphertext], task: Task, held: Mapping[Tile, Ciphertext]
+) -> Ciphertext:
+    """The tile of a task once it is computed: else memory would be taken ahead of its time."""
+    return jax.block_until_ready(make(task, held))
+
+
+def _made(
+    step: Step,
+    constants: Sequence[np.ndarray],
+    keys: Keys,
+    parts: Sequence[Partition],
+    task: Task,
+    held: Mapping[Tile, Ciphertext],
+) -> Ciphertext:
+    """The tile of a task."""
+    number, tile = task.tile
+    entries, source = parts[number].tiles[tile], step.sources[0]
+    part, leaves = step.part(constants, entries, parts[source].places(_numbers(task.reads[0])))
+    read = [[held[tile] for tile in tiles] for tiles in task.reads]
+    if step.elementwise:
+        triples = zip(step.sources, task.reads, read, strict=True)
+        sources = [_rows(found, parts[s].places(_numbers(tiles))[entries]) for s, tiles, found in triples]
+        return _elementwise(part, leaves, keys, sources)
+    if len(step.sources) == 1:
+        return _whole(part, leaves, keys, read[0])
+    return _whole(part, leaves, keys, [_joined(held, s, parts[s]) for s in step.sources])
+
+
+def _numbers(tiles: Sequence[Tile]) -> list[int]:
+    """The numbers of tiles in their partition."""
+    return [number for _, number in tiles]
+
+
+def _rows(tiles: Sequence[Ciphertext], rows: np.ndarray) -> Ciphertext:
+    """Some ciphertexts of tiles, one after the other; all of one tile as they are."""
+    if len(tiles) == 1 and np.array_equal(rows, np.arange(len(tiles[0].data))):
+        return tiles[0]
+    return tiles[0].replace(data=jnp.concatenate([t.data for t in tiles])[rows.astype(np.int32)])
+
+
+def _joined(held: Mapping[Tile, Ciphertext], number: int, part: Partition) -> Ciphertext:
+    """The whole register, its entries in order."""
+    tiles = [held[number, tile] for tile in range(len(part.tiles))]
+    return _rows(tiles, np.argsort(part.order))
+
+
+@functools.partial(jax.jit, static_argnames="step")
+def _whole(step: Step, leaves: Constants, keys: Keys, tiles: Sequence[Ciphertext]) -> Ciphertext:
+    """The result of a step that reads all of its sources, or tiles of its only one."""
+    return step.run(StepCall(tiles, leaves, keys, None))
+
+
+@functools.partial(jax.jit, static_argnames="step")
+def _elementwise(step: Step, leaves: Constants, keys: Keys, sources: Sequence[Ciphertext]) -> Ciphertext:
+    """The result of an elementwise step, a few ciphertexts after the other."""
+    size = math.gcd(step.size, _TOGETHER)
+
+    def grouped(array: jax.Array) -> jax.Array:
+        return array.reshape(-1, size, *array.shape[1:])
+
+    own = [len(leaf) == step.size for leaf in leaves]
+    moving = [grouped(jnp.asarray(leaf)) for leaf, mapped in zip(leaves, own, strict=True) if mapped]
+
+    def some(group: tuple[list[jax.Array], list[jax.Array]]) -> Ciphertext:
+        data, moved = group
+        rest = iter(moved)
+        constants = [next(rest) if mapped else leaf for leaf, mapped in zip(leaves, own, strict=True)]
+        read = [source.replace(data=part) for source, part in zip(sources, data, strict=True)]
+        return step.run(StepCall(read, constants, keys, None))
+
+    made = jax.lax.map(some, ([grouped(source.data) for source in sources], moving))
+    return made.replace(data=made.data.reshape(-1, *made.data.shape[2:]), key_id=sources[0].key_id)

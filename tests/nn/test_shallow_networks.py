@@ -1,0 +1,43 @@
+"""The shallow network for colour images: shapes, counts, order of its layers, and the committed weights."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from fhejax import nn
+
+WEIGHTS = Path(__file__).parents[2] / "experiments" / "weights" / "shallow.safetensors"
+
+
+def test_logits_parameters_and_layers():
+    network = nn.inference_view(nn.ShallowCifar(rngs=nnx.Rngs(0)))
+    logits = network(np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype(np.float32))
+    assert logits.shape == (2, 10) and logits.dtype == jnp.float32
+    kernels = 27 * 32 + 288 * 64 + 576 * 64 + 576 * 128
+    parameters = jax.tree.leaves(nnx.state(network, nnx.Param))
+    assert sum(leaf.size for leaf in parameters) == kernels + 3 * (32 + 64 + 64 + 128) + 2049 * 10
+    assert [getattr(layer, "__name__", type(layer).__name__) for layer in network.layers()] == [
+        *("Conv", "PolynomialActivation", "average_pool"),
+        *("Conv", "PolynomialActivation"),
+        *("Conv", "PolynomialActivation", "average_pool") * 2,
+        *("flatten", "Linear"),
+    ]
+
+
+def test_other_activations():
+    network = nn.ShallowCifar(lambda features: jnp.square, rngs=nnx.Rngs(0))
+    assert network(np.zeros((1, 32, 32, 3), np.float32)).shape == (1, 10)
+
+
+def test_the_committed_weights_are_bounded():
+    assert WEIGHTS.stat().st_size < 700_000
+    network = nn.inference_view(nn.load_weights(nn.ShallowCifar(rngs=nnx.Rngs(0)), WEIGHTS))
+    preparation = nn.load_preparation(WEIGHTS)
+    assert preparation.chroma == 1.5
+    images = np.random.default_rng(0).integers(90, 160, (2, 4, 4, 3)).repeat(8, 1).repeat(8, 2)
+    logits, inputs = nn.preactivations(network, preparation(images.astype(np.uint8)))
+    assert len(inputs) == 4 and max(float(jnp.abs(z).max()) for z in inputs) < 10
+    assert np.abs(logits).max() < 31
