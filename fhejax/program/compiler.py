@@ -87,8 +87,9 @@ def compile(
             runs the program as well. Name one where a function is compiled on several machines, which are
             to find the same parameters.
         packing: where arrays lie in ciphertexts and slots: "sample-per-slot", one sample of the batch in each
-            slot; "multiplexed", the numbers of one sample in the slots of each ciphertext; or "auto", the one
-            of less predicted time where the batch is one sample, and else the first.
+            slot; "multiplexed", the numbers of one sample in the slots of each ciphertext; "tiles", a whole
+            mini-batch and weights that are encrypted too, in the slots together, for training steps; or
+            "auto", the first or, where the batch is one sample and that takes less time, the second.
         carry: the numbers of results that may be the next call's arguments of the same numbers, or a mapping
             {result: argument}: such results come back as the arguments that they replace are encrypted, by a
             bootstrap, so that a training step can go on for ever. Their values must stay within the declared

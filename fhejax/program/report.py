@@ -112,7 +112,14 @@ def _comparison_lines(considered: Sequence[ConsideredPacking]) -> list[str]:
 
 
 def _slot_transform_lines(plan: ProgramPlan) -> list[str]:
-    """The line on what the plain maps of slots take, where there are any."""
+    """The line on what the plain maps of slots take, or sums over them, where there are any."""
+    if summed := sum(step.rotations_done for step in plan.steps):
+        switched = sum(step.size for step in plan.steps if step.operation == "relinearise")
+        masks = sum(step.plaintext_products for step in plan.steps)
+        return [
+            f"slots         a whole call in each period; {summed + switched} key switches beside bootstraps, "
+            f"{summed} of them rotations; {masks} masks"
+        ]
     found = [step for step in plan.steps if step.plaintext_products]
     if not found:
         return []

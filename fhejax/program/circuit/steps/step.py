@@ -151,6 +151,11 @@ class Step(abc.ABC):
         return ()
 
     @property
+    def rotations_done(self) -> int:
+        """The number of rotations, one after the other, by which slots of one block are added up."""
+        return 0
+
+    @property
     def plaintext_products(self) -> int:
         """The number of products with encoded slots in one block."""
         return 0

@@ -59,6 +59,11 @@ class RotatedSumStep(Step):
         return tuple(sorted(set(self.distances)))
 
     @property
+    def rotations_done(self) -> int:
+        """One rotation for each distance and ciphertext."""
+        return self.size * len(self.distances)
+
+    @property
     def title(self) -> str:
         """The step's name in a report."""
         return f"sum by {len(self.distances)} rotations"
