@@ -90,7 +90,7 @@ def verify(
             known = clear[step.node], fixed[step.node]
             found = decrypt_entries(secret, register)
             if plan.layouts:  # the first sample, one period of whose slots is known
-                found = found.reshape(-1, 1)[: len(known[0])]
+                found = found[:, : len(known[0]) // len(found)].reshape(-1, 1)
             width = 1 if plan.layouts else samples
             rows = known[0][:, :width], known[1][:, :width]
             found = found[:, :width]

@@ -79,3 +79,10 @@ def test_an_array_of_another_packing_is_refused(program, values, keys):
     weights, x, y = program.encrypt(keys[0], *values)
     with pytest.raises(ValueError, match="another packing"):
         program(keys[1], dataclasses.replace(weights, layout=x.layout), x, y)
+
+
+def test_every_node_is_verified(program, values):
+    """Each step's slots, encrypted, against the clear."""
+    layers = program.verify(*values).layers
+    assert len(layers) > 8
+    assert max(layer.largest_error for layer in layers) < 2e-2
