@@ -85,20 +85,28 @@ class BootstrappingKeys:
         return f"BootstrappingKeys({self.circuit!r}, {self.evaluation!r})"
 
 
-def bootstrapping_circuit(parameters: BootstrappingParameters) -> BootstrappingCircuit:
-    """Encode the matrices of a bootstrap, which takes no key."""
+def bootstrapping_circuit(
+    parameters: BootstrappingParameters, *, transformed: bool = True
+) -> BootstrappingCircuit:
+    """Encode the matrices of a bootstrap, which takes no key.
+
+    Args:
+        parameters: of the bootstrap.
+        transformed: hold them ready for use, as residues; else as numbers, from which its noise is
+            predicted in a fraction of the time.
+    """
     params, slots = parameters.params, parameters.slots
     base, gap = math.prod(params.level_moduli(0)), params.slots // slots
     level = parameters.input_level
     down = parameters.message_scale / params.scales[level]
     few = parameters.minimum_keys
     lowered = slots_to_coefficients_matrices(
-        params, slots, parameters.slots_to_coefficients, level, down, few
+        params, slots, parameters.slots_to_coefficients, level, down, few, transformed
     )
     # Real and imaginary parts are sums of two, and T_1 of the polynomial is the phase over K.
     up = params.scales[parameters.reduction_level] / (2 * parameters.bound) / (base * gap)
     raised = coefficients_to_slots_matrices(
-        params, slots, parameters.coefficients_to_slots, params.depth, up, few
+        params, slots, parameters.coefficients_to_slots, params.depth, up, few, transformed
     )
     return BootstrappingCircuit(lowered, raised, parameters)
 

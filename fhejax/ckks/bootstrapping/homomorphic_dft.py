@@ -68,6 +68,7 @@ def slots_to_coefficients_matrices(
     level: int,
     scale: Scale,
     minimum_keys: bool = False,
+    transformed: bool = True,
 ) -> tuple[FourierFactor, ...]:
     """The matrices that put the values of n slots into coefficients: t_k + i t_(k+n) is slot R(k).
 
@@ -78,11 +79,14 @@ def slots_to_coefficients_matrices(
         level: of the argument; each matrix takes one.
         scale: by which the transform as a whole multiplies the scale of its argument.
         minimum_keys: two keys for each matrix, at more time and noise: see `minimum_keys`.
+        transformed: hold diagonals as residues, ready for use; else as numbers, of which less is to be made,
+            and from which noise is predicted in a fraction of the time.
 
     Raises:
         ValueError: stages that do not add up, or too few levels.
     """
-    return _encoded(params, slots_to_coefficients_factors(slots, stages), level, scale, minimum_keys)
+    factors = slots_to_coefficients_factors(slots, stages)
+    return _encoded(params, factors, level, scale, minimum_keys, transformed)
 
 
 def coefficients_to_slots_matrices(
@@ -92,13 +96,20 @@ def coefficients_to_slots_matrices(
     level: int,
     scale: Scale,
     minimum_keys: bool = False,
+    transformed: bool = True,
 ) -> tuple[FourierFactor, ...]:
     """The matrices of the inverse of `slots_to_coefficients_matrices`, arguments and errors as there."""
-    return _encoded(params, coefficients_to_slots_factors(slots, stages), level, scale, minimum_keys)
+    factors = coefficients_to_slots_factors(slots, stages)
+    return _encoded(params, factors, level, scale, minimum_keys, transformed)
 
 
 def _encoded(
-    params: Parameters, factors: list[Diagonals], level: int, scale: Scale, minimum_keys: bool
+    params: Parameters,
+    factors: list[Diagonals],
+    level: int,
+    scale: Scale,
+    minimum_keys: bool,
+    transformed: bool,
 ) -> tuple[FourierFactor, ...]:
     """The change of scale is shared evenly; the last matrix makes it exact."""
     if level < len(factors):
@@ -113,7 +124,7 @@ def _encoded(
         change = left if last else each
         left = left / change
         weight = change * params.rescale_factor(level - number, level - number - 1)
-        found.append(_encode(params, diagonals, level - number, weight, minimum_keys))
+        found.append(_encode(params, diagonals, (level - number, weight), minimum_keys, transformed))
     return tuple(found)
 
 
@@ -122,12 +133,14 @@ def _arranged(factors: Sequence[Diagonals], minimum_keys: bool) -> Sequence[Diag
 
 
 def _encode(
-    params: Parameters, diagonals: Diagonals, level: int, scale: Scale, minimum_keys: bool
+    params: Parameters, diagonals: Diagonals, at: tuple[int, Scale], minimum_keys: bool, transformed: bool
 ) -> FourierFactor:
+    """One matrix, encoded at a level and scale."""
+    level, scale = at
     unit, stride, split = _split(tuple(diagonals), params.slots, minimum_keys)
     period = len(next(iter(diagonals.values())))
     tiled = {d: np.tile(v, params.slots // period) for d, v in diagonals.items()}
-    transform = linear_transform(params, tiled, level=level, scale=scale, split=split, transformed=True)
+    transform = linear_transform(params, tiled, level=level, scale=scale, split=split, transformed=transformed)
     return FourierFactor(transform, stride, unit)
 
 

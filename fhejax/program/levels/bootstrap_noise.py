@@ -23,9 +23,9 @@ def _named(estimate: NoiseEstimate) -> NoiseEstimate:
 def bootstrap_deviation(parameters: BootstrappingParameters) -> float:
     """The root mean square error of real numbers uniform in (-1, 1) after a bootstrap.
 
-    The matrices are encoded for it, and forgotten: at N = 2^16 that takes half a minute.
+    The matrices are made for it as numbers, and forgotten.
     """
-    circuit = bootstrapping_circuit(parameters)
+    circuit = bootstrapping_circuit(parameters, transformed=False)
     params = parameters.params
     period = np.random.default_rng(0).uniform(-1, 1, parameters.slots)
     values = np.tile(period, params.slots // parameters.slots)
