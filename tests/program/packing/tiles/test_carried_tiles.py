@@ -2,6 +2,7 @@
 
 import functools
 
+import jax
 import numpy as np
 import pytest
 
@@ -87,3 +88,35 @@ def test_weights_and_momenta_share_a_bootstrap():
 def test_a_step_of_more_levels_than_a_bootstrap_leaves_is_refused():
     with pytest.raises(TooDeepError, match="takes more levels"):
         compiled(levels=3)
+
+
+def train(state, inputs, targets):
+    """An ordinary loop over batches."""
+    return jax.lax.scan(
+        lambda carried, batch: (momentum_step(carried, *batch), None), state, (inputs, targets)
+    )[0]
+
+
+def test_a_loop_of_steps():
+    """What `lax.scan` runs is a program of one turn, whose results are the next one's arguments."""
+    inputs, targets = map(np.stack, zip(*batches(3), strict=True))
+    zeros = np.zeros((FEATURES, CLASSES), np.float32)
+    weights = fhe.Encrypted(zeros.shape, batch_axis=None)
+    loop = fhe.compile_loop(
+        train,
+        (weights, weights),
+        fhe.Encrypted(inputs.shape, batch_axis=1),
+        fhe.Encrypted(targets.shape, batch_axis=1),
+        packing="tiles",
+        insecure_log_degree=7,
+        bootstrapping=parameters(),
+        sample=(zeros + 0.3, zeros + 0.3, inputs, targets),
+        margin=8,
+        precision_bits=5,
+        device="cpu",
+    )
+    turns = loop.dry_run((zeros, zeros), inputs, targets)
+    assert len(turns) == 3
+    values = (zeros, zeros), inputs, targets
+    for found, wanted in zip(loop.clear(*values), train(*values), strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
