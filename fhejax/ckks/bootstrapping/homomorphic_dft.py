@@ -140,7 +140,9 @@ def _encode(
     unit, stride, split = _split(tuple(diagonals), params.slots, minimum_keys)
     period = len(next(iter(diagonals.values())))
     tiled = {d: np.tile(v, params.slots // period) for d, v in diagonals.items()}
-    transform = linear_transform(params, tiled, level=level, scale=scale, split=split, transformed=transformed)
+    transform = linear_transform(
+        params, tiled, level=level, scale=scale, split=split, transformed=transformed
+    )
     return FourierFactor(transform, stride, unit)
 
 

@@ -73,7 +73,7 @@ def named_axes(graph: TensorGraph) -> NamedAxes:
 
     Raises:
         NotPolynomialError: with every operation that tiles have no rule for, and its line.
-        ValueError: no batch axis, or several that never meet.
+        ValueError: no batch axis.
     """
     names, live = _Names(), live_operations(graph)
     found: list[Names] = []
@@ -87,6 +87,7 @@ def named_axes(graph: TensorGraph) -> NamedAxes:
                 refusals.append(Refusal(operation.label, str(error)))
         found.append(own)
     refuse(refusals)
+    batch = _batch(graph, names, found)
     of = tuple(tuple(None if n is None else names.root(n) for n in own) for own in found)
     sizes = {
         name: size
@@ -94,26 +95,31 @@ def named_axes(graph: TensorGraph) -> NamedAxes:
         for name, size in zip(own, operation.shape, strict=True)
         if name is not None
     }
-    return NamedAxes(of, sizes, _batch(graph, of, live))
+    return NamedAxes(of, sizes, names.root(batch))
 
 
-def _batch(graph: TensorGraph, of: Sequence[Names], live: frozenset[int]) -> int:
-    """The name of the batch axis."""
-    found = set()
-    for number, operation in enumerate(graph.operations):
-        if not isinstance(operation, Argument) or number not in live:
-            continue
-        described = graph.arguments[operation.argument]
-        assert isinstance(described, Encrypted)
-        if described.batch_axis is not None:
-            found.add(of[number][described.batch_axis])
-    if len(found) != 1 or None in found:
+def _batch(graph: TensorGraph, names: _Names, found: Sequence[Names]) -> int:
+    """The name of the axis of samples, which all arguments share that have one.
+
+    Raises:
+        ValueError: where there is none, or one sample alone.
+    """
+    batches = []
+    for operation, own in zip(graph.operations, found, strict=True):
+        if isinstance(operation, Argument):
+            described = graph.arguments[operation.argument]
+            assert isinstance(described, Encrypted)
+            if described.batch_axis is not None:
+                batches.append(own[described.batch_axis])
+    if not batches or batches[0] is None:
         raise ValueError(
-            f"packing='tiles' lays the samples of a mini-batch along one axis, and the arguments of this "
-            f"function have {len(found)} batch axes of more than one sample that never meet; describe data "
-            f"and labels by Encrypted(shape, batch_axis=0) and weights by batch_axis=None."
+            f"packing='tiles' lays the samples of a mini-batch in the slots, and there "
+            f"{'is one sample' if batches else 'are none'}; describe data by Encrypted(shape, batch_axis=0) "
+            f"with several samples, or use packing='multiplexed' or 'sample-per-slot'."
         )
-    return found.pop()
+    for other in batches[1:]:
+        names.same(batches[0], other)
+    return batches[0]
 
 
 def _aligned(names: _Names, operation: Operation, own: Names, sources: Sequence[Names]) -> None:

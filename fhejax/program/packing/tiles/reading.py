@@ -42,6 +42,7 @@ def read_forms(graph: TensorGraph, axes: NamedAxes) -> tuple[Forms, dict[int, Fo
             continue
         names = [axes.of[source] for source in operation.sources]
         try:
+            _check_distinct(axes.of[place])
             read = _RULES[type(operation)](forms, operation, axes.of[place], names, found)
         except ValueError as error:
             refusals.append(Refusal(operation.label, str(error)))
@@ -49,6 +50,15 @@ def read_forms(graph: TensorGraph, axes: NamedAxes) -> tuple[Forms, dict[int, Fo
         found[place] = read
     refuse(refusals)
     return forms, found
+
+
+def _check_distinct(names: Names) -> None:
+    kept = [name for name in names if name is not None]
+    if len(set(kept)) < len(kept):
+        raise ValueError(
+            "a result with two axes that run along together, such as those of x.T @ x, which packing='tiles' "
+            "cannot tell apart; use packing='sample-per-slot'"
+        )
 
 
 def _argument(forms: Forms, graph: TensorGraph, operation: Argument, names: Names) -> Form:

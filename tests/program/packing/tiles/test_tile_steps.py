@@ -52,8 +52,8 @@ def values_of(described, seed=0):
     generator = np.random.default_rng(seed)
 
     def drawn(argument):
-        low, high = np.array(argument.range) / 2
-        return generator.uniform(low, high, argument.shape).astype(np.float32)
+        middle, radius = np.mean(argument.range), np.ptp(argument.range) / 2
+        return (middle + radius / 2 * generator.uniform(-1, 1, argument.shape)).astype(np.float32)
 
     return jax.tree.map(drawn, described, is_leaf=lambda a: isinstance(a, fhe.Encrypted))
 
@@ -205,6 +205,7 @@ REFUSED = {
     "plain matrix": (lambda w, x: (x @ w) @ np.ones((3, 2), np.float32), "a product with a plain matrix"),
     "slice": (lambda w, x: (x @ w)[:, :2], "a slice, which packing='tiles' has no rule for"),
     "several axes": (lambda w, x: jnp.einsum("bi,bi->", x, x) * w, "a contraction over several axes"),
+    "gram": (lambda w, x: (x.T @ x) @ w, "two axes that run along together, such as those of x.T @ x"),
     "unused": (lambda w, x: 2 * x, "argument 0 decides no result"),
 }
 
@@ -217,13 +218,44 @@ def test_refusals_say_what_to_do(name):
         circuit_of(function, described, 256)
 
 
+def loss_alone(weights, x, y):
+    return jnp.mean((x @ weights - y) ** 2)
+
+
+OTHERS = {
+    "loss and gradient": jax.value_and_grad(loss_alone),
+    "decay": jax.grad(lambda w, x, y: loss_alone(w, x, y) + 0.1 * jnp.sum(w**2)),
+    "tied weights": jax.grad(lambda w, x, y: jnp.mean(((x @ w) @ w.T - x) ** 2) + jnp.mean(y**2)),
+    "means over samples": lambda w, x, y: (x - x.mean(0, keepdims=True)) @ w + y.sum(0)[None],
+    "variances": lambda w, x, y: (((x - x.mean(0, keepdims=True)) ** 2).mean(0), w * w, y**3 - 0.5 * y),
+    "plain choice": lambda w, x, y: jnp.where(np.arange(5)[None] < 2, x, 0.0) @ w + y,
+    "sums over features": lambda w, x, y: (x.sum(1), y.sum(), w.sum(0)),
+}
+
+
+@pytest.mark.parametrize("slots", [64, 1024])
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_functions_of_batches(name, slots):
+    described = fhe.Encrypted((5, 3), batch_axis=None), fhe.Encrypted((6, 5)), fhe.Encrypted((6, 3))
+    with jax.numpy_rank_promotion("allow"):
+        check(OTHERS[name], described, slots)
+
+
+def test_ranges_without_zero():
+    """What is encrypted is the distance from the middle of the range."""
+    weights, x = fhe.Encrypted((5, 3), range=(1, 4), batch_axis=None), fhe.Encrypted((6, 5), range=(2, 8))
+    check(lambda w, x: x @ w, (weights, x), 256)
+
+
 def test_a_batch_and_two_fields_are_needed():
     weights = fhe.Encrypted((4, 4), batch_axis=None)
-    with pytest.raises(ValueError, match="0 batch axes"):
+    with pytest.raises(ValueError, match="there are none"):
         flat, nesting = described_arguments((weights,))
         packed(trace(lambda w: w * w, flat, nesting, 1, []), "tiles")
     with pytest.raises(ValueError, match=r"two axes that run along together|circle"):
         circuit_of(lambda w, x: x @ w + x, (weights, fhe.Encrypted((8, 4))), 256)
+    with pytest.raises(ValueError, match="there is one sample"):
+        circuit_of(lambda w, x: x @ w, (weights, fhe.Encrypted((1, 4))), 256)
     deep = fhe.Encrypted((2, 3, 4), batch_axis=None)
     with pytest.raises(ValueError, match="more than two axes"):
         circuit_of(lambda w, x: jnp.einsum("bi,ijk->bjk", x, w), (deep, fhe.Encrypted((8, 2))), 256)
