@@ -211,7 +211,7 @@ def _guarded(forms: Forms, live: Sequence[int], sides: Mapping[int, bool]) -> fr
     """The axes of the top field that are there while a sum runs over the middle one."""
     found: set[int] = set()
     for axes, summed in boxes(forms, live):
-        if summed in sides and not sides[summed]:
+        if summed is not None and sides.get(summed) is False:
             found.update(axis for axis in axes if sides.get(axis))
     return frozenset(found)
 

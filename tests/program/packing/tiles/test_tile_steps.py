@@ -225,7 +225,7 @@ def loss_alone(weights, x, y):
 OTHERS = {
     "loss and gradient": jax.value_and_grad(loss_alone),
     "decay": jax.grad(lambda w, x, y: loss_alone(w, x, y) + 0.1 * jnp.sum(w**2)),
-    "tied weights": jax.grad(lambda w, x, y: jnp.mean(((x @ w) @ w.T - x) ** 2) + jnp.mean(y**2)),
+    "tied weights": jax.grad(lambda w, x, y: jnp.mean(((x @ w) @ w.T - x) ** 2) + jnp.mean((x @ w) * y)),
     "means over samples": lambda w, x, y: (x - x.mean(0, keepdims=True)) @ w + y.sum(0)[None],
     "variances": lambda w, x, y: (((x - x.mean(0, keepdims=True)) ** 2).mean(0), w * w, y**3 - 0.5 * y),
     "plain choice": lambda w, x, y: jnp.where(np.arange(5)[None] < 2, x, 0.0) @ w + y,
