@@ -111,7 +111,8 @@ def run(training: Training, arguments: Arguments) -> dict[str, Any]:
 def run_encrypted(training: Training, dry: DryRun, arguments: Arguments) -> dict[str, Any]:
     """Run all steps on ciphertexts; return what was measured."""
     steps = len(training.batches)
-    with pipeline.stages(3 + 2 * steps) as timed:
+    probed = [n for n in range(1, steps + 1) if n == steps or (arguments.probe and n % arguments.probe == 0)]
+    with pipeline.stages(3 + 2 * steps + len(probed)) as timed:
         program = timed(
             "compile",
             compile_step,
@@ -126,7 +127,7 @@ def run_encrypted(training: Training, dry: DryRun, arguments: Arguments) -> dict
         holder = timed("keys", holder_of, training, program, arguments.folder)
         probes = []
         for number, (parameters, _) in run_steps(training, holder, timed):
-            if number == steps or (arguments.probe and number % arguments.probe == 0):
+            if number in probed:
                 opened = timed("decrypt", program.decrypt, holder.secret, parameters)
                 probes.append(describe_probe(training, dry, number, opened, float(predicted[number - 1])))
                 timed.bar.write(tables.probe_line(probes[-1]))

@@ -45,13 +45,21 @@ def bootstrap_shared(keys: BootstrappingKeys, ciphertexts: list[Value]) -> list[
         ciphertexts: 1 to `MOST_SHARED`, data [2, limb, N], all of one level and scale as for `bootstrap`.
 
     Raises:
-        ValueError: no ciphertext or more than `MOST_SHARED`, or as `bootstrap`.
+        ValueError: no ciphertext, more than `MOST_SHARED` or than coefficients that the parameters'
+            slots keep, or as `bootstrap`.
     """
     if not 1 <= len(ciphertexts) <= MOST_SHARED:
         raise ValueError(
             f"{len(ciphertexts)} shared numbers were to be bootstrapped at once; give 1 to {MOST_SHARED}."
         )
     places = shared_count(len(ciphertexts))
+    slots = keys.circuit.parameters.slots
+    if places > 2 * slots:
+        raise ValueError(
+            f"{len(ciphertexts)} shared numbers were to be bootstrapped at once by parameters of {slots} "
+            f"slots, which keep {2 * slots} coefficients; give fewer, or make parameters of {places // 2} or "
+            f"more slots."
+        )
     spacing = ciphertexts[0].params.ring.degree // places
     moved = (multiply_by_monomial(x, i * spacing) for i, x in enumerate(ciphertexts))
     found = bootstrap(keys, functools.reduce(add, moved))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from fhejax.ckks import BootstrappingParameters
+from fhejax.ckks.bootstrapping import MOST_SHARED
 from fhejax.program.circuit.graph import Graph
 from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.node_lowering import lower
@@ -26,6 +27,7 @@ from fhejax.ring.platform import Device
 _LOG_DEGREE = 16
 _SCALE_BITS = (40, 45, 50)
 _MOST_LEVELS = 15
+_SHARED_SLOTS = MOST_SHARED // 2  # of a bootstrap that keeps as many coefficients as numbers go in one
 _INSECURE_LEVELS = 8
 _WEIGHT_BITS = (10, 13, 15)
 _LOST_BITS = (8, 4, 0)  # of the levels' scale, which a value may be below after a rescale
@@ -71,7 +73,8 @@ def make_bootstrapped_plan(
         chosen = (given,) if given else _parameters(graph.least_slots, log_degree, security, insecure)
         return _plan_of_one_bootstrap(graph, carry, limits, sample, precision_bits, chosen, device)
     best = None
-    for parameters in _parameters(graph.batch, log_degree, security, insecure) if given is None else [given]:
+    slots = max(graph.batch, _SHARED_SLOTS) if carry else graph.batch
+    for parameters in _parameters(slots, log_degree, security, insecure) if given is None else [given]:
         # The error of a bootstrap takes long to predict where the ring is large: first what it is at least.
         least = 2.0 ** -parameters.reduction_precision_bits[0]
         choices = itertools.product(_LOST_BITS, _WEIGHT_BITS)

@@ -23,8 +23,8 @@ OPTIONS = BootstrappingOptions(
 
 
 @functools.cache
-def setting() -> tuple[ckks.SecretKey, BootstrappingKeys]:
-    parameters = BootstrappingParameters.for_levels(3, degree=64, slots=16, insecure=True, options=OPTIONS)
+def setting(slots: int = 16) -> tuple[ckks.SecretKey, BootstrappingKeys]:
+    parameters = BootstrappingParameters.for_levels(3, degree=64, slots=slots, insecure=True, options=OPTIONS)
     secret = ckks.secret_key(ckks.random_key(), parameters.params)
     levels = dict.fromkeys((*shared_rotations(16), "conjugate"), parameters.output_level)
     circuit = bootstrapping_circuit(parameters)
@@ -54,3 +54,11 @@ def test_too_many_or_no_numbers_are_refused():
     _, keys = setting()
     with pytest.raises(ValueError, match="give 1 to 16"):
         bootstrap_shared(keys, [])
+
+
+def test_more_numbers_than_the_slots_of_parameters_keep_are_refused():
+    secret, keys = setting(4)
+    plain = ckks.encode(secret.params, [0.01], level=keys.circuit.parameters.input_level)
+    ciphertext = ckks.encrypt(ckks.random_key(), secret, plain)
+    with pytest.raises(ValueError, match="by parameters of 4 slots, which keep 8 coefficients"):
+        bootstrap_shared(keys, [ciphertext] * 9)

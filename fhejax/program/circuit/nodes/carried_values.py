@@ -120,6 +120,7 @@ class CarriedValues(Node):
                 f"{self.label} carries values to the next call, and the settings to lower it with have no "
                 f"parameters of bootstrapping; pass Settings(..., bootstrapping=parameters)."
             )
+        self._check_slots(parameters)
         argument_scale = lowering.scale(2.0**lowering.settings.input_bits)
         wanted, gain = self._scale_before(parameters, argument_scale)
         register = self._aligned(lowering, number, wanted)
@@ -129,6 +130,15 @@ class CarriedValues(Node):
         fields = (register.step,), self.size, 2, 0, argument_scale
         step = BootstrapStep(*fields, shared=self.shared, node=number, label=self.label)
         return lowering.emit(step)
+
+    def _check_slots(self, parameters: "BootstrappingParameters") -> None:
+        """Refuse parameters of so few slots that numbers side by side would be lost."""
+        together = shared_count(ciphertexts_together(self.size))
+        if self.shared and together > 2 * parameters.slots:
+            raise ValueError(
+                f"{self.label} are bootstrapped {together} numbers at once, by parameters of "
+                f"{parameters.slots} slots, and {together // 2} or more are needed; make them with that many."
+            )
 
     def _scale_before(
         self, parameters: "BootstrappingParameters", argument_scale: AnyScale
