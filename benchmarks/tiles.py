@@ -67,6 +67,8 @@ def measure(arguments: Arguments) -> dict[str, Any]:
         fhejax.Encrypted(images.shape, range=(low, high)),
         sample=images[:8],
         margin=2.0,
+        precision_bits=8.0,
+        bootstrapping=False,
         packing="sample-per-slot",
         insecure_log_degree=arguments.log_degree,
         memory=arguments.gigabytes[0] * 1e9,
