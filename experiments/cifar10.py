@@ -27,6 +27,8 @@ from experiments.resnet_ranges import ClearRun, beyond_plan
 from fhejax import nn
 from fhejax.program.levels.tile_choice import predicted_memory
 
+MISTAKES = 4  # in the picture, at most
+
 NetworkName = Literal["shallow"]
 NETWORKS = {"shallow": (nn.ShallowCifar, "A shallow network on CIFAR-10")}
 
@@ -127,7 +129,8 @@ def run(experiment: resnet.Experiment, arguments: Arguments) -> dict[str, Any]:
     if arguments.json:
         pipeline.write_json(arguments.json, results)
     if arguments.plot:
-        pipeline.save_picture(arguments.plot, resnet_picture.draw(results, experiment.images))
+        figure = resnet_picture.draw(results, experiment.images, table.headline(results))
+        pipeline.save_picture(arguments.plot, figure)
     return results
 
 
@@ -190,7 +193,7 @@ def summarise(
     warm = seconds["evaluate"]["warm"]
     rows = [
         {"image": n, "label": int(labels[n]), "predicted_clear": int(before[n]), "predicted": int(after[n])}
-        for n in range(min(len(labels), resnet_picture.SHOWN))
+        for n in shown(labels, after)
     ]
     return {
         **found,
@@ -210,6 +213,12 @@ def summarise(
         "peak_memory_bytes": peak_memory_bytes(),
         "machine": describe_machine(),
     }
+
+
+def shown(labels: np.ndarray, found: np.ndarray) -> list[int]:
+    """Choose the images to show: the first that are right, then the first mistakes."""
+    wrong = np.flatnonzero(found != labels)[:MISTAKES].tolist()
+    return [*np.flatnonzero(found == labels)[: resnet_picture.SHOWN - len(wrong)].tolist(), *wrong]
 
 
 if __name__ == "__main__":

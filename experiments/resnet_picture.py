@@ -13,18 +13,19 @@ from experiments.resnet_table import name_of
 COLUMNS, SHOWN = 6, 12
 
 
-def draw(results: dict[str, Any], images: np.ndarray) -> Figure:
+def draw(results: dict[str, Any], images: np.ndarray, headline: str | None = None) -> Figure:
     """Draw the first images that were classified encrypted, each with its label in the clear and encrypted.
 
     Args:
         results: of the experiment.
         images: (count, height, width, 3) in [0, 1], of which the rows of `results` give the numbers.
+        headline: two lines, by default on these images.
     """
     shown = results["encrypted"][:SHOWN]
     rows = -(-len(shown) // COLUMNS)
     height = 1.7 + 2.3 * rows
     figure = Figure(figsize=(10, height), dpi=150)
-    title, rest = _headline(results)
+    title, rest = _headline(results) if headline is None else headline.split("\n")
     figure.text(LEFT, 1 - 0.5 / height, title, fontsize=16, fontweight="bold")
     figure.text(LEFT, 1 - 0.85 / height, rest, fontsize=10.5, color=QUIET)
     edges = {"left": LEFT, "right": 1 - LEFT, "top": 1 - 1.2 / height, "bottom": 0.95 / height}

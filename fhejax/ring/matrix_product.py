@@ -22,7 +22,7 @@ from fhejax.ring.sums_of_squares import MOST_TERMS, sums_of_squares
 from fhejax.ring.wide import kernel, wide
 
 _EXACT_BITS = 53  # integers of this many bits are exact in float64
-_SLACK = 8  # moduli, which quotients rounded down may add to a sum
+_SLACK = 64  # halves of moduli: what rounded quotients may add to centred residues and to their sums
 _DIGIT_BITS = 8
 Operands = Callable[[jax.Array, modular.Moduli, bool], list[jax.Array]]
 Product = Callable[[modular.Array, list[jax.Array], modular.Moduli, int], jax.Array]
@@ -31,9 +31,9 @@ Product = Callable[[modular.Array, list[jax.Array], modular.Moduli, int], jax.Ar
 def weight_digits(bound: int, length: int, method: str) -> tuple[int, int]:
     """The pair (digits, bits a digit) into which weights |w| <= bound are cut for exact sums of `length`.
 
-    float64: residues below 2**30 times weights, summed `length` times, stay below 2**53 less a few
-    moduli; or weights are cut into digits of at most b bits, and sums stay below 2**52. int8: balanced
-    base-256 digits on both sides, summed in int32.
+    float64: centred residues, up to 2**29 and a little, times weights, summed `length` times, stay below
+    2**53 less a few moduli; or weights are cut into digits of at most b bits, and sums stay below 2**52.
+    int8: balanced base-256 digits on both sides, summed in int32.
     """
     if method == "int8":
         count = 1
@@ -41,7 +41,7 @@ def weight_digits(bound: int, length: int, method: str) -> tuple[int, int]:
             count += 1
         return count, _DIGIT_BITS
     room = _EXACT_BITS - 1 - 30 - max(length - 1, 1).bit_length()
-    whole = bound * length < 2 ** (_EXACT_BITS - 30) - _SLACK
+    whole = bound * length < 2 ** (_EXACT_BITS - 29) - _SLACK
     return (1 if whole else -(-bound.bit_length() // (room - 1))), room - 1
 
 
@@ -171,15 +171,16 @@ def _horner(parts: list[jax.Array], bits: int, moduli: modular.Moduli) -> jax.Ar
 
 
 def _float_operand(x: jax.Array, moduli: modular.Moduli, square: bool) -> list[jax.Array]:
-    """Residues in float64, [entry, poly, column]; squared first if asked for, and then centred.
+    """Centred residues in float64, [entry, poly, column]; squared first if asked for.
 
     A product of residues is a b - round(a b / q) q: the quotient from float64 (off by 2**-22 of one at
     most), the remainder from the low 32 bits alone, since it is below 2**30 in magnitude.
     """
-    if not square:
-        return [x.astype(jnp.float64)]
     q = moduli.value
     inverse = 1.0 / q.astype(jnp.float64)
+    if not square:
+        values = x.astype(jnp.float64)
+        return [values - jnp.round(values * inverse) * q.astype(jnp.float64)]
 
     def multiply(a: jax.Array, b: jax.Array) -> jax.Array:
         quotient = jnp.round(a.astype(jnp.float64) * b.astype(jnp.float64) * inverse)

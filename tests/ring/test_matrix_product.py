@@ -120,9 +120,9 @@ def test_the_method_follows_the_platform():
 
 def test_the_longest_sums_of_one_digit_are_exact():
     """Sums just below 2**53, and one term more, where weights are cut in two."""
-    length = 1024
-    for bound in (2**23 // length - 1, 2**23 // length):
-        x = np.broadcast_to(np.array(MODULI, np.uint32)[:, None] - 1, (length, 1, len(MODULI), DEGREE))
+    length, halves = 1024, np.array(MODULI, np.uint32)[:, None] // 2
+    for bound in (2**24 // length - 1, 2**24 // length):
+        x = np.broadcast_to(halves, (length, 1, len(MODULI), DEGREE)) + np.uint32(bound % 2)
         w = np.full((1, 2, length), bound, np.int32)
         w[0, 1] = -bound
         result = modular_matrix_product(w, jnp.asarray(x), MODULI, bound, method="float64")

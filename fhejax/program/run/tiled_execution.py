@@ -90,7 +90,8 @@ def _run_tasks(
             ready = [task for task in waiting[:ahead] if held.keys() >= task.needs]
             for task in ready[: together - len(running)]:
                 waiting.remove(task)
-                running[pool.submit(_finished, make, task, dict(held))] = task
+                read = {tile: held[tile] for tile in task.needs}  # no more, for that could not be forgotten
+                running[pool.submit(_finished, make, task, read)] = task
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 task = running.pop(future)
                 held[task.tile] = future.result()

@@ -44,3 +44,13 @@ def test_a_value_that_does_not_fit_is_counted_in_bits():
     assert source.lowered.missing_bits(bounds, params, top) == 0
     large = [8 * min(room.values())] * len(bounds)
     assert source.lowered.missing_bits(large, params, top) == pytest.approx(3.02)
+
+
+@pytest.mark.parametrize(("batch", "largest"), [(3, 25.0), (4, 16.0)])
+def test_a_margin_counts_slots_without_a_sample(batch, largest):
+    """Zeros of the client's are further from 5 than the sample; a batch of four fills all slots."""
+    argument, sample = fhejax.Encrypted((batch, 2), range=(0, 1)), np.ones((1, 2))
+    program = fhejax.compile(
+        lambda x: jnp.square(x - 5), argument, sample=sample, margin=1, insecure_log_degree=5
+    )
+    assert program.plan.largest_output == pytest.approx(largest)

@@ -44,10 +44,14 @@ def in_slots(graph: Graph, sample: Sequence[np.ndarray], slots: int) -> tuple[li
 def with_empty_slot(graph: Graph, sample: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The arguments, [size, sample + 1], of which the last column is a slot without a sample.
 
+    A batch that is a power of two has no such slot: it repeats itself in all of them.
+
     Args:
         graph: whose arguments they are; no sum runs over its batch.
         sample: typical arguments, [size, sample] each.
     """
+    if graph.batch & (graph.batch - 1) == 0:
+        return list(sample)
     arguments = []
     for argument, values in zip(graph.arguments, sample, strict=True):
         if isinstance(argument, Encrypted):
