@@ -98,6 +98,16 @@ def test_a_step_in_any_ring(sizes, batch, slots):
     check(step, arguments_of(sizes, batch), slots)
 
 
+def test_two_steps_in_one_call():
+    """Weights after the first are cleaned and copied to all samples, so that one bootstrap serves both."""
+
+    def twice(params, momentum, first, second):
+        return step(*step(params, momentum, *first), *second)
+
+    params, momentum, x, y = arguments_of((8, 4, 3), 6)
+    check(twice, (params, momentum, (x, y), (x, y)), 512)
+
+
 @pytest.mark.parametrize(("sizes", "batch"), [((8, 4, 3), 33), ((5, 3), 6), ((6, 1), 16)])
 def test_a_step_where_hardly_anything_has_room(sizes, batch):
     check(step, arguments_of(sizes, batch), 64)
