@@ -37,18 +37,10 @@ from experiments.encrypted_training.training import Training, accuracy, make_tra
 
 
 @dataclass(frozen=True)
-class Arguments:
-    """Train a network encrypted, and compare it with the same training in the clear.
+class RunOptions:
+    """How a training is run, whatever is trained.
 
     Attributes:
-        network: sizes of its layers, or HELR's logistic regression of 3 against 8.
-        data: scikit-learn's digits, or MNIST.
-        data_dir: folder with MNIST's four IDX files; tensorflow-datasets without it.
-        reduce: MNIST to 8x8 pixels by averaging, or to 64 principal components.
-        steps: of the training; by default those of the recipe.
-        batch: samples of a step; by default those of the recipe.
-        rate: the learning rate; by default that of the recipe.
-        seed: of the first weights and the order of samples.
         noise_bits: -log2 of the noise, of the declared magnitudes, of each step of the noisy dry run.
         precision_bits: -log2 of the relative error that encryption may leave in the weights of a step.
         dry: stop after the runs in the clear.
@@ -63,14 +55,6 @@ class Arguments:
         insecure_log_degree: a ring of degree 2**this WITHOUT ANY SECURITY, for quick tests only.
     """
 
-    network: NetworkName = "64-32-10"
-    data: DataName = "digits"
-    data_dir: Path | None = None
-    reduce: Reduction = "8x8"
-    steps: int | None = None
-    batch: int | None = None
-    rate: float | None = None
-    seed: int = 0
     noise_bits: float = 12.0
     precision_bits: float = 10.0
     dry: bool = False
@@ -83,6 +67,31 @@ class Arguments:
     insecure_log_degree: int | None = None
 
 
+@dataclass(frozen=True)
+class Arguments(RunOptions):
+    """Train a network encrypted, and compare it with the same training in the clear.
+
+    Attributes:
+        network: sizes of its layers, or HELR's logistic regression of 3 against 8.
+        data: scikit-learn's digits, or MNIST.
+        data_dir: folder with MNIST's four IDX files; tensorflow-datasets without it.
+        reduce: MNIST to 8x8 pixels by averaging, or to 64 principal components.
+        steps: of the training; by default those of the recipe.
+        batch: samples of a step; by default those of the recipe.
+        rate: the learning rate; by default that of the recipe.
+        seed: of the first weights and the order of samples.
+    """
+
+    network: NetworkName = "64-32-10"
+    data: DataName = "digits"
+    data_dir: Path | None = None
+    reduce: Reduction = "8x8"
+    steps: int | None = None
+    batch: int | None = None
+    rate: float | None = None
+    seed: int = 0
+
+
 def main(arguments: Arguments) -> dict[str, Any]:
     """Run the experiment, print one table; return its numbers."""
     check(arguments)
@@ -90,7 +99,7 @@ def main(arguments: Arguments) -> dict[str, Any]:
     return run(training_of(arguments), arguments)
 
 
-def run(training: Training, arguments: Arguments) -> dict[str, Any]:
+def run(training: Training, arguments: RunOptions) -> dict[str, Any]:
     """Run a training, dry and then encrypted; print one table, and return its numbers."""
     try:
         dry = dry_run(training, arguments.noise_bits)
@@ -108,7 +117,7 @@ def run(training: Training, arguments: Arguments) -> dict[str, Any]:
     return results
 
 
-def run_encrypted(training: Training, dry: DryRun, arguments: Arguments) -> dict[str, Any]:
+def run_encrypted(training: Training, dry: DryRun, arguments: RunOptions) -> dict[str, Any]:
     """Run all steps on ciphertexts; return what was measured."""
     steps = len(training.batches)
     probed = [n for n in range(1, steps + 1) if n == steps or (arguments.probe and n % arguments.probe == 0)]
@@ -183,10 +192,15 @@ def summarise_run(
     }
 
 
+def check_options(options: RunOptions) -> None:
+    """Refuse files that cannot be written, and probes that are no number of steps, before any work."""
+    pipeline.check_writable(options.json, options.plot)
+    pipeline.check_range("--probe", options.probe, 1, 100_000)
+
+
 def check(arguments: Arguments) -> None:
     """Refuse what cannot be run, before anything is computed."""
-    pipeline.check_writable(arguments.json, arguments.plot)
-    pipeline.check_range("--probe", arguments.probe, 1, 100_000)
+    check_options(arguments)
     pipeline.check_range("--steps", arguments.steps, 1, 100_000)
     pipeline.check_range("--batch", arguments.batch, 2, 32_768)
 
@@ -201,7 +215,7 @@ def training_of(arguments: Arguments) -> Training:
         raise SystemExit(str(error)) from error
 
 
-def summarise_dry(training: Training, dry: DryRun, arguments: Arguments) -> dict[str, Any]:
+def summarise_dry(training: Training, dry: DryRun, arguments: RunOptions) -> dict[str, Any]:
     """Everything that was found, as it goes into the JSON file."""
     recipe = training.recipe
     return {

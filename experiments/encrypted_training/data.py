@@ -61,7 +61,7 @@ def prepare(dataset: nn.Dataset, reduction: Reduction, scale: float) -> Training
     else:
         train, test = (_flat(averaged(images, 8)) for images in parts)
     targets = np.eye(10, dtype=np.float32)[dataset.train_labels]
-    return _centred(train, test, targets, dataset.test_labels, scale)
+    return centred(train, test, targets, dataset.test_labels, scale)
 
 
 def prepare_two_classes(dataset: nn.Dataset, scale: float) -> TrainingData:
@@ -78,7 +78,7 @@ def prepare_two_classes(dataset: nn.Dataset, scale: float) -> TrainingData:
     inputs, tests = (_flat(averaged(one, size)) for one in images)
     is_second = [(one == TOLD_APART[1]) for one in (labels[0][train], labels[1][test])]
     targets = is_second[0].astype(np.float32)[:, None]
-    return _centred(inputs, tests, targets, is_second[1].astype(np.int32), scale)
+    return centred(inputs, tests, targets, is_second[1].astype(np.int32), scale)
 
 
 def averaged(images: np.ndarray, size: int) -> np.ndarray:
@@ -127,7 +127,7 @@ def _flat(images: np.ndarray) -> np.ndarray:
     return images.reshape(len(images), -1)
 
 
-def _centred(
+def centred(
     train: np.ndarray, test: np.ndarray, targets: np.ndarray, labels: np.ndarray, scale: float
 ) -> TrainingData:
     """Inputs less the mean training sample, as large as is declared; test samples are cut off there."""

@@ -1,6 +1,7 @@
 """One training: its data, its step, what it starts from, and the batches it goes through."""
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,16 +96,37 @@ def make_training(
             prepare(dataset, reduction, recipe.scale),
             [int(size) for size in network.split("-")],
         )
+    name = f"{network} on {described(data, reduction, two_classes)}"
+    loss = cross_entropy if two_classes else squared_error
+    return training_on(name, prepared, sizes, loss, recipe, seed)
+
+
+def training_on(
+    name: str, data: TrainingData, sizes: Sequence[int], loss: Callable, recipe: Recipe, seed: int = 0
+) -> Training:
+    """The training of a network on any data.
+
+    Args:
+        name: of the network and the data.
+        data: of the client.
+        sizes: of the input and of each layer's output.
+        loss: of outputs and targets.
+        recipe: the settings.
+        seed: of the first parameters and the order of samples.
+
+    Raises:
+        ValueError: more samples in a batch than there are.
+    """
     preactivations, parameters = make_network(sizes, recipe.gain, seed)
     return Training(
-        name=f"{network} on {described(data, reduction, two_classes)}",
+        name=name,
         recipe=recipe,
-        data=prepared,
+        data=data,
         preactivations=preactivations,
-        step=make_step(preactivations, cross_entropy if two_classes else squared_error, recipe.rate),
+        step=make_step(preactivations, loss, recipe.rate),
         parameters=jax.tree.map(np.asarray, parameters),
         momenta=zero_momenta(parameters),
-        batches=batch_indices(len(prepared.inputs), recipe.batch, recipe.steps, seed),
+        batches=batch_indices(len(data.inputs), recipe.batch, recipe.steps, seed),
     )
 
 

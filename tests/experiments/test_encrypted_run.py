@@ -9,10 +9,10 @@ import pytest
 
 from experiments import encrypted_sgd
 from experiments.encrypted_training import encrypted_run
-from experiments.encrypted_training.data import TrainingData, batch_indices
-from experiments.encrypted_training.networks import make_network, make_step, squared_error, zero_momenta
+from experiments.encrypted_training.data import TrainingData
+from experiments.encrypted_training.networks import squared_error
 from experiments.encrypted_training.recipes import Recipe
-from experiments.encrypted_training.training import Training
+from experiments.encrypted_training.training import training_on
 
 RECIPE = Recipe(4, 3, 0.05, 1.0, 0.5, 2.0, 2.0, 4.0)
 SIZES = (4, 4, 2)
@@ -25,17 +25,8 @@ def small_training(**changes):
     generator = np.random.default_rng(0)
     inputs = generator.uniform(-1, 1, (16, SIZES[0])).astype(np.float32)
     labels = (inputs.sum(1) > 0).astype(np.int32)
-    preactivations, parameters = make_network(SIZES, recipe.gain, 0)
-    return Training(
-        name="4-4-2 on noise",
-        recipe=recipe,
-        data=TrainingData(inputs, np.eye(2, dtype=np.float32)[labels], inputs, labels),
-        preactivations=preactivations,
-        step=make_step(preactivations, squared_error, recipe.rate),
-        parameters=jax.tree.map(np.asarray, parameters),
-        momenta=zero_momenta(parameters),
-        batches=batch_indices(len(inputs), recipe.batch, recipe.steps, 0),
-    )
+    data = TrainingData(inputs, np.eye(2, dtype=np.float32)[labels], inputs, labels)
+    return training_on("4-4-2 on noise", data, SIZES, squared_error, recipe)
 
 
 @pytest.fixture(scope="module")
