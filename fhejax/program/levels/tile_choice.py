@@ -15,7 +15,7 @@ from fhejax.program.levels.plan import ProgramPlan
 _SHARE = 2 / 3  # of a device's memory, where a program is not told how much it may take
 _RESIDUE = 4  # bytes
 _MOST = 1024  # tiles of the widest step; smaller ones save nothing
-_PROCESS = 5e8  # bytes of Python, JAX and what it compiled
+_PROCESS = 1.4e9  # bytes of Python, JAX, what it compiled and what planning left behind
 
 
 def in_memory(plan: ProgramPlan, leaves: Sequence[jax.Array], memory: float | None) -> ProgramPlan:
