@@ -1,6 +1,6 @@
 """The memory of programs in tiles: predicted by the planner and measured by the process's resident size.
 
-    python -m benchmarks.tiles [--log-degree 10] [--gigabytes 8 1.2 1.0]
+    python -m benchmarks.tiles [--log-degree 9] [--gigabytes 2.5 2.1]
 
 The shallow network for CIFAR-10 (4 convolutions, 32,768 ciphertexts in its widest layer) in a ring without
 security, on random images. Each amount of memory is measured in a process of its own, which looks at its
@@ -38,8 +38,8 @@ class Arguments:
         single: (internal) measure in this process and print JSON.
     """
 
-    log_degree: int = 10
-    gigabytes: tuple[float, ...] = (8.0, 1.6, 1.2)
+    log_degree: int = 9
+    gigabytes: tuple[float, ...] = (2.5, 2.1)
     cache: str = ""
     save: bool = True
     single: bool = False

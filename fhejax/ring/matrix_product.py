@@ -22,7 +22,7 @@ from fhejax.ring.sums_of_squares import MOST_TERMS, sums_of_squares
 from fhejax.ring.wide import kernel, wide
 
 _EXACT_BITS = 53  # integers of this many bits are exact in float64
-_SLACK = 64  # halves of moduli: what rounded quotients may add to centred residues and to their sums
+_SLACK = 64  # moduli or their halves: what rounded quotients may add to centred residues and to sums
 _DIGIT_BITS = 8
 Operands = Callable[[jax.Array, modular.Moduli, bool], list[jax.Array]]
 Product = Callable[[modular.Array, list[jax.Array], modular.Moduli, int], jax.Array]
@@ -31,7 +31,7 @@ Product = Callable[[modular.Array, list[jax.Array], modular.Moduli, int], jax.Ar
 def weight_digits(bound: int, length: int, method: str) -> tuple[int, int]:
     """The pair (digits, bits a digit) into which weights |w| <= bound are cut for exact sums of `length`.
 
-    float64: centred residues, up to 2**29 and a little, times weights, summed `length` times, stay below
+    float64: residues, up to 2**29 and a little once centred, times weights, summed `length` times, stay below
     2**53 less a few moduli; or weights are cut into digits of at most b bits, and sums stay below 2**52.
     int8: balanced base-256 digits on both sides, summed in int32.
     """
@@ -171,16 +171,15 @@ def _horner(parts: list[jax.Array], bits: int, moduli: modular.Moduli) -> jax.Ar
 
 
 def _float_operand(x: jax.Array, moduli: modular.Moduli, square: bool) -> list[jax.Array]:
-    """Centred residues in float64, [entry, poly, column]; squared first if asked for.
+    """Residues in float64, [entry, poly, column]; squared first if asked for, and then centred.
 
     A product of residues is a b - round(a b / q) q: the quotient from float64 (off by 2**-22 of one at
     most), the remainder from the low 32 bits alone, since it is below 2**30 in magnitude.
     """
+    if not square:
+        return [x.astype(jnp.float64)]
     q = moduli.value
     inverse = 1.0 / q.astype(jnp.float64)
-    if not square:
-        values = x.astype(jnp.float64)
-        return [values - jnp.round(values * inverse) * q.astype(jnp.float64)]
 
     def multiply(a: jax.Array, b: jax.Array) -> jax.Array:
         quotient = jnp.round(a.astype(jnp.float64) * b.astype(jnp.float64) * inverse)
@@ -191,6 +190,12 @@ def _float_operand(x: jax.Array, moduli: modular.Moduli, square: bool) -> list[j
     doubled = modular.add(second, second, q)
     parts = [multiply(first, first), multiply(first, doubled), multiply(second, second)]
     return [jnp.stack(parts, 1)]
+
+
+def _centred(x: jax.Array, moduli: modular.Moduli) -> jax.Array:
+    """The same residues in float64 between -q/2 and q/2, and a little beyond."""
+    q = moduli.value.astype(jnp.float64)
+    return x - jnp.round(x * (1.0 / q)) * q
 
 
 def _contract(weights: modular.Array, operand: jax.Array, dtype: Any) -> jax.Array:
@@ -205,8 +210,11 @@ def _contract(weights: modular.Array, operand: jax.Array, dtype: Any) -> jax.Arr
 def _float_product(
     weights: modular.Array, operands: list[jax.Array], moduli: modular.Moduli, bound: int
 ) -> jax.Array:
-    """The product of digits of the weights and residues in float64."""
-    count, bits = weight_digits(bound, weights.shape[-1], "float64")
+    """The product of digits of the weights and residues in float64, centred only where sums need it."""
+    length = weights.shape[-1]
+    count, bits = weight_digits(bound, length, "float64")
+    if count == 1 and bound * length >= 2 ** (_EXACT_BITS - 30) - _SLACK:
+        operands = [_centred(operand, moduli) for operand in operands]
     parts = [
         _float_remainder(_contract(digit.astype(jnp.float64), operands[0], None), moduli.value)
         for digit in _balanced_digits(weights, count, bits)

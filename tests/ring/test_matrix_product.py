@@ -119,10 +119,12 @@ def test_the_method_follows_the_platform():
 
 
 def test_the_longest_sums_of_one_digit_are_exact():
-    """Sums just below 2**53, and one term more, where weights are cut in two."""
-    length, halves = 1024, np.array(MODULI, np.uint32)[:, None] // 2
-    for bound in (2**24 // length - 1, 2**24 // length):
-        x = np.broadcast_to(halves, (length, 1, len(MODULI), DEGREE)) + np.uint32(bound % 2)
+    """Sums just below 2**53, of residues as they are and centred; beyond, weights are cut in two."""
+    length, largest = 1024, np.array(MODULI, np.uint32)[:, None] - 1
+    cases = [(2**23 // length - 1, largest), (2**24 // length - 1, largest // 2)]
+    cases += [(bound, largest // 2 + 1) for bound in (2**24 // length - 1, 2**24 // length)]
+    for bound, value in cases:
+        x = np.broadcast_to(value, (length, 1, len(MODULI), DEGREE))
         w = np.full((1, 2, length), bound, np.int32)
         w[0, 1] = -bound
         result = modular_matrix_product(w, jnp.asarray(x), MODULI, bound, method="float64")

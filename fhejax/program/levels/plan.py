@@ -42,7 +42,7 @@ class ProgramPlan:
     whole_batch: whether every sample must be there, for a sum over the batch to be right.
     layouts: of each argument's sample, where a block holds one sample; else empty.
     tiles: how many each step's result is computed in, where values do not fit in memory at once; else empty.
-    peak_bytes: that the values of one block take at once.
+    peak_bytes: that the values of one block take at once; 0 where they may not be cut.
     """
 
     params: Parameters

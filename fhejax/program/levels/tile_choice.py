@@ -15,7 +15,7 @@ from fhejax.program.levels.plan import ProgramPlan
 _SHARE = 2 / 3  # of a device's memory, where a program is not told how much it may take
 _RESIDUE = 4  # bytes
 _MOST = 1024  # tiles of the widest step; smaller ones save nothing
-_PROCESS = 5e8  # bytes of Python, JAX and what it compiled
+_PROCESS = 1.4e9  # bytes of Python, JAX, what it compiled and what planning left behind
 
 
 def in_memory(plan: ProgramPlan, leaves: Sequence[jax.Array], memory: float | None) -> ProgramPlan:
@@ -31,12 +31,14 @@ def in_memory(plan: ProgramPlan, leaves: Sequence[jax.Array], memory: float | No
     Raises:
         ValueError: where no tiles are small enough for the memory that was asked for.
     """
+    if not can_be_cut(plan):
+        return plan
     room = _SHARE * plan.device.memory if memory is None else memory
     room = room - argument_bytes(plan) - _PROCESS
     constants = [[np.asarray(leaves[c]) for c in step.constants] for step in plan.steps]
     widths = [ciphertext_bytes(plan, step) for step in plan.steps]
     whole = _peak(plan, constants, widths, [1] * len(plan.steps))
-    if whole <= room or not can_be_cut(plan):
+    if whole <= room:
         return dataclasses.replace(plan, peak_bytes=whole)
     sizes = [step.size * width for step, width in zip(plan.steps, widths, strict=True)]
     best, tiles = (whole, ()), 2
