@@ -145,7 +145,10 @@ class Values:
         return [place for axis in axes for place in self.fields.guards(axis)]
 
     def _rotated(self, node: int, distances: tuple[int, ...], label: str) -> int:
-        return self.emit(RotatedSum(node, distances, 1, label)) if distances else node
+        """The sum by rotations, a node each: the noise of one is added up by those that follow."""
+        for distance in distances:
+            node = self.emit(RotatedSum(node, (distance,), 1, label))
+        return node
 
     def spread(self, held: Held, places: Sequence[int]) -> Held:
         """The value copied to both values of some bits, at the other of which it holds zero."""
