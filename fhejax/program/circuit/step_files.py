@@ -21,6 +21,7 @@ from fhejax.program.circuit.nodes.slot_sum import SlotSumStep
 from fhejax.program.circuit.nodes.square import SquareStep
 from fhejax.program.circuit.nodes.summand import MaskStep
 from fhejax.program.circuit.steps.drop import DropStep
+from fhejax.program.circuit.steps.real_part import RealPartStep
 from fhejax.program.circuit.steps.relinearise import RelinearisationStep
 from fhejax.program.circuit.steps.rescale import RescaleStep
 from fhejax.program.circuit.steps.scaling import ScalingStep
@@ -40,6 +41,7 @@ KINDS: tuple[type[Step], ...] = (
     MaskStep,
     MaskedSumStep,
     ProductStep,
+    RealPartStep,
     RelinearisationStep,
     RescaleStep,
     RotatedSumStep,

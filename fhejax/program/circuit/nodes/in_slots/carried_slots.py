@@ -15,6 +15,7 @@ from fhejax.program.circuit.node import Adjoints, Evaluation, SeveralSources
 from fhejax.program.circuit.nodes.bootstrap import BootstrapStep
 from fhejax.program.circuit.nodes.concatenation import ConcatenationStep
 from fhejax.program.circuit.slots import Slots
+from fhejax.program.circuit.steps.real_part import RealPartStep
 from fhejax.program.circuit.steps.rescale import RescaleStep
 from fhejax.program.circuit.values import Values
 
@@ -75,18 +76,32 @@ class CarriedSlots(SeveralSources):
         register = self._aligned(lowering, number, wanted)
         lowering.check_levels(self.label, register, parameters.levels_left)
         register = lowering.drop(register, parameters.levels_left)
+        if self._share:
+            wanted = scale_product(wanted, 2)
+            lowering.add_switch(number, register)
+            register = lowering.emit(RealPartStep(*after(register, scale=wanted), label=self.label))
         gain = value_of(scale_quotient(parameters.params.scales[parameters.input_level], wanted))
         lowering.add_noise(number, lowering.settings.bootstrap_error * gain)
         fields = (register.step,), self.size, 2, 0, lowering.scale(2.0**lowering.settings.input_bits)
         return lowering.emit(BootstrapStep(*fields, node=number, label=self.label))
 
+    @property
+    def _share(self) -> bool:
+        """Whether two ciphertexts go in one bootstrap."""
+        return self.size > 1
+
     def wanted_scale(self, lowering: "Lowering") -> AnyScale:
-        """The scale before the bootstrap, after which it is that of arguments."""
+        """The scale of the sources: that before the bootstrap, after which it is that of arguments.
+
+        Where real parts are taken first, it is half of that.
+        """
         parameters = lowering.settings.bootstrapping
         assert parameters is not None
         scales = parameters.params.scales
         entry, exit_ = scales[parameters.input_level], scales[parameters.output_level]
-        return scale_quotient(scale_product(lowering.scale(2.0**lowering.settings.input_bits), entry), exit_)
+        argument = lowering.scale(2.0**lowering.settings.input_bits)
+        wanted = scale_quotient(scale_product(argument, entry), exit_)
+        return scale_quotient(wanted, 2) if self._share else wanted
 
     def _aligned(self, lowering: "Lowering", number: int, wanted: AnyScale) -> Register:
         """The ciphertexts of all sources, whose masks led to a scale that one division leads to this one."""
