@@ -43,7 +43,7 @@ def _draw_differences(axes: Axes, results: dict[str, Any]) -> None:
     )
     if predicted:
         axes.set_yscale("log")
-    _label(axes, "Difference of weights from the clear run's, root mean square")
+    _label(axes, "Difference of weights, root mean square")
 
 
 def _steps(probes: list[dict[str, Any]]) -> list[int]:
