@@ -151,9 +151,11 @@ class Forms:
         Args:
             first: one factor.
             second: the other.
-            summed: the name of the axis, which a factor has, or None.
+            summed: the name of the axis, or None. Where no factor has it, the product is added up so often.
             label: of the operation.
         """
+        if summed is not None and summed not in first.axes and summed not in second.axes:
+            return self.product(first, second, None, label).times(self.sizes[summed])
         if second.is_plain:
             first, second = second, first
         if first.is_plain and first.constant.size == 1 and summed is None:

@@ -163,16 +163,13 @@ class Values:
         Args:
             held: the value.
             bits: of the result: zero where junk was, or copies.
-            axes: along which places beyond the last entry become zero.
+            axes: of the value, along which places beyond the last entry become zero.
         """
         label = self.nodes[next(iter(held.nodes.values()))].label
         nodes = {}
         for number, node in held.nodes.items():
             at = dict(zip(held.axes, number, strict=True))
-            kept = [axis for axis in axes if axis in held.axes]
-            vector = vector_at(self.fields, bits, kept, tuple(at[axis] for axis in kept))
-            for axis in (axis for axis in axes if axis not in held.axes):
-                vector = vector * self._inside(axis, at)
+            vector = vector_at(self.fields, bits, axes, tuple(at[axis] for axis in axes))
             nodes[number] = self.emit(MaskedSum((node,), (vector,), label))
         return Held(held.axes, nodes, bits, held.unclean - set(axes), held.level + 1)
 
@@ -247,7 +244,8 @@ class Values:
         """The factors such that their product has zero beyond the last entry of the axis that is summed.
 
         Where that is on top, also at the bits below, which are then summed too. The mask is put on the factor
-        that has taken fewer levels.
+        that has taken fewer levels; where the axis is to be masked, among those that have it: what lacks it is
+        the same in ciphertexts of which only the last one ends early.
         """
         if axis is None:
             return list(pair)
@@ -256,7 +254,8 @@ class Values:
         guards = [p for p in self.fields.guards(axis) if bits[p].kind == "junk"]
         if not clean and not guards:
             return list(pair)
-        place = min((0, 1), key=lambda place: pair[place].level)
+        able = [n for n, held in enumerate(pair) if not clean or axis in held.axes]
+        place = min(able, key=lambda n: pair[n].level)
         held = pair[place]
         zeros = tuple(Bit("zero", at=bits[p].at) if p in guards else b for p, b in enumerate(held.bits))
         masked = self.masked(held, zeros, clean)
@@ -264,9 +263,6 @@ class Values:
 
     def _is_clean(self, held: Held, axis: int) -> bool:
         return axis not in held.unclean_beside(self.fields, (axis,))
-
-    def _inside(self, axis: int, at: Mapping[int, int]) -> np.ndarray:
-        return (self.fields.index(axis, at.get(axis, 0)) < self.fields.sizes[axis]).astype(np.float64)
 
     def _times_plain(self, plain: Form, form: Form, label: str) -> Held:
         """The product with plain numbers that differ along an axis."""

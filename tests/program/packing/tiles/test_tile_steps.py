@@ -251,6 +251,27 @@ def test_other_functions_of_batches(name, slots):
         check(OTHERS[name], described, slots)
 
 
+@pytest.mark.parametrize("slots", [64, 512])
+@pytest.mark.parametrize("batch", [6, 33])
+def test_a_sum_over_samples_of_what_is_the_same_for_all(batch, slots):
+    """One factor has no samples, and the other has more than zero where samples are missing."""
+
+    def summed(weights, same, bias, x):
+        return jnp.broadcast_to(same[:, None], (4, batch)) @ (x @ weights + bias[None])
+
+    shapes = (5, 3), (4,), (3,)
+    described = [fhe.Encrypted(shape, batch_axis=None) for shape in shapes]
+    check(summed, (*described, fhe.Encrypted((batch, 5))), slots)
+
+
+def test_a_sum_that_no_factor_runs_along():
+    def repeated(first, second, x):
+        return jnp.broadcast_to(first[:, None], (3, 7)) @ jnp.broadcast_to(second[None], (7, 1)) + x.sum()
+
+    described = fhe.Encrypted((3,), batch_axis=None), fhe.Encrypted((1,), batch_axis=None)
+    check(repeated, (*described, fhe.Encrypted((6, 5))), 128)
+
+
 def test_ranges_without_zero():
     """What is encrypted is the distance from the middle of the range."""
     weights, x = fhe.Encrypted((5, 3), range=(1, 4), batch_axis=None), fhe.Encrypted((6, 5), range=(2, 8))
