@@ -118,13 +118,13 @@ def _plan_of_one_bootstrap(
     planned, best = with_carry(graph, carry), None
     limits = limits_with(graph, limits, (), planned)
     for parameters in chosen:
-        fewest = _fewest_levels(planned, limits, parameters)
-        if fewest is None:
+        attempt = _attempt_in_slots(planned, limits, parameters)
+        if attempt is None:
             continue
-        attempt, predictor = fewest, Predictor(fewest.graph, sample)
+        predictor = Predictor(planned, sample)
         bits = predictor.bits(attempt.settings, attempt.lowered, precision_bits)
         if bits >= precision_bits:  # with the least error of a bootstrap, which takes long to predict
-            attempt = _with_error(fewest)
+            attempt = _with_error(attempt)
             bits = predictor.bits(attempt.settings, attempt.lowered, precision_bits)
         if bits >= precision_bits:
             cost = _predicted_cost(attempt, device)
@@ -133,10 +133,10 @@ def _plan_of_one_bootstrap(
     raise TooDeepError(_why_not(best, precision_bits))
 
 
-def _fewest_levels(
+def _attempt_in_slots(
     graph: Graph, limits: tuple[float, ...], parameters: BootstrappingParameters
 ) -> LoweredCircuit | None:
-    """The circuit under parameters of as few levels as it takes; None where it takes more than there are."""
+    """The circuit with the least error of a bootstrap; None where it takes more levels than there are."""
     scale_bits = parameters.params.scales[parameters.output_level].bits
     error = 2.0 ** -parameters.reduction_precision_bits[0]
     bits = scale_bits, max(_WEIGHT_BITS), scale_bits, scale_bits

@@ -1,7 +1,7 @@
 """Sums of values of different scales: the common scale, and the integers by which each term reaches it."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -64,6 +64,25 @@ def aligned(
     if np.any(missing > 0):
         largest = raised_scale(largest, missing)
     return largest, [scale_quotient(largest, s) for s in scales]
+
+
+def aligned_fields(lowering: "Lowering", registers: Sequence[Register], size: int) -> tuple[Any, ...]:
+    """The first fields and the leaves of a step that brings registers of a level to one scale by integers.
+
+    Args:
+        lowering: the circuit's.
+        registers: the terms.
+        size: ciphertexts of the result.
+
+    Returns:
+        The fields up to the factor of each term, and the numbers of its constants.
+    """
+    whole = [False] * len(registers)
+    scale, factors = aligned([r.scale for r in registers], whole, lowering.settings.weight_bits)
+    components = max(r.components for r in registers)
+    constants = term_constants(lowering, registers, [None] * len(registers), factors)
+    fields = tuple(r.step for r in registers), size, components, -registers[0].drops, scale, tuple(factors)
+    return fields, constants
 
 
 def normalised(scales: Sequence[AnyScale], norms: Sequence[float]) -> list[AnyScale]:

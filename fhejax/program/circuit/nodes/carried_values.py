@@ -114,22 +114,12 @@ class CarriedValues(Node):
         Raises:
             TooLowError: where too few levels are left.
         """
-        parameters = lowering.settings.bootstrapping
-        if parameters is None:
-            raise ValueError(
-                f"{self.label} carries values to the next call, and the settings to lower it with have no "
-                f"parameters of bootstrapping; pass Settings(..., bootstrapping=parameters)."
-            )
+        parameters = parameters_of(lowering, self.label)
         self._check_slots(parameters)
-        argument_scale = lowering.scale(2.0**lowering.settings.input_bits)
-        wanted, gain = self._scale_before(parameters, argument_scale)
-        register = self._aligned(lowering, number, wanted)
-        lowering.check_levels(self.label, register, parameters.levels_left)
-        register = lowering.drop(register, parameters.levels_left)
-        lowering.add_noise(number, lowering.settings.bootstrap_error * gain)
-        fields = (register.step,), self.size, 2, 0, argument_scale
-        step = BootstrapStep(*fields, shared=self.shared, node=number, label=self.label)
-        return lowering.emit(step)
+        places = shared_count(ciphertexts_together(self.size)) if self.shared else 1
+        wanted = scale_quotient(scale_before_bootstrap(lowering, parameters), places)
+        register = lowered_to_entry(lowering, self._aligned(lowering, number, wanted), self.label)
+        return bootstrapped(lowering, number, register, self.label, shared=self.shared)
 
     def _check_slots(self, parameters: "BootstrappingParameters") -> None:
         """Refuse parameters of so few slots that numbers side by side would be lost."""
@@ -140,40 +130,17 @@ class CarriedValues(Node):
                 f"{parameters.slots} slots, and {together // 2} or more are needed; make them with that many."
             )
 
-    def _scale_before(
-        self, parameters: "BootstrappingParameters", argument_scale: AnyScale
-    ) -> tuple[AnyScale, float]:
-        """The scale before a bootstrap, and by how much numbers are smaller there than it takes."""
-        scales = parameters.params.scales
-        entry, exit_ = scales[parameters.input_level], scales[parameters.output_level]
-        places = shared_count(ciphertexts_together(self.size)) if self.shared else 1
-        wanted = scale_quotient(scale_quotient(scale_product(argument_scale, entry), exit_), places)
-        return wanted, value_of(scale_quotient(entry, wanted))
-
     def _aligned(self, lowering: "Lowering", number: int, wanted: AnyScale) -> Register:
         """The numbers at a scale, one level below the lowest of the terms."""
         registers = [self._taken(lowering, term) for term in self.terms]
         drops = max(register.drops for register in registers)
         registers = [lowering.drop(register, drops) for register in registers]
         pending = scale_product(wanted, lowering.divisor(drops))
-        factors = [scale_quotient(pending, register.scale) for register in registers]
-        lowering.rounding[number] = tuple(map(value_of, factors))
         weights = [term.weights for term in self.terms]
-        step = ConcatenationStep(
-            tuple(register.step for register in registers),
-            self.size,
-            2,
-            -drops,
-            pending,
-            tuple(factors),
-            constants=term_constants(lowering, registers, weights, factors),
-            label=self.label,
-        )
-        register = lowering.emit(step)
-        lowering.need(number, register)
+        register, factors = concatenated(lowering, number, (registers, weights), pending, self.label)
+        lowering.rounding[number] = tuple(map(value_of, factors))
         register = lowering.shift(register, self.shift if self.shift.any() else None, self.label)
-        lowering.add_noise(number, rescale_deviation(lowering.settings.ring) / value_of(wanted))
-        return lowering.emit(RescaleStep(*after(register, drops + 1, wanted), label=self.label))
+        return divided(lowering, number, register, wanted, self.label)
 
     def _taken(self, lowering: "Lowering", term: CarriedTerm) -> Register:
         """The register of a term's entries, with two components and no more primes than it needs."""
@@ -187,3 +154,90 @@ class CarriedValues(Node):
     def is_zero_without_sample(self, zero: Callable[[int, np.ndarray | None], bool]) -> bool:
         """Whether all terms are zero there, and nothing is added."""
         return not self.shift.any() and all(zero(term.source, None) for term in self.terms)
+
+
+def parameters_of(lowering: "Lowering", label: str) -> "BootstrappingParameters":
+    """The parameters by which values are carried.
+
+    Raises:
+        ValueError: settings without any.
+    """
+    parameters = lowering.settings.bootstrapping
+    if parameters is None:
+        raise ValueError(
+            f"{label} carries values to the next call, and the settings to lower it with have no "
+            f"parameters of bootstrapping; pass Settings(..., bootstrapping=parameters)."
+        )
+    return parameters
+
+
+def argument_scale(lowering: "Lowering") -> AnyScale:
+    """The scale that arguments are encrypted at."""
+    return lowering.scale(2.0**lowering.settings.input_bits)
+
+
+def scale_before_bootstrap(lowering: "Lowering", parameters: "BootstrappingParameters") -> AnyScale:
+    """The scale before a bootstrap, after which it is that of arguments."""
+    scales = parameters.params.scales
+    entry, exit_ = scales[parameters.input_level], scales[parameters.output_level]
+    return scale_quotient(scale_product(argument_scale(lowering), entry), exit_)
+
+
+def concatenated(
+    lowering: "Lowering",
+    number: int,
+    terms: tuple[Sequence[Register], Sequence[np.ndarray | None]],
+    scale: AnyScale,
+    label: str,
+) -> tuple[Register, list[AnyScale]]:
+    """Emit registers times weights, one after the other at a scale; also the factors that lead there.
+
+    Args:
+        lowering: the circuit's.
+        number: of the node that is carried.
+        terms: registers at one level, and the weights of each.
+        scale: of the result.
+        label: of the node.
+    """
+    registers, weights = terms
+    factors = [scale_quotient(scale, register.scale) for register in registers]
+    fields = (
+        tuple(register.step for register in registers),
+        sum(register.size for register in registers),
+        2,
+        -registers[0].drops,
+        scale,
+        tuple(factors),
+    )
+    constants = term_constants(lowering, registers, weights, factors)
+    register = lowering.emit(ConcatenationStep(*fields, constants=constants, label=label))
+    lowering.need(number, register)
+    return register, factors
+
+
+def divided(lowering: "Lowering", number: int, register: Register, scale: AnyScale, label: str) -> Register:
+    """Emit the division that leads a register to a scale, one level below."""
+    lowering.add_noise(number, rescale_deviation(lowering.settings.ring) / value_of(scale))
+    return lowering.emit(RescaleStep(*after(register, register.drops + 1, scale), label=label))
+
+
+def lowered_to_entry(lowering: "Lowering", register: Register, label: str) -> Register:
+    """The register at the level that bootstraps take.
+
+    Raises:
+        TooLowError: where it has spent more levels than there are.
+    """
+    levels = parameters_of(lowering, label).levels_left
+    lowering.check_levels(label, register, levels)
+    return lowering.drop(register, levels)
+
+
+def bootstrapped(
+    lowering: "Lowering", number: int, register: Register, label: str, *, shared: bool = False
+) -> Register:
+    """Emit the bootstrap of a register whose scale leads to that of arguments, and add its error."""
+    parameters = parameters_of(lowering, label)
+    gain = value_of(scale_quotient(parameters.params.scales[parameters.input_level], register.scale))
+    lowering.add_noise(number, lowering.settings.bootstrap_error * gain)
+    fields = (register.step,), register.size, 2, 0, argument_scale(lowering)
+    return lowering.emit(BootstrapStep(*fields, shared=shared, node=number, label=label))

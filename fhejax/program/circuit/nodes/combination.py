@@ -146,28 +146,3 @@ def _varies(lowering: "Lowering", weights: TermWeights) -> bool:
     if weights is None:
         return False
     return lowering.weights_may_change or bool((np.abs(weights) != 1.0).any())
-
-
-def combined(lowering: "Lowering", registers: Sequence[Register], number: int, label: str) -> Register:
-    """Emit the sum of registers at one level, of one ciphertext each, by integers that make scales equal.
-
-    Args:
-        lowering: the circuit's.
-        registers: the terms.
-        number: of the node whose value the sum is.
-        label: of the node.
-    """
-    whole = [False] * len(registers)
-    scale, factors = aligned([r.scale for r in registers], whole, lowering.settings.weight_bits)
-    step = CombinationStep(
-        tuple(r.step for r in registers),
-        registers[0].size,
-        max(r.components for r in registers),
-        -registers[0].drops,
-        scale,
-        tuple(factors),
-        constants=term_constants(lowering, registers, [None] * len(registers), factors),
-        node=number,
-        label=label,
-    )
-    return lowering.emit(step)

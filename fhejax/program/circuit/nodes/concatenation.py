@@ -10,7 +10,7 @@ import numpy as np
 from fhejax.ckks import Ciphertext
 from fhejax.program.circuit.intervals import ValueInterval
 from fhejax.program.circuit.lowering.register import Register
-from fhejax.program.circuit.lowering.scale_alignment import aligned, at_one_level, term_constants
+from fhejax.program.circuit.lowering.scale_alignment import aligned_fields, at_one_level
 from fhejax.program.circuit.lowering.scales import AnyScale
 from fhejax.program.circuit.node import Adjoints, Evaluation, SeveralSources
 from fhejax.program.circuit.slots import Slots
@@ -67,19 +67,8 @@ class Concatenate(SeveralSources):
     def lower(self, lowering: "Lowering", number: int) -> Register:
         """Emit the concatenation at a scale that all sources can reach by integers."""
         registers = at_one_level(lowering, self.sources)
-        whole = [False] * len(registers)
-        scale, factors = aligned([r.scale for r in registers], whole, lowering.settings.weight_bits)
-        step = ConcatenationStep(
-            tuple(r.step for r in registers),
-            self.size,
-            max(r.components for r in registers),
-            -registers[0].drops,
-            scale,
-            tuple(factors),
-            constants=term_constants(lowering, registers, [None] * len(registers), factors),
-            node=number,
-            label=self.label,
-        )
+        fields, constants = aligned_fields(lowering, registers, self.size)
+        step = ConcatenationStep(*fields, constants=constants, node=number, label=self.label)
         return lowering.emit(step)
 
     def is_zero_without_sample(self, zero: Callable[[int, np.ndarray | None], bool]) -> bool:

@@ -115,7 +115,7 @@ def _power(forms: Forms, operation: Power, names: Names, _: Any, found: dict[int
 
 
 def _polynomial(forms: Forms, operation: Polynomial, names: Names, _: Any, found: dict[int, Form]) -> Form:
-    """By powers of the value itself while the degree is low, as derivatives then share them."""
+    """A polynomial by powers of the value itself, which its derivative then shares."""
     table = np.asarray(operation.coefficients.array, np.float64)
     rows = table.reshape(-1, table.shape[-1])
     if (rows != rows[0]).any():

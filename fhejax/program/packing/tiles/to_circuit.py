@@ -9,9 +9,9 @@ from fhejax.program.arguments import Encrypted, Plain, normalisation
 from fhejax.program.circuit.graph import Graph, Output
 from fhejax.program.circuit.views import View
 from fhejax.program.packing.tiles.axes import NamedAxes, Names, named_axes
-from fhejax.program.packing.tiles.fields import Fields, fields_of
-from fhejax.program.packing.tiles.forms import ArgumentAtom, Form, Forms
-from fhejax.program.packing.tiles.places import layout_of, places_of
+from fhejax.program.packing.tiles.fields import fields_of
+from fhejax.program.packing.tiles.forms import ArgumentAtom, Form
+from fhejax.program.packing.tiles.places import places_of
 from fhejax.program.packing.tiles.reading import read_forms
 from fhejax.program.packing.tiles.results import Laid, packed_results, sampled_result
 from fhejax.program.packing.tiles.values import Values
@@ -47,7 +47,7 @@ def to_circuit(graph: TensorGraph) -> Graph:
         graph.results,
         1,
         least_slots=fields.period,
-        layouts=tuple(_layout(graph, forms, fields, values, atoms[n]) for n in range(len(graph.arguments))),
+        layouts=tuple(values.layouts[number] for number in range(len(graph.arguments))),
     )
 
 
@@ -64,13 +64,6 @@ def _check_arguments(graph: TensorGraph) -> None:
             raise ValueError(
                 f"argument {number} decides no result, and packing='tiles' has no place for it; leave it out."
             )
-
-
-def _layout(graph: TensorGraph, forms: Forms, fields: Fields, values: Values, atom: int) -> object:
-    described = forms.atoms[atom]
-    assert isinstance(described, ArgumentAtom)
-    shape = graph.arguments[described.argument].shape
-    return layout_of(fields, described, shape, values.places.get(atom))
 
 
 def _outputs(

@@ -16,6 +16,7 @@ from fhejax.program.circuit.nodes import (
     RotatedSum,
     SumOfProducts,
 )
+from fhejax.program.packing.layout import Layout
 from fhejax.program.packing.layout.packing import entries
 from fhejax.program.packing.tiles.bits import Bit, Bits, BitSum, ConflictError, copied, met, summed
 from fhejax.program.packing.tiles.fields import Fields
@@ -39,6 +40,7 @@ class Values:
     Attributes:
         nodes: in order.
         inputs: the node of each argument's atom.
+        layouts: of each argument, by its number.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Values:
         self.forms, self.fields, self.places = forms, fields, places
         self.nodes: list[Node] = []
         self.inputs: dict[int, int] = {}
+        self.layouts: dict[int, Layout] = {}
         self._held: dict[tuple, Held] = {}
         for number, atom in enumerate(forms.atoms):
             if isinstance(atom, ArgumentAtom):
@@ -106,6 +109,7 @@ class Values:
     def _input(self, number: int, atom: ArgumentAtom, described: Encrypted | Plain) -> int:
         assert isinstance(described, Encrypted)
         layout = layout_of(self.fields, atom, described.shape, self.places.get(number))
+        self.layouts[atom.argument] = layout
         low, high = map(normalisation(described).normalised, map(float, described.range))
         held = entries(layout).reshape(-1)
         node = Input(
@@ -150,10 +154,14 @@ class Values:
             node = self.emit(RotatedSum(node, (distance,), 1, label))
         return node
 
+    def _label(self, held: Held) -> str:
+        """The label of a value's ciphertexts, for messages."""
+        return self.nodes[next(iter(held.nodes.values()))].label
+
     def spread(self, held: Held, places: Sequence[int]) -> Held:
         """The value copied to both values of some bits, at the other of which it holds zero."""
         found = copied(held.bits, places)
-        label = self.nodes[next(iter(held.nodes.values()))].label
+        label = self._label(held)
         nodes = {n: self._rotated(node, found.distances, label) for n, node in held.nodes.items()}
         return dataclasses.replace(held, nodes=nodes, bits=found.bits)
 
@@ -165,7 +173,7 @@ class Values:
             bits: of the result: zero where junk was, or copies.
             axes: of the value, along which places beyond the last entry become zero.
         """
-        label = self.nodes[next(iter(held.nodes.values()))].label
+        label = self._label(held)
         nodes = {}
         for number, node in held.nodes.items():
             at = dict(zip(held.axes, number, strict=True))
@@ -188,7 +196,7 @@ class Values:
         terms = [(self.of_atom(atom, guarded), c) for atom, c in form.terms.items()]
         if len(terms) == 1 and terms[0][1] == 1.0 and terms[0][0].axes == form.axes:
             return terms[0][0]
-        label = self.nodes[next(iter(terms[0][0].nodes.values()))].label
+        label = self._label(terms[0][0])
         values = self._meeting([held for held, _ in terms], multiplied=False)
         bits = _met_bits(values, multiplied=False)
         nodes = {}
@@ -240,26 +248,26 @@ class Values:
             return self.emit(ElementwiseSquare(pairs[0][0], shifts[0][0], 1, atom.label))
         return self.emit(SumOfProducts(tuple(pairs), tuple(shifts), atom.label))
 
-    def _ready_to_sum(self, pair: Sequence[Held], axis: int | None) -> list[Held]:
-        """The factors such that their product has zero beyond the last entry of the axis that is summed.
+    def _ready_to_sum(self, factors: Sequence[Held], axis: int | None) -> list[Held]:
+        """The factors, one or two, whose product has zero beyond the last entry of the axis to be summed.
 
         Where that is on top, also at the bits below, which are then summed too. The mask is put on the factor
-        that has taken fewer levels; where the axis is to be masked, among those that have it: what lacks it is
+        that has taken fewer levels; where the axis is to be masked, of those that have it: what lacks it is
         the same in ciphertexts of which only the last one ends early.
         """
         if axis is None:
-            return list(pair)
-        clean = () if any(self._is_clean(held, axis) for held in pair) else (axis,)
-        bits = _met_bits(pair, multiplied=True)
+            return list(factors)
+        clean = () if any(self._is_clean(held, axis) for held in factors) else (axis,)
+        bits = _met_bits(factors, multiplied=True)
         guards = [p for p in self.fields.guards(axis) if bits[p].kind == "junk"]
         if not clean and not guards:
-            return list(pair)
-        able = [n for n, held in enumerate(pair) if not clean or axis in held.axes]
-        place = min(able, key=lambda n: pair[n].level)
-        held = pair[place]
+            return list(factors)
+        able = [n for n, held in enumerate(factors) if not clean or axis in held.axes]
+        place = min(able, key=lambda n: factors[n].level)
+        held = factors[place]
         zeros = tuple(Bit("zero", at=bits[p].at) if p in guards else b for p, b in enumerate(held.bits))
         masked = self.masked(held, zeros, clean)
-        return [masked if n == place else other for n, other in enumerate(pair)]
+        return [masked if n == place else other for n, other in enumerate(factors)]
 
     def _is_clean(self, held: Held, axis: int) -> bool:
         return axis not in held.unclean_beside(self.fields, (axis,))
@@ -285,11 +293,7 @@ class Values:
 
     def _total(self, atom: TotalAtom, base: int | None) -> Held:
         held = self.of_form(atom.form, guarded=atom.summed in self.fields.middle)
-        guards = [p for p in self.fields.guards(atom.summed) if held.bits[p].kind == "junk"]
-        clean = () if self._is_clean(held, atom.summed) else (atom.summed,)
-        if guards or clean:
-            zeros = tuple(Bit("zero", at=b.at) if p in guards else b for p, b in enumerate(held.bits))
-            held = self.masked(held, zeros, clean)
+        (held,) = self._ready_to_sum([held], atom.summed)
         nodes = {}
         for number, at in _numbered(self.fields, atom.axes):
             parts = [held.node(at | {atom.summed: p}) for p in range(1 << self.fields.across(atom.summed))]

@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from fhejax.ckks.parameters.deviations import rescale_deviation
 from fhejax.program.circuit.intervals import ValueInterval
 from fhejax.program.circuit.lowering.register import Register, after
-from fhejax.program.circuit.lowering.scale_alignment import term_constants
-from fhejax.program.circuit.lowering.scales import AnyScale, scale_product, scale_quotient, value_of
+from fhejax.program.circuit.lowering.scales import AnyScale, scale_product, scale_quotient
 from fhejax.program.circuit.node import Adjoints, Evaluation, SeveralSources
-from fhejax.program.circuit.nodes.bootstrap import BootstrapStep
-from fhejax.program.circuit.nodes.concatenation import ConcatenationStep
+from fhejax.program.circuit.nodes.carried_values import (
+    bootstrapped,
+    concatenated,
+    divided,
+    lowered_to_entry,
+    parameters_of,
+    scale_before_bootstrap,
+)
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.real_part import RealPartStep
-from fhejax.program.circuit.steps.rescale import RescaleStep
 from fhejax.program.circuit.values import Values
 
 if TYPE_CHECKING:
@@ -66,24 +69,13 @@ class CarriedSlots(SeveralSources):
         Raises:
             TooLowError: where too few levels are left.
         """
-        parameters = lowering.settings.bootstrapping
-        if parameters is None:
-            raise ValueError(
-                f"{self.label} carries values to the next call, and the settings to lower it with have no "
-                f"parameters of bootstrapping; pass Settings(..., bootstrapping=parameters)."
-            )
         wanted = self.wanted_scale(lowering)
-        register = self._aligned(lowering, number, wanted)
-        lowering.check_levels(self.label, register, parameters.levels_left)
-        register = lowering.drop(register, parameters.levels_left)
+        register = lowered_to_entry(lowering, self._aligned(lowering, number, wanted), self.label)
         if self._share:
-            wanted = scale_product(wanted, 2)
             lowering.add_switch(number, register)
-            register = lowering.emit(RealPartStep(*after(register, scale=wanted), label=self.label))
-        gain = value_of(scale_quotient(parameters.params.scales[parameters.input_level], wanted))
-        lowering.add_noise(number, lowering.settings.bootstrap_error * gain)
-        fields = (register.step,), self.size, 2, 0, lowering.scale(2.0**lowering.settings.input_bits)
-        return lowering.emit(BootstrapStep(*fields, node=number, label=self.label))
+            doubled = after(register, scale=scale_product(wanted, 2))
+            register = lowering.emit(RealPartStep(*doubled, label=self.label))
+        return bootstrapped(lowering, number, register, self.label)
 
     @property
     def _share(self) -> bool:
@@ -95,12 +87,7 @@ class CarriedSlots(SeveralSources):
 
         Where real parts are taken first, it is half of that.
         """
-        parameters = lowering.settings.bootstrapping
-        assert parameters is not None
-        scales = parameters.params.scales
-        entry, exit_ = scales[parameters.input_level], scales[parameters.output_level]
-        argument = lowering.scale(2.0**lowering.settings.input_bits)
-        wanted = scale_quotient(scale_product(argument, entry), exit_)
+        wanted = scale_before_bootstrap(lowering, parameters_of(lowering, self.label))
         return scale_quotient(wanted, 2) if self._share else wanted
 
     def _aligned(self, lowering: "Lowering", number: int, wanted: AnyScale) -> Register:
@@ -108,22 +95,9 @@ class CarriedSlots(SeveralSources):
         drops = max(lowering.registers[source].drops for source in self.sources)
         registers = [self._at(lowering, source, drops) for source in self.sources]
         pending = scale_product(wanted, lowering.divisor(drops))
-        factors = [scale_quotient(pending, register.scale) for register in registers]
         weights = [None] * len(registers)
-        step = ConcatenationStep(
-            tuple(register.step for register in registers),
-            self.size,
-            2,
-            -drops,
-            pending,
-            tuple(factors),
-            constants=term_constants(lowering, registers, weights, factors),
-            label=self.label,
-        )
-        register = lowering.emit(step)
-        lowering.need(number, register)
-        lowering.add_noise(number, rescale_deviation(lowering.settings.ring) / value_of(wanted))
-        return lowering.emit(RescaleStep(*after(register, drops + 1, wanted), label=self.label))
+        register, _ = concatenated(lowering, number, (registers, weights), pending, self.label)
+        return divided(lowering, number, register, wanted, self.label)
 
     def _at(self, lowering: "Lowering", source: int, drops: int) -> Register:
         """The register of a source at a level; from above it comes without what is pending on it."""

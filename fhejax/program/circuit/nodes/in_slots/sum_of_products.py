@@ -11,11 +11,11 @@ from fhejax import ckks
 from fhejax.ckks import Ciphertext
 from fhejax.program.circuit.intervals import ValueInterval, product_interval, shifted_interval
 from fhejax.program.circuit.lowering.register import Register
-from fhejax.program.circuit.lowering.scale_alignment import at_one_level
+from fhejax.program.circuit.lowering.scale_alignment import aligned_fields, at_one_level
 from fhejax.program.circuit.lowering.scales import Real, scale_product
 from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.node import Adjoints, Evaluation, Node
-from fhejax.program.circuit.nodes.combination import combined
+from fhejax.program.circuit.nodes.combination import CombinationStep
 from fhejax.program.circuit.nodes.product import Shifts
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
@@ -134,7 +134,8 @@ class SumOfProducts(Node):
         if len(groups) == 1:
             return self._emitted(lowering, registers, tuple(pairs), number)
         sums = [self._emitted(lowering, registers, group, -1) for group in groups.values()]
-        return combined(lowering, sums, number, self.label)
+        fields, constants = aligned_fields(lowering, sums, self.size)
+        return lowering.emit(CombinationStep(*fields, constants=constants, node=number, label=self.label))
 
     def _emitted(
         self, lowering: "Lowering", registers: Sequence[Register], pairs: Pairs, node: int
