@@ -169,6 +169,7 @@ def _elementwise(step: Step, leaves: Constants, keys: Keys, sources: Sequence[Ci
     moving = [grouped(jnp.asarray(leaf)) for leaf, mapped in zip(leaves, own, strict=True) if mapped]
 
     def some(group: tuple[list[jax.Array], list[jax.Array]]) -> Ciphertext:
+        """The result of one group of ciphertexts, with the constants that belong to them."""
         data, moved = group
         rest = iter(moved)
         constants = [next(rest) if mapped else leaf for leaf, mapped in zip(leaves, own, strict=True)]

@@ -53,6 +53,7 @@ def schedule(
     reads: dict[Tile, tuple[tuple[Tile, ...], ...]] = {}
 
     def visit(tile: Tile) -> None:
+        """Note what a tile reads, and what that reads, unless it is known."""
         if tile in reads:
             return
         number, part = tile
