@@ -17,6 +17,7 @@ from fhejax.program.circuit.tiles.partition import Partition, partitions
 from fhejax.program.circuit.tiles.schedule import Task, Tile, schedule, uses
 from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.ring.platform import current_device
+from fhejax.ring.wide import kernel
 
 Progress = Callable[[int, int], None]
 _TOGETHER = 2  # ciphertexts of an elementwise step, which stay in the cache
@@ -122,7 +123,8 @@ def _made(
     """The tile of a task."""
     number, tile = task.tile
     entries, source = parts[number].tiles[tile], step.sources[0]
-    part, leaves = step.part(constants, entries, parts[source].places(_numbers(task.reads[0])))
+    part, numbers = step.part(constants, entries, parts[source].places(_numbers(task.reads[0])))
+    leaves = tuple(map(jnp.asarray, numbers))
     read = [[held[tile] for tile in tiles] for tiles in task.reads]
     if step.elementwise:
         triples = zip(step.sources, task.reads, read, strict=True)
@@ -151,13 +153,13 @@ def _joined(held: Mapping[Tile, Ciphertext], number: int, part: Partition) -> Ci
     return _rows(tiles, np.argsort(part.order))
 
 
-@functools.partial(jax.jit, static_argnames="step")
+@functools.partial(kernel, static_argnames="step")
 def _whole(step: Step, leaves: Constants, keys: Keys, tiles: Sequence[Ciphertext]) -> Ciphertext:
     """The result of a step that reads all of its sources, or tiles of its only one."""
     return step.run(StepCall(tiles, leaves, keys, None))
 
 
-@functools.partial(jax.jit, static_argnames="step")
+@functools.partial(kernel, static_argnames="step")
 def _elementwise(step: Step, leaves: Constants, keys: Keys, sources: Sequence[Ciphertext]) -> Ciphertext:
     """The result of an elementwise step, a few ciphertexts after the other."""
     size = math.gcd(step.size, _TOGETHER)
