@@ -9,6 +9,7 @@ refused where it diverges or leaves what is declared. The digits come with sciki
 downloaded.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,10 @@ from experiments.encrypted_training import pictures, tables
 from experiments.encrypted_training.data import DataName, Reduction
 from experiments.encrypted_training.dry_run import DryRun, dry_run
 from experiments.encrypted_training.encrypted_run import (
-    Holder,
     PackingName,
     compile_step,
     holder_of,
-    run_steps,
+    run_calls,
 )
 from experiments.encrypted_training.networks import Parameters
 from experiments.encrypted_training.oracle import predicted_differences
@@ -45,6 +45,7 @@ class RunOptions:
         precision_bits: -log2 of the relative error that encryption may leave in the weights of a step.
         dry: stop after the runs in the clear.
         packing: "tiles", or one number in each ciphertext and a sample in each slot, as in 2019.
+        steps_per_call: steps of one call of the program, after which weights and momenta are bootstrapped.
         probe: decrypt the weights at the client after every so many steps; by default after the last alone.
         folder: of the run: keys (the secret one too) and the last results. A run that was stopped goes on
             from there, to the same ciphertexts.
@@ -59,6 +60,7 @@ class RunOptions:
     precision_bits: float = 10.0
     dry: bool = False
     packing: PackingName = "tiles"
+    steps_per_call: int = 1
     probe: int | None = None
     folder: Path | None = None
     json: Path | None = None
@@ -101,6 +103,7 @@ def main(arguments: Arguments) -> dict[str, Any]:
 
 def run(training: Training, arguments: RunOptions) -> dict[str, Any]:
     """Run a training, dry and then encrypted; print one table, and return its numbers."""
+    training = with_calls(training, arguments)
     try:
         dry = dry_run(training, arguments.noise_bits)
     except ValueError as error:
@@ -121,7 +124,7 @@ def run_encrypted(training: Training, dry: DryRun, arguments: RunOptions) -> dic
     """Run all steps on ciphertexts; return what was measured."""
     steps = len(training.batches)
     probed = [n for n in range(1, steps + 1) if n == steps or (arguments.probe and n % arguments.probe == 0)]
-    with pipeline.stages(3 + 2 * steps + len(probed)) as timed:
+    with pipeline.stages(3 + 2 * training.calls() + len(probed)) as timed:
         program = timed(
             "compile",
             compile_step,
@@ -135,21 +138,22 @@ def run_encrypted(training: Training, dry: DryRun, arguments: RunOptions) -> dic
         predicted = timed("dry run", differences_of, training, dry, program)
         holder = timed("keys", holder_of, training, program, arguments.folder)
         probes = []
-        for number, (parameters, _) in run_steps(training, holder, timed):
+        for call, (parameters, _) in run_calls(training, holder, timed):
+            number = call * training.steps_per_call
             if number in probed:
                 opened = timed("decrypt", program.decrypt, holder.secret, parameters)
                 probes.append(describe_probe(training, dry, number, opened, float(predicted[number - 1])))
                 timed.bar.write(tables.probe_line(probes[-1]))
-    return summarise_run(program, holder, timed, probes, predicted)
+    return summarise_run(training, program, timed, probes, predicted)
 
 
 def differences_of(training: Training, dry: DryRun, program: fhejax.Program) -> np.ndarray:
     """The predicted difference of weights from the oracle's after each step.
 
-    The program's own dry run of one step tells what noise a step leaves; it also refuses a first step whose
+    The program's own dry run of one call tells what noise a call leaves; it also refuses a first call whose
     results leave their ranges.
     """
-    (first,) = program.dry_run([(training.parameters, training.momenta, *training.batch(0))])
+    (first,) = program.dry_run([(training.parameters, training.momenta, *training.batches_of(0))])
     return predicted_differences(training, dry.clear, first.predicted_errors)
 
 
@@ -170,15 +174,15 @@ def describe_probe(
 
 
 def summarise_run(
+    training: Training,
     program: fhejax.Program,
-    holder: Holder,
     timed: pipeline.Stages,
     probes: list[dict[str, Any]],
     predicted: np.ndarray,
 ) -> dict[str, Any]:
     """What was measured of an encrypted run, as it goes into the JSON file."""
-    chosen, steps = program.plan.bootstrapping, len(predicted)
-    bootstraps = program.plan.bootstraps * steps
+    chosen = program.plan.bootstrapping
+    bootstraps = program.plan.bootstraps * training.calls()
     return {
         "packing": program.source.packing,
         "probes": probes,
@@ -196,6 +200,23 @@ def check_options(options: RunOptions) -> None:
     """Refuse files that cannot be written, and probes that are no number of steps, before any work."""
     pipeline.check_writable(options.json, options.plot)
     pipeline.check_range("--probe", options.probe, 1, 100_000)
+    pipeline.check_range("--steps-per-call", options.steps_per_call, 1, 16)
+
+
+def with_calls(training: Training, options: RunOptions) -> Training:
+    """The training in calls of several steps, where that is asked for.
+
+    Raises:
+        SystemExit: steps, or those between two probes, that are no whole number of calls.
+    """
+    each = options.steps_per_call
+    for what, count in (("the training", len(training.batches)), ("--probe", options.probe or 0)):
+        if count % each:
+            raise SystemExit(
+                f"{what} has {count} steps, which are no whole number of calls of --steps-per-call {each}; "
+                f"take a multiple of it, such as {(count // each + 1) * each}."
+            )
+    return dataclasses.replace(training, steps_per_call=each)
 
 
 def check(arguments: Arguments) -> None:
@@ -222,6 +243,7 @@ def summarise_dry(training: Training, dry: DryRun, arguments: RunOptions) -> dic
         "name": training.name,
         "batch": recipe.batch,
         "steps": recipe.steps,
+        "steps_per_call": training.steps_per_call,
         "rate": recipe.rate,
         "test_samples": len(training.data.test_labels),
         "parameters_count": sum(leaf.size for leaf in jax.tree.leaves(training.parameters)),

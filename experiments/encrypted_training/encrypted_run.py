@@ -1,4 +1,4 @@
-"""The encrypted run: one compiled step, called again and again with the encrypted weights it returned."""
+"""The encrypted run: one compiled call of a few steps, again and again with the weights that it returned."""
 
 import os
 from collections.abc import Iterator
@@ -32,29 +32,30 @@ def compile_step(
     precision_bits: float,
     insecure_log_degree: int | None = None,
 ) -> fhejax.Program:
-    """The program of one step: parameters and momenta that it returns are its next arguments.
+    """The program of one call: parameters and momenta that it returns are its next arguments.
 
     Args:
         training: what is run.
-        clear: the oracle, whose step with the largest outputs bounds all values.
+        clear: the oracle, whose call with the largest outputs bounds all values.
         packing: how arrays lie in ciphertexts.
-        precision_bits: that each step keeps.
+        precision_bits: that each call keeps.
         insecure_log_degree: of a ring without security, for tests.
 
     Raises:
         SystemExit: a step that no parameters hold, with the reason.
     """
     outputs = [values for name, values in clear.magnitudes.items() if name.startswith("outputs")]
-    largest = int(np.argmax(np.max(outputs, 0)))
-    state = jax.tree.map(lambda leaf: leaf[largest], (clear.parameters, clear.momenta))
+    call = int(np.argmax(np.max(outputs, 0))) // training.steps_per_call
+    first = call * training.steps_per_call
+    state = jax.tree.map(lambda leaf: leaf[first], (clear.parameters, clear.momenta))
     try:
         return fhejax.compile(
-            training.step,
+            training.steps_of_call,
             *described_arguments(training),
             carry=(0, 1),
             packing=packing,
             precision_bits=precision_bits,
-            sample=tuple(jax.tree.leaves((state, training.batch(largest)))),
+            sample=tuple(jax.tree.leaves((state, training.batches_of(call)))),
             margin=MARGIN,
             insecure_log_degree=insecure_log_degree,
         )
@@ -69,12 +70,12 @@ def described_arguments(training: Training) -> tuple[Any, ...]:
         bounds = -largest, largest
         return jax.tree.map(lambda a: fhejax.Encrypted(a.shape, range=bounds, batch_axis=None), values)
 
-    recipe, (x, y) = training.recipe, training.batch(0)
+    recipe, (x, y), count = training.recipe, training.batch(0), training.steps_per_call
     return (
         carried(training.parameters, recipe.parameters),
         carried(training.momenta, recipe.momenta),
-        fhejax.Encrypted(x.shape, range=(-recipe.scale, recipe.scale)),
-        fhejax.Encrypted(y.shape, range=(0, 1)),
+        (fhejax.Encrypted(x.shape, range=(-recipe.scale, recipe.scale)),) * count,
+        (fhejax.Encrypted(y.shape, range=(0, 1)),) * count,
     )
 
 
@@ -83,7 +84,7 @@ class Holder:
     """What a run is computed with, the client's and the server's.
 
     Attributes:
-        program: of one step.
+        program: of one call.
         secret: the client's.
         keys: the server's.
         random: the client's, from which every upload's randomness is drawn.
@@ -102,7 +103,7 @@ def holder_of(training: Training, program: fhejax.Program, folder: Path | None) 
 
     Args:
         training: what is run.
-        program: of one step.
+        program: of one call.
         folder: of the run, where it is to be resumed after a stop.
 
     Raises:
@@ -132,12 +133,12 @@ def _random_of(folder: Path) -> jax.Array:
     return key_from_bytes(path.read_bytes())
 
 
-def run_steps(
+def run_calls(
     training: Training, holder: Holder, timed: pipeline.Stages
 ) -> Iterator[tuple[int, tuple[Any, Any]]]:
-    """The encrypted parameters and momenta after each step, with its number, from 1.
+    """The encrypted parameters and momenta after each call, with its number, from 1.
 
-    A folder keeps those of the last two steps: a run that was stopped goes on with the last one, and comes to
+    A folder keeps those of the last two calls: a run that was stopped goes on with the last one, and comes to
     the same bits, for its uploads are drawn from one random key and its server draws nothing.
 
     Args:
@@ -146,25 +147,25 @@ def run_steps(
         timed: the stages.
     """
     carried: tuple[Any, Any] | None = None
-    for number in range(max(1, last_turn(holder.folder)), len(training.batches) + 1):
-        carried = _after_step(training, holder, timed, number, carried)
+    for number in range(max(1, last_turn(holder.folder)), training.calls() + 1):
+        carried = _after_call(training, holder, timed, number, carried)
         if holder.folder is not None:
             turn_file(holder.folder, number - 2).unlink(missing_ok=True)
         yield number, carried
 
 
-def _after_step(
+def _after_call(
     training: Training,
     holder: Holder,
     timed: pipeline.Stages,
     number: int,
     carried: tuple[Any, Any] | None,
 ) -> tuple[Any, Any]:
-    """The encrypted parameters and momenta after a step, computed or read from the folder."""
+    """The encrypted parameters and momenta after a call, computed or read from the folder."""
 
     def compute() -> tuple[Any, Any]:
         first = (training.parameters, training.momenta) if number == 1 else (None, None)
-        values = *first, *training.batch(number - 1)
+        values = *first, *training.batches_of(number - 1)
         random = jax.random.fold_in(holder.random, number)
         upload = timed("encrypt", lambda: holder.program.encrypt(holder.secret, *values, random=random))
         state = upload[:2] if carried is None else carried
@@ -174,12 +175,12 @@ def _after_step(
 
 
 def last_turn(folder: RunFolder | None) -> int:
-    """The number of the last step whose result is in a folder; 0 for none."""
+    """The number of the last call whose result is in a folder; 0 for none."""
     if folder is None:
         return 0
     return max((int(path.stem.removeprefix("turn-")) for path in folder.path.glob("turn-*.fhe")), default=0)
 
 
 def turn_file(folder: RunFolder, number: int) -> Path:
-    """The file of a step's result."""
+    """The file of a call's result."""
     return folder.path / f"turn-{number:06}.fhe"

@@ -45,7 +45,7 @@ class Noise:
 
     Attributes:
         outputs: of each layer's outputs; gradients by them, which are means over the batch, have that share.
-        carried: of parameters and momenta after each step, nested like these, one number for each array.
+        carried: of parameters and momenta after each call, nested like these, one number for each array.
     """
 
     outputs: float
@@ -75,14 +75,17 @@ def clear_run(training: Training, noise: Noise | None = None, seed: int = 0) -> 
 
     Args:
         training: what is run.
-        noise: normal, in every step; by default none.
+        noise: normal, that of outputs in every step, that of what is carried in the last one of every call;
+            by default none.
         seed: of the noise.
     """
     start = training.parameters, training.momenta
     noise = noise_of_errors(training, [0.0] * len(jax.tree.leaves(start))) if noise is None else noise
     deviations = jax.tree.map(np.float32, (noise.outputs, noise.carried))
-    keys = jax.random.split(jax.random.key(seed), len(training.batches))
-    found = _compiled(training)(jax.tree.map(jnp.asarray, start), training.batches, keys, deviations)
+    steps = np.arange(1, 1 + len(training.batches))
+    lasts = (steps % training.steps_per_call == 0).astype(np.float32)
+    keys = jax.random.split(jax.random.key(seed), len(steps))
+    found = _compiled(training)(jax.tree.map(jnp.asarray, start), (training.batches, lasts, keys), deviations)
     after, right, magnitudes = jax.tree.map(np.asarray, found)
     parameters, momenta = jax.tree.map(lambda a, b: np.concatenate([a[None], b]), start, after)
     return ClearRun(parameters, momenta, right, magnitudes)
@@ -94,7 +97,7 @@ def predicted_differences(training: Training, clear: ClearRun, errors: Sequence[
     Args:
         training: what is run.
         clear: the oracle.
-        errors: that one step leaves in parameters and momenta: the program's prediction.
+        errors: that one call leaves in parameters and momenta: the program's prediction.
 
     Returns:
         Root mean squares over all parameters and a few draws of the noise.
@@ -114,25 +117,26 @@ def _squared_difference(found: Parameters, expected: Parameters) -> np.ndarray:
 
 @functools.lru_cache(maxsize=1)
 def _compiled(training: Training) -> Callable:
-    """The loop of all steps, a function of what they start from, the batches, random keys and the noise."""
+    """The loop of all steps, a function of what they start from, of what each is given, and of the noise."""
     data = training.data
     tests, labels = jnp.asarray(data.test_inputs), jnp.asarray(data.test_labels)
     inputs, targets = jnp.asarray(data.inputs), jnp.asarray(data.targets)
 
     def turn(carried: Carried, step: Any, deviations: Any) -> tuple[Carried, Any]:
         """One step, and what is noted of it."""
-        chosen, key = step
+        chosen, is_last, key = step
         first, second = jax.random.split(key)
         x = inputs[chosen]
         disturb = _disturbances(training, carried[0], x, first, deviations[0])
-        after = _noisy(training.step(*carried, x, targets[chosen], disturb), second, deviations[1])
+        noise = jax.tree.map(lambda deviation: deviation * is_last, deviations[1])
+        after = _noisy(training.step(*carried, x, targets[chosen], disturb), second, noise)
         right = classes_of(training.preactivations(after[0], tests)[-1]) == labels
         return after, (after, jnp.mean(right.astype(jnp.float32)), _magnitudes(training, carried, after, x))
 
     @jax.jit
-    def run(start: Carried, batches: jax.Array, keys: jax.Array, deviations: Any) -> Any:
+    def run(start: Carried, steps: Any, deviations: Any) -> Any:
         """All steps."""
-        return jax.lax.scan(lambda carried, step: turn(carried, step, deviations), start, (batches, keys))[1]
+        return jax.lax.scan(lambda carried, step: turn(carried, step, deviations), start, steps)[1]
 
     return run
 

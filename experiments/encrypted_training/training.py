@@ -41,10 +41,11 @@ class Training:
         recipe: the settings.
         data: of the client.
         preactivations: the network: a function of parameters and inputs.
-        step: of parameters, momenta, inputs and targets; what is compiled.
+        step: of parameters, momenta, inputs and targets.
         parameters: at first, float32.
         momenta: at first, zero.
         batches: the samples of every step, int (steps, batch).
+        steps_per_call: steps that one call of the program takes, between one bootstrap and the next.
     """
 
     name: str
@@ -55,11 +56,34 @@ class Training:
     parameters: Parameters
     momenta: Parameters
     batches: np.ndarray
+    steps_per_call: int = 1
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """The inputs and targets of a step, which count from 0."""
         chosen = self.batches[step]
         return self.data.inputs[chosen], self.data.targets[chosen]
+
+    def calls(self) -> int:
+        """The number of calls of a whole run."""
+        return len(self.batches) // self.steps_per_call
+
+    def batches_of(self, call: int) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+        """The inputs and the targets of each step of a call, which count from 0."""
+        steps = range(call * self.steps_per_call, (call + 1) * self.steps_per_call)
+        inputs, targets = zip(*map(self.batch, steps), strict=True)
+        return inputs, targets
+
+    def steps_of_call(
+        self,
+        parameters: Parameters,
+        momenta: Parameters,
+        inputs: Sequence[Any],
+        targets: Sequence[Any],
+    ) -> tuple[Parameters, Parameters]:
+        """The steps of one call, one after the other: what is compiled."""
+        for x, y in zip(inputs, targets, strict=True):
+            parameters, momenta = self.step(parameters, momenta, x, y)
+        return parameters, momenta
 
 
 def make_training(

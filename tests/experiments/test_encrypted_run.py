@@ -10,7 +10,7 @@ import pytest
 from experiments import encrypted_sgd
 from experiments.encrypted_training import encrypted_run
 from experiments.encrypted_training.data import TrainingData
-from experiments.encrypted_training.networks import squared_error
+from experiments.encrypted_training.networks import cross_entropy, squared_error
 from experiments.encrypted_training.recipes import Recipe
 from experiments.encrypted_training.training import training_on
 
@@ -22,11 +22,23 @@ ARGUMENTS = encrypted_sgd.Arguments(cache=None, probe=1, precision_bits=6, insec
 def small_training(**changes):
     """A training of 4 inputs, 4 hidden units and 2 classes."""
     recipe = dataclasses.replace(RECIPE, **changes)
-    generator = np.random.default_rng(0)
-    inputs = generator.uniform(-1, 1, (16, SIZES[0])).astype(np.float32)
-    labels = (inputs.sum(1) > 0).astype(np.int32)
+    inputs, labels = small_inputs()
     data = TrainingData(inputs, np.eye(2, dtype=np.float32)[labels], inputs, labels)
     return training_on("4-4-2 on noise", data, SIZES, squared_error, recipe)
+
+
+def small_regression(loss, steps):
+    """A regression of two classes on 4 inputs."""
+    inputs, labels = small_inputs()
+    data = TrainingData(inputs, labels[:, None].astype(np.float32), inputs, labels)
+    recipe = dataclasses.replace(RECIPE, steps=steps, gain=0)
+    return training_on("4-1 on noise", data, (SIZES[0], 1), loss, recipe)
+
+
+def small_inputs():
+    """Inputs, and labels 0 and 1."""
+    inputs = np.random.default_rng(0).uniform(-1, 1, (16, SIZES[0])).astype(np.float32)
+    return inputs, (inputs.sum(1) > 0).astype(np.int32)
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +103,29 @@ def test_one_number_a_ciphertext_comes_to_the_same():
     results = encrypted_sgd.run(small_training(steps=2), arguments)
     check_probes(results, 2)
     assert results["packing"] == "sample-per-slot"
+
+
+@pytest.mark.filterwarnings("ignore:.*insecure")
+def test_two_steps_of_a_call_are_the_oracles():
+    arguments = dataclasses.replace(ARGUMENTS, steps_per_call=2, probe=2)
+    results = encrypted_sgd.run(small_regression(squared_error, 4), arguments)
+    assert [probe["step"] for probe in results["probes"]] == [2, 4]
+    assert all(0 < probe["difference"] < 4 * probe["predicted"] < 0.05 for probe in results["probes"])
+    assert results["seconds"]["step"]["calls"] == 2 and results["steps_per_call"] == 2
+
+
+@pytest.mark.filterwarnings("ignore:.*insecure")
+def test_logistic_regression_has_a_constant_in_its_gradient():
+    check_probes(encrypted_sgd.run(small_regression(cross_entropy, 2), ARGUMENTS), 2)
+
+
+@pytest.mark.parametrize(
+    ("steps", "probe", "what"), [(3, None, "the training has 3"), (4, 1, "--probe has 1")]
+)
+def test_steps_that_are_no_whole_number_of_calls_are_refused(steps, probe, what):
+    arguments = dataclasses.replace(ARGUMENTS, steps_per_call=2, probe=probe)
+    with pytest.raises(SystemExit, match=f"{what} steps, which are no whole number of calls of"):
+        encrypted_sgd.run(small_training(steps=steps), arguments)
 
 
 def test_what_a_step_cannot_hold_is_told_in_a_sentence():

@@ -1,5 +1,6 @@
 """Encrypted training before any key exists: data, step, oracle, dry run."""
 
+import dataclasses
 import json
 
 import jax
@@ -119,6 +120,12 @@ def test_noise_is_as_large_as_is_said(training, oracle):
 def test_differences_grow_from_what_one_step_leaves(training, oracle):
     found = predicted_differences(training, oracle, [1e-4] * 8)
     assert found.shape == (20,) and found[0] == pytest.approx(1e-4, rel=0.1) and found[0] < found[-1] < 2e-2
+
+
+def test_noise_of_what_is_carried_comes_with_the_last_step_of_a_call(training, oracle):
+    pairs = dataclasses.replace(training, steps_per_call=2)
+    found = predicted_differences(pairs, oracle, [1e-4] * 8)
+    assert found[0] == 0 and found[1] == pytest.approx(1e-4, rel=0.1)
 
 
 def test_a_run_that_diverges_is_refused_with_the_step():

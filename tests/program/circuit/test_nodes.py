@@ -70,7 +70,7 @@ NODES = {
         "",
     ),
     "rotated sum": nodes.RotatedSum(0, (1, -2), 1, ""),
-    "masked sum": nodes.MaskedSum((0, 1), (numbers(SIZE), numbers(SIZE, seed=9)), ""),
+    "masked sum": nodes.MaskedSum((0, 1), (numbers(SIZE), numbers(SIZE, seed=9)), "", numbers(SIZE, seed=3)),
     "sum of products": nodes.SumOfProducts(((0, 1), (1, 1)), ((numbers(SIZE), None), (None, None)), ""),
     "ciphertext of": nodes.CiphertextOf(0, 1, 2, ""),
     "carried slots": nodes.CarriedSlots((1, 0), np.full(8, -100.0), np.full(8, 100.0), ""),
@@ -150,7 +150,7 @@ def rotated_sum(node, values, slots):
 IN_JAX = {
     "rotated sum": rotated_sum,
     "masked sum": lambda node, values, slots: sum(
-        v[:, None] * x for v, x in zip(node.vectors, values, strict=True)
+        (v[:, None] * x for v, x in zip(node.vectors, values, strict=True)), node.added[:, None]
     ),
     "sum of products": lambda node, values, slots: (
         (values[0] + node.shifts[0][0][:, None]) * values[1] + values[1] * values[1]

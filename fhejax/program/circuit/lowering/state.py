@@ -161,15 +161,22 @@ class Lowering:
         """Add the noise of a key switch of `register` to the values of a node."""
         self._switches.append(_Switch(number, register.drops, register.scale, gain))
 
-    def shift(self, register: Register, shift: np.ndarray | None, label: str) -> Register:
-        """The register with plain numbers added: one for each ciphertext, or slot of the only one."""
+    def shift(self, register: Register, shift: np.ndarray | None, label: str, node: int = -1) -> Register:
+        """The register with plain numbers added: one for each ciphertext, or slot of the only one.
+
+        Args:
+            register: to which they are added.
+            shift: the numbers, float64 [ciphertext] or [slot] of one period, or None.
+            label: of the step.
+            node: whose value the result is; -1 where it is only a part of one.
+        """
         if shift is None:
             return register
         if len(shift) > register.size:
             constants = self.encoded_slots(shift, register.scale, register.drops)
-            return self.emit(SlotShiftStep(*after(register), constants=constants, label=label))
+            return self.emit(SlotShiftStep(*after(register), constants=constants, node=node, label=label))
         constants = self.encoded(lambda: shift, register.scale, register.drops)
-        return self.emit(ShiftStep(*after(register), constants=constants, label=label))
+        return self.emit(ShiftStep(*after(register), constants=constants, node=node, label=label))
 
     def drop(self, register: Register, drops: Whole) -> Register:
         """The register with fewer primes at the same scale: exact, and free unless a rescale is rational."""

@@ -65,25 +65,35 @@ def packed_results(
     """
     sums: dict[int, dict[int, np.ndarray]] = {}
     laid: dict[int, Laid] = {}
+    added: dict[int, np.ndarray] = {}
     for number, form in results.items():
         atom = carried.get(number)
         place = Place(_base(values, form), -1 - number) if atom is None else values.places[atom]
         unit = form.lead if atom is None else units[number]
         if atom is not None and form.constant.any():
-            raise ValueError(
-                f"result {number} is carried and has plain numbers added to it, which packing='tiles' has no "
-                f"rule for; add them to what is read, or make them a factor of an argument."
-            )
+            added[place.state] = added.get(place.state, 0.0) + _constant(values, form, place) / unit
         terms = sums.setdefault(place.state, {})
         for source, vector in _terms(values, form.times(1 / unit), place):
             terms[source] = terms.get(source, 0.0) + vector
         where = positions(values.fields, bits_at(values.fields, form.axes, place.base), form.axes)
-        laid[number] = Laid(place.state, form.axes, _in_one(values, form, where), unit, form.constant)
+        offset = form.constant if atom is None else np.zeros_like(form.constant)
+        laid[number] = Laid(place.state, form.axes, _in_one(values, form, where), unit, offset)
     nodes = {
-        state: values.emit(MaskedSum(tuple(terms), tuple(terms.values()), f"ciphertext of results {state}"))
+        state: values.emit(
+            MaskedSum(tuple(terms), tuple(terms.values()), f"ciphertext of results {state}", added.get(state))
+        )
         for state, terms in sorted(sums.items())
     }
     return {n: dataclasses.replace(one, node=nodes[one.node]) for n, one in laid.items()}
+
+
+def _constant(values: Values, form: Form, place: Place) -> np.ndarray:
+    """The plain numbers of a form in the slots where its entries lie, at its place among the samples."""
+    total = np.zeros(values.fields.period)
+    for number in numbers_of(values.fields, form.axes):
+        bits = bits_at(values.fields, form.axes, sample_of(values.fields, form.axes, number, place.base))
+        total += values.plain_numbers(form, bits, number)
+    return total
 
 
 def _in_one(values: Values, form: Form, where: np.ndarray) -> np.ndarray:

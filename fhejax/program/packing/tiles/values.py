@@ -95,8 +95,11 @@ class Values:
         """The plain numbers of a form, in the slots of one of its ciphertexts that hold an entry."""
         if not form.constant.any():
             return None
-        numbers = tuple(at[axis] for axis in form.axes)
-        return vector_at(self.fields, held.bits, form.axes, numbers) * self._laid(form, numbers)
+        return self.plain_numbers(form, held.bits, tuple(at[axis] for axis in form.axes))
+
+    def plain_numbers(self, form: Form, bits: Bits, number: Number) -> np.ndarray:
+        """The plain numbers of a form in those slots of a ciphertext that hold an entry; elsewhere zero."""
+        return vector_at(self.fields, bits, form.axes, number) * self._laid(form, number)
 
     def _laid(self, form: Form, number: Number) -> np.ndarray:
         """The plain numbers of a form at each slot of a ciphertext; anything beyond the last entry."""

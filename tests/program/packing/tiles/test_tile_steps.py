@@ -165,6 +165,40 @@ def test_logistic_regression(features, batch, slots):
     check(logistic_step, (weights, weights, x, y), slots)
 
 
+def biased_step(model, velocity, x, y):
+    """A logistic step with a bias, whose gradient has the sigmoid's constant in it."""
+
+    def gradient(weights, bias):
+        error = sigmoid(x @ weights + bias) - y
+        return x.T @ error / len(x), jnp.sum(error) / len(x)
+
+    moved = jax.tree.map(lambda v, g: v - 0.5 * g, velocity, gradient(*velocity))
+    return moved, jax.tree.map(lambda m, w: m + MOMENTUM * (m - w), moved, model)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize(("features", "batch", "slots"), [(12, 14, 256), (12, 14, 64), (5, 32, 1024)])
+def test_constants_are_added_to_what_is_carried(features, batch, slots, steps):
+    own = {"range": (-1, 1), "batch_axis": None}
+    model = fhe.Encrypted((features,), **own), fhe.Encrypted((), **own)
+    x, y = fhe.Encrypted((batch, features)), fhe.Encrypted((batch,), range=(0, 1))
+
+    def several(model, velocity, batches):
+        for batch in batches:
+            model, velocity = biased_step(model, velocity, *batch)
+        return model, velocity
+
+    described = model, model, ((x, y),) * steps
+    graph = check(several, described, slots, carry=(0, 1))
+    carried = with_carry(graph, matched_pairs_of(graph))
+    values = values_of(described)
+    for _ in range(2):
+        _, found = evaluated(carried, values)
+        values = several(*values) + values[2:]
+        for one, other in zip(found, jax.tree.leaves(values[:2]), strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-5)
+
+
 def test_key_switches_of_logistic_regression():
     own = {"range": (-1, 1), "batch_axis": None}
     weights = fhe.Encrypted((196,), **own)

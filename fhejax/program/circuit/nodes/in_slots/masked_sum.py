@@ -1,4 +1,7 @@
-"""The sum of several values, each times plain numbers in its slots: masks, rates, and what they select."""
+"""The sum of several values, each times plain numbers in its slots: masks, rates, and what they select.
+
+Plain numbers may be added to the sum as well.
+"""
 
 import dataclasses
 import functools
@@ -14,7 +17,7 @@ from fhejax import ckks
 from fhejax.ckks import Ciphertext, Plaintext
 from fhejax.ckks.encoding.canonical_embedding import coefficients_to_slots, slots_to_coefficients
 from fhejax.ckks.parameters.deviations import ROUNDING_VARIANCE, slot_deviation
-from fhejax.program.circuit.intervals import ValueInterval, scaled_interval
+from fhejax.program.circuit.intervals import ValueInterval, scaled_interval, shifted_interval
 from fhejax.program.circuit.lowering.policies import CanonicalScales
 from fhejax.program.circuit.lowering.register import Register
 from fhejax.program.circuit.lowering.scales import (
@@ -34,7 +37,7 @@ from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.steps.terms import add_terms
-from fhejax.program.circuit.values import Values
+from fhejax.program.circuit.values import Values, shifted
 from fhejax.ring import Ring
 from fhejax.ring.platform import Device
 from fhejax.ring.wide import kernel, wide
@@ -87,11 +90,13 @@ class MaskedSum(SeveralSources):
 
     Attributes:
         vectors: of each source, float64 [slot] of one period.
+        added: plain numbers that are added to the sum, float64 [slot], or None.
     """
 
     sources: tuple[int, ...]
     vectors: tuple[np.ndarray, ...]
     label: str
+    added: np.ndarray | None = None
 
     @property
     def size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -99,14 +104,14 @@ class MaskedSum(SeveralSources):
         return 1
 
     def plain_numbers(self) -> tuple[np.ndarray | None, ...]:
-        """The vectors."""
-        return self.vectors
+        """The vectors, and what is added."""
+        return (*self.vectors, self.added)
 
     def interval(self, known: Sequence[ValueInterval], batch: int) -> ValueInterval:
         """The sum of the terms' intervals."""
         parts = [scaled_interval(known[s], v) for s, v in zip(self.sources, self.vectors, strict=True)]
         lows, highs = zip(*parts, strict=True)
-        return functools.reduce(np.add, lows), functools.reduce(np.add, highs)
+        return shifted_interval((functools.reduce(np.add, lows), functools.reduce(np.add, highs)), self.added)
 
     def evaluate(self, given: Evaluation) -> Values:
         """The sum, with vectors as they are or as they are encoded."""
@@ -114,7 +119,7 @@ class MaskedSum(SeveralSources):
         for term, (source, vector) in enumerate(zip(self.sources, self.vectors, strict=True)):
             held = rounded_vector(vector, float(given.factors[term])) if given.factors else vector
             total = total + given.values[source] * held[:, None]
-        return np.asarray(total)
+        return shifted(np.asarray(total), self.added)
 
     def adjoints(self, values: Sequence[Values], adjoint: Values, slots: Slots | None) -> Adjoints:
         """The gradient of each source: its vector times that of the sum."""
@@ -132,14 +137,29 @@ class MaskedSum(SeveralSources):
     def lower(self, lowering: "Lowering", number: int) -> Register:
         """Emit the products at one level and, by the scales of their vectors, one scale; one step."""
         registers = reduced_to_one_level(lowering, self.sources)
-        wanted = self._wanted_scale(lowering, number, registers[0].drops)
-        if wanted is not None:
-            return masked_sum(lowering, number, (registers, self.vectors, wanted), self.label)
-        given = lowering.given.get(number, tuple(self._own_factors(lowering.settings)))
-        pairs = zip(registers, given, strict=True)
-        scale = largest_scale([scale_product(r.scale, lowering.scale(factor)) for r, factor in pairs])
-        lowering.factors[number] = given
-        return masked_sum(lowering, number, (registers, self.vectors, scale), self.label)
+        scale = self._wanted_scale(lowering, number, registers[0].drops)
+        if scale is None:
+            given = lowering.given.get(number, tuple(self._own_factors(lowering.settings)))
+            pairs = zip(registers, given, strict=True)
+            scale = largest_scale([scale_product(r.scale, lowering.scale(factor)) for r, factor in pairs])
+            lowering.factors[number] = given
+        register = self._products(lowering, number, registers, scale)
+        lowering.need(number, register)
+        return lowering.shift(register, self.added, self.label, number)
+
+    def _products(
+        self, lowering: "Lowering", number: int, registers: Sequence[Register], scale: AnyScale
+    ) -> Register:
+        """Emit the step that adds up registers, at one level, times the vectors, at a scale."""
+        factors = tuple(scale_quotient(scale, register.scale) for register in registers)
+        lowering.rounding[number] = tuple(map(value_of, factors))
+        constants: tuple[int, ...] = ()
+        for vector, factor, register in zip(self.vectors, factors, registers, strict=True):
+            constants += lowering.encoded_slots(vector, factor, register.drops)
+        fields = tuple(r.step for r in registers), 1, 2, -registers[0].drops, scale
+        node = number if self.added is None else -1
+        step = MaskedSumStep(*fields, factors, constants=constants, node=node, label=self.label)
+        return lowering.emit(step)
 
     def _wanted_scale(self, lowering: "Lowering", number: int, drops: Whole) -> AnyScale | None:
         """The scale that a division leads to the next level's own, or to what a node after asks for."""
@@ -159,8 +179,8 @@ class MaskedSum(SeveralSources):
         return found
 
     def is_zero_without_sample(self, zero: Callable[[int, np.ndarray | None], bool]) -> bool:
-        """Whether all sources are zero there."""
-        return all(zero(source, None) for source in self.sources)
+        """Whether all sources are zero there, and nothing is added."""
+        return self.added is None and all(zero(source, None) for source in self.sources)
 
 
 def reduced_to_one_level(lowering: "Lowering", sources: Sequence[int]) -> list[Register]:
@@ -170,33 +190,6 @@ def reduced_to_one_level(lowering: "Lowering", sources: Sequence[int]) -> list[R
     registers = [lowering.registers[source] for source in sources]
     drops = maximum(*(register.drops for register in registers))
     return [lowering.drop(register, drops) for register in registers]
-
-
-def masked_sum(
-    lowering: "Lowering",
-    number: int,
-    terms: tuple[Sequence[Register], Sequence[np.ndarray], AnyScale],
-    label: str,
-) -> Register:
-    """Emit the step of a node that adds up registers times vectors, at a scale.
-
-    Args:
-        lowering: the circuit's.
-        number: of the node.
-        terms: registers at one level, the vector of each, and the scale of the sum.
-        label: of the node.
-    """
-    registers, vectors, scale = terms
-    factors = tuple(scale_quotient(scale, register.scale) for register in registers)
-    lowering.rounding[number] = tuple(map(value_of, factors))
-    constants: tuple[int, ...] = ()
-    for vector, factor, register in zip(vectors, factors, registers, strict=True):
-        constants += lowering.encoded_slots(vector, factor, register.drops)
-    fields = tuple(r.step for r in registers), 1, 2, -registers[0].drops, scale
-    step = MaskedSumStep(*fields, factors, constants=constants, node=number, label=label)
-    register = lowering.emit(step)
-    lowering.need(number, register)
-    return register
 
 
 def rounded_vector(vector: np.ndarray, factor: float) -> np.ndarray:
