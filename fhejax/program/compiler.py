@@ -45,6 +45,7 @@ from fhejax.ring.platform import Device, chosen_device
 _SAMPLES = 64
 _PACKED_SAMPLES = 8  # of which each takes a whole ciphertext
 _LOG_DEGREES = (4, 17)
+_NOT_PLANNED = "not planned, since a packing that was tried first holds the function"
 
 
 def compile(
@@ -89,7 +90,8 @@ def compile(
         packing: where arrays lie in ciphertexts and slots: "sample-per-slot", one sample of the batch in each
             slot; "multiplexed", the numbers of one sample in the slots of each ciphertext; "tiles", a whole
             mini-batch and weights that are encrypted too, in the slots together, for training steps; or
-            "auto", the first or, where the batch is one sample and that takes less time, the second.
+            "auto", the third where hundreds of numbers without a batch are encrypted, the second where the
+            batch is one sample and that takes less time, and else the first.
         carry: the numbers of results that may be the next call's arguments of the same numbers, or a mapping
             {result: argument}: such results come back as the arguments that they replace are encrypted, by a
             bootstrap, so that a training step can go on for ever. Their values must stay within the declared
@@ -115,7 +117,8 @@ def compile(
     wished = _wished_security(security, bootstrapping, insecure, insecure_log_degree)
     described, nesting = described_arguments(arguments)
     batch = _common_batch(described)
-    names = candidate_packings(packing, batch, carries=carry is not None)
+    weights = sum(math.prod(a.shape) for a in described if isinstance(a, Encrypted) and a.batch_axis is None)
+    rounds = candidate_packings(packing, batch, weights, carries=carry is not None)
     plain = [a.placeholder(i) for i, a in enumerate(described) if isinstance(a, Plain)]
     traced = trace(function, described, nesting, batch, plain)
     slots = traced.slots if insecure_log_degree is None else 2 ** (insecure_log_degree - 1)
@@ -129,7 +132,7 @@ def compile(
     def planned(name: str) -> _Planned:
         return _planned_in(name, traced, sample, margin, bootstrapping, carry, request)
 
-    best, considered = _cheapest(names, planned)
+    best, considered = _cheapest(rounds, planned)
     plan, found = best.plan, best.circuit
     leaves = encode_constants(found.lowered.constants, plan.params, plan.top_level)
     observed = None if margin is None else found.limits
@@ -220,29 +223,32 @@ def _planned_in(
 
 
 def _cheapest(
-    names: Sequence[str], planned: Callable[[str], _Planned]
+    rounds: Sequence[Sequence[str]], planned: Callable[[str], _Planned]
 ) -> tuple[_Planned, tuple[ConsideredPacking, ...]]:
-    """The plan of least predicted time, and what was found of each packing.
+    """The plan of least predicted time in the first round that has one, and what was found of each packing.
 
     Raises:
         ValueError: that of the first packing, where no packing holds the function.
     """
-    found: list[_Planned] = []
     considered: list[ConsideredPacking] = []
     refused: ValueError | None = None
-    for name in names:
-        try:
-            one = planned(name)
-        except ValueError as error:
-            refused = refused or error
-            considered.append(ConsideredPacking(name, None, None, _first_sentence(error)))
-            continue
-        found.append(one)
-        considered.append(ConsideredPacking(name, one.plan.predicted_seconds, _key_bytes(one.plan), ""))
-    if not found:
-        assert refused is not None
-        raise refused
-    return min(found, key=lambda one: one.plan.predicted_seconds), tuple(considered)
+    for number, names in enumerate(rounds):
+        found: list[_Planned] = []
+        for name in names:
+            try:
+                one = planned(name)
+            except ValueError as error:
+                refused = refused or error
+                considered.append(ConsideredPacking(name, None, None, _first_sentence(error)))
+                continue
+            found.append(one)
+            considered.append(ConsideredPacking(name, one.plan.predicted_seconds, _key_bytes(one.plan), ""))
+        if found:
+            later = [name for names in rounds[number + 1 :] for name in names]
+            considered.extend(ConsideredPacking(name, None, None, _NOT_PLANNED) for name in later)
+            return min(found, key=lambda one: one.plan.predicted_seconds), tuple(considered)
+    assert refused is not None
+    raise refused
 
 
 def _key_bytes(plan: ProgramPlan) -> int:

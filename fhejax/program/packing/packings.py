@@ -23,23 +23,34 @@ PACKINGS: dict[str, Packing] = {
 AUTOMATIC = "auto"
 _DEFAULT = "sample-per-slot"
 _OF_ONE_SAMPLE = "multiplexed"
+_OF_WEIGHTS = "tiles"
 _CARRYING = ("sample-per-slot", "tiles")
+_MANY_WEIGHTS = 256  # encrypted numbers without a batch: as many ciphertexts, with one sample in each slot
 
 
-def candidate_packings(name: str, batch: int, carries: bool = False) -> tuple[str, ...]:
-    """The names of the packings that may be meant, keys of `PACKINGS`, the usual one first.
+def candidate_packings(
+    name: str, batch: int, weights: int = 0, carries: bool = False
+) -> tuple[tuple[str, ...], ...]:
+    """The names of the packings that may be meant, keys of `PACKINGS`, in rounds.
+
+    The first round in which a packing holds the function decides; of those in one round it is the packing of
+    least predicted time.
 
     Args:
-        name: that of a packing, or "auto", which leaves the choice to the library: by predicted time, where
-            the batch is one sample, and else one sample in each slot.
+        name: that of a packing, or "auto", which leaves the choice to the library. That takes tiles where
+            hundreds of numbers without a batch are encrypted, compares times where the batch is one sample,
+            and takes else, and where tiles do not hold the function, one sample in each slot.
         batch: of the arguments.
-        carries: whether results are to be arguments of the next call, which one packing can do.
+        weights: the numbers in encrypted arguments without a batch.
+        carries: whether results are to be arguments of the next call, which some packings can do.
 
     Raises:
         ValueError: another name, or a packing that cannot carry.
     """
     if name == AUTOMATIC:
-        return (_DEFAULT, _OF_ONE_SAMPLE) if batch == 1 and not carries else (_DEFAULT,)
+        if batch > 1 and weights >= _MANY_WEIGHTS:
+            return (_OF_WEIGHTS,), (_DEFAULT,)
+        return ((_DEFAULT, _OF_ONE_SAMPLE),) if batch == 1 and not carries else ((_DEFAULT,),)
     if not isinstance(name, str) or name not in PACKINGS:
         known = ", ".join(map(repr, (AUTOMATIC, *PACKINGS)))
         raise ValueError(f"compile was given packing={name!r}, which is no packing; choose one of {known}.")
@@ -48,7 +59,7 @@ def candidate_packings(name: str, batch: int, carries: bool = False) -> tuple[st
             f"compile was given carry= and packing={name!r}, in which no result can be an argument of the "
             f"next call yet; pass packing={' or '.join(map(repr, _CARRYING))}."
         )
-    return (name,)
+    return ((name,),)
 
 
 def packed(graph: TensorGraph, name: str) -> Graph:

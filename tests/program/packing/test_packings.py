@@ -42,7 +42,39 @@ def test_a_new_packing_is_one_function_and_one_line(made):
 def test_the_default_is_one_sample_in_each_slot():
     program = fhejax.compile(jnp.square, encrypted((8, 3)), insecure_log_degree=7)
     assert ", sample per slot, " in program.report()
-    assert candidate_packings("auto", 8) == candidate_packings("sample-per-slot", 1) == ("sample-per-slot",)
+    only = (("sample-per-slot",),)
+    assert candidate_packings("auto", 8) == candidate_packings("sample-per-slot", 1) == only
+
+
+def layer(weights, x):
+    """A dense layer and its square."""
+    return jnp.square(x @ weights)
+
+
+def many_weights(columns):
+    """Encrypted weights, each of which would be a ciphertext, and a batch."""
+    weights = fhejax.Encrypted((16, columns), batch_axis=None)
+    return weights, encrypted((4, 16))
+
+
+def test_many_encrypted_weights_lie_in_tiles():
+    options = {"insecure_log_degree": 10, "precision_bits": 6}
+    program = fhejax.compile(layer, *many_weights(16), **options)
+    assert program.source.packing == "tiles"
+    assert "packings      tiles: " in program.report() and "sample per slot: not planned" in program.report()
+    few = fhejax.compile(layer, *many_weights(2), **options)
+    assert few.source.packing == "sample-per-slot"
+
+
+def test_what_tiles_do_not_hold_has_one_sample_in_each_slot():
+    def cube(weights, x):
+        return jnp.sum(weights) * x**2
+
+    rounds = candidate_packings("auto", 4, weights=256)
+    assert rounds == (("tiles",), ("sample-per-slot",))
+    described = fhejax.Encrypted((4, 4, 4, 4), batch_axis=None), encrypted((4, 2))
+    program = fhejax.compile(cube, *described, insecure_log_degree=8, precision_bits=6)
+    assert program.source.packing == "sample-per-slot" and "packings      tiles: " in program.report()
 
 
 def test_for_one_sample_the_packing_of_less_predicted_time_is_taken():
