@@ -121,6 +121,7 @@ def test_fits_of_an_error_that_no_float_shows():
     refuses(TypeError, "largest depth is an integer", approx.fit, "gelu", (-8, 8), error=1.0, max_depth="x")
 
 
+@pytest.mark.nightly
 def test_errors_out_of_reach_of_kinks_are_refused_before_all_is_tried():
     message = r"within 1e-12 at a depth of up to 14: the best error found is 3.3e-05, at depth 14"
     refuses(ValueError, message, approx.fit, "relu", (-1, 1), error=1e-12)

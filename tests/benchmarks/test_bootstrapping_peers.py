@@ -81,6 +81,7 @@ def fake(tmp_path):
     return make
 
 
+@pytest.mark.nightly
 def test_both_sides_are_compared(fake, capsys, monkeypatch):
     chosen = ckks.BootstrappingParameters.for_levels(1, degree=32, insecure=True, options=OPTIONS)
     monkeypatch.setattr(bootstrapping, "parameters", lambda _arguments: chosen)

@@ -29,6 +29,7 @@ def observation(case: Case = CASE, noise: float = 1.0) -> sweep.Observation:
     return sweep.Observation(values, found, reduced, predicted, deviation, 0.0, overflows, True)
 
 
+@pytest.mark.nightly
 def test_groups_share_their_parameters():
     groups = list(good_groups(2, 4))
     assert groups == list(good_groups(2, 4))

@@ -24,6 +24,7 @@ def test_parameters_have_the_limbs_asked_for_in_three_digits(limbs):
     assert params.depth == limbs - 1
 
 
+@pytest.mark.nightly
 def test_bytes_are_as_the_formula_says(capsys):
     point = ckks_growth.measure(256, 3, repeats=1)
     assert point.bytes_found == point.bytes_expected

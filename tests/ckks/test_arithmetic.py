@@ -273,6 +273,7 @@ def test_jit_and_vmap_give_the_same_bits(insecure_real):
         assert first.scale == second.scale == third.scale
 
 
+@pytest.mark.nightly
 def test_at_secure_parameters(secure):
     """128-bit security: fresh, sum, product and square, each as noisy as predicted."""
     params = secure.params

@@ -72,7 +72,10 @@ def circuit(seed):
     return run
 
 
-@pytest.fixture(scope="module", params=["real", "complex", "rational"])
+@pytest.fixture(
+    scope="module",
+    params=["real", *(pytest.param(ring, marks=pytest.mark.nightly) for ring in ("complex", "rational"))],
+)
 def scheme(request, insecure_real, insecure_complex):
     if request.param == "rational":
         return make_scheme(ckks.insecure_parameters(256, 4, 35, rational=True))

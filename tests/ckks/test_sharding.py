@@ -27,7 +27,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [pytest.param(1, marks=pytest.mark.nightly), 2])
 def test_sharded_ciphertexts_give_the_same_bits(processes):
     port = free_port()
     workers = [start(number, processes, port) for number in range(processes)]

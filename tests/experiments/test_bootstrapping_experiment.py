@@ -42,6 +42,7 @@ def root_mean_square(error):
     return np.sqrt(np.mean(parts**2))
 
 
+@pytest.mark.nightly
 def test_the_stages_give_the_bits_of_a_bootstrap(chosen, secret_and_keys):
     secret, keys = secret_and_keys
     values = bootstrapping.make_inputs(chosen).values

@@ -16,10 +16,11 @@ SCRIPT = pathlib.Path(__file__).with_name("jobs.py")
 ROOT = SCRIPT.parents[2]
 STRICT = {"JAX_NUMPY_DTYPE_PROMOTION": "strict", "JAX_NUMPY_RANK_PROMOTION": "raise"}
 FINITE = {"JAX_DEBUG_NANS": "1", "JAX_DEBUG_INFS": "1"}
+ALL = "all at once"
 SETTINGS = {
     "64-bit types, finite": {"JAX_ENABLE_X64": "1"} | FINITE,
     "no jit, 64-bit types refused": {"JAX_DISABLE_JIT": "1", "JAX_EXPLICIT_X64_DTYPES": "error"},
-    "all at once": {"JAX_ENABLE_X64": "1", "JAX_DISABLE_JIT": "1"} | FINITE | STRICT,
+    ALL: {"JAX_ENABLE_X64": "1", "JAX_DISABLE_JIT": "1"} | FINITE | STRICT,
 }
 
 
@@ -42,9 +43,12 @@ def run(settings: dict[str, str], path: pathlib.Path, *jobs: str) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize(
+    "name",
+    [name if name == "all at once" else pytest.param(name, marks=pytest.mark.nightly) for name in SETTINGS],
+)
 def test_jobs_are_right_under(name, tmp_path):
-    jobs = ["scheme", "program"] + ["bootstrapped"] * (name == "all at once")
+    jobs = ["scheme", "program"] + ["bootstrapped"] * (name == ALL)
     run(SETTINGS[name], tmp_path / "found.npz", *jobs)
     with np.load(tmp_path / "found.npz") as found:
         for job in jobs:

@@ -87,7 +87,7 @@ def test_regressions_in_the_clear_and_in_fixed_point(name, samples):
     check_against_clear(program, function, values, program.simulate(*values))
 
 
-@pytest.mark.parametrize("name", REGRESSIONS)
+@pytest.mark.parametrize("name", ["linear", pytest.param("logistic", marks=pytest.mark.nightly)])
 def test_noise_of_two_encrypted_steps_is_as_predicted(name):
     loss, rate, _ = REGRESSIONS[name]
     function, arguments = two_steps(loss, rate), regression_arguments(16)
@@ -104,6 +104,7 @@ def test_noise_of_two_encrypted_steps_is_as_predicted(name):
     assert abs(np.log2(measured)) < 0.3
 
 
+@pytest.mark.nightly
 def test_two_steps_of_logistic_regression_at_real_security():
     function, arguments = two_steps(cross_entropy, 1.0), regression_arguments(512)
     values = values_of(arguments)

@@ -1,6 +1,8 @@
 """The plan where depth runs out: parameters that bootstrap, and the places where it costs least."""
 
+import bisect
 import dataclasses
+import functools
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -26,9 +28,9 @@ from fhejax.ring.platform import Device
 
 _LOG_DEGREE = 16
 _SCALE_BITS = (40, 45, 50)
-_MOST_LEVELS = 15
+_LEVELS = (3, 15)  # the fewest and the most
 _SHARED_SLOTS = MOST_SHARED // 2  # of a bootstrap that keeps as many coefficients as numbers go in one
-_INSECURE_LEVELS = 8
+_INSECURE_LEVELS = (8, 8)
 _WEIGHT_BITS = (10, 13, 15)
 _LOST_BITS = (8, 4, 0)  # of the levels' scale, which a value may be below after a rescale
 _RESERVES = (0.05, 0.25, 0.5, 1, 1.5, 2, 3)  # levels kept back where scales grow more than was expected
@@ -70,11 +72,12 @@ def make_bootstrapped_plan(
             "function of fewer products in a row, or packing='sample-per-slot'."
         )
     if graph.least_slots:
-        chosen = (given,) if given else _parameters(graph.least_slots, log_degree, security, insecure)
+        chosen = [[given]] if given else _parameters(graph.least_slots, log_degree, security, insecure)
         return _plan_of_one_bootstrap(graph, carry, limits, sample, precision_bits, chosen, device)
     best = None
     slots = max(graph.batch, _SHARED_SLOTS) if carry else graph.batch
-    for parameters in _parameters(slots, log_degree, security, insecure) if given is None else [given]:
+    known = (levels[-1] for levels in _parameters(slots, log_degree, security, insecure))
+    for parameters in known if given is None else [given]:
         # The error of a bootstrap takes long to predict where the ring is large: first what it is at least.
         least = 2.0 ** -parameters.reduction_precision_bits[0]
         choices = itertools.product(_LOST_BITS, _WEIGHT_BITS)
@@ -98,7 +101,7 @@ def _plan_of_one_bootstrap(
     limits: tuple[float, ...],
     sample: Sequence[np.ndarray],
     precision_bits: float,
-    chosen: Iterable[BootstrappingParameters],
+    chosen: Iterable[Sequence[BootstrappingParameters]],
     device: Device,
 ) -> tuple[ProgramPlan, LoweredCircuit]:
     """The plan of a circuit whose one bootstrap is that of what is carried, at its end.
@@ -109,7 +112,8 @@ def _plan_of_one_bootstrap(
         limits: the largest magnitude of each node before that.
         sample: typical arguments.
         precision_bits: to be left.
-        chosen: parameters to be tried, in order.
+        chosen: parameters to be tried, in order: those of one scale after those of another, each the fewest
+            levels first. A ring of as few levels as one call takes has short keys and quick bootstraps.
         device: whose time is predicted.
 
     Raises:
@@ -118,7 +122,9 @@ def _plan_of_one_bootstrap(
     planned, best = with_carry(graph, carry), None
     limits = limits_with(graph, limits, (), planned)
     for parameters in chosen:
-        attempt = _attempt_in_slots(planned, limits, parameters)
+        attempts = functools.lru_cache(lambda one: _attempt_in_slots(planned, limits, one))
+        fewest = bisect.bisect_left(parameters, True, key=lambda one: attempts(one) is not None)
+        attempt = attempts(parameters[fewest]) if fewest < len(parameters) else None
         if attempt is None:
             continue
         predictor = Predictor(planned, sample)
@@ -172,19 +178,23 @@ def _predicted_bits(attempt: LoweredCircuit, sample: Sequence[np.ndarray], wante
 
 def _parameters(
     batch: int, log_degree: int | None, security: int, insecure: bool
-) -> Iterator[BootstrappingParameters]:
-    """The parameters of each scale with the most levels that are secure."""
+) -> Iterator[list[BootstrappingParameters]]:
+    """The secure parameters of each scale, those of the fewest levels first."""
     degree = 2 ** (_LOG_DEGREE if log_degree is None else log_degree)
     slots = batch_period(batch, degree // 2)
+    fewest, most = _INSECURE_LEVELS if insecure else _LEVELS
     for bits in _SCALE_BITS:
-        for levels in range(_INSECURE_LEVELS if insecure else _MOST_LEVELS, 2, -1):
+        found: list[BootstrappingParameters] = []
+        for levels in range(fewest, most + 1):
             try:
-                yield BootstrappingParameters.for_levels(
+                made = BootstrappingParameters.for_levels(
                     levels, degree=degree, slots=slots, scale_bits=bits, security=security, insecure=insecure
                 )
             except ValueError:
                 continue  # not in a secure modulus
-            break
+            found.append(made)
+        if found:
+            yield found
 
 
 def _attempt(

@@ -63,6 +63,7 @@ def test_ours_is_better_at_equal_depth(degrees):
 
 
 @pytest.mark.parametrize("degrees, bar", [((15, 15, 27), 4.0e-5), ((15, 15, 31), 3.4e-5)], ids=str)
+@pytest.mark.nightly
 def test_relu_reaches_the_bar_and_stays_bounded(degrees, bar):
     p = composite("relu", degrees, (-1, 1))
     # Shipped elsewhere with these degrees: 3.6e-4, and -5e41 at x = 1.01.

@@ -164,6 +164,7 @@ def total_bits(predicted: ckks.NoiseEstimate, values: np.ndarray) -> float:
     return -math.log2(math.hypot(2.0**-polynomial, 2.0**-predicted.precision_bits))
 
 
+@pytest.mark.nightly
 def test_a_hundred_bootstraps_stay_within_the_prediction():
     """|z| <= 1/2 and |c| <= 1/4, so that all later z are as small, and errors reach a steady size."""
     here = setting(arcsine=True)
@@ -241,6 +242,7 @@ def test_higher_levels_are_brought_down():
     assert ckks.precision(here.decrypt(found), values).mean > sine_bits(here.parameters)
 
 
+@pytest.mark.nightly
 def test_jit_gives_the_same_bits():
     here = setting(log_slots=2)
     x = here.encrypt(here.numbers())

@@ -174,6 +174,7 @@ def test_precision_beyond_a_bootstrap_is_refused():
         )
 
 
+@pytest.mark.nightly
 def test_training_steps_go_on_beyond_the_depth():
     """Weights are encrypted, alike in all slots; sums over the batch rotate with keys of the same bundle."""
     generator = np.random.default_rng(0)

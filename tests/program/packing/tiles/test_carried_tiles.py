@@ -40,7 +40,7 @@ def batches(count):
         yield x, (x @ wanted).astype(np.float32)
 
 
-def compiled(levels=6):
+def compiled(levels=6, **options):
     weights = fhe.Encrypted((FEATURES, CLASSES), batch_axis=None)
     x, y = next(batches(1))
     zeros = np.zeros((FEATURES, CLASSES), np.float32)
@@ -52,11 +52,11 @@ def compiled(levels=6):
         carry=0,
         packing="tiles",
         insecure_log_degree=7,
-        bootstrapping=parameters(levels),
         sample=(zeros + 0.3, zeros + 0.3, x, y),
         margin=8,
         precision_bits=5,
         device="cpu",
+        **{"bootstrapping": parameters(levels), **options},
     )
 
 
@@ -88,6 +88,15 @@ def test_weights_and_momenta_share_a_bootstrap():
 def test_a_step_of_more_levels_than_a_bootstrap_leaves_is_refused():
     with pytest.raises(TooDeepError, match="takes more levels"):
         compiled(levels=3)
+
+
+def test_parameters_have_no_more_levels_than_a_call_takes(monkeypatch):
+    monkeypatch.setattr("fhejax.program.levels.bootstrapped_plan._INSECURE_LEVELS", (3, 8))
+    chosen = compiled(bootstrapping=True).plan.bootstrapping
+    assert chosen.levels_left == 4
+    fewer = BootstrappingParameters.for_levels(3, degree=128, slots=64, scale_bits=40, insecure=True)
+    with pytest.raises(TooDeepError, match="more levels than there are"):
+        compiled(bootstrapping=fewer)
 
 
 def train(state, inputs, targets):
