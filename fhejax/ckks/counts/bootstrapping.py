@@ -1,6 +1,7 @@
 """The counts of a bootstrap, stage by stage, from its parameters alone."""
 
 import dataclasses
+import functools
 
 from fhejax.ckks.bootstrapping.encapsulation import encapsulation_parameters
 from fhejax.ckks.bootstrapping.fourier_factors import (
@@ -26,6 +27,7 @@ from fhejax.ckks.polynomial.depth import polynomial_depth
 PARTS = 2  # real and imaginary ones, which the modular reduction takes together
 
 
+@functools.lru_cache(maxsize=64)
 def bootstrap(parameters: BootstrappingParameters, table: LimbTable, results: int = 1) -> OperationCounts:
     """The counts of one bootstrap, its matrices and keys read once.
 

@@ -32,6 +32,12 @@ class ProgramCost:
     table: LimbTable
     layers: tuple[LayerCost, ...]
 
+    def in_form(self, form: PlaintextForm) -> "ProgramCost":
+        """The cost with all plaintexts in one form."""
+        degree = self.table.params.ring.degree
+        found = (_layer_cost(cost.layer, self.machine, degree, form) for cost in self.layers)
+        return dataclasses.replace(self, layers=tuple(found))
+
     @property
     def counts(self) -> OperationCounts:
         """The counts of all layers."""

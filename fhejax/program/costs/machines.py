@@ -81,9 +81,9 @@ class Machine:
 
     @property
     def matrix_products(self) -> float | None:
-        """The multiply-adds of residues with small integers a second by a matrix unit, or None."""
+        """The multiply-adds of residues with small integers a second by matrix products, or None."""
         peak = self.figures.get("int8_tops")
-        return None if peak is None else peak * 1e12 / 2 * _INT8_REACHED
+        return self.figures.get("integer_macs_per_s") if peak is None else peak * 1e12 / 2 * _INT8_REACHED
 
     @property
     def unit_rates(self) -> Mapping[str, float]:

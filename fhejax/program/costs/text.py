@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from fhejax.ckks.counts import OperationCounts
 from fhejax.program.costs.estimate import LayerCost, ProgramCost, program_cost
+from fhejax.program.costs.fitted import fitted_seconds
 from fhejax.program.costs.machines import Machine
 from fhejax.program.costs.published import Calibration, calibration_of
 from fhejax.program.costs.roofline import FORMS, PlaintextForm
@@ -15,7 +16,7 @@ _FORMS: dict[PlaintextForm, str] = {
     "one limb": "one limb loaded, the others made",
     "numbers": "numbers of one period loaded and encoded",
 }
-_LABEL = 46  # characters of a layer's name
+_LABEL = 64  # characters of a layer's name, at most
 
 
 def cost_report(plan: ProgramPlan, device: Machine | str) -> str:
@@ -35,7 +36,8 @@ def cost_report(plan: ProgramPlan, device: Machine | str) -> str:
         *operation_lines(cost.counts),
         _byte_line(plan, cost),
         *_time_lines(cost),
-        *_form_lines(plan, cost.machine),
+        *_fitted_lines(plan, cost.machine),
+        *_form_lines(cost),
         *_calibration_lines(cost.machine),
         "layers",
         *_layer_lines(cost.layers),
@@ -129,15 +131,22 @@ def _time_lines(cost: ProgramCost) -> list[str]:
     return [f"time          {span(cost.lower, cost.upper)} a call ({ends})", f"              {each}"]
 
 
-def _form_lines(plan: ProgramPlan, machine: Machine) -> list[str]:
+def _fitted_lines(plan: ProgramPlan, machine: Machine) -> list[str]:
+    """The line on what this library takes on a machine that the planner knows."""
+    seconds = fitted_seconds(plan, machine)
+    if seconds is None:
+        return []
+    return [f"fitted        {duration(seconds)} a call by the planner's costs, fitted to what fhejax takes"]
+
+
+def _form_lines(cost: ProgramCost) -> list[str]:
     """The lines on how plaintexts come, where there are any."""
-    costs: dict[PlaintextForm, ProgramCost] = {form: program_cost(plan, machine, form) for form in FORMS}
-    if not costs["loaded"].counts.plaintexts or costs["loaded"].lower is None:
+    if not cost.counts.plaintexts or cost.lower is None:
         return []
     lines = []
-    for form, cost in costs.items():
-        start = "plaintexts" if not lines else ""
-        lines.append(f"{start:14}{_FORMS[form]}: {span(cost.lower, cost.upper)}, {amount(cost.bytes)}")
+    for form in FORMS:
+        start, found = "plaintexts" if not lines else "", cost.in_form(form)
+        lines.append(f"{start:14}{_FORMS[form]}: {span(found.lower, found.upper)}, {amount(found.bytes)}")
     return lines
 
 
@@ -175,12 +184,13 @@ def calibration_text(found: Calibration) -> str:
 
 def _layer_lines(costs: Sequence[LayerCost]) -> list[str]:
     head = ("transforms", "conversions", "products", "bytes", "lower", "upper")
-    lines = [f"  {'':3} {'':{_LABEL}}" + "".join(f"{name:>12}" for name in head) + "  bound by"]
+    width = min(_LABEL, max((len(cost.layer.label) for cost in costs), default=0))
+    lines = [f"  {'':3} {'':{width}}" + "".join(f"{name:>12}" for name in head) + "  bound by"]
     for number, cost in enumerate(costs):
         counts, found = cost.layer.counts, cost.band
         products = counts.key_products + counts.products + counts.combinations
         cells = [f"{c:,.0f}" for c in (counts.transforms, counts.conversions, products)]
         ends = ["-" if s is None else duration(s) for s in (found.lower, found.upper)]
         row = "".join(f"{cell:>12}" for cell in (*cells, amount(found.bytes), *ends))
-        lines.append(f"  {number:3} {cost.layer.label[:_LABEL]:{_LABEL}}{row}  {found.bound}")
+        lines.append(f"  {number:3} {cost.layer.label[:width]:{width}}{row}  {found.bound}")
     return lines

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import fhejax
-from fhejax.program.costs import MACHINES, program_cost
+from fhejax.program.costs import MACHINES, chosen_machine, program_cost
+from fhejax.program.costs.fitted import fitted_seconds
 
 WEIGHTS = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
 
@@ -61,6 +62,15 @@ def test_the_plain_report_is_as_before():
     text = program().report()
     assert text.startswith("ring ")
     assert "calibration" not in text
+
+
+@pytest.mark.parametrize(("name", "device"), [("2 cores", "cpu"), ("h200", "h200"), ("rtx 5090", "rtx5090")])
+def test_the_fitted_time_is_the_planners(name, device):
+    described = fhejax.Encrypted((40, 4))
+    options = {"insecure_log_degree": 5, "precision_bits": 6, "device": device}
+    plan = fhejax.compile(lambda x: jnp.square(x @ WEIGHTS) @ WEIGHTS.T, described, **options).plan
+    assert fitted_seconds(plan, chosen_machine(name)) == pytest.approx(plan.predicted_seconds, rel=1e-6)
+    assert fitted_seconds(plan, chosen_machine("ark")) is None
 
 
 def test_an_unknown_machine_is_refused():

@@ -41,6 +41,8 @@ def test_rates_are_those_of_the_figures():
     assert (ark.word_bytes, sharp.word_bytes, h200.word_bytes) == (8, 4.5, 4)
     assert (ark.bandwidth, h200.bandwidth) == pytest.approx((1e12, 4.1e12))
     assert h200.multiplications == 4.1e12
+    assert MACHINES["2 cores"].matrix_products == 50e9
+    assert h200.matrix_products == 1979e12 / 32
     assert MACHINES["A100"].bandwidth == pytest.approx(2.039e12 * 4.1 / 4.8)
     assert h200.launch_seconds == 1.2e-6 > ark.launch_seconds == 0
 
