@@ -13,7 +13,7 @@ COUNTS = {
     "rotations": "rotations",
     "plaintext_products": "plaintexts",
 }
-LAYER = 46  # characters of a layer's name
+LAYER = 62  # characters of a layer's name
 COLUMNS = ("label", "in the clear", "encrypted", "error", "predicted", "rounding", "noise", "seconds")
 
 

@@ -57,7 +57,7 @@ def check(function, keys, x, expected):
 
 
 def test_every_stage():
-    """With minimum keys and an arcsine; a bootstrap without is part of a program that is counted elsewhere."""
+    """With minimum keys and an arcsine; one without is part of a program that is counted elsewhere."""
     parameters = parameters_of(double_angles=1, minimum_keys=True, arcsine_degree=3)
     (keys, x), table = keys_of(parameters), limb_table(parameters.params)
     ratio = Scale.of(2.0**parameters.ratio_bits)

@@ -47,6 +47,17 @@ def test_rates_are_those_of_the_figures():
     assert h200.launch_seconds == 1.2e-6 > ark.launch_seconds == 0
 
 
+def test_published_networks_take_30_to_55_bootstraps():
+    """ResNet-20 with ReLU over a bootstrap of the same machine, but for one that is known to be off."""
+    both = {
+        name: machine.figures["resnet20_ms"] / machine.figures["boot_ms"]
+        for name, machine in MACHINES.items()
+        if {"resnet20_ms", "boot_ms"} <= set(machine.figures) and machine.kind != "fpga"
+    }
+    assert len(both) == 17
+    assert {name for name, ratio in both.items() if not 30 < ratio < 55} == {"BTS"}
+
+
 def test_an_upper_end_takes_all_rates():
     complete = {name for name, machine in MACHINES.items() if machine.is_complete}
     assert {"F1", "BTS", "CraterLake", "ARK", "SHARP", "FAST", "H200", "A100", "2 cores"} <= complete

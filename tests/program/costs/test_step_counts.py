@@ -52,7 +52,7 @@ def deep_batched():
 
 
 def carried():
-    """A step in tiles whose weights go on: masks, sums by rotations, real parts, a bootstrap, rational drops."""
+    """A step in tiles whose weights go on: masks, sums by rotations, real parts, a bootstrap, drops."""
     chosen = BootstrappingOptions(
         hamming_weight=4, double_angles=1, coefficients_to_slots=1, slots_to_coefficients=1
     )
