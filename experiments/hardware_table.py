@@ -78,9 +78,9 @@ def _bands(results: dict[str, Any]) -> list[str]:
     return [
         *lines,
         f"  not known well enough for any time: {', '.join(unknown)}",
-        "  Accelerators are simulations of their authors, but for Heracles and those on FPGAs. From units that",
-        "  overlap within a layer to units one after the other, neither below its bytes; 'over' where a unit",
-        "  is not known.",
+        "  Accelerators are simulations of their authors, but for Heracles and those on FPGAs. From units",
+        "  that overlap within a layer to units one after the other, neither below its bytes; 'over' where a",
+        "  unit is not known.",
     ]
 
 
