@@ -50,7 +50,8 @@ def _programs(results: dict[str, Any]) -> list[str]:
     lines = ["what the programs are made of"]
     for program in results["programs"].values():
         counts = program["counts"]
-        boots = f", {counts['bootstraps']:,.0f} bootstraps" if counts["bootstraps"] else ""
+        plural = "" if counts["bootstraps"] == 1 else "s"
+        boots = f", {counts['bootstraps']:,.0f} bootstrap{plural}" if counts["bootstraps"] else ""
         lines += [
             f"  {program['title']}, {program['unit']}: {counts['rotations']:,.0f} rotations{boots}, "
             f"{counts['plaintext_products']:,.0f} products with plaintexts,",

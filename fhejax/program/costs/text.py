@@ -51,7 +51,8 @@ def operation_lines(counts: OperationCounts) -> list[str]:
     Args:
         counts: of a program.
     """
-    boots = f"{counts.bootstraps:,.0f} bootstraps; " if counts.bootstraps else ""
+    plural = "" if counts.bootstraps == 1 else "s"
+    boots = f"{counts.bootstraps:,.0f} bootstrap{plural}; " if counts.bootstraps else ""
     return [
         f"operations    {counts.decompositions:,.0f} decompositions, {counts.inner_products:,.0f} inner "
         f"products with keys, {counts.divisions:,.0f} divisions by P,",
