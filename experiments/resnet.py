@@ -31,6 +31,8 @@ from experiments.mnist import WEIGHTS
 from experiments.resnet_ranges import ClearRun, beyond_plan, clear_run
 from fhejax import nn
 from fhejax.ckks import SecretKey
+from fhejax.ckks.counts import limb_table
+from fhejax.program.costs import layers
 
 SIMULATED_AT_ONCE = 100
 CANDIDATES, TYPICAL = 500, 4  # training images: looked at for the sample, and in it as they come
@@ -170,6 +172,8 @@ def run(experiment: Experiment, arguments: Arguments) -> dict[str, Any]:
         timed.bar.write(resnet_table.render_clear(found))
         program = timed("compile", compile_network, experiment, chosen, arguments)
         timed.bar.write(f"The program, before any key exists\n\n{program.report()}\n")
+        counted = counts_of_layers(program)
+        timed.bar.write(resnet_table.render_counts(counted))
         if arguments.simulated:
             found |= timed(
                 "simulate all", classify_simulated, experiment, program, clear, arguments.simulated
@@ -179,6 +183,7 @@ def run(experiment: Experiment, arguments: Arguments) -> dict[str, Any]:
     results = {
         **found,
         "encrypted": rows,
+        "counts_of_layers": counted,
         "predicted_error": float(program.plan.predicted_errors[0]),
         "parameters": pipeline.describe_parameters(program.params),
         "predicted_seconds": float(program.plan.predicted_seconds),
@@ -246,6 +251,15 @@ def compile_network(experiment: Experiment, sample: np.ndarray, arguments: Argum
         )
     except fhejax.TooDeepError as error:
         raise SystemExit(str(error)) from error
+
+
+def counts_of_layers(program: fhejax.Program) -> list[dict[str, Any]]:
+    """Count what each layer is made of: decompositions, products with keys, divisions by P, and so on."""
+    found = layers(program.plan, limb_table(program.params))
+    return [
+        {"label": layer.label, **{name: getattr(layer.counts, name) for name in resnet_table.COUNTS}}
+        for layer in found
+    ]
 
 
 def classify_simulated(

@@ -5,6 +5,15 @@ from typing import Any
 from experiments import table
 from fhejax.nn import CIFAR10_CLASSES
 
+COUNTS = {
+    "decompositions": "decomposed",
+    "inner_products": "with keys",
+    "divisions": "by P",
+    "products": "products",
+    "rotations": "rotations",
+    "plaintext_products": "plaintexts",
+}
+LAYER = 62  # characters of a layer's name
 COLUMNS = ("label", "in the clear", "encrypted", "error", "predicted", "rounding", "noise", "seconds")
 
 
@@ -23,6 +32,21 @@ def render(results: dict[str, Any]) -> str:
     simulated = [_simulated(results)] if "simulated" in results else []
     parts = (_clear(results), *simulated, _images(results), table.security(results), _times(results))
     return table.paragraphs([*parts, table.machine(results)])
+
+
+def render_counts(rows: list[dict[str, Any]]) -> str:
+    """Return what each layer is made of, and all of them together, as lines.
+
+    Args:
+        rows: of each layer its label and the counts of `COUNTS`.
+    """
+    total = {"label": "all", **{name: sum(row[name] for row in rows) for name in COUNTS}}
+    head = f"  {'':{LAYER}}" + "".join(f"{title:>11}" for title in COUNTS.values())
+    lines = [
+        f"  {row['label'][:LAYER]:{LAYER}}" + "".join(f"{row[name]:>11,.0f}" for name in COUNTS)
+        for row in [*rows, total]
+    ]
+    return table.paragraphs([["what each layer is made of", head, *lines], []])
 
 
 def name_of(label: int) -> str:

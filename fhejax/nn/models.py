@@ -35,8 +35,9 @@ class Network(nnx.Module):
                 f"{', '.join(map(str, self.image_shape))}), but found {images.shape}. "
                 "Reshape them, with the batch first and the channel last."
             )
-        for layer in self.layers():
-            images = layer(images)
+        for number, layer in enumerate(self.layers(), 1):
+            with jax.named_scope(f"{number} {getattr(layer, '__name__', type(layer).__name__)}"):
+                images = layer(images)
         return images
 
     def set_view(self, use_running_average: bool | None = None) -> None:

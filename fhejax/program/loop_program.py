@@ -78,8 +78,17 @@ class LoopProgram:
             client, interface=self.interface, expected=expected, predictions=predictions
         )
 
-    def report(self) -> str:
-        """The text that says all about the loop and the program of one turn; bytes are those of the loop."""
+    def report(self, device: str | None = None) -> str:
+        """The text that says all about the loop and the program of one turn; bytes are those of the loop.
+
+        Args:
+            device: instead, what one turn would take on the machine of this name; see `Program.report`.
+
+        Raises:
+            ValueError: an unknown machine, with the names of all.
+        """
+        if device is not None:
+            return "\n".join((*self._lines(), self.step.report(device)))
         source, plan = self.step.source, self.step.plan
         return "\n".join((*self._lines(), report(self.client, plan, source.packing, source.considered)))
 

@@ -19,6 +19,7 @@ from fhejax.program.circuit.graph import Graph
 from fhejax.program.circuit.reading import Reading
 from fhejax.program.circuit.steps.call import Keys
 from fhejax.program.client_program import ClientProgram, check_samples
+from fhejax.program.costs.text import cost_report
 from fhejax.program.dry_run import DryCall, DryStep, dry_run
 from fhejax.program.files.files import save_client, save_server
 from fhejax.program.halves import client_of
@@ -60,8 +61,19 @@ class Program:
         """The client's half."""
         return client_of(self.server)
 
-    def report(self) -> str:
-        """The text that says all about the program: parameters, security, keys, bytes, predictions, steps."""
+    def report(self, device: str | None = None) -> str:
+        """The text that says all about the program: parameters, security, keys, bytes, predictions, steps.
+
+        Args:
+            device: instead, what a call would take on the machine of this name, layer by layer: a processor
+                such as "h200" or "2 cores", or a published accelerator such as "ark". Operations and bytes
+                are counted, and the time is a band by what its units do in a cycle, where that is known.
+
+        Raises:
+            ValueError: an unknown machine, with the names of all.
+        """
+        if device is not None:
+            return cost_report(self.plan, device)
         return report(self.client, self.plan, self.source.packing, self.source.considered)
 
     def save_server(self, path: str | os.PathLike) -> None:

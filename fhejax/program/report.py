@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fhejax.ckks.parameters.security import maximum_modulus_bits
+from fhejax.program.costs.text import amount
 from fhejax.program.levels.plan import ProgramPlan
 from fhejax.program.levels.tile_choice import predicted_memory
 
@@ -87,12 +88,12 @@ def peak_bytes(plan: ProgramPlan) -> int:
 
 def _memory_lines(plan: ProgramPlan) -> list[str]:
     """The lines on memory: that of the widest step, or of tiles and what they are kept for."""
-    widest = _amount(peak_bytes(plan))
+    widest = amount(peak_bytes(plan))
     if not plan.tiles:
         return [f"memory        about {widest} for the widest step of a block"]
     return [
-        f"memory        about {_amount(predicted_memory(plan))} in all, of which "
-        f"{_amount(plan.peak_bytes)} are tiles of one block",
+        f"memory        about {amount(predicted_memory(plan))} in all, of which "
+        f"{amount(plan.peak_bytes)} are tiles of one block",
         f"tiles         up to {max(plan.tiles)} a step, depth first, kept until their last use: nothing is "
         f"computed twice; the widest step alone has {widest}",
     ]
@@ -106,7 +107,7 @@ def _comparison_lines(considered: Sequence[ConsideredPacking]) -> list[str]:
     for number, one in enumerate(considered):
         found = one.refusal
         if one.seconds is not None and one.keys is not None:
-            found = f"{one.seconds:.3g} s predicted, keys of {_amount(one.keys)}"
+            found = f"{one.seconds:.3g} s predicted, keys of {amount(one.keys)}"
         lines.append(f"{'' if number else 'packings':14}{one.name.replace('-', ' ')}: {found}")
     return lines
 
@@ -129,14 +130,6 @@ def _slot_transform_lines(plan: ProgramPlan) -> list[str]:
         f"slots         one sample in each ciphertext; {len(found)} linear maps by {products} diagonals and "
         f"{distances} rotations"
     ]
-
-
-def _amount(count: float) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} GB"
 
 
 def report(
@@ -206,17 +199,15 @@ def _first_lines(client: "ClientProgram") -> list[str]:
 
 
 def _key_line(client: "ClientProgram") -> str:
-    return f"keys          {key_names(client)} to the server, {_amount(client.predictions.key_bytes)} seeded"
+    return f"keys          {key_names(client)} to the server, {amount(client.predictions.key_bytes)} seeded"
 
 
 def _wire_line(client: "ClientProgram") -> str:
     """The line on what a call sends to and fro: the bytes of the files."""
     sent = client.predictions
     public = sent.public_upload_bytes
-    others = f" with the secret key, {_amount(public)} with a public key" if public else ""
-    return (
-        f"upload        {_amount(sent.upload_bytes)} seeded{others}; download {_amount(sent.download_bytes)}"
-    )
+    others = f" with the secret key, {amount(public)} with a public key" if public else ""
+    return f"upload        {amount(sent.upload_bytes)} seeded{others}; download {amount(sent.download_bytes)}"
 
 
 def _result_lines(predicted: "Predictions") -> list[str]:

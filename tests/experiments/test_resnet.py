@@ -77,6 +77,9 @@ def test_images_are_classified_and_a_run_goes_on(tmp_path, capsys):
     assert arguments.plot.stat().st_size > 10_000
     printed = capsys.readouterr().out
     assert "A tiny network: 7 test images in the clear" in printed and "INSECURE" in printed
+    counted = printed.split("what each layer is made of")[1]
+    assert "decomposed" in counted and "\n  all " in counted
+    assert sum(row["plaintext_products"] for row in results["counts_of_layers"]) > 0
     tables = printed.split("encrypted, one at a time")[1].split("The picture is in")[0]
     assert max(map(len, tables.splitlines())) <= 100
 

@@ -17,7 +17,7 @@ ALLOWED = {
     "nn": {"nn", "approx"},
 }
 # Within `program`: each room sees those before it, and the compiler itself all of them.
-ROOMS = ("arguments", "tensor", "circuit", "packing", "levels", "run")
+ROOMS = ("arguments", "tensor", "circuit", "packing", "levels", "costs", "run")
 MOST_MODULES = 16
 FILES = sorted(PACKAGE.rglob("*.py"))
 LONGEST_FILE = 400

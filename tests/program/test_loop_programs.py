@@ -147,6 +147,9 @@ def test_the_bytes_of_files_are_those_of_the_report(tmp_path):
     assert "4 turns, each a call of the program below" in text
     assert "goes round    argument 0['bias'], argument 0['weights']" in text
     assert "4 turns" in repr(program)
+    elsewhere = program.report(device="sharp")
+    assert "4 turns, each a call of the program below" in elsewhere
+    assert "SHARP (asic, simulated)" in elsewhere and "1 bootstrap; " in elsewhere
 
 
 def batches(model, x, y):

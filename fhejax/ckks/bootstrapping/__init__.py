@@ -15,6 +15,7 @@ from fhejax.ckks.bootstrapping.shared_numbers import (
     bootstrap_shared,
     shared_count,
     shared_rotations,
+    shared_switches,
 )
 from fhejax.ckks.bootstrapping.variants import bootstrap_iteratively, bootstrap_pair, bootstrap_real
 from fhejax.ckks.doors import public
@@ -35,6 +36,7 @@ __all__ = [
     "generate_bootstrapping_keys",
     "shared_count",
     "shared_rotations",
+    "shared_switches",
 ]
 
 public(globals())

@@ -178,6 +178,20 @@ def factor_rotations(
     return [rotations_of(tuple(d), slots, minimum_keys) for d in _arranged(factors, minimum_keys)]
 
 
+def factor_steps(
+    factors: Sequence[Diagonals], slots: int, minimum_keys: bool = False
+) -> list[tuple[int, tuple[tuple[int, int], ...]]]:
+    """(unit or 0, (giant, baby) of each diagonal) of each matrix of a transform, as `FourierFactor` has them.
+
+    Args:
+        factors: in the order in which they are applied.
+        slots: of the ring.
+        minimum_keys: whether each takes two keys.
+    """
+    splits = [_split(tuple(d), slots, minimum_keys) for d in _arranged(factors, minimum_keys)]
+    return [(unit, tuple(split.values())) for unit, _, split in splits]
+
+
 def rotations_of(distances: Sequence[int], slots: int, minimum_keys: bool = False) -> tuple[int, ...]:
     """The rotation keys that a matrix with diagonals at these distances takes."""
     unit, stride, split = _split(distances, slots, minimum_keys)

@@ -34,6 +34,18 @@ def shared_rotations(count: int) -> tuple[int, ...]:
     return tuple(1 << bit for bit in range(places.bit_length() - 2))
 
 
+def shared_switches(count: int) -> int:
+    """The key switches by which so many numbers that went in one bootstrap come apart."""
+    return _switches(shared_count(count), count)
+
+
+def _switches(places: int, count: int) -> int:
+    if places == 1:
+        return 0
+    odd = _switches(places // 2, count // 2) if count > 1 else 0
+    return 1 + _switches(places // 2, (count + 1) // 2) + odd
+
+
 def bootstrap_shared(keys: BootstrappingKeys, ciphertexts: list[Value]) -> list[Value]:
     """The same numbers at `output_level`, of that level's scale times `shared_count` of their number.
 

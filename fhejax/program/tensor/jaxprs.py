@@ -70,6 +70,12 @@ def dependencies(jaxpr: Any) -> list[frozenset[int]]:
     return [of(atom) for atom in jaxpr.outvars]
 
 
+def scope_of(equation: Any) -> str:
+    """The names of `jax.named_scope` around an equation, joined by slashes."""
+    stack = getattr(equation.source_info.name_stack, "stack", ())
+    return "/".join(entry.name for entry in stack if type(entry).__name__ == "Scope")
+
+
 def source_line(equation: Any) -> str:
     """The place, file:line, of the innermost frame of the user's own code."""
     traceback = getattr(equation.source_info, "traceback", None)

@@ -9,14 +9,21 @@ import numpy as np
 
 
 class Label(NamedTuple):
-    """The name of the JAX primitive that an operation comes from, and its line; for messages alone."""
+    """The name of the JAX primitive that an operation comes from, and its line; for messages alone.
+
+    Attributes:
+        primitive: the name.
+        line: file:line.
+        scope: the names of `jax.named_scope` around it, joined by slashes; none is the empty text.
+    """
 
     primitive: str
     line: str
+    scope: str = ""
 
     def __str__(self) -> str:
-        """The name, and the line in brackets."""
-        return f"{self.primitive} ({self.line})"
+        """The scope if there is one, the name, and the line in brackets."""
+        return f"{self.scope + ': ' if self.scope else ''}{self.primitive} ({self.line})"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -27,7 +27,7 @@ def refuse(refusals: Sequence[Refusal]) -> None:
     Raises:
         NotPolynomialError: with every operation, its line and a substitute.
     """
-    unique = list(dict.fromkeys(refusals))
+    unique = list(dict.fromkeys(_without_scope(refusal) for refusal in refusals))
     if not unique:
         return
     lines = [
@@ -38,3 +38,8 @@ def refuse(refusals: Sequence[Refusal]) -> None:
         f"the function has {count} that cannot be computed on encrypted values, which know only "
         f"addition and multiplication. Replace:\n" + "\n".join(lines)
     )
+
+
+def _without_scope(refusal: Refusal) -> Refusal:
+    """The refusal of one line, which may be met in many scopes."""
+    return dataclasses.replace(refusal, label=refusal.label._replace(scope=""))

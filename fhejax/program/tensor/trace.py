@@ -15,7 +15,7 @@ import numpy as np
 from fhejax.program.arguments import Encrypted, Plain
 from fhejax.program.tensor.builder import Builder, Operand, Tensor
 from fhejax.program.tensor.graph import TensorGraph, TensorOutput
-from fhejax.program.tensor.jaxprs import called, is_borrowed, jaxpr_of, source_line, used_equations
+from fhejax.program.tensor.jaxprs import called, is_borrowed, jaxpr_of, scope_of, source_line, used_equations
 from fhejax.program.tensor.operation import Label
 from fhejax.program.tensor.operations.argument import Argument
 from fhejax.program.tensor.operations.rearrangements.broadcast import broadcast_array
@@ -87,6 +87,7 @@ class _Interpreter:
     def __init__(self, builder: Builder) -> None:
         self.builder = builder
         self.refusals: list[Refusal] = []
+        self.scope = ""
 
     def run(
         self, jaxpr: Any, consts: Sequence[Operand], values: Sequence[Operand], where: str
@@ -106,7 +107,9 @@ class _Interpreter:
         known.update(zip(jaxpr.invars, values, strict=True))
         for equation in used_equations(jaxpr):
             line = where if borrowed else source_line(equation) or where
+            around, self.scope = self.scope, "/".join(filter(None, (self.scope, scope_of(equation))))
             results = self._equation(equation, [read(atom) for atom in equation.invars], line)
+            self.scope = around
             known.update(zip(equation.outvars, results, strict=True))
         return [read(atom) for atom in jaxpr.outvars]
 
@@ -120,7 +123,7 @@ class _Interpreter:
             return self.run(branch.jaxpr, [PlainArray(const) for const in branch.consts], operands[1:], line)
         if equation.primitive.name == "scan" and any(isinstance(o, Tensor) for o in operands):
             return unrolled(self.run, equation, operands, line)
-        self.builder.label = Label(equation.primitive.name, line)
+        self.builder.label = Label(equation.primitive.name, line, self.scope)
         plain = [operand for operand in operands if isinstance(operand, PlainArray)]
         if len(plain) < len(operands):
             return self._apply(equation, operands)

@@ -15,7 +15,11 @@ from fhejax.ckks.bootstrapping import (
     bootstrap_real,
     bootstrap_shared,
     shared_rotations,
+    shared_switches,
 )
+from fhejax.ckks.counts import NOTHING, OperationCounts
+from fhejax.ckks.counts import bootstrapping as counted
+from fhejax.ckks.counts.key_switching import key_reads, rotation
 from fhejax.ckks.keys.manifest import Use
 from fhejax.program.circuit.intervals import ValueInterval
 from fhejax.program.circuit.lowering.register import Register
@@ -23,6 +27,7 @@ from fhejax.program.circuit.lowering.scales import ceiling, floor, scale_product
 from fhejax.program.circuit.node import Adjoints, Evaluation, SingleSource
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
+from fhejax.program.circuit.steps.place import StepPlace
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.values import Values
 
@@ -63,6 +68,20 @@ class BootstrapStep(Step):
         if len(parts) % 2:
             results.append(bootstrap_real(keys, parts[-1]).data)
         return source.replace(data=jnp.stack(results), level=self.level, scale=self.scale)
+
+    def counts(self, place: StepPlace) -> OperationCounts:
+        """The bootstraps, each with matrices and keys read anew; shared numbers come apart by rotations."""
+        parameters = place.bootstrapping
+        if parameters is None:
+            return NOTHING
+        if not self.shared:
+            pairs, alone = divmod(self.size, 2)
+            found = pairs * counted.bootstrap(parameters, place.table, results=2)
+            return found + alone * counted.bootstrap(parameters, place.table)
+        at, count = place.table.switched(int(self.level)), ciphertexts_together(self.size)
+        groups = [min(count, self.size - start) for start in range(0, self.size, count)]
+        apart = sum(map(shared_switches, groups)) * (rotation(at) + key_reads(at))
+        return self.bootstraps * counted.bootstrap(parameters, place.table) + apart
 
     @property
     def bootstraps(self) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from fhejax.ckks import Ciphertext
+from fhejax.ckks.counts import OperationCounts
 from fhejax.program.circuit.intervals import ValueInterval, scaled_interval
 from fhejax.program.circuit.lowering.policies import CanonicalScales
 from fhejax.program.circuit.lowering.register import Register
@@ -28,6 +29,7 @@ from fhejax.program.circuit.lowering.scales import (
 from fhejax.program.circuit.node import Adjoints, Evaluation, SeveralSources
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
+from fhejax.program.circuit.steps.place import StepPlace
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.steps.terms import add_terms, scaled_terms
 from fhejax.program.circuit.values import Values, room_above, rounded_weights
@@ -57,6 +59,10 @@ class CombinationStep(Step):
         terms = scaled_terms(call.sources, call.leaves, self.components)
         data = add_terms(terms, call.sources[0].moduli)
         return call.sources[0].replace(data=data, scale=self.scale)
+
+    def counts(self, place: StepPlace) -> OperationCounts:
+        """The products of every term with its integers."""
+        return OperationCounts(products=len(self.sources) * self.size * self.components * place.limbs)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax.ckks import Ciphertext
+from fhejax.ckks.counts import OperationCounts
 from fhejax.program.circuit.intervals import ValueInterval
 from fhejax.program.circuit.lowering.register import Register
 from fhejax.program.circuit.lowering.scale_alignment import aligned_fields, at_one_level
@@ -15,6 +16,7 @@ from fhejax.program.circuit.lowering.scales import AnyScale
 from fhejax.program.circuit.node import Adjoints, Evaluation, SeveralSources
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
+from fhejax.program.circuit.steps.place import StepPlace
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.steps.terms import scaled_terms
 from fhejax.program.circuit.values import Values
@@ -40,6 +42,10 @@ class ConcatenationStep(Step):
         """The ciphertexts of all sources at the common scale."""
         data = jnp.concatenate(scaled_terms(call.sources, call.leaves, self.components))
         return call.sources[0].replace(data=data, scale=self.scale)
+
+    def counts(self, place: StepPlace) -> OperationCounts:
+        """The products of every entry with its integer."""
+        return OperationCounts(products=self.size * self.components * place.limbs)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax.ckks import Ciphertext
+from fhejax.ckks.counts import OperationCounts
+from fhejax.ckks.counts.key_switching import tensor
 from fhejax.program.circuit.intervals import ValueInterval, product_interval, shifted_interval, taken_interval
 from fhejax.program.circuit.lowering.register import Register
 from fhejax.program.circuit.lowering.scales import Real, scale_product
@@ -17,6 +19,7 @@ from fhejax.program.circuit.node import Adjoints, Evaluation, SeveralSources
 from fhejax.program.circuit.nodes.product import Shifts, lowered_operands, shifted_operands
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
+from fhejax.program.circuit.steps.place import StepPlace
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.values import Values, scattered, taken
 from fhejax.ring import modular
@@ -52,6 +55,10 @@ class InnerProductStep(Step):
     def work(self, limbs: Real, before: Real, settings: Settings, device: Device) -> tuple[Real, Real]:
         """The nanoseconds and kernels of the products."""
         return limbs * settings.ring.degree * self.components * self.products * device.costs.product, 0
+
+    def counts(self, place: StepPlace) -> OperationCounts:
+        """One product of ciphertexts for each pair of entries that meet, zeros among them."""
+        return self.products * tensor(place.limbs)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

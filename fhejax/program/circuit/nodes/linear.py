@@ -10,6 +10,8 @@ import numpy as np
 from fhejax import ckks
 from fhejax.ckks import Ciphertext
 from fhejax.ckks.combinations import combinations_of_tiles
+from fhejax.ckks.counts import NOTHING, OperationCounts
+from fhejax.ckks.counts.key_switching import tensor
 from fhejax.ckks.parameters import Scale
 from fhejax.program.circuit.intervals import ValueInterval, taken_interval
 from fhejax.program.circuit.lowering.register import Register
@@ -18,6 +20,7 @@ from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.node import Adjoints, Evaluation, SingleSource
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
+from fhejax.program.circuit.steps.place import StepPlace
 from fhejax.program.circuit.steps.step import Step, equal_runs
 from fhejax.program.circuit.values import (
     Values,
@@ -120,6 +123,11 @@ class LinearStep(Step):
         tiles = max(1, settings.ring.degree // device.blocks.matrix_tile)
         nanoseconds = limbs * settings.ring.degree * self.components * self.products * device.multiply_add()
         return nanoseconds, limbs * tiles * device.costs.tile_launches
+
+    def counts(self, place: StepPlace) -> OperationCounts:
+        """The multiply-adds, and the squares of what is squared first."""
+        squares = place.read * tensor(place.limbs, square=True) if self.squared else NOTHING
+        return squares + OperationCounts(combinations=self.products * self.components * place.limbs)
 
     @property
     def weight_bits(self) -> Real:

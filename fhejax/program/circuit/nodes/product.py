@@ -8,12 +8,15 @@ import numpy as np
 
 from fhejax import ckks
 from fhejax.ckks import Ciphertext
+from fhejax.ckks.counts import OperationCounts
+from fhejax.ckks.counts.key_switching import tensor
 from fhejax.program.circuit.intervals import ValueInterval, product_interval, shifted_interval
 from fhejax.program.circuit.lowering.register import Register
 from fhejax.program.circuit.lowering.scales import maximum, scale_product
 from fhejax.program.circuit.node import Adjoints, Evaluation, SeveralSources
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
+from fhejax.program.circuit.steps.place import StepPlace
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.values import Values, shifted
 
@@ -33,6 +36,10 @@ class ProductStep(Step):
     def run(self, call: StepCall) -> Ciphertext:
         """The tensor of both sources."""
         return ckks.evaluation.tensor(*call.sources)
+
+    def counts(self, place: StepPlace) -> OperationCounts:
+        """One product of ciphertexts for each entry."""
+        return self.size * tensor(place.limbs)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

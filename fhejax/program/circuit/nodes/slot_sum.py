@@ -11,6 +11,8 @@ import numpy as np
 
 from fhejax import ckks
 from fhejax.ckks import Ciphertext, EvaluationKeys
+from fhejax.ckks.counts import OperationCounts
+from fhejax.ckks.counts.key_switching import key_reads, rotation
 from fhejax.ckks.types import is_concrete
 from fhejax.program.circuit.intervals import ValueInterval
 from fhejax.program.circuit.lowering.register import Register
@@ -27,6 +29,7 @@ from fhejax.program.circuit.steps.call import (
     evaluation_of,
     in_groups,
 )
+from fhejax.program.circuit.steps.place import StepPlace
 from fhejax.program.circuit.steps.relinearise import key_switches
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.steps.terms import add_terms
@@ -66,6 +69,11 @@ class SlotSumStep(Step):
         repeats = max(1, self.count.bit_length() - 1)
         nanoseconds, launches = key_switches(self.size, before, settings, device)
         return repeats * nanoseconds, repeats * launches
+
+    def counts(self, place: StepPlace) -> OperationCounts:
+        """One whole rotation for each power of two below the number of slots."""
+        at, count = place.switched, len(self.rotations)
+        return self.size * count * rotation(at) + key_reads(at, count)
 
     @property
     def title(self) -> str:

@@ -8,12 +8,15 @@ import numpy as np
 
 from fhejax import ckks
 from fhejax.ckks import Ciphertext
+from fhejax.ckks.counts import OperationCounts
+from fhejax.ckks.counts.key_switching import tensor
 from fhejax.program.circuit.intervals import ValueInterval, shifted_interval, square_interval
 from fhejax.program.circuit.lowering.register import Register
 from fhejax.program.circuit.lowering.scales import scale_product
 from fhejax.program.circuit.node import Adjoints, Evaluation, SingleSource
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
+from fhejax.program.circuit.steps.place import StepPlace
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.values import Values, shifted
 
@@ -31,6 +34,10 @@ class SquareStep(Step):
     def run(self, call: StepCall) -> Ciphertext:
         """The tensor of the source with itself."""
         return ckks.evaluation.square_tensor(call.sources[0])
+
+    def counts(self, place: StepPlace) -> OperationCounts:
+        """One square for each entry."""
+        return self.size * tensor(place.limbs, square=True)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

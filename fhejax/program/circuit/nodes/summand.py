@@ -8,6 +8,8 @@ import numpy as np
 
 from fhejax import ckks
 from fhejax.ckks import Ciphertext
+from fhejax.ckks.counts import OperationCounts
+from fhejax.ckks.counts.key_switching import plaintext_product
 from fhejax.ckks.parameters import Scale
 from fhejax.program.circuit.intervals import ValueInterval, shifted_interval
 from fhejax.program.circuit.lowering.register import Register
@@ -15,6 +17,7 @@ from fhejax.program.circuit.lowering.scales import AnyScale, exact_scale, scale_
 from fhejax.program.circuit.node import Adjoints, Evaluation, SingleSource
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
+from fhejax.program.circuit.steps.place import StepPlace
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.values import Values, shifted
 
@@ -48,6 +51,12 @@ class MaskStep(Step):
             )
         plain = ckks.encode(source.params, call.live, level=self.level, scale=exact_scale(self.weight_scale))
         return ckks.multiply_plain(source, plain)
+
+    def counts(self, place: StepPlace) -> OperationCounts:
+        """The products of all entries with one encoded mask."""
+        products = self.size * self.components * place.limbs
+        mask = plaintext_product(place.limbs)
+        return dataclasses.replace(mask, plaintext_products=self.size, products=products)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

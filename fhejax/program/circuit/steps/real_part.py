@@ -5,10 +5,13 @@ from typing import ClassVar
 
 from fhejax import ckks
 from fhejax.ckks import Ciphertext
+from fhejax.ckks.counts import OperationCounts
+from fhejax.ckks.counts.key_switching import key_reads, rotation
 from fhejax.ckks.keys.manifest import Use
 from fhejax.program.circuit.lowering.scales import Real, exact_scale
 from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.steps.call import StepCall, in_groups
+from fhejax.program.circuit.steps.place import StepPlace
 from fhejax.program.circuit.steps.relinearise import key_switches
 from fhejax.program.circuit.steps.step import Step
 from fhejax.ring.platform import Device
@@ -37,6 +40,10 @@ class RealPartStep(Step):
     def work(self, limbs: Real, before: Real, settings: Settings, device: Device) -> tuple[Real, Real]:
         """The nanoseconds and kernels of one key switch for each ciphertext."""
         return key_switches(self.size, before, settings, device)
+
+    def counts(self, place: StepPlace) -> OperationCounts:
+        """One conjugation for each ciphertext."""
+        return self.size * rotation(place.switched) + key_reads(place.switched)
 
     @property
     def own_keys(self) -> dict[Use, int]:

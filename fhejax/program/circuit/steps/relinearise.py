@@ -5,10 +5,13 @@ from typing import ClassVar
 
 from fhejax import ckks
 from fhejax.ckks import Ciphertext
+from fhejax.ckks.counts import OperationCounts
+from fhejax.ckks.counts.key_switching import key_reads, relinearisation
 from fhejax.ckks.types import is_concrete
 from fhejax.program.circuit.lowering.scales import Real
 from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.steps.call import StepCall, in_groups
+from fhejax.program.circuit.steps.place import StepPlace
 from fhejax.program.circuit.steps.step import Step
 from fhejax.ring.platform import Device
 
@@ -32,6 +35,11 @@ class RelinearisationStep(Step):
     def work(self, limbs: Real, before: Real, settings: Settings, device: Device) -> tuple[Real, Real]:
         """The nanoseconds and kernels of one key switch for each ciphertext."""
         return key_switches(self.size, before, settings, device)
+
+    def counts(self, place: StepPlace) -> OperationCounts:
+        """The key switches, each with the division by P and by primes of Q in the same transforms."""
+        at = place.switched
+        return self.size * relinearisation(at, *place.division(int(self.level))) + key_reads(at)
 
 
 def key_switches(count: int, limbs: Real, settings: Settings, device: Device) -> tuple[Real, Real]:

@@ -5,9 +5,12 @@ from typing import ClassVar
 
 from fhejax import ckks
 from fhejax.ckks import Ciphertext
+from fhejax.ckks.counts import OperationCounts
+from fhejax.ckks.counts.key_switching import division
 from fhejax.program.circuit.lowering.scales import Real
 from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.steps.call import StepCall
+from fhejax.program.circuit.steps.place import StepPlace
 from fhejax.program.circuit.steps.step import Step
 from fhejax.ring.platform import Device
 
@@ -26,3 +29,8 @@ class RescaleStep(Step):
     def work(self, limbs: Real, before: Real, settings: Settings, device: Device) -> tuple[Real, Real]:
         """The transforms of both components, there and back."""
         return self.size * 2 * before * settings.ring.degree * device.costs.transform, 0
+
+    def counts(self, place: StepPlace) -> OperationCounts:
+        """The division of every polynomial."""
+        dropped, left = place.division(int(self.level))
+        return self.size * division(dropped, left, self.components)

@@ -4,7 +4,9 @@ import dataclasses
 from typing import ClassVar
 
 from fhejax.ckks import Ciphertext
+from fhejax.ckks.counts import OperationCounts
 from fhejax.program.circuit.steps.call import StepCall
+from fhejax.program.circuit.steps.place import StepPlace
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.steps.terms import scaled_terms
 
@@ -20,3 +22,7 @@ class ScalingStep(Step):
         """The ciphertexts at the larger scale."""
         (data,) = scaled_terms(call.sources, call.leaves, self.components)
         return call.sources[0].replace(data=data, scale=self.scale)
+
+    def counts(self, place: StepPlace) -> OperationCounts:
+        """The products with a constant for each limb."""
+        return OperationCounts(products=self.size * self.components * place.limbs)

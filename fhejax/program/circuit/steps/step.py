@@ -13,10 +13,12 @@ from typing import ClassVar
 import numpy as np
 
 from fhejax.ckks import Ciphertext
+from fhejax.ckks.counts import NOTHING, OperationCounts
 from fhejax.ckks.keys.manifest import Use
 from fhejax.program.circuit.lowering.scales import AnyScale, Real, Whole
 from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.steps.call import Blocks, Constants, Keys, Live, StepCall
+from fhejax.program.circuit.steps.place import StepPlace
 from fhejax.ring.platform import Device
 
 
@@ -124,6 +126,14 @@ class Step(abc.ABC):
             device: where the program will run.
         """
         return 0.0, 0
+
+    def counts(self, place: StepPlace) -> OperationCounts:
+        """The operations of the step in one block, beside reading and writing its ciphertexts.
+
+        Args:
+            place: the levels of a plan in limbs, and where the step stands.
+        """
+        return NOTHING
 
     @property
     def weight_bits(self) -> Real:

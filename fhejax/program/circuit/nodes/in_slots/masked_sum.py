@@ -15,6 +15,8 @@ import numpy as np
 
 from fhejax import ckks
 from fhejax.ckks import Ciphertext, Plaintext
+from fhejax.ckks.counts import OperationCounts
+from fhejax.ckks.counts.key_switching import plaintext_product
 from fhejax.ckks.encoding.canonical_embedding import coefficients_to_slots, slots_to_coefficients
 from fhejax.ckks.parameters.deviations import ROUNDING_VARIANCE, slot_deviation
 from fhejax.program.circuit.intervals import ValueInterval, scaled_interval, shifted_interval
@@ -35,6 +37,7 @@ from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.node import Adjoints, Evaluation, SeveralSources
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
+from fhejax.program.circuit.steps.place import StepPlace
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.steps.terms import add_terms
 from fhejax.program.circuit.values import Values, shifted
@@ -72,6 +75,10 @@ class MaskedSumStep(Step):
         """The nanoseconds and kernels of the products."""
         count = len(self.sources)
         return limbs * settings.ring.degree * 2 * count * device.costs.multiplied, count + 1
+
+    def counts(self, place: StepPlace) -> OperationCounts:
+        """One product with an encoded vector for each register."""
+        return self.size * plaintext_product(place.limbs, count=len(self.sources))
 
     @property
     def title(self) -> str:

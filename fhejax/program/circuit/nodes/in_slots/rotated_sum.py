@@ -9,6 +9,8 @@ import numpy as np
 
 from fhejax import ckks
 from fhejax.ckks import Ciphertext
+from fhejax.ckks.counts import OperationCounts
+from fhejax.ckks.counts.key_switching import key_reads, rotation
 from fhejax.program.circuit.intervals import ValueInterval
 from fhejax.program.circuit.lowering.register import Register, after
 from fhejax.program.circuit.lowering.scales import Real
@@ -16,6 +18,7 @@ from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.node import Adjoints, Evaluation, SingleSource
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall, in_groups
+from fhejax.program.circuit.steps.place import StepPlace
 from fhejax.program.circuit.steps.relinearise import key_switches
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.values import Values
@@ -52,6 +55,11 @@ class RotatedSumStep(Step):
         """The nanoseconds and kernels of one key switch for each rotation."""
         nanoseconds, launches = key_switches(self.size, before, settings, device)
         return len(self.distances) * nanoseconds, len(self.distances) * launches
+
+    def counts(self, place: StepPlace) -> OperationCounts:
+        """One whole rotation for each distance and ciphertext."""
+        at = place.switched
+        return self.rotations_done * rotation(at) + key_reads(at, len(self.rotations))
 
     @property
     def rotations(self) -> tuple[int, ...]:

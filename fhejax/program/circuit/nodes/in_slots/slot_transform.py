@@ -10,6 +10,9 @@ import numpy as np
 
 from fhejax import ckks
 from fhejax.ckks import Ciphertext, EvaluationKeys
+from fhejax.ckks.counts import NOTHING, OperationCounts
+from fhejax.ckks.counts.key_switching import key_reads, rotation
+from fhejax.ckks.counts.linear_transform import linear_transform
 from fhejax.ckks.linear_transform import LinearTransform, apply_linear_transform
 from fhejax.ckks.parameters.deviations import ROUNDING_VARIANCE, rescale_deviation, slot_deviation
 from fhejax.program.circuit.constants import RawDiagonals, are_streamed
@@ -30,6 +33,7 @@ from fhejax.program.circuit.node import Adjoints, Evaluation, SeveralSources
 from fhejax.program.circuit.nodes.in_slots.slot_matrix import Diagonals, SlotMatrix
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
+from fhejax.program.circuit.steps.place import StepPlace
 from fhejax.program.circuit.steps.relinearise import key_switches
 from fhejax.program.circuit.steps.shift import add_plain
 from fhejax.program.circuit.steps.step import Step
@@ -102,6 +106,14 @@ class SlotTransformStep(Step):
             total = total + is_streamed * encoded * _ENCODING * device.costs.transform * len(steps)
             launches += kernels * (1 + len(babies) + len(giants) + len(folds)) + len(giants) + 1
         return total, launches
+
+    def counts(self, place: StepPlace) -> OperationCounts:
+        """The maps by double hoisting, each with its division by P, and the folds."""
+        at, counted = place.switched, NOTHING
+        for steps, folds, period in zip(self.transforms, self.folds, self.periods, strict=True):
+            counted += linear_transform(at, steps, min(1.0, period / place.slots))
+            counted += len(folds) * (rotation(at) + key_reads(at))
+        return counted
 
     @property
     def rotations(self) -> tuple[int, ...]:

@@ -9,6 +9,8 @@ import numpy as np
 
 from fhejax import ckks
 from fhejax.ckks import Ciphertext
+from fhejax.ckks.counts import OperationCounts
+from fhejax.ckks.counts.key_switching import tensor
 from fhejax.program.circuit.intervals import ValueInterval, product_interval, shifted_interval
 from fhejax.program.circuit.lowering.register import Register
 from fhejax.program.circuit.lowering.scale_alignment import aligned_fields, at_one_level
@@ -19,6 +21,7 @@ from fhejax.program.circuit.nodes.combination import CombinationStep
 from fhejax.program.circuit.nodes.product import Shifts
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
+from fhejax.program.circuit.steps.place import StepPlace
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.values import Values, shifted
 from fhejax.ring.platform import Device
@@ -50,6 +53,10 @@ class SumOfProductsStep(Step):
         """The nanoseconds and kernels of the products."""
         products = limbs * settings.ring.degree * self.components * len(self.pairs) * device.costs.product
         return products, 2 * len(self.pairs)
+
+    def counts(self, place: StepPlace) -> OperationCounts:
+        """One product of ciphertexts for each pair."""
+        return self.size * len(self.pairs) * tensor(place.limbs)
 
     @property
     def title(self) -> str:

@@ -1,0 +1,49 @@
+"""The counts of linear transforms of slots by double hoisting."""
+
+from collections.abc import Sequence
+
+from fhejax.ckks.counts.key_switching import (
+    decomposition,
+    division_by_special,
+    inner_product,
+    key_reads,
+    plaintext_product,
+)
+from fhejax.ckks.counts.limb_table import SwitchedLimbs
+from fhejax.ckks.counts.operation_counts import NOTHING, OperationCounts
+
+Step = tuple[int, int]  # (giant, baby), modulo the slots
+
+
+def hoisted_rotation(at: SwitchedLimbs) -> OperationCounts:
+    """The counts of a rotation that stays in Q P, of a ciphertext whose digits are there."""
+    return inner_product(at) + OperationCounts(rotations=1, permuted=2 * at.extended)
+
+
+def giant_rotation(at: SwitchedLimbs) -> OperationCounts:
+    """The counts of a rotation of a pair in Q P: its second polynomial is divided by P, and decomposed."""
+    return division_by_special(at, 1) + decomposition(at) + hoisted_rotation(at)
+
+
+def linear_transform(
+    at: SwitchedLimbs, steps: Sequence[Step], share: float = 1.0, dropped: int = 0, target: int | None = None
+) -> OperationCounts:
+    """The counts of one matrix times one ciphertext, with the division at its end.
+
+    Args:
+        at: the limbs of the ciphertext.
+        steps: of the diagonals, at least one.
+        share: the diagonals' period over the slots.
+        dropped: limbs of Q that the last division takes away as well.
+        target: limbs that are left; by default all.
+    """
+    giants, babies = ({step[part] for step in steps} - {0} for part in (0, 1))
+    counted = lifted(at) + len(babies) * hoisted_rotation(at) + len(giants) * giant_rotation(at)
+    counted += decomposition(at) if babies else NOTHING
+    counted += key_reads(at, len(giants | babies)) + plaintext_product(at.extended, share, len(steps))
+    return counted + division_by_special(at, 2, dropped, target)
+
+
+def lifted(at: SwitchedLimbs) -> OperationCounts:
+    """The counts of P times a ciphertext."""
+    return OperationCounts(products=2 * at.limbs)
