@@ -34,6 +34,8 @@ class BlockSizes:
     keys step by step. encrypted: plaintexts of one encryption. encrypted_singly: below this many, one by one.
     compiled_steps: steps of the longest program that is compiled as one function; a longer one takes minutes.
     tiles: of a program that does not fit in memory, computed at once: XLA runs loops on one core each.
+    transform_tile, transform_lane: rows or columns of one program of the transform's kernels, and values
+    that one of its threads holds; no CPU runs them.
     """
 
     matrix_tile: int
@@ -47,6 +49,8 @@ class BlockSizes:
     encrypted_singly: int
     compiled_steps: int
     tiles: int
+    transform_tile: int
+    transform_lane: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,6 +148,8 @@ TWO_CORES = Device(
         encrypted_singly=8,
         compiled_steps=64,
         tiles=2,
+        transform_tile=16,
+        transform_lane=32,
     ),
     costs=UnitCosts(
         entry=3.0,
