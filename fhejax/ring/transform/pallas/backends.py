@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.experimental.pallas import triton
 
 from fhejax.ring.transform.pallas import phases
 
@@ -16,7 +15,8 @@ class Backend:
     """A backend of Pallas.
 
     title: as reports call it. upper_half: of products of 32-bit numbers. barrier: what makes all that a
-    program wrote visible to all of its threads. options: keywords of `pallas_call` for programs of as many warps.
+    program wrote visible to all of its threads. options: keywords of `pallas_call` for programs of so many
+    warps.
     """
 
     title: str
@@ -25,24 +25,33 @@ class Backend:
     options: Callable[[int], dict[str, Any]]
 
 
-def _instruction(x: jax.Array, y: jax.Array) -> jax.Array:
-    """The upper half by the instruction itself, which Triton has no name for."""
-    # Signed around it: a result of unsigned type is one that Triton's arithmetic then refuses.
-    signed = [a.astype(jnp.int32) for a in jnp.broadcast_arrays(x, y)]
-    [found] = triton.elementwise_inline_asm(
-        "mul.hi.u32 $0, $1, $2;",
-        args=signed,
-        constraints="=r,r,r",
-        pack=1,
-        result_shape_dtypes=[jax.ShapeDtypeStruct(signed[0].shape, jnp.int32)],
-    )
-    return found.astype(jnp.uint32)
+def _triton() -> Backend:
+    """Triton, which later versions of JAX may lack."""
+    from jax.experimental.pallas import triton
+
+    def instruction(x: jax.Array, y: jax.Array) -> jax.Array:
+        """The upper half by the instruction itself, for which Triton has no name."""
+        # Signed around it: a result of unsigned type is one that Triton's arithmetic then refuses.
+        signed = [a.astype(jnp.int32) for a in jnp.broadcast_arrays(x, y)]
+        [found] = triton.elementwise_inline_asm(
+            "mul.hi.u32 $0, $1, $2;",
+            args=signed,
+            constraints="=r,r,r",
+            pack=1,
+            result_shape_dtypes=[jax.ShapeDtypeStruct(signed[0].shape, jnp.int32)],
+        )
+        return found.astype(jnp.uint32)
+
+    def options(warps: int) -> dict[str, Any]:
+        return {"compiler_params": triton.CompilerParams(num_warps=warps, num_stages=1)}
+
+    return Backend("Triton", instruction, triton.debug_barrier, options)
 
 
-def _triton_options(warps: int) -> dict[str, Any]:
-    return {"compiler_params": triton.CompilerParams(num_warps=warps, num_stages=1)}
+def interpreter() -> Backend:
+    """The interpreter, which computes the kernels' results anywhere, slowly: for tests."""
+    return Backend("the interpreter", phases.upper_half, lambda: None, lambda warps: {"interpret": True})
 
 
-TRITON = Backend("Triton", _instruction, triton.debug_barrier, _triton_options)
-# Computes the kernels' results anywhere, slowly: for tests.
-INTERPRETER = Backend("the interpreter", phases.upper_half, lambda: None, lambda warps: {"interpret": True})
+# In the order in which they are tried.
+BACKENDS: dict[str, Callable[[], Backend]] = {"Triton": _triton}

@@ -1,10 +1,10 @@
 """The four phases of the transform, of one polynomial and one limb, on lists of tiles.
 
-A radix step holds its branches as a list of arrays, so that its butterflies are products, sums and differences
-of whole arrays and nothing moves within one: what every backend of Pallas can lower. Between the two steps
-of a phase the list changes from branches of the one to branches of the other; how is up to the caller
-(`exchange`): through memory within a kernel, by slices of an array elsewhere. All that is read is indexed alike
-in arrays and in Pallas' references. Bounds are those of the butterflies: below 4q forward, 2q inverse.
+A radix step holds its branches as a list of arrays, so that its butterflies are products, sums and
+differences of whole arrays and nothing moves within one: what every backend of Pallas can lower. Between the
+two steps of a phase the list changes from branches of the one to branches of the other; how is up to the
+caller (`exchange`): through memory within a kernel, by slices of an array elsewhere. All that is read is
+indexed alike in arrays and in Pallas' references. Bounds are those of butterflies: 4q forward, 2q inverse.
 """
 
 from collections.abc import Callable
@@ -15,15 +15,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax.ring import modular
-from fhejax.ring.transform.pallas.tables import ColumnRoots, RowRoots
+from fhejax.ring.transform.pallas.roots import ColumnRoots, RowRoots
 
 Tiles = list[jax.Array]
 Exchange = Callable[[Tiles], Tiles]
-_Heap = Callable[[int], tuple[Any, Any]]  # the root of an entry, which broadcasts against tiles, and its quotient
+_Heap = Callable[
+    [int], tuple[Any, Any]
+]  # the root of an entry, which broadcasts against tiles, and its quotient
 
 
 def upper_half(x: jax.Array, y: jax.Array) -> jax.Array:
-    """The upper 32 bits of the products of uint32 numbers, by 64-bit ones: one instruction where there is one."""
+    """The upper 32 bits of products of uint32 numbers: one instruction, on a processor that has it."""
     product = jnp.asarray(x).astype(jnp.uint64) * jnp.asarray(y).astype(jnp.uint64)
     return (product >> np.uint64(32)).astype(jnp.uint32)
 

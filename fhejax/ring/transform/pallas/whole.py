@@ -10,7 +10,7 @@ from fhejax.ring.modular import Array
 from fhejax.ring.ring import Ring
 from fhejax.ring.transform.pallas import phases
 from fhejax.ring.transform.pallas.phases import Exchange, Modulus, Tiles
-from fhejax.ring.transform.pallas.tables import ColumnRoots, Roots, RowRoots, Tables, radices
+from fhejax.ring.transform.pallas.roots import ColumnRoots, Roots, RowRoots, Tables, radices
 from fhejax.ring.transform.tree import matrix_shape
 
 _Phase = Callable[[jax.Array, Any, Modulus, Exchange], Tiles]
@@ -32,8 +32,12 @@ def inverse(x: jax.Array, tables: Tables, ring: Ring) -> jax.Array:
     rows, columns = matrix_shape(ring)
 
     def both(x: jax.Array, roots: Roots, modulus: Array) -> jax.Array:
-        x = _phase(phases.inverse_columns, x, (*radices(columns), rows), roots.columns, modulus, backwards=True)
-        return _phase(phases.inverse_rows, x, (*radices(rows), columns), roots.rows, modulus, 0, backwards=True)
+        x = _phase(
+            phases.inverse_columns, x, (*radices(columns), rows), roots.columns, modulus, backwards=True
+        )
+        return _phase(
+            phases.inverse_rows, x, (*radices(rows), columns), roots.rows, modulus, 0, backwards=True
+        )
 
     return _for_each(both)(x, tables.inverse, tables.modulus)
 

@@ -3,13 +3,13 @@
 Coefficients are the matrix [A, B] of all methods. The first phase transforms along A, the second along B,
 each of them by a step of up to 16 branches and one of the rest. A radix step below a factor X^n - psi^e needs
 the roots of its own few nodes of the tree. In the second phase each of the A rows would have B such roots; a
-product with powers of the row's root between its two steps (the twist) turns the second step into a cyclic one,
-with the same roots for every row. So a limb takes about 16 A + N / 16 pairs in place of N: 70 kB in place of
-512 at N = 2^16.
+product with powers of the row's root between its two steps (the twist) turns the second step into a cyclic
+one, with the same roots for every row. So a limb takes about 16 A + N / 16 pairs in place of N: 70 kB in
+place of 512 at N = 2^16.
 """
 
 import dataclasses
-from typing import Any
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -74,7 +74,7 @@ class Tables:
 
 
 def radices(size: int) -> tuple[int, int]:
-    """The branches of both steps of a phase along an axis of `size`: the first up to 16, the second the rest."""
+    """The branches of both steps of a phase along an axis of `size`: up to 16, and the rest."""
     first = min(RADIX, size)
     return first, size // first
 
@@ -101,21 +101,20 @@ def _heaps(exponents: np.ndarray, branches: int, order: int) -> np.ndarray:
     return heaps
 
 
-def _exponents(ring: Ring) -> Any:
-    """The `Roots` forward with exponents of psi in the places of pairs, and without limbs."""
+def _roots(ring: Ring, pair: Callable[[np.ndarray], Pair], twist: Callable[[np.ndarray], Pair]) -> Roots:
+    """The constants of a direction: `pair`, and for the twist `twist`, of the exponents of psi forward."""
     rows, columns = matrix_shape(ring)
     (first, second), (third, fourth) = radices(rows), radices(columns)
-    order, top = ring.root_order, np.array([ring.degree])
+    order, top, cyclic = ring.root_order, np.array([ring.degree]), np.zeros(1, np.int64)
+    below_first = _descendants(top, first, order)
     factors = _descendants(top, rows, order)
-    cyclic = np.zeros(1, np.int64)
+    below_third = _descendants(cyclic, third, order)
     return Roots(
-        RowRoots(
-            _heaps(top, first, order)[0], _heaps(_descendants(top, first, order), second, order).T
-        ),
+        RowRoots(pair(_heaps(top, first, order)[0]), pair(_heaps(below_first, second, order).T)),
         ColumnRoots(
-            _heaps(factors, third, order).T,
-            factors[:, None] // columns * np.arange(fourth),
-            _heaps(_descendants(cyclic, third, order), fourth, order).T,
+            pair(_heaps(factors, third, order).T),
+            twist(factors[:, None] // columns * np.arange(fourth)),
+            pair(_heaps(below_third, fourth, order).T),
         ),
     )
 
@@ -124,19 +123,17 @@ def tables(ring: Ring, moduli: tuple[int, ...]) -> Tables:
     """The tables of `moduli`, on the default device."""
     order, column = ring.root_order, np.array(moduli, np.uint64)
     table = np.stack([powers(root_of_unity(q, order), order, q) for q in moduli])
-    exponents = _exponents(ring)
+    scale = np.array([pow(order // 2, -1, q) for q in moduli], np.uint64)[:, None, None]
 
-    def pairs(exponents: np.ndarray) -> Pair:
+    def pair(exponents: np.ndarray) -> Pair:
         return with_quotients(table[:, exponents % order], column)
 
-    forward = jax.tree.map(pairs, exponents)
-    inverse = jax.tree.map(lambda e: pairs(-e), exponents)
-    scale = np.array([pow(order // 2, -1, q) for q in moduli], np.uint64)[:, None, None]
-    scaled = table[:, -exponents.columns.twist.T % order] * scale % column[:, None, None]
-    columns = dataclasses.replace(inverse.columns, twist=with_quotients(scaled, column))
+    def scaled(exponents: np.ndarray) -> Pair:
+        return with_quotients(table[:, -exponents.T % order] * scale % column[:, None, None], column)
+
     host = Tables(
-        forward,
-        Roots(inverse.rows, columns),
+        _roots(ring, pair, pair),
+        _roots(ring, lambda exponents: pair(-exponents), scaled),
         np.stack([column, 2 * column], 1).astype(np.uint32),
         with_quotients(table[:, [ring.degree]], column),
     )
