@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from fhejax.ring import modular
 from fhejax.ring.platform import current_device
 from fhejax.ring.ring import Ring
-from fhejax.ring.transform.pallas import whole
+from fhejax.ring.transform.pallas.backends import BACKENDS
+from fhejax.ring.transform.pallas.primitive import transform
 from fhejax.ring.transform.pallas.roots import Tables
 from fhejax.ring.transform.pallas.trial import SMALLEST_DEGREE, working_backend
 from fhejax.ring.transform.tree import add_mirrored
@@ -22,7 +23,7 @@ def forward(x: jax.Array, tables: Tables, ring: Ring) -> jax.Array:
     shape, x = x.shape, x.reshape(-1, *x.shape[-2:])
     if ring.conjugate_invariant:
         x = add_mirrored(x, *tables.mirror, tables.modulus[:, :1], sign=-1)
-    return _by_platform("forward", x, tables, ring).reshape(shape)
+    return _transform("forward", x, tables, ring).reshape(shape)
 
 
 @functools.partial(kernel, static_argnames="ring")
@@ -30,7 +31,7 @@ def forward(x: jax.Array, tables: Tables, ring: Ring) -> jax.Array:
 def inverse(x: jax.Array, tables: Tables, ring: Ring) -> jax.Array:
     """The transform of values to coefficients, as `inverse_ntt`."""
     shape, x = x.shape, x.reshape(-1, *x.shape[-2:])
-    x = _by_platform("inverse", x, tables, ring)
+    x = _transform("inverse", x, tables, ring)
     if ring.conjugate_invariant:  # the twist has scaled by 1 / 2N, where the first coefficient needs 1 / N
         q = tables.modulus[:, :1]
         others = add_mirrored(x, *tables.mirror, q, sign=1)[..., 1:]
@@ -38,21 +39,13 @@ def inverse(x: jax.Array, tables: Tables, ring: Ring) -> jax.Array:
     return x.reshape(shape)
 
 
-def _by_platform(direction: str, x: jax.Array, tables: Tables, ring: Ring) -> jax.Array:
-    """The transform of [polynomial, limb, N], as in `whole`, on whatever platform it is lowered for."""
-    on_arrays = functools.partial(getattr(whole, direction), ring=ring)
-    name = _backend(ring) if x.size else None
-    if name is None:
-        return on_arrays(x, tables)
-    from fhejax.ring.transform.pallas import backends, kernels
-
-    by_kernels = functools.partial(getattr(kernels, direction), ring=ring, backend=backends.BACKENDS[name]())
-    return jax.lax.platform_dependent(x, tables, cuda=by_kernels, default=on_arrays)
+def _transform(direction: str, x: jax.Array, tables: Tables, ring: Ring) -> jax.Array:
+    return transform(x, tables, direction=direction, ring=ring, backend=_backend(ring))
 
 
 def _backend(ring: Ring) -> str | None:
-    """The backend to lower for GPUs with; none on a CPU, so that Pallas is not imported there."""
-    device = current_device()
-    if device.kind == "cpu" or ring.degree < SMALLEST_DEGREE:
+    """The backend with which to lower for GPUs: one that works on this, or the first where there is none."""
+    if ring.degree < SMALLEST_DEGREE:
         return None
-    return working_backend(device)
+    device = current_device()
+    return next(iter(BACKENDS)) if device.kind == "cpu" else working_backend(device)

@@ -1,5 +1,6 @@
 """A trial of the kernels on the device at hand: they are used where they give the bits of XLA's methods."""
 
+import concurrent.futures
 import functools
 import warnings
 
@@ -11,6 +12,7 @@ from fhejax.ring.platform import Device
 from fhejax.ring.primes import ntt_primes
 from fhejax.ring.ring import Ring
 from fhejax.ring.transform import direct_sums
+from fhejax.ring.transform.pallas import backends
 from fhejax.ring.transform.pallas.roots import Tables, tables
 from fhejax.ring.wide import kernel, wide
 
@@ -24,16 +26,13 @@ def working_backend(device: Device) -> str | None:
     None, with one warning, where there is none: whatever a backend raises or computes, nothing else fails.
     """
     problems = []
-    try:
-        from fhejax.ring.transform.pallas.backends import BACKENDS
-
-        for name in BACKENDS:
-            problem = _problem(name)
-            if problem is None:
-                return name
-            problems.append(f"by {name} {problem}")
-    except ImportError as error:
-        problems.append(f"this JAX has no Pallas ({error})")
+    for name in backends.BACKENDS:
+        # In a thread of its own, since the caller may be tracing, and threads trace each for themselves.
+        with concurrent.futures.ThreadPoolExecutor(1) as thread:
+            problem = thread.submit(_problem, name).result()
+        if problem is None:
+            return name
+        problems.append(f"by {name} {problem}")
     warnings.warn(
         f"The kernels of the number-theoretic transform were tried on {device} and are not used: "
         f"{'; '.join(problems)}. XLA's methods take their place; results are the same, and a key switch "
@@ -52,14 +51,13 @@ def _problem(name: str) -> str | None:
     counted = np.arange(2 * ring.degree, dtype=np.uint32).reshape(2, -1) * np.uint32(2654435761) % highest
     x = np.stack([counted, np.broadcast_to(highest, counted.shape)])
     try:
-        with jax.ensure_compile_time_eval():
-            right = direct_sums.forward(jnp.asarray(x), direct_sums.tables(ring, moduli), ring)
-            constants = tables(ring, moduli)
-            found = _run(right, constants, ring, "inverse", name)
-            if not np.array_equal(np.asarray(found), x):
-                return "the inverse gave wrong numbers"
-            found = _run(jnp.asarray(x), constants, ring, "forward", name)
-            return None if np.array_equal(np.asarray(found), np.asarray(right)) else "it gave wrong numbers"
+        right = direct_sums.forward(jnp.asarray(x), direct_sums.tables(ring, moduli), ring)
+        constants = tables(ring, moduli)
+        found = _run(right, constants, ring, "inverse", name)
+        if not np.array_equal(np.asarray(found), x):
+            return "the inverse gave wrong numbers"
+        found = _run(jnp.asarray(x), constants, ring, "forward", name)
+        return None if np.array_equal(np.asarray(found), np.asarray(right)) else "it gave wrong numbers"
     except Exception as error:
         return f"{type(error).__name__} was raised ({' '.join(str(error).split())[:200]})"
 
@@ -67,6 +65,6 @@ def _problem(name: str) -> str | None:
 @functools.partial(kernel, static_argnames=("ring", "direction", "name"))
 @wide
 def _run(x: jax.Array, constants: Tables, ring: Ring, direction: str, name: str) -> jax.Array:
-    from fhejax.ring.transform.pallas import backends, kernels
+    from fhejax.ring.transform.pallas import kernels
 
     return getattr(kernels, direction)(x, constants, ring, backends.BACKENDS[name]())
