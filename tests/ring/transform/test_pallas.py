@@ -169,7 +169,7 @@ def test_a_card_with_working_kernels_takes_them(monkeypatch, card):
 
 
 def test_the_trial_can_begin_while_something_is_traced(monkeypatch, card):
-    """Constants are then computed at once, and within a kernel they would be captured, which Pallas refuses."""
+    """What is known would be computed at once, and kernels would capture it, which Pallas refuses."""
     monkeypatch.setattr(backends, "BACKENDS", {"the interpreter": backends.interpreter})
     ring = Ring(2**12)
     moduli = primes_for(ring, 1)
