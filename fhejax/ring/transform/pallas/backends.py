@@ -1,7 +1,9 @@
 """How a Pallas kernel becomes machine code: what the phases need of each of Pallas' backends."""
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -51,6 +53,17 @@ def _triton() -> Backend:
 def interpreter() -> Backend:
     """The interpreter, which computes the kernels' results anywhere, slowly: for tests."""
     return Backend("the interpreter", phases.upper_half, lambda: None, lambda warps: {"interpret": True})
+
+
+@contextlib.contextmanager
+def announced() -> Iterator[None]:
+    """A scope for lowering kernels, in which nobody is told again that JAX will drop Triton some day.
+
+    That day the trial of the kernels finds that they are gone; until then a user can do nothing about it.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
 
 
 # In the order in which they are tried.

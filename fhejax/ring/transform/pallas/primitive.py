@@ -15,7 +15,7 @@ from jax.interpreters import batching, mlir
 
 from fhejax.ring.ring import Ring
 from fhejax.ring.transform.pallas import whole
-from fhejax.ring.transform.pallas.backends import BACKENDS
+from fhejax.ring.transform.pallas.backends import BACKENDS, announced
 from fhejax.ring.transform.pallas.roots import Tables
 from fhejax.ring.wide import wide
 
@@ -58,7 +58,8 @@ def _for_cuda(context: mlir.LoweringRuleContext, *operands: Any, **parameters: A
     lowering = context.module_context.lowering_parameters
     exported = getattr(lowering, "for_export", False)
     rule = mlir.lower_fun(_on_arrays if exported else _by_kernels, multiple_results=False)
-    return rule(context, *operands, **parameters)
+    with announced():
+        return rule(context, *operands, **parameters)
 
 
 def _abstract(x: Any, *leaves: Any, **_: Any) -> ShapedArray:
@@ -87,7 +88,8 @@ def _one_by_one(operands: Any, axes: Any, parameters: dict[str, Any]) -> jax.Arr
     return jax.lax.map(one, batched)
 
 
-transform_p.def_impl(jax.jit(transform_p.bind, static_argnames=("structure", "direction", "ring", "backend")))
+# Within a kernel, and so compiled, this is never called; as the primitive again it would not end without jit.
+transform_p.def_impl(jax.jit(_on_arrays, static_argnames=("structure", "direction", "ring", "backend")))
 transform_p.def_abstract_eval(_abstract)
 batching.primitive_batchers[transform_p] = _batch
 mlir.register_lowering(transform_p, mlir.lower_fun(_on_arrays, multiple_results=False))

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 from fhejax.ring import modular
 from fhejax.ring.platform import current_device
 from fhejax.ring.ring import Ring
-from fhejax.ring.transform.pallas.backends import BACKENDS
 from fhejax.ring.transform.pallas.primitive import transform
 from fhejax.ring.transform.pallas.roots import Tables
 from fhejax.ring.transform.pallas.trial import SMALLEST_DEGREE, working_backend
@@ -44,8 +43,8 @@ def _transform(direction: str, x: jax.Array, tables: Tables, ring: Ring) -> jax.
 
 
 def _backend(ring: Ring) -> str | None:
-    """The backend with which to lower for GPUs: one that works on this, or the first where there is none."""
-    if ring.degree < SMALLEST_DEGREE:
-        return None
+    """The backend with which to lower for GPUs: one that works on this one, if this is one."""
     device = current_device()
-    return next(iter(BACKENDS)) if device.kind == "cpu" else working_backend(device)
+    if device.kind == "cpu" or ring.degree < SMALLEST_DEGREE:
+        return None
+    return working_backend(device)
