@@ -272,3 +272,30 @@ def test_batched_constants_are_transformed_one_by_one():
     by_limb = jax.tree.map(lambda leaf: leaf[:, None], constants)
     found = jax.vmap(run, (1, 0), 1)(x[:, :, None], by_limb)
     assert (found[:, :, 0] == ntt(x, ring, moduli)).all()
+
+
+def test_kernels_on_eight_devices_share_out_limbs_and_polynomials():
+    code = """
+import sys
+sys.path.insert(0, "tests/ring")
+import jax
+import jax.numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec
+from reference import primes_for, random_residues
+from fhejax.ring import Ring, ntt
+from fhejax.ring.transform.pallas import backends, kernels, tables
+from fhejax.ring.wide import wide
+
+ring = Ring(32)
+moduli = primes_for(ring, 4)
+x = jnp.asarray(random_residues((4, ring.degree), moduli))
+mesh = jax.make_mesh((4, 2), ("polynomial", "limb"), axis_types=(jax.sharding.AxisType.Auto,) * 2)
+run = jax.jit(wide(lambda x, t: kernels.forward(x, t, ring, backends.interpreter())))
+for axes in (("polynomial", "limb"), ("polynomial",), (None, "limb")):
+    shared = jax.device_put(x, NamedSharding(mesh, PartitionSpec(*axes)))
+    assert len(shared.sharding.device_set) == 8
+    assert (run(shared, tables(ring, moduli)) == ntt(x, ring, moduli)).all()
+"""
+    flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+    environment = {"JAX_PLATFORMS": "cpu", "PATH": "", "XLA_FLAGS": flags}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
