@@ -64,7 +64,7 @@ CARD = Sizes(
     networks={"cryptonets": ("cryptonets", 8e-3), "hcnn": ("hcnn", 16e-3), "mlp": ("mlp", 4e-3)},
 )
 DRY = Sizes(
-    transforms=(Shape(6, 2), Shape(5, 2, 3)),
+    transforms=(Shape(6, 2, 3),),
     turns=2,
     layouts=((4, 4),),
     parameters=lambda: ckks.insecure_parameters(64, 2, 28.0),
