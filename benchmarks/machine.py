@@ -48,6 +48,18 @@ def operating_system() -> str:
         return platform.system()
 
 
+def method_in_words() -> str:
+    """How transforms of N = 2^12 and more are computed here, and by what kernels are compiled."""
+    # Here, since benchmarks time how long importing the library takes.
+    from fhejax.ring import Ring
+    from fhejax.ring.platform import current_device
+    from fhejax.ring.transform import chosen_method, pallas
+
+    method = chosen_method(Ring(2**12))
+    backend = pallas.working_backend(current_device()) if method == "pallas" else None
+    return f"{method} by {backend}" if backend else method
+
+
 def describe_machine() -> dict[str, Any]:
     """Processor, cores, memory, software and JAX device; nothing that names the host or a path."""
     device = jax.devices()[0]
@@ -62,6 +74,7 @@ def describe_machine() -> dict[str, Any]:
         "platform": device.platform,
         "device": device.device_kind,
         "devices": jax.device_count(),
+        "transform": method_in_words(),
     }
 
 

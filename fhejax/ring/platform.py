@@ -34,6 +34,8 @@ class BlockSizes:
     keys step by step. encrypted: plaintexts of one encryption. encrypted_singly: below this many, one by one.
     compiled_steps: steps of the longest program that is compiled as one function; a longer one takes minutes.
     tiles: of a program that does not fit in memory, computed at once: XLA runs loops on one core each.
+    transform_tile, transform_lane: rows or columns of one program of the transform's kernels, and values
+    that one of its threads holds; no CPU runs them.
     """
 
     matrix_tile: int
@@ -47,6 +49,8 @@ class BlockSizes:
     encrypted_singly: int
     compiled_steps: int
     tiles: int
+    transform_tile: int
+    transform_lane: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +95,8 @@ class Device:
     name: of its row. title: as reports call it. memory: bytes. bandwidth: bytes a second that copying reads
     and writes. launch: seconds for one more kernel, however small; zero where the other costs hold it.
     resolution: seconds by which one plan must be faster than another to be preferred.
-    transform_method, matrix_method: the faster ones. multiply_adds: modular multiply-adds a second by each
+    transform_method, matrix_method: the faster ones. spare_transform_method: for rings and machines on which
+    the first does not run. multiply_adds: modular multiply-adds a second by each
     method of the matrix product, in one digit of weights.
     """
 
@@ -103,6 +108,7 @@ class Device:
     launch: float
     resolution: float
     transform_method: str
+    spare_transform_method: str
     matrix_method: str
     multiply_adds: tuple[tuple[str, float], ...]
     blocks: BlockSizes
@@ -129,6 +135,7 @@ TWO_CORES = Device(
     resolution=1e-4,
     # Alone direct sums take as long; in larger programs XLA computes their terms again and again.
     transform_method="butterflies",
+    spare_transform_method="butterflies",
     # Where a CPU has no int8 matrix unit, XLA's integer dots are naive loops: 60 times slower than float64.
     matrix_method="float64",
     multiply_adds=(("float64", 50e9), ("int8", 48e9)),
@@ -144,6 +151,8 @@ TWO_CORES = Device(
         encrypted_singly=8,
         compiled_steps=64,
         tiles=2,
+        transform_tile=16,
+        transform_lane=32,
     ),
     costs=UnitCosts(
         entry=3.0,
@@ -211,8 +220,10 @@ def _gpu(
         bandwidth=copied,
         launch=2e-6,
         resolution=1e-6,
-        # In loops direct sums were the faster method, but for 48 limbs forward: there both took as long.
-        transform_method="direct sums",
+        # In loops 48 limbs of N = 2^16 took 27 us by such kernels, and 173 by XLA's methods. Of those direct
+        # sums were the faster one elsewhere.
+        transform_method="pallas",
+        spare_transform_method="direct sums",
         matrix_method="int8",
         multiply_adds=rates,
         blocks=_GPU_BLOCKS,

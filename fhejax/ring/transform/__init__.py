@@ -1,5 +1,13 @@
 """The number-theoretic transform: one face, the methods that it is done by, and the tree they share."""
 
-from fhejax.ring.transform.ntt import METHODS, Twiddles, evaluation_exponents, inverse_ntt, ntt, twiddles
+from fhejax.ring.transform.ntt import (
+    METHODS,
+    Twiddles,
+    chosen_method,
+    evaluation_exponents,
+    inverse_ntt,
+    ntt,
+    twiddles,
+)
 
-__all__ = ["METHODS", "Twiddles", "evaluation_exponents", "inverse_ntt", "ntt", "twiddles"]
+__all__ = ["METHODS", "Twiddles", "chosen_method", "evaluation_exponents", "inverse_ntt", "ntt", "twiddles"]

@@ -14,12 +14,12 @@ import numpy as np
 
 from fhejax.ring.platform import current_device
 from fhejax.ring.ring import Ring
-from fhejax.ring.transform import butterflies, direct_sums
+from fhejax.ring.transform import butterflies, direct_sums, pallas
 from fhejax.ring.transform.tree import evaluation_exponents
 
-__all__ = ["METHODS", "Twiddles", "evaluation_exponents", "inverse_ntt", "ntt", "twiddles"]
+__all__ = ["METHODS", "Twiddles", "chosen_method", "evaluation_exponents", "inverse_ntt", "ntt", "twiddles"]
 
-METHODS: dict[str, ModuleType] = {"butterflies": butterflies, "direct sums": direct_sums}
+METHODS: dict[str, ModuleType] = {"butterflies": butterflies, "direct sums": direct_sums, "pallas": pallas}
 
 
 @jax.tree_util.register_dataclass
@@ -51,18 +51,27 @@ class Twiddles:
         return f"Twiddles({self.ring}, {len(self.moduli)} primes, by {self.method})"
 
 
+def chosen_method(ring: Ring) -> str:
+    """The fastest method of this ring on the current device; the kernels only where they pass their trial."""
+    device = current_device()
+    if device.transform_method != "pallas":
+        return device.transform_method
+    fits = ring.degree >= pallas.SMALLEST_DEGREE
+    return "pallas" if fits and pallas.working_backend(device) else device.spare_transform_method
+
+
 def twiddles(ring: Ring, moduli: tuple[int, ...], *, method: str | None = None) -> Twiddles:
     """The twiddles of `moduli` on the default device, made once.
 
     Args:
         ring: degree and kind.
         moduli: primes that are 1 modulo the order of the ring's root of unity.
-        method: "butterflies" or "direct sums"; by default what the device does best.
+        method: a key of `METHODS`; by default `chosen_method`.
 
     Raises:
         ValueError: an unknown method.
     """
-    name = method or current_device().transform_method
+    name = method or chosen_method(ring)
     if name not in METHODS:
         raise ValueError(f"the transform was asked for by {name!r}; its methods are {', '.join(METHODS)}.")
     return _twiddles(ring, moduli, name)
@@ -82,7 +91,7 @@ def ntt(
         x: coefficients.
         ring: degree and kind; in a kernel its `Twiddles`, given to the kernel as an argument.
         moduli: the primes of the limbs; those of the transforms, or some of them.
-        method: "butterflies" or "direct sums"; by default what the device does best.
+        method: a key of `METHODS`; by default `chosen_method`.
 
     Raises:
         ValueError: another shape or dtype, or an unknown method.

@@ -4,6 +4,7 @@ import functools
 
 import jax
 import numpy as np
+import pytest
 from kernel_counts import counted, marked
 
 from fhejax import ckks
@@ -56,6 +57,7 @@ def check(function, keys, x, expected):
     return shapes
 
 
+@pytest.mark.nightly
 def test_every_stage():
     """With minimum keys and an arcsine; one without is part of a program that is counted elsewhere."""
     parameters = parameters_of(double_angles=1, minimum_keys=True, arcsine_degree=3)

@@ -89,7 +89,10 @@ def traced(program):
         return counted(jax.make_jaxpr(lambda keys, held: program(keys, *held))(keys, held).jaxpr)
 
 
-@pytest.mark.parametrize("make", [convolutional, batched, deep_batched, carried])
+@pytest.mark.parametrize(
+    "make",
+    [batched, carried, *(pytest.param(m, marks=pytest.mark.nightly) for m in (convolutional, deep_batched))],
+)
 def test_counts_are_what_a_call_does(make):
     program = make()
     found, counts = traced(program), predicted(program.plan)

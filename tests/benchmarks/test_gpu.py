@@ -1,0 +1,123 @@
+"""The script for a card, run without one on small sizes."""
+
+import json
+
+import jax.numpy as jnp
+import pytest
+
+from benchmarks.gpu import __main__ as script
+from benchmarks.gpu import checks, sections
+from benchmarks.gpu.measuring import Row, Sheet, Wrong, require, shown, table
+from benchmarks.gpu.sizes import CARD, DRY
+
+ROWS = {
+    "device": ("copying", "one more kernel"),
+    "layouts": ("kernels, tiles of 4",),
+    "operations": ("rotate",),
+    "mlp": ("small: 64 images",),
+}
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [("device", "layouts"), pytest.param(("operations", "mlp"), marks=pytest.mark.nightly)],
+    ids=str,
+)
+def test_a_dry_run_checks_and_times_small_sizes(sections, capsys):
+    assert script.main(["--dry-run", "--sections", "digests", *sections]) == 0
+    printed = capsys.readouterr().out
+    assert "digests, 0 of them not the CPU's." in printed
+    assert all(row in printed for section in sections for row in ROWS[section])
+
+
+def test_transforms_are_compared_with_butterflies(monkeypatch):
+    sheet = Sheet(warm_up=True)
+    sections.transforms(sheet, DRY)
+    assert sheet.rows == []
+    right = sections.METHODS["direct sums"].forward
+    monkeypatch.setattr(
+        sections.METHODS["direct sums"], "forward", lambda *given: right(*given) ^ jnp.uint32(1)
+    )
+    with pytest.raises(Wrong, match=r"ntt by direct sums differs at 2\^6, 3 x 2 limbs"):
+        sections.transforms(sheet, DRY)
+
+
+def test_a_failure_costs_its_section_alone(monkeypatch, capsys):
+    def broken(sheet, sizes):
+        sheet.time("half", lambda: jnp.zeros(1))
+        raise RuntimeError("no card")
+
+    monkeypatch.setitem(sections.SECTIONS, "transforms", broken)
+    assert script.main(["--dry-run", "--sections", "transforms", "device"]) == 1
+    printed = capsys.readouterr().out
+    assert "transforms failed. RuntimeError: no card" in printed
+    assert "half" in printed
+    assert "one more kernel" in printed
+
+
+def test_what_is_written_before_time_is_over_is_kept(monkeypatch, tmp_path):
+    def killed(sheet, sizes):
+        sheet.once("half", lambda: jnp.zeros(1))
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(sections.SECTIONS, "device", killed)
+    with pytest.raises(KeyboardInterrupt):
+        script.main(["--single", "device", "--out", str(tmp_path / "timed-device.json")])
+    found = script.Processes(tmp_path, "cache").result("device", "timed")
+    assert [row["what"] for row in found["rows"]] == ["half"]
+    assert found["failure"] == "it had no time to end"
+    assert found == json.loads((tmp_path / "timed-device.json").read_text())
+
+
+def test_both_phases_on_this_machine(monkeypatch, capsys):
+    """The processes' plumbing, with a stand-in for what they run."""
+
+    class Done:
+        def wait(self, timeout):
+            return 0
+
+    class Stand:
+        def __init__(self, folder, cache):
+            self.started = started
+
+        def start(self, name, kind, **environment):
+            self.started.append((name, kind))
+            return Done()
+
+        def result(self, name, kind):
+            return {"rows": [], "notes": {"sum": "a" if kind == "cpu" else "b"}, "failure": None}
+
+    started = []
+    monkeypatch.setattr(script, "Processes", Stand)
+    assert script.main(["--sections", "device", "digests"]) == 1
+    assert started == [
+        ("digests", "cpu"),
+        ("digests", "warm-up"),
+        ("device", "warm-up"),
+        ("digests", "timed"),
+        ("device", "timed"),
+    ]
+    assert "sum has not the CPU's bits." in capsys.readouterr().out
+    started.clear()
+    assert script.main(["--sections", "device", "--seconds", "1"]) == 1
+    assert "device failed. no time was left for it" in capsys.readouterr().out
+    assert ("device", "timed") not in started
+
+
+def test_digests_are_compared_by_name_or_with_another_method():
+    theirs = {"product, float64": "a", "sum": "b"}
+    assert checks.differences({"product, float64": "a", "product, int8": "a", "sum": "b"}, theirs) == []
+    assert checks.differences({"product, int8": "c", "sum": "c"}, theirs) == ["product, int8", "sum"]
+
+
+def test_the_table_shows_units_and_leaves_out_what_is_unknown():
+    assert [shown(x) for x in (None, 2.5, 0.0305, 27e-6)] == ["", "2.5 s", "30.5 ms", "27 us"]
+    text = table([Row("transform", 27e-6, 0.5, None, 35e-6)])
+    assert text.splitlines()[1].split() == ["transform", "27", "us", "35", "us", "500", "ms"]
+    with pytest.raises(Wrong, match="no"):
+        require(False, "no")
+
+
+def test_sections_are_those_that_the_command_knows():
+    assert tuple(sections.SECTIONS) == script.NAMES
+    assert {shape.log_degree for shape in CARD.transforms} == {13, 16, 17}
