@@ -34,7 +34,7 @@ from fhejax.program.levels.parameter_search import make_plan, value_bounds
 from fhejax.program.levels.plan import LoweredCircuit, ProgramPlan, TooDeepError
 from fhejax.program.levels.result_levels import cut_results
 from fhejax.program.levels.tile_choice import in_memory
-from fhejax.program.packing.packings import candidate_packings, packed
+from fhejax.program.packing.packings import ONE_SAMPLE, candidate_packings, packed
 from fhejax.program.program import Program
 from fhejax.program.report import ConsideredPacking
 from fhejax.program.specialisation import CompilationRecord, graphs_of_other_values
@@ -202,7 +202,38 @@ def _planned_in(
     carry: Any,
     request: dict[str, Any],
 ) -> _Planned:
-    """The plan of a traced function in a packing."""
+    """The plan of a traced function in a packing; a sample of several ciphertexts is split as the plan needs.
+
+    Without bootstraps a ring has twice the slots that it has with them.
+    """
+    if packing == ONE_SAMPLE:
+        wide = dataclasses.replace(traced, slots=2 * traced.slots)
+        if bootstrapping is False:
+            return _planned_once(packing, wide, sample, margin, False, carry, request)
+        if bootstrapping is True:
+            try:
+                return _planned_once(packing, wide, sample, margin, False, carry, request)
+            except TooDeepError as error:
+                if request["security"] > 128 and not request["insecure"]:
+                    raise
+                without = error
+            try:
+                return _planned_once(packing, traced, sample, margin, True, carry, request)
+            except TooDeepError as error:
+                raise TooDeepError(f"{without} And {error}") from None
+    return _planned_once(packing, traced, sample, margin, bootstrapping, carry, request)
+
+
+def _planned_once(
+    packing: str,
+    traced: TensorGraph,
+    sample: Any,
+    margin: float | None,
+    bootstrapping: bool | BootstrappingParameters,
+    carry: Any,
+    request: dict[str, Any],
+) -> _Planned:
+    """The plan of a traced function in a packing, for ciphertexts of at least the given slots."""
     graph = simplify(packed(traced, packing))
     if not any(isinstance(o.value, View) for o in graph.outputs):
         raise ValueError("no result of the function depends on an encrypted argument; nothing to do.")

@@ -22,7 +22,7 @@ PACKINGS: dict[str, Packing] = {
 
 AUTOMATIC = "auto"
 _DEFAULT = "sample-per-slot"
-_OF_ONE_SAMPLE = "multiplexed"
+ONE_SAMPLE = "multiplexed"
 _CARRYING = ("sample-per-slot", "tiles")
 
 
@@ -39,7 +39,7 @@ def candidate_packings(name: str, batch: int, carries: bool = False) -> tuple[st
         ValueError: another name, or a packing that cannot carry.
     """
     if name == AUTOMATIC:
-        return (_DEFAULT, _OF_ONE_SAMPLE) if batch == 1 and not carries else (_DEFAULT,)
+        return (_DEFAULT, ONE_SAMPLE) if batch == 1 and not carries else (_DEFAULT,)
     if not isinstance(name, str) or name not in PACKINGS:
         known = ", ".join(map(repr, (AUTOMATIC, *PACKINGS)))
         raise ValueError(f"compile was given packing={name!r}, which is no packing; choose one of {known}.")

@@ -162,11 +162,12 @@ class Lowering:
         self._switches.append(_Switch(number, register.drops, register.scale, gain))
 
     def shift(self, register: Register, shift: np.ndarray | None, label: str) -> Register:
-        """The register with plain numbers added: one for each ciphertext, or slot of the only one."""
+        """The register with plain numbers added: one for each ciphertext, or for each slot of one period."""
         if shift is None:
             return register
         if len(shift) > register.size:
-            constants = self.encoded_slots(shift, register.scale, register.drops)
+            rows = shift.reshape(register.size, -1)
+            constants = self.encoded_slots(rows, register.scale, register.drops)
             return self.emit(SlotShiftStep(*after(register), constants=constants, label=label))
         constants = self.encoded(lambda: shift, register.scale, register.drops)
         return self.emit(ShiftStep(*after(register), constants=constants, label=label))
