@@ -81,7 +81,7 @@ class Lowering:
         factors: Mapping[int, tuple[float, ...]] | None,
     ) -> None:
         self.graph, self.bounds, self.settings = graph, bounds, settings
-        self.policy = policy_of(settings, bool(graph.least_slots))
+        self.policy = policy_of(settings, bool(graph.least_slots and graph.carry))
         self.exact = divisor is not None
         self.divisor: Divisor = divisor or (lambda drop: _typical_prime(settings.prime_bits, drop))
         self.readers = consumers(graph)

@@ -179,7 +179,8 @@ def argument_layouts(shape: tuple[int, ...], most: int) -> list[Layout]:
     if size <= most:
         return list(dict.fromkeys([*found, Layout((size,), (along(0, _period(size)),))]))
     whole = _in_ciphertexts((size,), [along(0, most * -(-size // most))], most)
-    return [*(_of_planes(shape, phases, most) for phases in _PHASES if len(shape) == 3), *found, whole]
+    planes = [_of_planes(shape, phases, most) for phases in _PHASES if len(shape) == 3]
+    return planes or [whole]
 
 
 def _of_planes(shape: tuple[int, ...], phases: int, most: int) -> Layout:

@@ -133,7 +133,24 @@ class BlockMatrix(abc.ABC):
 
     def block_steps(self, slots: int) -> BlockSteps:
         """The steps of every block in a ring of so many slots."""
-        return _block_steps(self, slots)
+        if slots not in self._known_steps:
+            found = tuple((b, a, self.ordered((b, a), slots)[1]) for b, a in self.distances)
+            self._known_steps[slots] = found
+        return self._known_steps[slots]
+
+    def held_constants(self, slots: int) -> tuple[np.ndarray, ...]:
+        """The leaves, the same arrays whenever they are asked for: a search lowers a circuit often."""
+        if slots not in self._known_constants:
+            self._known_constants[slots] = self.constants(slots)
+        return self._known_constants[slots]
+
+    @functools.cached_property
+    def _known_steps(self) -> dict[int, BlockSteps]:
+        return {}
+
+    @functools.cached_property
+    def _known_constants(self) -> dict[int, tuple[np.ndarray, ...]]:
+        return {}
 
     def rounded_times(self, values: Values, factor: float) -> Values:
         """The results by diagonals as they are encoded at a scale: integers over it as coefficients."""
@@ -169,11 +186,6 @@ class BlockMatrix(abc.ABC):
         giants = self.key_switches[1] / max(1, len({b for b, _ in self.distances})) - len(self.folds)
         deviation = math.sqrt(norms[held].mean()) if hoisted and held.any() else 0.0
         return deviation, math.sqrt(giants * times + times - 1)
-
-
-@functools.lru_cache(maxsize=128)
-def _block_steps(matrix: BlockMatrix, slots: int) -> BlockSteps:
-    return tuple((b, a, matrix.ordered((b, a), slots)[1]) for b, a in matrix.distances)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

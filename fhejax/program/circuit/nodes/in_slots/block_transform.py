@@ -220,7 +220,7 @@ class BlockTransform(SeveralSources):
         constants: tuple[int, ...] = ()
         if lowering.exact:
             for matrix in self.matrices:
-                for array in matrix.constants(slots):
+                for array in matrix.held_constants(slots):
                     constants += lowering.constant(lambda held=array: held)
         if (bias := self.bias) is not None:
             constants += lowering.encoded_slots(bias.reshape(self.size, -1), scale, registers[0].drops)
