@@ -4,8 +4,8 @@
     python -m experiments.resnet18 --block
 
 Weights are random: nothing here says how accurate such a network is. The first command plans the whole
-network for an image of 224x224, predicts its time on devices, and runs it in the clear and in fixed point. The
-second runs one residual block of 64 channels at 56x56, whose values take several ciphertexts each, encrypted:
+network for an image of 224x224, predicts its time on devices, and runs it in the clear and in fixed point.
+The second runs one residual block of 64 channels at 56x56, whose values take several ciphertexts each, encrypted:
 memory is predicted before there are keys.
 """
 
@@ -100,7 +100,7 @@ def prepared(network: nn.Network) -> tuple[nn.Network, np.ndarray]:
     """Take the moments of random images, fold the activations; return the network and some images."""
     generator = np.random.default_rng(0)
     images = generator.normal(size=(MOMENTS, *network.image_shape)).clip(-RANGE, RANGE).astype(np.float32)
-    network(jnp.asarray(images))
+    nnx.jit(lambda network, x: network(x))(network, jnp.asarray(images))
     return nn.fold_activations(nn.inference_view(network)), images
 
 

@@ -133,7 +133,8 @@ def cheapest(form: AffineForm, shapes: Sequence[Shape], most: int) -> PlacedForm
             found = [anchored]
         elif _is_worthwhile(anchored, form, most) and not np.array_equal(form.anchor, found[0].positions):
             found.append(anchored)
-    return min((placed(form, placement, shapes) for placement in found), key=lambda one: one.cost)
+    results = [placed(form, placement, shapes) for placement in found]
+    return min(results, key=lambda one: one.cost) if len(results) > 1 else results[0]
 
 
 def _is_worthwhile(anchored: Placement, form: AffineForm, most: int) -> bool:

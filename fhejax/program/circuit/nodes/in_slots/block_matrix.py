@@ -25,7 +25,7 @@ BlockSteps = tuple[tuple[int, int, Steps], ...]  # of each block its two numbers
 
 _HOISTED, _WHOLE = 1.0, 2.0  # the costs of rotations, as of one ciphertext
 _AT_ONCE = 2**21  # numbers that are rounded together
-_ROUGH = 2**14  # distances from which on a few groupings are looked at in place of all
+_MANY = 2**9  # distances, beyond which a few groupings are looked at
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -105,10 +105,12 @@ class BlockMatrix(abc.ABC):
         if len(every) == 0 or (len(every) == 1 and every[0] == 0):
             return {0: (0, 0)}
         shared, costs = min(self.periods), Costs(_HOISTED * self.counts[1], _WHOLE * self.counts[0])
-        babies = None
-        if len(every) > _ROUGH:
-            babies = 2 ** max(0, round(0.5 * math.log2(shared * _WHOLE * self.counts[0] / self.counts[1])))
-        split = split_distances(every.tolist(), shared, costs, babies)
+        tried: list[int | None] = [None]
+        if len(every) > _MANY:  # of which the cheapest grouping takes seconds to find
+            middle = round(0.5 * math.log2(len(every) * costs.giant / costs.baby))
+            tried = [2**bits for bits in range(max(0, middle - 1), middle + 3)]
+        splits = [split_distances(every.tolist(), shared, costs, babies) for babies in tried]
+        split = min(splits, key=lambda one: _cost(one, costs))
         return {d: (signed(giant, shared), signed(baby, shared)) for d, (giant, baby) in split.items()}
 
     @functools.cached_property
@@ -274,6 +276,12 @@ class SparseBlocks(BlockMatrix):
     def row_norms(self) -> np.ndarray:
         """The sums by rows."""
         return np.asarray(self.matrix.multiply(self.matrix).sum(1)).ravel()
+
+
+def _cost(split: Mapping[int, tuple[int, int]], costs: Costs) -> float:
+    """The cost of the baby and giant steps of a split."""
+    giants, babies = (len({step[part] for step in split.values()} - {0}) for part in (0, 1))
+    return costs.baby * babies + costs.giant * giants
 
 
 def _grouped(names: np.ndarray, values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
