@@ -5,8 +5,8 @@
 
 Weights are random: nothing here says how accurate such a network is. The first command plans the whole
 network for an image of 224x224, predicts its time on devices, and runs it in the clear and in fixed point.
-The second runs one residual block of 64 channels at 56x56, whose values take several ciphertexts each, encrypted:
-memory is predicted before there are keys.
+The second runs one residual block of 64 channels at 56x56, whose values take several ciphertexts each,
+encrypted: memory is predicted before there are keys.
 """
 
 import time

@@ -14,13 +14,19 @@ def test_resnet18_has_its_weights_and_shapes():
     assert len(model.blocks) == 8 and len(nn.activation_layers(model)) == 17
     # Those of the published network without its normalisation: 11,689,512 less 9,600 in it.
     assert sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param))) == 11_679_912
-    predict = nnx.view(model, use_running_average=True, raise_if_not_found=False)
-    assert jax.eval_shape(predict, jnp.zeros((2, 224, 224, 3))).shape == (2, 1000)
-    sizes = [jax.eval_shape(model.first_convolution, jnp.zeros((1, 224, 224, 3))).shape]
-    sizes.append(jax.eval_shape(nn.image_networks.average_pool, jnp.zeros(sizes[0])).shape)
+
+
+def test_the_sizes_of_its_images():
+    model = nn.ResNet18(
+        lambda features: nn.Square(), width=2, classes=7, image_shape=(64, 64, 3), rngs=nnx.Rngs(0)
+    )
+    x = jnp.zeros((1, 64, 64, 3))
+    assert jax.eval_shape(model, x).shape == (1, 7)
+    shapes = [jax.eval_shape(model.first_convolution, x)]
+    shapes.append(jax.eval_shape(nn.image_networks.average_pool, shapes[0]))
     for block in model.blocks:
-        sizes.append(jax.eval_shape(block, jnp.zeros(sizes[-1])).shape)
-    assert [s[1] for s in sizes] == [112, 56, 56, 56, 28, 28, 14, 14, 7, 7]
+        shapes.append(jax.eval_shape(block, shapes[-1]))
+    assert [s.shape[1] for s in shapes] == [32, 16, 16, 16, 8, 8, 4, 4, 2, 2]
 
 
 def test_a_projected_block_adds_a_strided_convolution():
@@ -36,7 +42,9 @@ def test_pooling_counts_zeros_around_the_image():
     image = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
     padded = np.pad(image[0, :, :, 0], 1)
     wanted = [[padded[r : r + 3, c : c + 3].sum() / 9 for c in (0, 2)] for r in (0, 2)]
-    np.testing.assert_allclose(nn.image_networks.average_pool(image)[0, :, :, 0], wanted, rtol=1e-6)
+    np.testing.assert_allclose(
+        nn.image_networks.average_pool(jnp.asarray(image))[0, :, :, 0], wanted, rtol=1e-6
+    )
 
 
 def test_bad_sizes_are_refused():
