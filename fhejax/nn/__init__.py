@@ -21,6 +21,7 @@ from fhejax.nn.activations.replacement import (
 from fhejax.nn.batch_norm import fold_batch_norm, fold_into_next, fold_into_previous
 from fhejax.nn.bounds import logit_bounds, logit_magnitude
 from fhejax.nn.data import CIFAR10_CLASSES, Dataset, load_cifar10, load_digits, load_mnist
+from fhejax.nn.image_networks import ProjectedBlock, ResNet18
 from fhejax.nn.models import HCNN, MLP, CryptoDL, CryptoNets, Digits, Network
 from fhejax.nn.preparation import Preparation
 from fhejax.nn.quantisation import quantise_kernels
@@ -59,7 +60,9 @@ __all__ = [
     "Network",
     "PolynomialActivation",
     "Preparation",
+    "ProjectedBlock",
     "ResNet",
+    "ResNet18",
     "ResNet20",
     "ResNet32",
     "ResNet44",

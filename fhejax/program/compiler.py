@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import numpy as np
 
 from fhejax.ckks import BootstrappingParameters, SecurityError
 from fhejax.ckks.parameters.requested_numbers import flag, shown, whole_number
@@ -14,38 +13,22 @@ from fhejax.ckks.parameters.security import checked_level
 from fhejax.program.arguments import (
     Encrypted,
     Plain,
-    check_values,
     describe,
-    for_any_samples,
-    normalisation,
 )
 from fhejax.program.circuit.constants import encode_constants
-from fhejax.program.circuit.entries import sample_entries
-from fhejax.program.circuit.evaluation import evaluate_graph
-from fhejax.program.circuit.graph import Graph, sums_over_batch
-from fhejax.program.circuit.ranges import check_finite
 from fhejax.program.circuit.reading import reading_of
-from fhejax.program.circuit.simplification import simplify
-from fhejax.program.circuit.views import View
-from fhejax.program.files.sizes import key_bytes
-from fhejax.program.levels.bootstrapped_plan import make_bootstrapped_plan
-from fhejax.program.levels.carry import Carry, carried_pairs, check_carried_range, matched_pairs
-from fhejax.program.levels.parameter_search import make_plan, value_bounds
-from fhejax.program.levels.plan import LoweredCircuit, ProgramPlan, TooDeepError
+from fhejax.program.levels.carry import matched_pairs
 from fhejax.program.levels.result_levels import cut_results
 from fhejax.program.levels.tile_choice import in_memory
-from fhejax.program.packing.packings import candidate_packings, packed
+from fhejax.program.packing.packings import candidate_packings
+from fhejax.program.planning import Planned, cheapest, planned_in
 from fhejax.program.program import Program
-from fhejax.program.report import ConsideredPacking
-from fhejax.program.specialisation import CompilationRecord, graphs_of_other_values
-from fhejax.program.tensor.graph import TensorGraph
+from fhejax.program.specialisation import CompilationRecord
 from fhejax.program.tensor.trace import trace
+from fhejax.program.typical_sample import calls_of, given_sample
 from fhejax.ring.platform import Device, chosen_device
 
-_SAMPLES = 64
-_PACKED_SAMPLES = 8  # of which each takes a whole ciphertext
 _LOG_DEGREES = (4, 17)
-_NOT_PLANNED = "not planned, since a packing that was tried first holds the function"
 
 
 def compile(
@@ -126,13 +109,13 @@ def compile(
     _check_margin(margin, sample)
     _check_memory(memory)
     if margin is not None:
-        traced = dataclasses.replace(traced, typical=tuple(_given_sample(described, _calls(sample)[-1])))
+        traced = dataclasses.replace(traced, typical=tuple(given_sample(described, calls_of(sample)[-1])))
     request = {"precision_bits": precision_bits, "device": planned_for, **wished}
 
-    def planned(name: str) -> _Planned:
-        return _planned_in(name, traced, sample, margin, bootstrapping, carry, request)
+    def planned(name: str) -> Planned:
+        return planned_in(name, traced, sample, margin, bootstrapping, carry, request)
 
-    best, considered = _cheapest(rounds, planned)
+    best, considered = cheapest(rounds, planned)
     plan, found = best.plan, best.circuit
     leaves = encode_constants(found.lowered.constants, plan.params, plan.top_level)
     observed = None if margin is None else found.limits
@@ -157,18 +140,6 @@ def compile(
     return Program(leaves, readings, plan, record)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class SampleCalls:
-    """Typical arguments of several calls: values are bounded on all, precision is predicted on the last."""
-
-    calls: Sequence[Any]
-
-
-def _calls(sample: Any) -> Sequence[Any]:
-    """The samples of all calls: there may be one, or none was given."""
-    return sample.calls if isinstance(sample, SampleCalls) else (sample,)
-
-
 def described_arguments(arguments: tuple) -> tuple[list[Encrypted | Plain], Any]:
     """The descriptions of arguments, checked and flat, and how they are nested.
 
@@ -184,80 +155,6 @@ def described_arguments(arguments: tuple) -> tuple[list[Encrypted | Plain], Any]
             "compile was given no encrypted argument; describe at least one by fhejax.Encrypted(shape)."
         )
     return described, nesting
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Planned:
-    """The plan of a function in one packing, its circuit, and the sample that predictions rest on."""
-
-    packing: str
-    plan: ProgramPlan
-    circuit: LoweredCircuit
-    typical: tuple[np.ndarray, ...]
-
-
-def _planned_in(
-    packing: str,
-    traced: TensorGraph,
-    sample: Any,
-    margin: float | None,
-    bootstrapping: bool | BootstrappingParameters,
-    carry: Any,
-    request: dict[str, Any],
-) -> _Planned:
-    """The plan of a traced function in a packing."""
-    graph = simplify(packed(traced, packing))
-    if not any(isinstance(o.value, View) for o in graph.outputs):
-        raise ValueError("no result of the function depends on an encrypted argument; nothing to do.")
-    check_finite(graph)
-    carried = carried_pairs(graph, carry)
-    calls = [_sample(graph, call) for call in _calls(sample)]
-    others = graphs_of_other_values(traced, packing, graph)
-    bounds = [value_bounds(graph, call, margin, others) for call in (calls[-1:] if margin is None else calls)]
-    limits, typical = tuple(map(max, zip(*bounds, strict=True))), calls[-1]
-    plan, found = _planned_program(graph, limits, typical, bootstrapping, carried, request)
-    if carried and sample is not None:
-        for call in calls:
-            check_carried_range(found.graph, evaluate_graph(found.graph, call))
-    return _Planned(packing, plan, found, tuple(typical))
-
-
-def _cheapest(
-    rounds: Sequence[Sequence[str]], planned: Callable[[str], _Planned]
-) -> tuple[_Planned, tuple[ConsideredPacking, ...]]:
-    """The plan of least predicted time in the first round that has one, and what was found of each packing.
-
-    Raises:
-        ValueError: that of the first packing, where no packing holds the function.
-    """
-    considered: list[ConsideredPacking] = []
-    refused: ValueError | None = None
-    for number, names in enumerate(rounds):
-        found: list[_Planned] = []
-        for name in names:
-            try:
-                one = planned(name)
-            except ValueError as error:
-                refused = refused or error
-                considered.append(ConsideredPacking(name, None, None, _first_sentence(error)))
-                continue
-            found.append(one)
-            considered.append(ConsideredPacking(name, one.plan.predicted_seconds, _key_bytes(one.plan), ""))
-        if found:
-            later = [name for names in rounds[number + 1 :] for name in names]
-            considered.extend(ConsideredPacking(name, None, None, _NOT_PLANNED) for name in later)
-            return min(found, key=lambda one: one.plan.predicted_seconds), tuple(considered)
-    assert refused is not None
-    raise refused
-
-
-def _key_bytes(plan: ProgramPlan) -> int:
-    return key_bytes(plan.params, plan.manifest, plan.bootstrapping)
-
-
-def _first_sentence(error: ValueError) -> str:
-    """What an error says first, without the numbers in brackets."""
-    return str(error).partition("\n")[0].partition(" (")[0].partition(". ")[0]
 
 
 def _wished_security(
@@ -288,31 +185,6 @@ def _wished_security(
     return {"security": security, "insecure": insecure, "log_degree": log_degree}
 
 
-def _planned_program(
-    graph: Graph,
-    limits: tuple[float, ...],
-    sample: Sequence[np.ndarray],
-    bootstrapping: bool | BootstrappingParameters,
-    carry: Carry,
-    request: dict[str, Any],
-) -> tuple[ProgramPlan, LoweredCircuit]:
-    """The plan without bootstraps where there is one, unless parameters of bootstraps were given."""
-    given = None if isinstance(bootstrapping, bool) else bootstrapping
-    if given is None and not carry:
-        try:
-            return make_plan(graph, limits, sample, **request)
-        except TooDeepError as error:
-            if not bootstrapping or (request["security"] > 128 and not request["insecure"]):
-                raise
-            without = f"{error} "
-    else:
-        without = ""
-    try:
-        return make_bootstrapped_plan(graph, limits, sample, given=given, carry=carry, **request)
-    except TooDeepError as error:
-        raise TooDeepError(f"{without}And {error}" if without else f"{error}") from None
-
-
 def _check_margin(margin: float | None, sample: Any) -> None:
     if margin is None:
         return
@@ -340,52 +212,3 @@ def _common_batch(arguments: Sequence[Encrypted | Plain]) -> int:
             f"slots, so give every argument the same batch."
         )
     return sizes.pop() if sizes else 1
-
-
-def _sample(graph: Graph, given: Any) -> list[np.ndarray]:
-    """The typical arguments as entries, [size, sample] for each argument."""
-    whole = sums_over_batch(graph)
-    wanted = min(_SAMPLES, graph.batch)
-    if graph.least_slots:
-        wanted = _PACKED_SAMPLES if _has_batch(graph) else 1
-    if given is not None:
-        arrays = _given_sample(graph.arguments, given)
-        return [_repeated(a, graph.batch) for a in arrays] if whole else arrays
-    generator = np.random.default_rng(0)
-    count = graph.batch if whole else wanted
-    samples = []
-    for argument in graph.arguments:
-        if isinstance(argument, Plain):
-            samples.append(np.zeros((0, 0)))
-            continue
-        axis = argument.batch_axis
-        size = math.prod(s for d, s in enumerate(argument.shape) if d != axis)
-        shape = (size, 1 if axis is None else count)
-        values = normalisation(argument).normalised(generator.uniform(*argument.range, shape))
-        samples.append(np.repeat(values, count, 1) if axis is None else values)
-    return samples
-
-
-def _has_batch(graph: Graph) -> bool:
-    """Whether some argument has an axis of samples: in tiles they are part of the one value of a call."""
-    return any(a.batch_axis is not None for a in graph.arguments if isinstance(a, Encrypted))
-
-
-def _repeated(entries: np.ndarray, batch: int) -> np.ndarray:
-    """The entries with their columns over and over, as many as there are samples."""
-    return np.resize(entries.T, (batch, len(entries))).T if entries.size else entries
-
-
-def _given_sample(arguments: Sequence[Encrypted | Plain], given: Any) -> list[np.ndarray]:
-    """The sample that was given as entries, [size, sample] for each argument."""
-    given = given if isinstance(given, tuple) else (given,)
-    encrypted = [a for a in arguments if isinstance(a, Encrypted)]
-    if len(given) != len(encrypted):
-        raise ValueError(
-            f"sample holds {len(given)} arrays, and the function has {len(encrypted)} encrypted arguments; "
-            f"give one typical array for each, as a tuple."
-        )
-    widened = map(for_any_samples, encrypted, given)
-    checked = [check_values(a, v) for a, v in zip(widened, given, strict=True)]
-    entries = iter(sample_entries(encrypted, checked))
-    return [next(entries) if isinstance(a, Encrypted) else np.zeros((0, 0)) for a in arguments]

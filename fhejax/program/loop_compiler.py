@@ -7,11 +7,12 @@ import jax
 import numpy as np
 
 from fhejax.program.arguments import Encrypted, Plain, check_values
-from fhejax.program.compiler import SampleCalls, compile, described_arguments
+from fhejax.program.compiler import compile, described_arguments
 from fhejax.program.loop_program import LoopProgram
 from fhejax.program.run.interface import in_plain_types
 from fhejax.program.tensor.loop_steps import LoopStep, arguments_of_turns, step_of
 from fhejax.program.tensor.loops import Loop, find_loop
+from fhejax.program.typical_sample import SampleCalls
 
 
 def compile_loop(

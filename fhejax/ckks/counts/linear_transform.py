@@ -44,6 +44,30 @@ def linear_transform(
     return counted + division_by_special(at, 2, dropped, target)
 
 
+def linear_transforms(
+    at: SwitchedLimbs, blocks: Sequence[tuple[int, int, Sequence[Step]]], share: float = 1.0
+) -> OperationCounts:
+    """The counts of a matrix of matrices times several ciphertexts, with the division of each result.
+
+    Ciphertexts are decomposed and rotated by baby steps once, for all results; each result takes a giant step
+    for each distance of its whole sum.
+
+    Args:
+        at: the limbs of the ciphertexts.
+        blocks: of each matrix the numbers of the result and of the ciphertext, and its diagonals' steps.
+        share: the diagonals' period over the slots.
+    """
+    babies = {(source, baby) for _, source, steps in blocks for _, baby in steps if baby}
+    giants = {(result, giant) for result, _, steps in blocks for giant, _ in steps if giant}
+    distances = {step for _, step in babies | giants}
+    products = sum(len(steps) for _, _, steps in blocks)
+    counted = len({source for _, source, _ in blocks}) * lifted(at)
+    counted += len({source for source, _ in babies}) * decomposition(at)
+    counted += len(babies) * hoisted_rotation(at) + len(giants) * giant_rotation(at)
+    counted += key_reads(at, len(distances)) + plaintext_product(at.extended, share, products)
+    return counted + len({result for result, _, _ in blocks}) * division_by_special(at)
+
+
 def lifted(at: SwitchedLimbs) -> OperationCounts:
     """The counts of P times a ciphertext."""
     return OperationCounts(products=2 * at.limbs)

@@ -7,7 +7,7 @@ non-sparse keys", 2021, algorithm 6). Results that take several ciphertexts sum 
 all results share the baby steps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import jax
 
@@ -100,26 +100,52 @@ def _transformed(
     first = next(t for t in transforms[0] if t is not None)
     params, level = first.params, first.level
     steps = Steps(keys, params, level)
-    columns = zip(*transforms, strict=True)
-    babies = [steps.babies(x.data, list(filter(None, c))) for x, c in zip(ciphertexts, columns, strict=True)]
+    if len(ciphertexts) == 1:
+        babies = steps.babies(ciphertexts[0].data, [t for (t,) in transforms if t is not None])
+        sums = (_inner_sums(steps, [babies], row) for row in transforms)
+    else:
+        sums = _sums_of_several(steps, ciphertexts, transforms)
     results = []
-    for row in transforms:
-        data = divide_by_special(_undivided(steps, babies, row), params, level, target)
+    for inner in sums:
+        data = divide_by_special(_undivided(steps, inner), params, level, target)
         product = ciphertexts[0].replace(scale=ciphertexts[0].scale * first.scale)
         results.append(divided_to(product, data, target))
     return results
 
 
-def _undivided(steps: Steps, babies: Sequence[BabySteps], row: Row) -> jax.Array:
-    """P times a result, uint32 [..., 2, limb of Q then P, N]: the terms of giant 0 first."""
-    giants = sorted({giant for transform in row if transform is not None for giant in transform.giants})
-    total = None
-    for giant in giants:
+def _inner_sums(steps: Steps, babies: Sequence[BabySteps], row: Row) -> Iterator[tuple[int, jax.Array]]:
+    """The giant steps of a row, and the sum of products for each, made as it is asked for."""
+    for giant in sorted({giant for transform in row if transform is not None for giant in transform.giants}):
         inner = None
         for pairs, transform in zip(babies, row, strict=True):
             if transform is not None and giant in transform.giants:
                 inner = steps.summed(pairs, transform, giant, inner)
         assert inner is not None  # a giant of some transform
+        yield giant, inner
+
+
+def _sums_of_several(
+    steps: Steps, ciphertexts: Sequence[Ciphertext], transforms: Sequence[Row]
+) -> Iterator[Iterator[tuple[int, jax.Array]]]:
+    """The same for every row, ciphertext by ciphertext: the baby steps of one are held at a time."""
+    sums: list[dict[int, jax.Array]] = [{} for _ in transforms]
+    for number, ciphertext in enumerate(ciphertexts):
+        column = [row[number] for row in transforms]
+        babies = steps.babies(ciphertext.data, [t for t in column if t is not None])
+        for total, transform in zip(sums, column, strict=True):
+            if transform is not None:
+                for giant in transform.giants:
+                    total[giant] = steps.summed(babies, transform, giant, total.get(giant))
+        del babies
+    for place in range(len(sums)):
+        found, sums[place] = sums[place], {}
+        yield iter(sorted(found.items()))
+
+
+def _undivided(steps: Steps, sums: Iterator[tuple[int, jax.Array]]) -> jax.Array:
+    """P times a result, uint32 [..., 2, limb of Q then P, N]: the terms of giant 0 first."""
+    total = None
+    for giant, inner in sums:
         total = inner if not giant else steps.rotated(inner, giant, total)
     assert total is not None  # a row has a transform, and a transform a term
     return total

@@ -20,15 +20,19 @@ _RESIDUE_BYTES = 2**26  # of one map's diagonals, up to which they are held read
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RawSlots:
-    """Numbers in slots that are to be encoded: float64 [slot] of one period, their scale, primes dropped."""
+    """Numbers in slots that are to be encoded: their scale, and primes dropped before.
+
+    values: float64 [slot] of one period, or [ciphertext, slot].
+    """
 
     values: np.ndarray
     scale: Scale
     drops: int
 
     def encoded(self, params: Parameters, level: int) -> jax.Array:
-        """Residues uint32 [1, limb, N]."""
-        return encode_term(params, _repeated(self.values, params), level, self.scale).data[None]
+        """Residues uint32 [ciphertext, limb, N]."""
+        rows = [_repeated(row, params) for row in np.atleast_2d(self.values)]
+        return jnp.stack([encode_term(params, row, level, self.scale).data for row in rows])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

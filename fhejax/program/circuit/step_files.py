@@ -9,6 +9,7 @@ from fhejax.program.circuit.nodes.bootstrap import BootstrapStep
 from fhejax.program.circuit.nodes.combination import CombinationStep
 from fhejax.program.circuit.nodes.concatenation import ConcatenationStep
 from fhejax.program.circuit.nodes.gather import GatherStep
+from fhejax.program.circuit.nodes.in_slots.block_transform import BlockTransformStep
 from fhejax.program.circuit.nodes.in_slots.masked_sum import MaskedSumStep
 from fhejax.program.circuit.nodes.in_slots.rotated_sum import RotatedSumStep
 from fhejax.program.circuit.nodes.in_slots.slot_transform import SlotTransformStep
@@ -30,6 +31,7 @@ from fhejax.program.circuit.steps.slot_shift import SlotShiftStep
 from fhejax.program.circuit.steps.step import Step
 
 KINDS: tuple[type[Step], ...] = (
+    BlockTransformStep,
     BootstrapStep,
     CombinationStep,
     ConcatenationStep,

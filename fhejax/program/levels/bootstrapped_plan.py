@@ -10,12 +10,12 @@ import numpy as np
 
 from fhejax.ckks import BootstrappingParameters
 from fhejax.ckks.bootstrapping import MOST_SHARED
-from fhejax.program.circuit.graph import Graph
+from fhejax.program.circuit.graph import Graph, block_count
 from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.node_lowering import lower
 from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.lowering.state import TooLowError
-from fhejax.program.circuit.nodes import CarriedSlots, CarriedValues
+from fhejax.program.circuit.nodes import CarriedSlots, CarriedValues, MaskedSum, RotatedSum, SumOfProducts
 from fhejax.program.circuit.slots import batch_period
 from fhejax.program.levels.bootstrap_noise import bootstrap_deviation
 from fhejax.program.levels.bootstrap_placement import Cut, in_order, place_bootstraps, with_bootstraps
@@ -26,6 +26,7 @@ from fhejax.program.levels.predicted_time import predicted_block_seconds
 from fhejax.ring import modulus_bits
 from fhejax.ring.platform import Device
 
+_OF_TILES = (MaskedSum, RotatedSum, SumOfProducts)  # nodes that want canonical scales
 _LOG_DEGREE = 16
 _SCALE_BITS = (40, 45, 50)
 _LEVELS = (3, 15)  # the fewest and the most
@@ -66,16 +67,16 @@ def make_bootstrapped_plan(
     Raises:
         TooDeepError: where the error of bootstraps is too large, or one node takes too many levels.
     """
-    if graph.least_slots and not carry:
+    if graph.least_slots and not carry and any(isinstance(node, _OF_TILES) for node in graph.nodes):
         raise TooDeepError(
-            "packing='multiplexed' and packing='tiles' bootstrap nothing but what is carried yet; use a "
-            "function of fewer products in a row, or packing='sample-per-slot'."
+            "packing='tiles' bootstraps nothing but what is carried yet; use a function of fewer products in "
+            "a row, or another packing."
         )
-    if graph.least_slots:
+    if graph.least_slots and carry:
         chosen = [[given]] if given else _parameters(graph.least_slots, log_degree, security, insecure)
         return _plan_of_one_bootstrap(graph, carry, limits, sample, precision_bits, chosen, device)
     best = None
-    slots = max(graph.batch, _SHARED_SLOTS) if carry else graph.batch
+    slots = graph.least_slots or (max(graph.batch, _SHARED_SLOTS) if carry else graph.batch)
     known = (levels[-1] for levels in _parameters(slots, log_degree, security, insecure))
     for parameters in known if given is None else [given]:
         # The error of a bootstrap takes long to predict where the ring is large: first what it is at least.
@@ -213,7 +214,7 @@ def _attempt(
     settings = Settings(params.ring, scale_bits, weight_bits, working_bits, scale_bits, parameters, error)
     rough = lower(graph, limits, dataclasses.replace(settings, bootstrapping=None))
     spent = bits_spent(graph, rough, scale_bits)
-    blocks = -(-graph.batch // params.slots)
+    blocks = block_count(graph, params.slots)
     for reserve in _RESERVES:
         between, last = parameters.levels_left, parameters.output_level
         levels = between - reserve, (between - 1 if carry else last) - reserve

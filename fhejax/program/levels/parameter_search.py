@@ -161,9 +161,13 @@ class _Candidate:
     key_bytes: float
     coarseness: float
 
-    def order(self, device: Device) -> tuple[bool, int, float]:
-        """The place among others: by time, but after all whose keys are of a size that can be sent."""
-        return self.key_bytes > _MOST_KEY_BYTES, round(self.cost / device.resolution), self.coarseness
+    def order(self, device: Device) -> tuple[int, int, float]:
+        """The place among others: by time, but after all whose keys are of a size that can be sent.
+
+        Where none can, those of keys of about a fourth of the size come first, whatever their time.
+        """
+        beyond = max(0, math.ceil(math.log(self.key_bytes / _MOST_KEY_BYTES, 4))) if self.key_bytes else 0
+        return beyond, round(self.cost / device.resolution), self.coarseness
 
     @property
     def blocks(self) -> int:

@@ -22,7 +22,7 @@ PACKINGS: dict[str, Packing] = {
 
 AUTOMATIC = "auto"
 _DEFAULT = "sample-per-slot"
-_OF_ONE_SAMPLE = "multiplexed"
+ONE_SAMPLE = "multiplexed"
 _OF_WEIGHTS = "tiles"
 _CARRYING = ("sample-per-slot", "tiles")
 _MANY_WEIGHTS = 256  # encrypted numbers without a batch: as many ciphertexts, with one sample in each slot
@@ -50,7 +50,7 @@ def candidate_packings(
     if name == AUTOMATIC:
         if batch > 1 and weights >= _MANY_WEIGHTS:
             return (_OF_WEIGHTS,), (_DEFAULT,)
-        return ((_DEFAULT, _OF_ONE_SAMPLE),) if batch == 1 and not carries else ((_DEFAULT,),)
+        return ((_DEFAULT, ONE_SAMPLE),) if batch == 1 and not carries else ((_DEFAULT,),)
     if not isinstance(name, str) or name not in PACKINGS:
         known = ", ".join(map(repr, (AUTOMATIC, *PACKINGS)))
         raise ValueError(f"compile was given packing={name!r}, which is no packing; choose one of {known}.")

@@ -20,6 +20,7 @@ from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.lowering.state import after
 from fhejax.program.circuit.node import Evaluation, SingleSource
 from fhejax.program.circuit.nodes.carried_values import CarriedTerm
+from fhejax.program.circuit.nodes.in_slots.block_matrix import SparseBlocks
 from fhejax.program.circuit.nodes.in_slots.slot_matrix import SlotMatrix
 from fhejax.program.circuit.ranges import bounds
 from fhejax.program.circuit.sensitivity import noise_gains
@@ -47,6 +48,12 @@ def slot_matrix(seed=0):
     return SlotMatrix(csr_array(np.where(matrix > 0, 2 * matrix - 1, 0.0)))
 
 
+def block_matrix(seed=0):
+    """From 2 ciphertexts of 2 slots to 3 of 4, half of the coefficients zero."""
+    matrix = numbers(12, SIZE, seed=seed)
+    return SparseBlocks((4, 2), (3, 2), csr_array(np.where(matrix > 0, 2 * matrix - 1, 0.0)))
+
+
 NODES = {
     "linear": nodes.Linear(0, entries(2, 3, 2), numbers(2, 2, 3), numbers(8), False, ""),
     "square": nodes.ElementwiseSquare(0, numbers(SIZE), SIZE, ""),
@@ -59,6 +66,9 @@ NODES = {
     "gather": nodes.Gather(0, entries(7), 7, ""),
     "summand": nodes.Summand(0, numbers(SIZE), True, False, SIZE, ""),
     "slot transform": nodes.SlotTransform((0, 1), (slot_matrix(), slot_matrix(seed=1)), numbers(8), ""),
+    "block transform": nodes.BlockTransform(
+        (0, 1), (block_matrix(), block_matrix(seed=1)), numbers(12), 4, 3, ""
+    ),
     "slot sum": nodes.SlotSum(0, SIZE, ""),
     "bootstrap": nodes.Bootstrap(0, SIZE, ""),
     "carried values": nodes.CarriedValues(
@@ -159,6 +169,7 @@ IN_JAX = {
     "carried slots": lambda node, values, slots: jnp.concatenate([values[1], values[0]]),
     "carried values": carried_values,
     "slot transform": slot_transform,
+    "block transform": slot_transform,
     "linear": linear,
     "square": lambda node, values, slots: (values[0] + node.shift[:, None]) ** 2,
     "product": lambda node, values, slots: values[0] * (values[1] + node.shifts[1][:, None]),

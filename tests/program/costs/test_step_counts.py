@@ -34,6 +34,18 @@ def convolutional():
     return small(predict, fhejax.Encrypted((1, 4, 4, 2)), packing="multiplexed", precision_bits=6)
 
 
+def of_several_ciphertexts():
+    """Maps between values of four ciphertexts and of two."""
+    kernel = np.random.default_rng(0).normal(0, 0.3, (3, 3, 2, 2)).astype(np.float32)
+    order = ("NHWC", "HWIO", "NHWC")
+
+    def predict(x):
+        h = jax.lax.conv_general_dilated(x, kernel, (1, 1), ((1, 1),) * 2, dimension_numbers=order)
+        return jnp.square(h).reshape(1, -1) @ np.full((256, 3), 0.05, np.float32)
+
+    return small(predict, fhejax.Encrypted((1, 16, 8, 2)), packing="multiplexed", precision_bits=6)
+
+
 def batched():
     """Linear layers, products of two values, a square of its own, and a sum over the batch by rotations."""
     weights = np.random.default_rng(1).normal(0, 0.5, (4, 3)).astype(np.float32)
@@ -89,10 +101,10 @@ def traced(program):
         return counted(jax.make_jaxpr(lambda keys, held: program(keys, *held))(keys, held).jaxpr)
 
 
-@pytest.mark.parametrize(
-    "make",
-    [batched, carried, *(pytest.param(m, marks=pytest.mark.nightly) for m in (convolutional, deep_batched))],
-)
+NIGHTLY = [pytest.param(make, marks=pytest.mark.nightly) for make in (convolutional, deep_batched)]
+
+
+@pytest.mark.parametrize("make", [batched, carried, *NIGHTLY])
 def test_counts_are_what_a_call_does(make):
     program = make()
     found, counts = traced(program), predicted(program.plan)
@@ -101,8 +113,18 @@ def test_counts_are_what_a_call_does(make):
     assert found["permuted"] == counts.permuted
     assert found["tensors"] == counts.tensors
     # Masks multiply without such sums, and those of a bootstrap's polynomial are counted as other products.
-    if make in (convolutional, batched, deep_batched):
+    if make is not carried:
         assert found["sums"] == counts.key_products + 2 * counts.plaintext_limbs
+
+
+def test_counts_of_several_ciphertexts_are_what_a_call_does():
+    """Their diagonals are encoded in every call, a few more at a time than there are."""
+    program = of_several_ciphertexts()
+    found, counts = traced(program), predicted(program.plan)
+    assert found["conversions"] == counts.conversions > 0
+    assert found["permuted"] == counts.permuted
+    encoded = found["transforms"] - counts.transforms
+    assert counts.plaintext_limbs <= encoded <= 1.5 * counts.plaintext_limbs
 
 
 def test_every_step_says_what_it_counts_but_those_that_only_add_and_move():

@@ -81,7 +81,7 @@ class Lowering:
         factors: Mapping[int, tuple[float, ...]] | None,
     ) -> None:
         self.graph, self.bounds, self.settings = graph, bounds, settings
-        self.policy = policy_of(settings, bool(graph.least_slots))
+        self.policy = policy_of(settings, bool(graph.least_slots and graph.carry))
         self.exact = divisor is not None
         self.divisor: Divisor = divisor or (lambda drop: _typical_prime(settings.prime_bits, drop))
         self.readers = consumers(graph)
@@ -162,18 +162,19 @@ class Lowering:
         self._switches.append(_Switch(number, register.drops, register.scale, gain))
 
     def shift(self, register: Register, shift: np.ndarray | None, label: str, node: int = -1) -> Register:
-        """The register with plain numbers added: one for each ciphertext, or slot of the only one.
+        """The register with plain numbers added: one for each ciphertext, or for each slot of one period.
 
         Args:
             register: to which they are added.
-            shift: the numbers, float64 [ciphertext] or [slot] of one period, or None.
+            shift: the numbers, float64 [ciphertext], or [slot] of one period for each ciphertext, or None.
             label: of the step.
             node: whose value the result is; -1 where it is only a part of one.
         """
         if shift is None:
             return register
         if len(shift) > register.size:
-            constants = self.encoded_slots(shift, register.scale, register.drops)
+            rows = shift.reshape(register.size, -1)
+            constants = self.encoded_slots(rows, register.scale, register.drops)
             return self.emit(SlotShiftStep(*after(register), constants=constants, node=node, label=label))
         constants = self.encoded(lambda: shift, register.scale, register.drops)
         return self.emit(ShiftStep(*after(register), constants=constants, node=node, label=label))

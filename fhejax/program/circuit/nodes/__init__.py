@@ -5,6 +5,7 @@ from fhejax.program.circuit.nodes.carried_values import CarriedValues
 from fhejax.program.circuit.nodes.combination import Combine
 from fhejax.program.circuit.nodes.concatenation import Concatenate
 from fhejax.program.circuit.nodes.gather import Gather
+from fhejax.program.circuit.nodes.in_slots.block_transform import BlockTransform
 from fhejax.program.circuit.nodes.in_slots.carried_slots import CarriedSlots
 from fhejax.program.circuit.nodes.in_slots.ciphertext_of import CiphertextOf
 from fhejax.program.circuit.nodes.in_slots.masked_sum import MaskedSum
@@ -20,6 +21,7 @@ from fhejax.program.circuit.nodes.square import ElementwiseSquare
 from fhejax.program.circuit.nodes.summand import Summand
 
 __all__ = [
+    "BlockTransform",
     "Bootstrap",
     "CarriedSlots",
     "CarriedValues",

@@ -22,12 +22,13 @@ from fhejax.ckks.counts import bootstrapping as counted
 from fhejax.ckks.counts.key_switching import key_reads, rotation
 from fhejax.ckks.keys.manifest import Use
 from fhejax.program.circuit.intervals import ValueInterval
-from fhejax.program.circuit.lowering.register import Register
+from fhejax.program.circuit.lowering.register import Register, after
 from fhejax.program.circuit.lowering.scales import ceiling, floor, scale_product, scale_quotient, value_of
 from fhejax.program.circuit.node import Adjoints, Evaluation, SingleSource
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
 from fhejax.program.circuit.steps.place import StepPlace
+from fhejax.program.circuit.steps.real_part import RealPartStep
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.values import Values
 
@@ -129,6 +130,9 @@ class Bootstrap(SingleSource):
 
         Numbers v of magnitude below B > 1 go in as v / B' with B' up to 2 B: a matter of the scale alone.
 
+        Two ciphertexts that go in one bootstrap are made real first, or the imaginary part of each one's
+        noise would be in the other.
+
         A bootstrap takes scales of its input level alone, and a product with a power of two, which is exact
         and costs no level, brings any smaller scale within a factor of two of that; a larger one is divided
         first.
@@ -145,15 +149,26 @@ class Bootstrap(SingleSource):
         scales, lowest = parameters.params.scales, parameters.levels_left
         entry, exit_ = scales[parameters.input_level], scales[parameters.output_level]
         register, bound = lowering.registers[self.source], max(lowering.bounds[number], 1.0)
-        register = self._brought_to(lowering, number, register, (entry / bound).bits)
+        wanted = (entry / bound).bits - self._share
+        register = self._brought_to(lowering, number, register, wanted)
         lowering.check_levels(self.label, register, lowest)
         lowering.need(number, register)
         register = lowering.drop(register, lowest)
+        if self._share:
+            lowering.add_switch(number, register)
+            doubled = after(register, scale=scale_product(register.scale, 2))
+            register = lowering.emit(RealPartStep(*doubled, label=self.label))
+            lowering.need(number, register)
         scale = scale_quotient(scale_product(register.scale, exit_), entry)
         gain = value_of(scale_quotient(entry, register.scale))
         lowering.add_noise(number, lowering.settings.bootstrap_error * gain)
         fields = (register.step,), self.size, 2, 0, scale
         return lowering.emit(BootstrapStep(*fields, node=number, label=self.label))
+
+    @property
+    def _share(self) -> bool:
+        """Whether two ciphertexts go in one bootstrap, whose noise is made real first."""
+        return self.size > 1
 
     def _brought_to(self, lowering: "Lowering", number: int, register: Register, wanted: float) -> Register:
         """The register with two components, at a scale within a factor of two below 2^wanted."""

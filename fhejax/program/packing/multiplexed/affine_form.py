@@ -7,6 +7,7 @@ import numpy as np
 from scipy.sparse import coo_array, csr_array
 
 from fhejax.program.circuit.nodes import Linear
+from fhejax.program.packing.multiplexed.window_term import WindowTerm
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -14,15 +15,17 @@ class AffineForm:
     """The entries of a value, each the sum of plain multiples of slots of nodes, and a plain number.
 
     Attributes:
-        terms: the number of a node -> float64 matrix [entry, slot of its period].
+        terms: the number of a node -> float64 matrix [entry, position], ciphertext after ciphertext of it.
         bias: float64 [entry].
         anchor: int64 [entry], slots at which the entries would lie next to what they are made of; None where
             nothing is known.
+        windows: more terms, as pairs of the number of a node and a convolution of its slots.
     """
 
     terms: Mapping[int, csr_array]
     bias: np.ndarray
     anchor: np.ndarray | None
+    windows: tuple[tuple[int, WindowTerm], ...] = ()
 
     @property
     def size(self) -> int:
@@ -31,14 +34,15 @@ class AffineForm:
 
     def as_slots(self) -> tuple[int, np.ndarray] | None:
         """The node and the slots of it that hold the entries as they are, but for the bias; or None."""
-        if len(self.terms) != 1:
+        if len(self.terms) != 1 or self.windows:
             return None
         ((node, matrix),) = self.terms.items()
         single = (np.diff(matrix.indptr) == 1).all() and (matrix.data == 1.0).all()
         return (node, matrix.indices.astype(np.int64)) if single else None
 
     def mapped(self, matrix: csr_array, anchor: np.ndarray | None) -> "AffineForm":
-        """The form of a plain matrix [new entry, entry] times the entries."""
+        """The form of a plain matrix [new entry, entry] times the entries, which has no windows."""
+        assert not self.windows  # whose packer gives such forms slots of their own first
         terms = {node: _compact(matrix @ term) for node, term in self.terms.items()}
         return AffineForm(terms, matrix @ self.bias, anchor)
 
@@ -47,10 +51,10 @@ class AffineForm:
         return self if shift is None else dataclasses.replace(self, bias=self.bias + shift)
 
 
-def slots_of(node: int, positions: np.ndarray, period: int) -> AffineForm:
-    """The form of entries that lie in slots of a node."""
+def slots_of(node: int, positions: np.ndarray, size: int) -> AffineForm:
+    """The form of entries that lie in slots of a node, which has so many in all its ciphertexts."""
     ones, rows = np.ones(len(positions)), np.arange(len(positions))
-    matrix = csr_array((ones, (rows, positions)), shape=(len(positions), period))
+    matrix = csr_array((ones, (rows, positions)), shape=(len(positions), size))
     return AffineForm({node: matrix}, np.zeros(len(positions)), positions)
 
 
@@ -58,13 +62,15 @@ def added(forms: Sequence[AffineForm], weights: Sequence[np.ndarray | None]) -> 
     """The sum of forms, each entry times a plain number or, for None, as it is."""
     terms: dict[int, csr_array] = {}
     bias = np.zeros(forms[0].size)
+    windows: list[tuple[int, WindowTerm]] = []
     for form, factor in zip(forms, weights, strict=True):
+        windows += [(node, term.times_rows(factor)) for node, term in form.windows]
         for node, matrix in form.terms.items():
             part = matrix if factor is None else _rows_times(matrix, factor)
             terms[node] = _compact(terms[node] + part) if node in terms else _compact(part)
         bias = bias + (form.bias if factor is None else form.bias * factor)
     widest = max(forms, key=lambda form: (form.anchor is not None, nonzeros(form)))
-    return AffineForm(terms, bias, widest.anchor)
+    return AffineForm(terms, bias, widest.anchor, tuple(windows))
 
 
 def joined(forms: Sequence[AffineForm]) -> AffineForm:
@@ -83,9 +89,12 @@ def taken(form: AffineForm, entries: np.ndarray) -> AffineForm:
     """The entries that are named, in any order; -1 is zero."""
     rows = np.flatnonzero(entries >= 0)
     matrix = csr_array((np.ones(len(rows)), (rows, entries[rows])), shape=(len(entries), form.size))
+    windows = tuple((node, term.taken(entries)) for node, term in form.windows)
+    form = dataclasses.replace(form, windows=())
     whole = form.anchor is not None and len(rows) == len(entries)
     anchor = form.anchor[entries] if whole and form.anchor is not None else None
-    return form.mapped(matrix, anchor if anchor is not None and _is_distinct(anchor) else None)
+    found = form.mapped(matrix, anchor if anchor is not None and _is_distinct(anchor) else None)
+    return dataclasses.replace(found, windows=windows)
 
 
 def sums_of(rows: np.ndarray, size: int) -> csr_array:
@@ -105,6 +114,17 @@ def matrix_of(node: Linear, size: int) -> csr_array:
     held = (columns >= 0) & (values != 0)
     terms = (values[held], (rows[held], columns[held]))
     return _compact(coo_array(terms, shape=(numbers.size, size)).tocsr())
+
+
+def window_of(node: Linear, form: AffineForm) -> AffineForm | None:
+    """The form of a linear layer of slots as they are, as windows; None of others, and of groups."""
+    found = form.as_slots()
+    if found is None or len(node.weights) != 1 or form.bias.any():
+        return None
+    source, slots = found
+    columns = np.where(node.entries[0] >= 0, slots[np.maximum(node.entries[0], 0)], -1)
+    term = WindowTerm(node.weights[0].astype(np.float64), columns, np.arange(node.size))
+    return AffineForm({}, np.zeros(node.size), anchor_of(node, form.anchor), ((source, term),))
 
 
 def anchor_of(node: Linear, anchor: np.ndarray | None) -> np.ndarray | None:
@@ -142,7 +162,8 @@ def _offsets(used: int, count: int) -> np.ndarray:
 
 def nonzeros(form: AffineForm) -> int:
     """The number of coefficients in all terms."""
-    return sum(matrix.nnz for matrix in form.terms.values())
+    listed = sum(matrix.nnz for matrix in form.terms.values())
+    return listed + sum(term.count for _, term in form.windows)
 
 
 def _is_distinct(numbers: np.ndarray) -> bool:

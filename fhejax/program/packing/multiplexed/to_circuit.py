@@ -6,6 +6,7 @@ of them. Here all that is linear between two products is joined to one map of sl
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from fhejax.program.arguments import Encrypted, Plain
 from fhejax.program.circuit.graph import Graph, Output
 from fhejax.program.circuit.node import Node
 from fhejax.program.circuit.nodes import (
+    BlockTransform,
     Combine,
     Concatenate,
     ElementwiseProduct,
@@ -25,6 +27,8 @@ from fhejax.program.circuit.nodes import (
     Linear,
     SlotTransform,
 )
+from fhejax.program.circuit.nodes.in_slots.block_matrix import BlockMatrix
+from fhejax.program.circuit.nodes.in_slots.slot_matrix import SlotMatrix
 from fhejax.program.circuit.simplification import simplify
 from fhejax.program.circuit.views import View
 from fhejax.program.packing.layout import Layout
@@ -38,10 +42,12 @@ from fhejax.program.packing.multiplexed.affine_form import (
     slots_of,
     sums_of,
     taken,
+    window_of,
 )
 from fhejax.program.packing.multiplexed.placement import (
     PlacedForm,
     Placement,
+    Shape,
     argument_layouts,
     cheapest,
     compact,
@@ -54,6 +60,7 @@ from fhejax.program.tensor.operation import Label
 from fhejax.program.tensor.refusals import Refusal, refuse
 
 _PERIOD_COST = 0.3  # the power of a period by which it counts: what is made of the value inherits it
+_MOST_LISTED = 2**22  # coefficients of a layer that are listed one by one; others are windows
 _DENSER = 4  # times as many coefficients as two maps have one by one, above which they are not joined
 
 
@@ -61,19 +68,18 @@ def to_circuit(graph: TensorGraph) -> Graph:
     """The circuit that computes a tensor graph, one sample in the slots of each ciphertext.
 
     Args:
-        graph: without plain arguments.
+        graph: without plain arguments; a value of more numbers than its slots takes several ciphertexts.
 
     Raises:
-        NotPolynomialError: with every operation in which samples would meet each other, or that makes an
-            array of more numbers than a ciphertext has slots, and its line.
+        NotPolynomialError: with every operation in which samples would meet each other, and its line.
         ValueError: plain arguments, or encrypted ones without a batch axis.
     """
     _check_arguments(graph.arguments)
     entries = simplify(to_entries(graph, joins_positions=False))
-    packer = _Packer(entries)
+    packer = _Packer(entries, graph.slots)
     packer.pack()
     outputs = tuple(map(packer.output, entries.outputs))
-    least = max((packer.periods[number] for number in range(len(packer.nodes))), default=0)
+    least = max((period for period, _ in packer.shapes), default=0)
     return dataclasses.replace(
         entries,
         nodes=tuple(packer.nodes),
@@ -102,14 +108,14 @@ def _check_arguments(arguments: Sequence[Encrypted | Plain]) -> None:
 class _Packer:
     """The state of packing a circuit of entries: new nodes, and the form of each old one.
 
-    nodes: of the new circuit. periods: of each of them. layouts: of the arguments. forms: of the values of
-    the old circuit's nodes.
+    most: slots of a ciphertext. nodes: of the new circuit. shapes: the period and the number of ciphertexts
+    of each of them. layouts: of the arguments. forms: of the values of the old circuit's nodes.
     """
 
-    def __init__(self, entries: Graph) -> None:
-        self.entries = entries
+    def __init__(self, entries: Graph, most: int) -> None:
+        self.entries, self.most = entries, most
         self.nodes: list[Node] = []
-        self.periods: list[int] = []
+        self.shapes: list[Shape] = []
         self.layouts: dict[int, Layout] = {}
         self.forms: list[AffineForm] = []
         self.refusals: list[Refusal] = []
@@ -137,8 +143,12 @@ class _Packer:
     def append(self, node: Node, placement: Placement) -> AffineForm:
         """The form of a new node's entries."""
         self.nodes.append(node)
-        self.periods.append(placement.period)
-        return slots_of(len(self.nodes) - 1, placement.positions, placement.period)
+        self.shapes.append(placement.shape)
+        return slots_of(len(self.nodes) - 1, placement.positions, placement.size)
+
+    def placement(self, node: int, positions: np.ndarray) -> Placement:
+        """The placement of entries that lie in slots of a node."""
+        return Placement(positions, *self.shapes[node])
 
     def in_slots(self, source: int, shift: np.ndarray | None) -> tuple[int, np.ndarray, np.ndarray | None]:
         """A node whose slots hold a value that is to be multiplied: its number, where, and the shift."""
@@ -153,12 +163,12 @@ class _Packer:
         node, positions = found
         if not form.bias.any():
             return node, positions, None
-        vector = np.zeros(self.periods[node])
+        vector = np.zeros(math.prod(self.shapes[node]))
         vector[positions] = form.bias
         if not np.array_equal(
             vector[positions], form.bias
         ):  # one slot stands for entries of different shifts
-            return self.in_slots_of(form, compact(form.size), self.entries.nodes[source].label)
+            return self.in_slots_of(form, compact(form.size, self.most), self.entries.nodes[source].label)
         return node, positions, vector
 
     def in_slots_of(
@@ -170,9 +180,11 @@ class _Packer:
 
     def own_slots(self, form: AffineForm, label: str, placement: Placement | None = None) -> AffineForm:
         """The form of a new node that holds a value, in given slots or where it costs least."""
-        one = cheapest(form) if placement is None else placed(form, placement)
-        node = SlotTransform(tuple(one.matrices), tuple(one.matrices.values()), one.bias, label)
-        return self.append(node, one.placement)
+        if placement is None:
+            one = cheapest(form, self.shapes, self.most)
+        else:
+            one = placed(form, placement, self.shapes)
+        return self.append(_transform(one, label), one.placement)
 
     def output(self, output: Output) -> Output:
         """A result of the old circuit, read from slots."""
@@ -181,7 +193,7 @@ class _Packer:
             return output
         form = self.forms[view.node]
         read = view.entries[view.entries >= 0]
-        if not form.terms:  # what no argument decides; any node will do
+        if not form.terms and not form.windows:  # what no argument decides; any node will do
             node, slots, bias = 0, np.full(form.size, -1), form.bias
         else:
             found = form.as_slots()
@@ -205,24 +217,34 @@ class _Packer:
         )
 
 
+def _transform(one: PlacedForm, label: str) -> SlotTransform | BlockTransform:
+    """The node of a placed value: of one ciphertext made of such, or of several."""
+    sources, matrices = tuple(n for n, _ in one.matrices), tuple(m for _, m in one.matrices)
+    listed = tuple(matrix for matrix in matrices if isinstance(matrix, SlotMatrix))
+    if len(listed) == len(matrices) and one.placement.count == 1:
+        return SlotTransform(sources, listed, one.bias, label)
+    blocks = tuple(matrix for matrix in matrices if isinstance(matrix, BlockMatrix))
+    return BlockTransform(sources, blocks, one.bias, *one.placement.shape, label)
+
+
 def _argument(packer: _Packer, node: Input) -> AffineForm:
     described = packer.entries.arguments[node.argument]
     assert isinstance(described, Encrypted)
     shape = tuple(n for axis, n in enumerate(described.shape) if axis != described.batch_axis)
-    layout = _layout_of_argument(packer.entries, node, shape or (1,))
+    layout = _layout_of_argument(packer, node, shape or (1,))
     packer.layouts[node.argument] = layout
     placement = placement_of(layout)
-    held = np.full(placement.period, -1)
+    held = np.full(placement.size, -1)
     held[placement.positions] = np.arange(len(placement.positions))
-    return packer.append(dataclasses.replace(node, size=1, held=held), placement)
+    return packer.append(dataclasses.replace(node, size=placement.count, held=held), placement)
 
 
-def _layout_of_argument(entries: Graph, node: Input, shape: tuple[int, ...]) -> Layout:
+def _layout_of_argument(packer: _Packer, node: Input, shape: tuple[int, ...]) -> Layout:
     """The layout in which the first layer that reads the argument costs least."""
-    compact(node.size)  # refuses what is too large
+    entries, most = packer.entries, packer.most
     number = next(n for n, one in enumerate(entries.nodes) if one is node)
     readers = [r for r in entries.nodes if isinstance(r, Linear) and r.source == number]
-    candidates = argument_layouts(shape)
+    candidates = argument_layouts(shape, most)
     if not readers:
         return candidates[0]
 
@@ -231,23 +253,39 @@ def _layout_of_argument(entries: Graph, node: Input, shape: tuple[int, ...]) -> 
     def result(layout: Layout) -> PlacedForm:
         """The value of the layer that reads the argument."""
         placement = placement_of(layout)
-        form = slots_of(0, placement.positions, placement.period)
-        return cheapest(form.mapped(matrix_of(reader, form.size), anchor_of(reader, form.anchor)))
+        form = slots_of(0, placement.positions, placement.size)
+        return cheapest(_multiplied_by(reader, form), [placement.shape], most)
 
     results = list(map(result, candidates))
-    least = min(one.placement.period for one in results)
-    costs = [one.cost * (one.placement.period / least) ** _PERIOD_COST for one in results]
+    least = min(one.placement.size for one in results)
+    costs = [one.cost * (one.placement.size / least) ** _PERIOD_COST for one in results]
     return candidates[int(np.argmin(costs))]
 
 
 def _linear(packer: _Packer, node: Linear) -> AffineForm:
     form = packer.forms[node.source]
+    if form.windows or (_is_large(node) and form.as_slots() is None):
+        form = packer.forms[node.source] = packer.own_slots(form, packer.entries.nodes[node.source].label)
+    found = _multiplied_by(node, form)
+    if _is_large(node):
+        return found.shifted(node.bias)
     matrix = matrix_of(node, form.size)
-    found = form.mapped(matrix, anchor_of(node, form.anchor))
     if form.as_slots() is None and nonzeros(found) > _DENSER * (matrix.nnz + nonzeros(form)):
         form = packer.forms[node.source] = packer.own_slots(form, packer.entries.nodes[node.source].label)
         found = form.mapped(matrix, anchor_of(node, form.anchor))
     return found.shifted(node.bias)
+
+
+def _multiplied_by(node: Linear, form: AffineForm) -> AffineForm:
+    """The form of a linear layer, but for its bias: as windows where its coefficients are many."""
+    windows = window_of(node, form) if _is_large(node) else None
+    if windows is not None:
+        return windows
+    return form.mapped(matrix_of(node, form.size), anchor_of(node, form.anchor))
+
+
+def _is_large(node: Linear) -> bool:
+    return node.weights.size * node.entries.shape[2] > _MOST_LISTED
 
 
 def _gather(packer: _Packer, node: Gather) -> AffineForm:
@@ -259,13 +297,16 @@ def _combination(packer: _Packer, node: Combine) -> AffineForm:
 
 
 def _concatenation(packer: _Packer, node: Concatenate) -> AffineForm:
+    for source in node.sources:
+        if packer.forms[source].windows:
+            packer.forms[source] = packer.own_slots(packer.forms[source], packer.entries.nodes[source].label)
     return joined([packer.forms[source] for source in node.sources])
 
 
 def _square(packer: _Packer, node: ElementwiseSquare) -> AffineForm:
     source, positions, shift = packer.in_slots(node.source, node.shift)
-    placement = Placement(positions, packer.periods[source])
-    return packer.append(ElementwiseSquare(source, shift, 1, node.label), placement)
+    placement = packer.placement(source, positions)
+    return packer.append(ElementwiseSquare(source, shift, placement.count, node.label), placement)
 
 
 def _product(packer: _Packer, node: ElementwiseProduct) -> AffineForm:
@@ -277,20 +318,20 @@ def _multiplied(packer: _Packer, forms: Sequence[AffineForm], label: str) -> Aff
     """The products of two forms, entry by entry, in the same slots."""
     found = [form.as_slots() for form in forms]
     held = [f for f, form in zip(found, forms, strict=True) if f is not None and not form.bias.any()]
-    placement = next((Placement(p, packer.periods[n]) for n, p in held if len(np.unique(p)) == len(p)), None)
+    placement = next((packer.placement(n, p) for n, p in held if len(np.unique(p)) == len(p)), None)
     if placement is None:
         first = packer.own_slots(forms[0], label)
         node, positions = _known(first)
-        placement, forms = Placement(positions, packer.periods[node]), [first, forms[1]]
+        placement, forms = packer.placement(node, positions), [first, forms[1]]
     sources = []
     for form in forms:
         slots = form.as_slots()
         same = slots is not None and np.array_equal(slots[1], placement.positions) and not form.bias.any()
-        if same and slots is not None and packer.periods[slots[0]] == placement.period:
+        if same and slots is not None and packer.shapes[slots[0]] == placement.shape:
             sources.append(slots[0])
         else:
             sources.append(packer.in_slots_of(form, placement, label)[0])
-    product = ElementwiseProduct((sources[0], sources[1]), (None, None), 1, label)
+    product = ElementwiseProduct((sources[0], sources[1]), (None, None), placement.count, label)
     return packer.append(product, placement)
 
 

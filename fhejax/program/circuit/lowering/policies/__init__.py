@@ -9,15 +9,15 @@ from fhejax.program.circuit.lowering.settings import Settings
 __all__ = ["CanonicalScales", "LazyScales", "LevelPolicy", "LevelScales", "policy_of"]
 
 
-def policy_of(settings: Settings, in_slots: bool = False) -> LevelPolicy:
+def policy_of(settings: Settings, carries: bool = False) -> LevelPolicy:
     """The scheme's own scale at each level where there are bootstraps, lazy scales elsewhere.
 
     Args:
         settings: of the planner.
-        in_slots: whether a row of a value is a slot.
+        carries: whether a row of a value is a slot, and results are arguments of the next call.
     """
     if settings.bootstrapping is None:
         return LazyScales(settings)
-    if in_slots:
+    if carries:
         return CanonicalScales(settings, settings.bootstrapping)
     return LevelScales(settings, settings.bootstrapping)

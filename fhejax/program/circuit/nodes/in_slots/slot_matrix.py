@@ -91,12 +91,16 @@ class Diagonals:
 def _rounded(matrix: "SlotMatrix", factor: float) -> csr_array:
     diagonals = matrix.diagonals
     vectors = diagonals.vectors
-    ring = Ring(vectors.shape[1], conjugate_invariant=True)
     rows = max(1, _AT_ONCE // vectors.shape[1])
     parts = [vectors[start : start + rows] for start in range(0, len(vectors), rows)]
+    return diagonals.as_matrix(np.concatenate([encoded_diagonals(part, factor) for part in parts]))
+
+
+def encoded_diagonals(vectors: np.ndarray, factor: float) -> np.ndarray:
+    """Diagonals as they are encoded at a scale, float32 [diagonal, slot of one period]."""
     with jax.enable_x64(True):
         scale = jnp.asarray(factor)
-    return diagonals.as_matrix(np.concatenate([np.asarray(_encoded(part, scale, ring)) for part in parts]))
+    return np.asarray(_encoded(vectors, scale, Ring(vectors.shape[1], conjugate_invariant=True)))
 
 
 @functools.partial(kernel, static_argnames="ring")
@@ -198,8 +202,9 @@ class SlotMatrix:
 def _steps(classes: tuple[int, ...], period: int) -> tuple[tuple[int, int], ...]:
     """The (giant, baby) of each class of distances modulo the period, signed."""
     split = split_distances(classes, period, _COSTS)
-    return tuple((_signed(split[c][0], period), _signed(split[c][1], period)) for c in classes)
+    return tuple((signed(split[c][0], period), signed(split[c][1], period)) for c in classes)
 
 
-def _signed(distance: int, period: int) -> int:
+def signed(distance: int, period: int) -> int:
+    """The number equal to a distance modulo the period that is nearest to zero."""
     return distance - period if 2 * distance > period else distance

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 # A rotation's noise is up to 20 times that of a rescale; at 2**6 times the scale it does not matter.
 _ROTATION_BITS = 6
-_ENCODING = 2.0  # times what a transform takes
+ENCODING = 2.0  # times what a transform takes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +75,7 @@ class SlotTransformStep(Step):
     def run(self, call: StepCall) -> Ciphertext:
         """The sum, term by term."""
         terms = [
-            _folded(call.evaluation, self._product(number, source, call), self.folds[number])
+            folded(call.evaluation, self._product(number, source, call), self.folds[number])
             for number, source in enumerate(call.sources)
         ]
         total = terms[0].data if len(terms) == 1 else add_terms([t.data for t in terms], terms[0].moduli)
@@ -103,7 +103,7 @@ class SlotTransformStep(Step):
             total = total + extended * degree * 2 * device.costs.multiplied * len(steps)
             is_streamed = are_streamed(len(steps), extended, degree)
             encoded = extended * degree * min(1.0, period / settings.ring.slots)
-            total = total + is_streamed * encoded * _ENCODING * device.costs.transform * len(steps)
+            total = total + is_streamed * encoded * ENCODING * device.costs.transform * len(steps)
             launches += kernels * (1 + len(babies) + len(giants) + len(folds)) + len(giants) + 1
         return total, launches
 
@@ -132,7 +132,8 @@ class SlotTransformStep(Step):
         return sum(map(len, self.transforms))
 
 
-def _folded(keys: EvaluationKeys, ciphertext: Ciphertext, folds: tuple[int, ...]) -> Ciphertext:
+def folded(keys: EvaluationKeys, ciphertext: Ciphertext, folds: tuple[int, ...]) -> Ciphertext:
+    """The ciphertext added to itself, rotated by each distance in turn."""
     for distance in folds:
         ciphertext = ckks.add(ciphertext, ckks.rotate(keys, ciphertext, distance))
     return ciphertext
@@ -203,12 +204,10 @@ class SlotTransform(SeveralSources):
 
         Three components are relinearised before; what is left of scales is fit for rotations.
         """
-        for source in self.sources:
-            floor = lowering.settings.working_bits + _ROTATION_BITS
-            register = lowering.registers[source]
-            lowering.registers[source] = lowering.reduce(source, register, floor)
+        fit_for_rotations(lowering, self.sources)
         registers = at_one_level(lowering, self.sources)
-        scale, factors = self._scales(lowering, number, registers)
+        sizes = [(max(matrix.periods), matrix.largest) for matrix in self.matrices]
+        scale, factors = transform_scales(lowering, number, registers, sizes)
         found = [matrix.diagonals for matrix in self.matrices]
         slots = lowering.settings.ring.slots
         transforms = tuple(_modulo(diagonals, slots) for diagonals in found)
@@ -237,27 +236,6 @@ class SlotTransform(SeveralSources):
         lowering.need(number, register)
         return register
 
-    def _scales(
-        self, lowering: "Lowering", number: int, registers: Sequence[Register]
-    ) -> tuple[AnyScale, list[AnyScale]]:
-        """The scale of the sum, and that of each source's diagonals.
-
-        The largest coefficient has the planned bits, and those that the rounding of a whole polynomial takes
-        in a slot.
-        """
-        own = []
-        for matrix in self.matrices:
-            spread = max(0, round(0.5 * math.log2(max(matrix.periods) / 12)))
-            largest = matrix.largest or 1.0
-            own.append(2.0 ** (lowering.settings.weight_bits + spread) / largest)
-        given = lowering.given.get(number, tuple(own))
-        pairs = zip(registers, given, strict=True)
-        scale = largest_scale([scale_product(r.scale, lowering.scale(factor)) for r, factor in pairs])
-        factors = [scale_quotient(scale, register.scale) for register in registers]
-        lowering.factors[number] = given
-        lowering.rounding[number] = tuple(map(value_of, factors))
-        return scale, factors
-
     def _add_noise(
         self, lowering: "Lowering", number: int, before: Sequence[Register], after: Register
     ) -> None:
@@ -273,6 +251,40 @@ class SlotTransform(SeveralSources):
     def is_zero_without_sample(self, zero: Callable[[int, np.ndarray | None], bool]) -> bool:
         """Whether all sources are zero, and no bias is added."""
         return self.bias is None and all(zero(source, None) for source in self.sources)
+
+
+def fit_for_rotations(lowering: "Lowering", sources: Sequence[int]) -> None:
+    """Relinearise and divide sources, whose scales are left well above the noise of rotations."""
+    for source in sources:
+        floor = lowering.settings.working_bits + _ROTATION_BITS
+        lowering.registers[source] = lowering.reduce(source, lowering.registers[source], floor)
+
+
+def transform_scales(
+    lowering: "Lowering", number: int, registers: Sequence[Register], maps: Sequence[tuple[int, float]]
+) -> tuple[AnyScale, list[AnyScale]]:
+    """The scale of a sum of maps, and that of the diagonals of each.
+
+    The largest coefficient has the planned bits, and those that the rounding of a whole polynomial takes
+    in a slot.
+
+    Args:
+        lowering: which is told what coefficients are multiplied by.
+        number: of the node.
+        registers: of the sources, at one level.
+        maps: the length of each map's diagonals, and its largest coefficient.
+    """
+    own = []
+    for length, largest in maps:
+        spread = max(0, round(0.5 * math.log2(length / 12)))
+        own.append(2.0 ** (lowering.settings.weight_bits + spread) / (largest or 1.0))
+    given = lowering.given.get(number, tuple(own))
+    pairs = zip(registers, given, strict=True)
+    scale = largest_scale([scale_product(r.scale, lowering.scale(factor)) for r, factor in pairs])
+    factors = [scale_quotient(scale, register.scale) for register in registers]
+    lowering.factors[number] = given
+    lowering.rounding[number] = tuple(map(value_of, factors))
+    return scale, factors
 
 
 def _modulo(diagonals: Diagonals, slots: int) -> tuple[tuple[int, int], ...]:
