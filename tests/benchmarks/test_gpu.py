@@ -12,10 +12,22 @@ from benchmarks.gpu.sizes import CARD, DRY
 
 
 def test_a_dry_run_checks_and_times_small_sizes(capsys):
-    assert script.main(["--dry-run", "--sections", "digests", "device", "operations", "mlp", "layouts"]) == 0
+    assert (
+        script.main(
+            ["--dry-run", "--sections", "digests", "device", "operations", "mlp", "matrix", "layouts"]
+        )
+        == 0
+    )
     printed = capsys.readouterr().out
     assert "digests, 0 of them not the CPU's." in printed
-    for row in ("copying", "one more kernel", "rotate", "small: 64 images", "kernels, tiles of 4"):
+    for row in (
+        "copying",
+        "one more kernel",
+        "rotate",
+        "small: 64 images",
+        "float64, tiles of 64",
+        "kernels, tiles of 4",
+    ):
         assert row in printed
 
 
