@@ -12,7 +12,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-NAMES = ("digests", "device", "transforms", "operations", "bootstrap", "cryptonets", "hcnn", "mlp", "layouts")
+NAMES = (
+    "digests",
+    "device",
+    "transforms",
+    "operations",
+    "bootstrap",
+    "cryptonets",
+    "hcnn",
+    "mlp",
+    "matrix",
+    "layouts",
+)
 _DRY = tuple(name for name in NAMES if name != "bootstrap")
 _WARM_UP = 0.55  # of all seconds, at most
 _LEAST = 5.0  # seconds in which a section can do anything

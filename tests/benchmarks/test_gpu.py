@@ -1,26 +1,31 @@
 """The script for a card, run without one on small sizes."""
 
 import json
+import sys
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from benchmarks.gpu import __main__ as script
 from benchmarks.gpu import checks, sections
 from benchmarks.gpu.measuring import Row, Sheet, Wrong, require, shown, table
 from benchmarks.gpu.sizes import CARD, DRY
+from fhejax import ckks
+from fhejax.ckks.parameters.parameters import twiddles_of
 
 ROWS = {
     "device": ("copying", "one more kernel"),
     "layouts": ("kernels, tiles of 4",),
     "operations": ("rotate",),
     "mlp": ("small: 64 images",),
+    "matrix": ("float64, tiles of 64",),
 }
 
 
 @pytest.mark.parametrize(
     "sections",
-    [("device", "layouts"), pytest.param(("operations", "mlp"), marks=pytest.mark.nightly)],
+    [("device", "layouts"), pytest.param(("operations", "mlp", "matrix"), marks=pytest.mark.nightly)],
     ids=str,
 )
 def test_a_dry_run_checks_and_times_small_sizes(sections, capsys):
@@ -121,3 +126,18 @@ def test_the_table_shows_units_and_leaves_out_what_is_unknown():
 def test_sections_are_those_that_the_command_knows():
     assert tuple(sections.SECTIONS) == script.NAMES
     assert {shape.log_degree for shape in CARD.transforms} == {13, 16, 17}
+
+
+def test_a_key_switch_has_the_same_bits_by_the_steps_of_the_kernels(monkeypatch):
+    def found():
+        params = ckks.insecure_parameters(16, 1, 28.0)
+        first, second, third = (ckks.keys.key_from_bytes(bytes([number]) * 32) for number in (1, 2, 3))
+        secret = ckks.secret_key(first, params)
+        keys = ckks.evaluation_keys(second, secret, relinearise=True, rotations=(1,))
+        x = ckks.encrypt(third, secret, ckks.encode(params, np.linspace(-1, 1, params.slots)))
+        return twiddles_of(params).method, checks.digest(ckks.rotate(keys, ckks.multiply(keys, x, x), 1))
+
+    method, expected = found()
+    assert method == "butterflies"
+    monkeypatch.setattr(sys.modules["fhejax.ring.transform.ntt"], "chosen_method", lambda ring: "pallas")
+    assert found() == ("pallas", expected)

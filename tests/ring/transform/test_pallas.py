@@ -246,6 +246,15 @@ def test_each_direction_lowers_to_two_kernels(no_card, direction, ring):
 
 
 @triton
+def test_more_polynomials_than_a_grid_has_and_more_bytes_than_32_bits_count_lower(no_card):
+    ring = Ring(2**12)
+    function, constants, _ = traced_anew("inverse", ring, 6)
+    many = jax.ShapeDtypeStruct((70_000, 6, ring.degree), jnp.uint32)
+    text = function.trace(many, constants).lower(lowering_platforms=("cuda",)).as_text()
+    assert text.count("grid_x = 1680000 : i32, grid_y = 1 : i32, grid_z = 1 : i32") == 2
+
+
+@triton
 def test_what_is_lowered_or_exported_for_both_runs_on_a_cpu(no_card):
     """An export is to last longer than Triton's code, which JAX refuses in it, and so has whole arrays."""
     ring, both = Ring(2**12, True), ("cuda", "cpu")
