@@ -128,6 +128,7 @@ def test_sections_are_those_that_the_command_knows():
     assert {shape.log_degree for shape in CARD.transforms} == {13, 16, 17}
 
 
+@pytest.mark.nightly
 def test_a_key_switch_has_the_same_bits_by_the_steps_of_the_kernels(monkeypatch):
     def found():
         params = ckks.insecure_parameters(16, 1, 28.0)

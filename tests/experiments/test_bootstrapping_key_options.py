@@ -54,6 +54,7 @@ def bars(monkeypatch):
     return seen
 
 
+@pytest.mark.nightly
 def test_keys_through_a_file_are_whole(circuit, tmp_path, bars):
     secret, keys = bootstrapping.store_keys(circuit, tmp_path / "keys")
     rows = bootstrapping_plan.keys_by_level(circuit.parameters)
