@@ -172,7 +172,10 @@ def check_server(server: ServerProgram) -> None:
     require(not tiles or (len(tiles) == len(plan.steps) and can_be_cut(plan)), "tiles of other steps")
     require(all(is_count(count) and not count & (count - 1) for count in tiles), "its numbers of tiles")
     require(type(plan.peak_bytes) is int and plan.peak_bytes >= 0, "its memory")
-    require(all(leaf.dtype in (np.int32, np.uint32) for leaf in server.leaves), "constants of another type")
+    kinds = (np.int32, np.uint32, np.float32)  # the last of diagonals that are encoded as they are used
+    require(all(leaf.dtype in kinds for leaf in server.leaves), "constants of another type")
+    held = (leaf for leaf in server.leaves if leaf.dtype == np.float32)
+    require(all(bool(np.isfinite(leaf).all()) for leaf in held), "constants that are not finite")
     outputs, readings = server.interface.outputs, server.readings
     require(len(outputs) == len(readings), "another number of readings than results")
     encrypted = [(o, r) for o, r in zip(outputs, readings, strict=True) if isinstance(r, AffineView)]

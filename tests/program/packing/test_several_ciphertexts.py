@@ -191,3 +191,14 @@ def as_listed(matrix):
     """The coefficients of windows one by one."""
     identity = np.eye(matrix.counts[1] * matrix.periods[1])
     return csr_array(matrix.times(identity))
+
+
+@pytest.mark.filterwarnings("ignore:.*insecure")
+def test_a_server_reads_the_maps_from_a_file(kind, tmp_path):
+    function, shape, slots, _ = CASES["a stride"]
+    program = compiled(function, shape, slots, precision_bits=8)
+    program.save_server(tmp_path / "server.fhe")
+    server = fhejax.load_server(tmp_path / "server.fhe", allow_insecure=True)
+    assert server.plan == program.plan
+    for found, wanted in zip(server.leaves, program.leaves, strict=True):
+        np.testing.assert_array_equal(found, wanted)

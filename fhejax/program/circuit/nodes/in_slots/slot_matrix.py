@@ -74,6 +74,22 @@ class Diagonals:
         times = self.vectors.shape[1] // self.period
         return math.sqrt(rows[1][held].mean()), math.sqrt(giants * times + times - 1)
 
+    def moved(self, slots: int) -> np.ndarray:
+        """The diagonals, each rotated back by its giant step, in the order of steps modulo the slots.
+
+        They are the same array whenever they are asked for, since a search lowers a circuit often.
+        """
+        if slots not in self._known_moved:
+            steps = self.steps
+            order = sorted(range(len(steps)), key=lambda n: tuple(part % slots for part in steps[n]))
+            rows = np.stack([np.roll(self.vectors[n], steps[n][0]) for n in order])
+            self._known_moved[slots] = rows
+        return self._known_moved[slots]
+
+    @functools.cached_property
+    def _known_moved(self) -> dict[int, np.ndarray]:
+        return {}
+
     def as_matrix(self, vectors: np.ndarray) -> csr_array:
         """The map [slot of the result's period, of the source's] of such diagonals, sums of copies made."""
         slots = np.arange(vectors.shape[1])

@@ -294,8 +294,4 @@ def _modulo(diagonals: Diagonals, slots: int) -> tuple[tuple[int, int], ...]:
 
 def _raw(diagonals: Diagonals, slots: int, factor: AnyScale, drops: int) -> RawDiagonals:
     """The diagonals to be encoded, each rotated back by its giant step, in the order of `_modulo`."""
-    order = sorted(
-        range(len(diagonals.steps)), key=lambda n: tuple(part % slots for part in diagonals.steps[n])
-    )
-    rows = np.stack([np.roll(diagonals.vectors[n], diagonals.steps[n][0]) for n in order])
-    return RawDiagonals(rows, exact_scale(factor), drops)
+    return RawDiagonals(diagonals.moved(slots), exact_scale(factor), drops)
