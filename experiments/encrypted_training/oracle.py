@@ -46,10 +46,12 @@ class Noise:
     Attributes:
         outputs: of each layer's outputs; gradients by them, which are means over the batch, have that share.
         carried: of parameters and momenta after each call, nested like these, one number for each array.
+        is_alike: whether what is carried gets the same noise after every call.
     """
 
     outputs: float
     carried: Carried
+    is_alike: bool = False
 
 
 def noise_of_bits(training: Training, bits: float) -> Noise:
@@ -65,9 +67,14 @@ def noise_of_bits(training: Training, bits: float) -> Noise:
 
 
 def noise_of_errors(training: Training, errors: Sequence[float]) -> Noise:
-    """The noise that a program is predicted to leave in what it carries, in the flat order, in every step."""
+    """The noise that a program is predicted to leave in what it carries, in the flat order, after every call.
+
+    Most of a bootstrap's error is that of a polynomial in place of a sine, and that of the sine in place of a
+    remainder. Both depend on the values, which change little from call to call: the differences that were
+    measured grow with the number of calls, and not with its root.
+    """
     nesting = jax.tree.structure((training.parameters, training.momenta))
-    return Noise(0.0, jax.tree.unflatten(nesting, errors))
+    return Noise(0.0, jax.tree.unflatten(nesting, errors), is_alike=True)
 
 
 def clear_run(training: Training, noise: Noise | None = None, seed: int = 0) -> ClearRun:
@@ -82,10 +89,10 @@ def clear_run(training: Training, noise: Noise | None = None, seed: int = 0) -> 
     start = training.parameters, training.momenta
     noise = noise_of_errors(training, [0.0] * len(jax.tree.leaves(start))) if noise is None else noise
     deviations = jax.tree.map(np.float32, (noise.outputs, noise.carried))
-    steps = np.arange(1, 1 + len(training.batches))
-    lasts = (steps % training.steps_per_call == 0).astype(np.float32)
-    keys = jax.random.split(jax.random.key(seed), len(steps))
-    found = _compiled(training)(jax.tree.map(jnp.asarray, start), (training.batches, lasts, keys), deviations)
+    key, of_carried = jax.random.split(jax.random.key(seed))
+    count = len(training.batches)
+    steps = training.batches, jax.random.split(key, count), _drawn(training, noise.is_alike, of_carried)
+    found = _compiled(training)(jax.tree.map(jnp.asarray, start), steps, deviations)
     after, right, magnitudes = jax.tree.map(np.asarray, found)
     parameters, momenta = jax.tree.map(lambda a, b: np.concatenate([a[None], b]), start, after)
     return ClearRun(parameters, momenta, right, magnitudes)
@@ -124,12 +131,10 @@ def _compiled(training: Training) -> Callable:
 
     def turn(carried: Carried, step: Any, deviations: Any) -> tuple[Carried, Any]:
         """One step, and what is noted of it."""
-        chosen, is_last, key = step
-        first, second = jax.random.split(key)
+        chosen, key, drawn = step
         x = inputs[chosen]
-        disturb = _disturbances(training, carried[0], x, first, deviations[0])
-        noise = jax.tree.map(lambda deviation: deviation * is_last, deviations[1])
-        after = _noisy(training.step(*carried, x, targets[chosen], disturb), second, noise)
+        disturb = _disturbances(training, carried[0], x, key, deviations[0])
+        after = _noisy(training.step(*carried, x, targets[chosen], disturb), drawn, deviations[1])
         right = classes_of(training.preactivations(after[0], tests)[-1]) == labels
         return after, (after, jnp.mean(right.astype(jnp.float32)), _magnitudes(training, carried, after, x))
 
@@ -152,11 +157,18 @@ def _disturbances(
     return [(forward[:, part], backward[:, part] / len(x)) for part in parts]
 
 
-def _noisy(carried: Carried, key: jax.Array, deviations: Carried) -> Carried:
-    """The parameters and momenta with noise, all drawn at once."""
-    flat, nested = ravel_pytree(carried)
-    noise = nested(jax.random.normal(key, flat.shape))
-    return jax.tree.map(lambda value, one, deviation: value + deviation * one, carried, noise, deviations)
+def _drawn(training: Training, is_alike: bool, key: jax.Array) -> jax.Array:
+    """Normal numbers for what is carried, (steps, all numbers): in the last step of a call, else zero."""
+    steps = np.arange(1, 1 + len(training.batches))
+    lasts = (steps % training.steps_per_call == 0).astype(np.float32)
+    numbers = sum(leaf.size for leaf in jax.tree.leaves((training.parameters, training.momenta)))
+    return lasts[:, None] * jax.random.normal(key, (1 if is_alike else len(steps), numbers))
+
+
+def _noisy(carried: Carried, drawn: jax.Array, deviations: Carried) -> Carried:
+    """The parameters and momenta with noise of the deviations times what was drawn for all numbers."""
+    _, nested = ravel_pytree(carried)
+    return jax.tree.map(lambda v, one, deviation: v + deviation * one, carried, nested(drawn), deviations)
 
 
 def _magnitudes(training: Training, before: Carried, after: Carried, x: jax.Array) -> dict[str, jax.Array]:
