@@ -181,7 +181,7 @@ def argument_layouts(shape: tuple[int, ...], most: int) -> list[Layout]:
         return list(dict.fromkeys([*found, Layout((size,), (along(0, _period(size)),))]))
     whole = _in_ciphertexts((size,), [along(0, most * -(-size // most))], most)
     planes = [_of_planes(shape, phases, most) for phases in _PHASES if len(shape) == 3]
-    return planes or [whole]
+    return [*planes, whole]
 
 
 def _of_planes(shape: tuple[int, ...], phases: int, most: int) -> Layout:

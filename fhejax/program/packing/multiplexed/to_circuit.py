@@ -250,12 +250,17 @@ def _layout_of_argument(packer: _Packer, node: Input, shape: tuple[int, ...]) ->
 
     reader = readers[0]
 
+    def read(layout: Layout) -> AffineForm:
+        """The layer that reads the argument."""
+        placement = placement_of(layout)
+        return _multiplied_by(reader, slots_of(0, placement.positions, placement.size))
+
     def result(layout: Layout) -> PlacedForm:
         """The value of the layer that reads the argument."""
-        placement = placement_of(layout)
-        form = slots_of(0, placement.positions, placement.size)
-        return cheapest(_multiplied_by(reader, form), [placement.shape], most)
+        return cheapest(read(layout), [placement_of(layout).shape], most)
 
+    if len(candidates) > 1 and read(candidates[0]).windows:
+        candidates = [one for one in candidates if one.shape == shape]  # else all distances differ
     results = list(map(result, candidates))
     least = min(one.placement.size for one in results)
     costs = [one.cost * (one.placement.size / least) ** _PERIOD_COST for one in results]
