@@ -17,7 +17,7 @@ from fhejax.ring.ring import Ring
 from fhejax.ring.transform.pallas import whole
 from fhejax.ring.transform.pallas.backends import BACKENDS, announced
 from fhejax.ring.transform.pallas.roots import Tables
-from fhejax.ring.wide import wide
+from fhejax.ring.wide import kernel, wide
 
 transform_p = Primitive("number_theoretic_transform")
 
@@ -89,7 +89,7 @@ def _one_by_one(operands: Any, axes: Any, parameters: dict[str, Any]) -> jax.Arr
 
 
 # Within a kernel, and so compiled, this is never called; as the primitive again it would not end without jit.
-transform_p.def_impl(jax.jit(_on_arrays, static_argnames=("structure", "direction", "ring", "backend")))
+transform_p.def_impl(kernel(_on_arrays, static_argnames=("structure", "direction", "ring", "backend")))
 transform_p.def_abstract_eval(_abstract)
 batching.primitive_batchers[transform_p] = _batch
 mlir.register_lowering(transform_p, mlir.lower_fun(_on_arrays, multiple_results=False))
