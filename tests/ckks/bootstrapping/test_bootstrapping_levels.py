@@ -33,6 +33,7 @@ def test_the_result_has_the_level_and_its_own_scale(below):
     np.testing.assert_allclose(found.values.real, values, atol=2.0**-20)
 
 
+@pytest.mark.nightly
 def test_a_ciphertext_goes_there_too():
     chosen = parameters()
     params, target = chosen.params, chosen.output_level - 2

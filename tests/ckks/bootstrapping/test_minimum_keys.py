@@ -160,6 +160,7 @@ def test_noise_of_a_walk_is_predicted(params, secret, stages, missing):
     assert missing_bits(apply_factors(None, ckks.estimate(params, values), hoisted)) > missing
 
 
+@pytest.mark.nightly
 def test_jit_and_vmap_give_the_same_bits():
     params = ckks.insecure_parameters(16, 1, 29, real=False)
     factors = slots_to_coefficients_matrices(params, 8, (3,), 1, Scale.of(1), True)

@@ -80,7 +80,9 @@ def test_linear_transforms_and_polynomials_are_noted():
     assert manifest.levels["relinearise"] == 2
 
 
-@pytest.mark.parametrize("params", [REAL, RATIONAL], ids=["real", "rational"])
+@pytest.mark.parametrize(
+    "params", [REAL, pytest.param(RATIONAL, marks=pytest.mark.nightly)], ids=["real", "rational"]
+)
 def test_exactly_these_keys_run_the_circuit(params):
     manifest = ckks.keys.required_keys(polynomial, shadow(params))
     found, expected, keys = run(polynomial, manifest, params)

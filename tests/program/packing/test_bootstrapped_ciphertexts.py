@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import fhejax
 from fhejax.ckks import BootstrappingParameters
@@ -68,6 +69,7 @@ def test_values_of_several_ciphertexts_are_bootstrapped_in_pairs_made_real():
     np.testing.assert_allclose(found.clear(x), deep(x), atol=1e-5)
 
 
+@pytest.mark.nightly
 def test_it_runs_encrypted_as_predicted():
     found, x = program(), images(1)
     fixed, errors = found.simulate(x), []

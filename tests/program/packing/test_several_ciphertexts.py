@@ -143,7 +143,7 @@ def test_a_function_in_the_clear_and_in_fixed_point(case, kind):
 ENCRYPTED = {0: "residual blocks of an odd image", 2**22: "a plane in four ciphertexts"}
 
 
-@pytest.mark.parametrize("listed", ENCRYPTED)
+@pytest.mark.parametrize("listed", [0, pytest.param(2**22, marks=pytest.mark.nightly)])
 def test_noise_is_as_predicted(listed, monkeypatch):
     monkeypatch.setattr(to_circuit, "_MOST_LISTED", listed)
     function, shape, slots, _ = CASES[ENCRYPTED[listed]]
