@@ -129,6 +129,7 @@ class _Chain:
         return SwitchedLimbs(left, digit, digits)
 
     def transforms(self, dropped: int, each: int, reverse: bool = False) -> OperationCounts:
+        """The counts of a homomorphic transform: its matrices, each with a division."""
         counted = NOTHING
         for number, diagonals in enumerate(_DIAGONALS[::-1] if reverse else _DIAGONALS):
             counted += self._matrix(self.limbs(dropped + number * each), diagonals, each)
@@ -145,6 +146,7 @@ class _Chain:
         return products + rotated + key_reads(at, babies + giants)
 
     def products(self) -> OperationCounts:
+        """The counts of the products of the polynomial that stands for the remainder."""
         start, each = len(_DIAGONALS) * self.published.dropped[0], self.published.dropped[1]
         counted = NOTHING
         for number in range(_PRODUCTS):

@@ -207,7 +207,7 @@ class SparseBlocks(BlockMatrix):
 
     @functools.cached_property
     def distances(self) -> Mapping[Block, np.ndarray]:
-        """Those at which there is a coefficient."""
+        """The distances at which there is a coefficient."""
         keys = np.unique(self._keys)
         return {
             divmod(int(pair), self.counts[1]): found
@@ -234,7 +234,7 @@ class SparseBlocks(BlockMatrix):
         return order, self._keys[order]
 
     def vectors(self, block: Block, first: int, stop: int) -> np.ndarray:
-        """Those diagonals."""
+        """The diagonals of a block from one number to another."""
         (period, source), shared = self.periods, min(self.periods)
         found = self.distances[block][first:stop]
         order, keys = self._by_key

@@ -115,8 +115,8 @@ def _rounded(matrix: "SlotMatrix", factor: float) -> csr_array:
 def encoded_diagonals(vectors: np.ndarray, factor: float) -> np.ndarray:
     """Diagonals as they are encoded at a scale, float32 [diagonal, slot of one period]."""
     with jax.enable_x64(True):
-        scale = jnp.asarray(factor)
-    return np.asarray(_encoded(vectors, scale, Ring(vectors.shape[1], conjugate_invariant=True)))
+        ring = Ring(vectors.shape[1], conjugate_invariant=True)
+        return np.asarray(_encoded(vectors, jnp.asarray(factor), ring))
 
 
 @functools.partial(kernel, static_argnames="ring")

@@ -73,7 +73,7 @@ class WindowBlocks(BlockMatrix):
 
     @functools.cached_property
     def distances(self) -> Mapping[Block, np.ndarray]:
-        """Those at which there is a weight."""
+        """The distances at which there is a weight."""
         shared = min(self.periods)
         pairs, found = np.divmod(self._terms.keys, shared)
         starts = np.flatnonzero(np.diff(pairs)) + 1
@@ -145,7 +145,7 @@ class WindowBlocks(BlockMatrix):
         return self.outputs[:, None] + self.places
 
     def vectors(self, block: Block, first: int, stop: int) -> np.ndarray:
-        """Those diagonals."""
+        """The diagonals of a block from one number to another."""
         start = int(np.searchsorted(self._terms.keys, self._base(block)))
         rows = slice(start + first, start + stop)
         outputs, places = self._labels[block[0]]
