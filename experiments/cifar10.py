@@ -1,16 +1,18 @@
 """Classify the test images of CIFAR-10 encrypted, thousands in one call, with a shallow network.
 
     python -m experiments.cifar10 --network shallow --batch 10000 --data-dir CIFAR
+    python -m experiments.cifar10 --network hcnn --batch 10000 --data-dir CIFAR
 
 CIFAR is a folder with the original binary batches; without it, tensorflow-datasets downloads them
-(`pip install -e .[data]`). One sample lies in each slot; layers that do not fit in memory are computed in
-tiles. First all test images are classified in the clear, with a look at what would leave the range that the
+(`pip install -e .[data]`). `hcnn` is the network of HCNN's paper, trained by `experiments/train.py`. One sample
+lies in each slot; layers that do not fit in memory are computed in tiles. First all test images are classified in the clear, with a look at what would leave the range that the
 program is planned for, and some in fixed point with predicted noise. Then they travel encrypted.
 """
 
 import functools
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -29,8 +31,24 @@ from fhejax.program.levels.tile_choice import predicted_memory
 
 MISTAKES = 4  # in the picture, at most
 
-NetworkName = Literal["shallow"]
-NETWORKS = {"shallow": (nn.ShallowCifar, "A shallow network on CIFAR-10")}
+NetworkName = Literal["hcnn", "shallow"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A network that can be named: how it is made, what it is called, and the file of its weights."""
+
+    make: Callable[..., nn.Network]
+    name: str
+    weights: str
+
+
+NETWORKS = {
+    "hcnn": Choice(
+        functools.partial(nn.HCNNCifar, normalise=False), "HCNN's network on CIFAR-10", "hcnn_cifar"
+    ),
+    "shallow": Choice(nn.ShallowCifar, "A shallow network on CIFAR-10", "shallow"),
+}
 
 
 @dataclass(frozen=True)
@@ -93,16 +111,16 @@ def load(arguments: Arguments) -> resnet.Experiment:
     Raises:
         SystemExit: where either cannot be read, with the reason.
     """
-    make, name = NETWORKS[arguments.network]
-    path = arguments.weights or WEIGHTS / f"{arguments.network}.safetensors"
+    choice = NETWORKS[arguments.network]
+    path = arguments.weights or WEIGHTS / f"{choice.weights}.safetensors"
     try:
-        network = nn.inference_view(nn.load_weights(make(rngs=nnx.Rngs(0)), path))
+        network = nn.inference_view(nn.load_weights(choice.make(rngs=nnx.Rngs(0)), path))
         preparation, dataset = nn.load_preparation(path), nn.load_cifar10(arguments.data_dir)
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from error
     candidates = dataset.train_images[: resnet.CANDIDATES].copy()  # so that the others are given back
     images, labels = (a[: arguments.images].copy() for a in (dataset.test_images, dataset.test_labels))
-    return resnet.Experiment(name, network, preparation, candidates, images, labels)
+    return resnet.Experiment(choice.name, network, preparation, candidates, images, labels)
 
 
 def run(experiment: resnet.Experiment, arguments: Arguments) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,9 @@ from fhejax.ckks.files.atomic_file import replaced
 HELD_OUT = 5_000  # of the training images, the last ones
 SAVE_EVERY = 25
 PREPARED_TOGETHER = 1_000
+
+State = TypeVar("State")
+Config = nn.BoundedTraining | nn.TrainingConfig
 
 
 def run(
@@ -106,15 +109,15 @@ def measured(
     }
 
 
-def write(folder: Path, state: nn.BoundedState, config: nn.BoundedTraining) -> None:
-    """Write a state to the folder; the file appears whole or not at all."""
+def write(folder: Path, state: Any, config: Config) -> None:
+    """Write the state of a training, a pytree, to the folder; the file appears whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     leaves = {f"{number:04}": np.asarray(leaf) for number, leaf in enumerate(jax.tree.leaves(state))}
     with replaced(folder / "training.safetensors", 0o666) as stream:
         stream.write(safetensors.numpy.save(leaves, {"config": _text(config)}))
 
 
-def read(folder: Path, start: nn.BoundedState, config: nn.BoundedTraining) -> nn.BoundedState:
+def read(folder: Path, start: State, config: Config) -> State:
     """The state in a folder, or the first one where there is none.
 
     Raises:
@@ -150,5 +153,5 @@ def render(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _text(config: nn.BoundedTraining) -> str:
+def _text(config: Config) -> str:
     return json.dumps(dataclasses.asdict(config), sort_keys=True)

@@ -1,9 +1,12 @@
-"""Train the exact MNIST networks in the clear; remakes the weights beside this file.
+"""Train the exact networks for MNIST, or HCNN's for CIFAR-10; remakes the weights beside this file.
 
     python -m experiments.train --network hcnn --data-dir MNIST --output hcnn.safetensors
+    python -m experiments.train --network hcnn_cifar --data-dir CIFAR --folder run --output FILE
 
-MNIST is a folder with the four original IDX files. `--validation 5000` holds out that part of the
-training images and reports on it instead of the test set: choices are made there.
+MNIST is a folder with the four original IDX files, CIFAR one with the six binary batches. With
+`--validation 5000` that part of MNIST's training images is held out and reported on instead of the test
+set: choices are made there. CIFAR-10's recipe (`experiments/cifar10_training.py`) always holds out 5,000, and
+a stopped run goes on from its folder.
 """
 
 import functools
@@ -11,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -20,9 +23,10 @@ import tyro
 from flax import nnx
 from tqdm import tqdm
 
+from experiments import cifar10_training, resnet_training
 from fhejax import nn
 
-NetworkName = Literal["cryptodl", "cryptonets", "hcnn", "mlp"]
+NetworkName = Literal["cryptodl", "cryptonets", "hcnn", "hcnn_cifar", "mlp"]
 NETWORKS = {"cryptodl": nn.CryptoDL, "cryptonets": nn.CryptoNets, "hcnn": nn.HCNN, "mlp": nn.MLP}
 
 
@@ -67,11 +71,12 @@ class Arguments:
 
     Attributes:
         network: which of the exact networks.
-        data_dir: folder with MNIST's four IDX files; tensorflow-datasets without it.
+        data_dir: folder with MNIST's IDX files or CIFAR-10's binary batches; tensorflow-datasets without it.
         output: safetensors file to write; nothing is written without it.
         epochs: passes over the training images; the recipe's number without it.
-        validation: training images to hold out and report on instead of the test set.
+        validation: training images to hold out and report on instead of the test set; of MNIST alone.
         seed: of the weights, the order of the images and their distortion.
+        folder: of the states of a training on CIFAR-10, from which a stopped run goes on.
     """
 
     network: NetworkName
@@ -80,12 +85,14 @@ class Arguments:
     epochs: int | None = None
     validation: int = 0
     seed: int = 0
+    folder: Path | None = None
 
 
-def main(arguments: Arguments) -> dict[str, float]:
+def main(arguments: Arguments) -> dict[str, Any]:
     """Train, write, print one table; return its numbers."""
-    if arguments.output is not None and not arguments.output.parent.is_dir():
-        raise SystemExit(f"There is no folder {arguments.output.parent} to write the weights to.")
+    check(arguments)
+    if arguments.network == "hcnn_cifar":
+        return train_on_cifar10(arguments)
     dataset = nn.load_mnist(arguments.data_dir)
     if arguments.validation:
         dataset = hold_out(dataset, arguments.validation)
@@ -100,6 +107,38 @@ def main(arguments: Arguments) -> dict[str, float]:
         nn.save_weights(network, arguments.output)
     row = measure(network, dataset) | {"seconds": seconds}
     print_table(arguments, row)
+    return row
+
+
+def check(arguments: Arguments) -> None:
+    """Refuse what cannot be run, before anything is read."""
+    if arguments.output is not None and not arguments.output.parent.is_dir():
+        raise SystemExit(f"There is no folder {arguments.output.parent} to write the weights to.")
+    colour = arguments.network == "hcnn_cifar"
+    if colour and arguments.validation:
+        raise SystemExit(
+            f"--validation is {arguments.validation}, but training on CIFAR-10 holds out "
+            f"{resnet_training.HELD_OUT:,} images as it is; leave it out."
+        )
+    if not colour and arguments.folder is not None:
+        raise SystemExit(
+            f"--folder is {arguments.folder}, but {arguments.network} is trained in one piece; leave it out."
+        )
+
+
+def train_on_cifar10(arguments: Arguments) -> dict[str, Any]:
+    """Train HCNN's network for CIFAR-10, write its folded weights, print one table; return its numbers."""
+    dataset = nn.load_cifar10(arguments.data_dir)
+    recipe = cifar10_training.HCNN
+    first = replace(recipe.normalised, seed=arguments.seed)
+    if arguments.epochs is not None:
+        first = replace(first, epochs=arguments.epochs)
+    recipe = replace(recipe, normalised=first, bounded=replace(recipe.bounded, seed=arguments.seed))
+    network = nn.HCNNCifar(rngs=nnx.Rngs(arguments.seed))
+    network, preparation, row = cifar10_training.run(network, dataset, recipe, arguments.folder)
+    if arguments.output is not None:
+        nn.save_weights(network, arguments.output, np.float16, preparation=preparation)
+    print(resnet_training.render(row))
     return row
 
 

@@ -26,7 +26,7 @@ from fhejax.nn.models import HCNN, MLP, CryptoDL, CryptoNets, Digits, Network
 from fhejax.nn.preparation import Preparation
 from fhejax.nn.quantisation import quantise_kernels
 from fhejax.nn.residual_networks import ResidualBlock, ResNet, ResNet20, ResNet32, ResNet44, ResNet56
-from fhejax.nn.shallow_networks import ShallowCifar
+from fhejax.nn.shallow_networks import HCNNCifar, ShallowCifar
 from fhejax.nn.training.augmentation import Distortion, distort, shift_and_flip
 from fhejax.nn.training.bounded_training import BoundedState, BoundedTraining, bounded_training
 from fhejax.nn.training.coefficient_tuning import fit_activation, profile, tune_coefficients
@@ -38,7 +38,15 @@ from fhejax.nn.training.progressive import (
     train_progressively,
 )
 from fhejax.nn.training.range_penalty import outputs_and_penalty, range_penalty
-from fhejax.nn.training.training_loop import Epoch, TrainingConfig, accuracy, evaluate, inference_view, train
+from fhejax.nn.training.training_loop import (
+    Epoch,
+    TrainingConfig,
+    TrainingState,
+    accuracy,
+    evaluate,
+    inference_view,
+    train,
+)
 from fhejax.nn.weights import load_preparation, load_weights, save_weights
 
 __all__ = [
@@ -56,6 +64,7 @@ __all__ = [
     "Epoch",
     "ExactActivation",
     "FixedCoefficients",
+    "HCNNCifar",
     "HermiteActivation",
     "Network",
     "PolynomialActivation",
@@ -71,6 +80,7 @@ __all__ = [
     "ShallowCifar",
     "Square",
     "TrainingConfig",
+    "TrainingState",
     "accuracy",
     "activation_layers",
     "alternate",

@@ -1,4 +1,4 @@
-"""The shallow network for colour images: shapes, counts, order of its layers, and the committed weights."""
+"""The shallow networks for colour images: shapes, counts, order of its layers, and the committed weights."""
 
 from pathlib import Path
 
@@ -30,6 +30,32 @@ def test_logits_parameters_and_layers():
 def test_other_activations():
     network = nn.ShallowCifar(lambda features: jnp.square, rngs=nnx.Rngs(0))
     assert network(np.zeros((1, 32, 32, 3), np.float32)).shape == (1, 10)
+
+
+def test_the_network_of_hcnn():
+    network = nn.inference_view(nn.HCNNCifar(rngs=nnx.Rngs(0)))
+    images = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype(np.float32)
+    kernels = 27 * 32 + 288 * 64 + 576 * 128
+    parameters = jax.tree.leaves(nnx.state(network, nnx.Param))
+    dense = 2049 * 256 + 257 * 10
+    assert sum(leaf.size for leaf in parameters) == kernels + 3 * (32 + 64 + 128) + dense
+    assert [getattr(layer, "__name__", type(layer).__name__) for layer in network.layers()] == [
+        *("Conv", "BatchNorm", "Square", "average_pool") * 3,
+        *("flatten", "Linear", "Linear"),
+    ]
+    folded = nn.fold_batch_norm(network)
+    assert sum(leaf.size for leaf in jax.tree.leaves(nnx.state(folded, nnx.Param))) == (
+        kernels + 32 + 64 + 128 + dense
+    )
+    np.testing.assert_allclose(folded(images), network(images), atol=2e-3)
+
+
+def test_folded_weights_of_hcnn_are_those_of_the_network_without_normalisation(tmp_path):
+    folded = nn.fold_batch_norm(nn.inference_view(nn.HCNNCifar(rngs=nnx.Rngs(0))))
+    nn.save_weights(folded, tmp_path / "weights")
+    again = nn.load_weights(nn.HCNNCifar(normalise=False, rngs=nnx.Rngs(1)), tmp_path / "weights")
+    images = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype(np.float32)
+    np.testing.assert_array_equal(again(images), folded(images))
 
 
 def test_the_committed_weights_are_bounded():

@@ -100,6 +100,8 @@ def train(
     penalty: Callable[[AnyModule], jax.Array] | None = None,
     optimiser: optax.GradientTransformation | None = None,
     on_epoch: Callable[[Epoch, Predict], None] | None = None,
+    resume: Callable[[TrainingState], TrainingState] | None = None,
+    on_state: Callable[[TrainingState], None] | None = None,
 ) -> tuple[AnyModule, tuple[Epoch, ...]]:
     """A trained copy of `model`, with the averaged weights, and the history of its epochs.
 
@@ -114,6 +116,9 @@ def train(
         optimiser: takes the place of the recipe's (its learning rate, decay and clipping), for example
             `alternate(..)`.
         on_epoch: is called after each epoch as `on_epoch(epoch, predict)`, with the averaged model.
+        resume: gives the state to begin with, as `resume(first)`: the first, or one that `on_state` was given
+            in an earlier run of the same training. Epochs that it has behind it are not run again.
+        on_state: is called after each epoch with the state, to be written somewhere.
 
     Raises:
         ValueError: fewer images than one batch, or than labels; a loss that is not finite any more; a
@@ -126,10 +131,13 @@ def train(
         _make_step(definition, optimiser, config, teacher, penalty), augment, config.seed
     )
     state = TrainingState(parameters, other, (parameters, other), optimiser.init(parameters), jnp.int32(0))
+    state = state if resume is None else resume(state)
     history = []
-    for index in range(config.epochs):
+    for index in range(int(state.step) // steps, config.epochs):
         state, epoch = _run_epoch(step, state, images, labels, config, index)
         history.append(epoch)
+        if on_state is not None:
+            on_state(state)
         if on_epoch is not None:
             on_epoch(epoch, inference_view(nnx.merge(definition, *state.averaged)))
     return inference_view(nnx.merge(definition, *state.averaged)), tuple(history)

@@ -1,0 +1,72 @@
+"""Training of HCNN's network in both stages, on a few small images: stopped, gone on with, and stored."""
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from experiments import cifar10_training, train
+from fhejax import nn
+from fhejax.nn.models import average_pool, flatten
+
+SHAPE = (4, 4, 3)
+RECIPE = cifar10_training.Recipe(
+    nn.TrainingConfig(epochs=2, batch_size=8),
+    nn.BoundedTraining(steps=2, batch_size=8, moment_images=16),
+)
+
+
+class Tiny(nn.Network):
+    """A network of the same kind with one convolution."""
+
+    image_shape = SHAPE
+
+    def __init__(self, *, rngs):
+        self.convolution = nnx.Conv(3, 4, (3, 3), padding="SAME", rngs=rngs)
+        self.normalisation = nnx.BatchNorm(4, momentum=0.9, rngs=rngs)
+        self.square = nn.Square()
+        self.output = nnx.Linear(16, 10, rngs=rngs)
+
+    def layers(self):
+        return (self.convolution, self.normalisation, self.square, average_pool, flatten, self.output)
+
+
+def dataset():
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (60, *SHAPE)).astype(np.uint8)
+    labels = generator.integers(0, 10, 60).astype(np.int32)
+    return nn.Dataset(images[:40], labels[:40], images[40:], labels[40:])
+
+
+def run(folder):
+    return cifar10_training.run(Tiny(rngs=nnx.Rngs(0)), dataset(), RECIPE, folder, held_out=8)
+
+
+def test_a_training_that_was_stopped_ends_with_the_same_weights(tmp_path, monkeypatch):
+    whole, preparation, results = run(None)
+    assert not any(isinstance(layer, nnx.BatchNorm) for layer in whole.layers())
+    assert results["steps"] == 2 and 0 <= results["held_out"]["after"]["accuracy"] <= 100
+    prepared = preparation(dataset().train_images[:32])
+    assert np.abs(prepared.mean((0, 1, 2))).max() < 0.1 and preparation.chroma == cifar10_training.CHROMA
+
+    write = cifar10_training.resnet_training.write
+
+    def killed(folder, state, config):
+        write(folder, state, config)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cifar10_training.resnet_training, "write", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path)
+    monkeypatch.setattr(cifar10_training.resnet_training, "write", write)
+    found, _, _ = run(tmp_path)
+    leaves = (jax.tree.leaves(nnx.state(network)) for network in (found, whole))
+    for leaf, wanted in zip(*leaves, strict=True):
+        np.testing.assert_array_equal(leaf, wanted)
+
+
+def test_what_cannot_be_run_is_one_sentence(tmp_path):
+    with pytest.raises(SystemExit, match="holds out 5,000 images as it is"):
+        train.main(train.Arguments("hcnn_cifar", validation=100))
+    with pytest.raises(SystemExit, match="in one piece"):
+        train.main(train.Arguments("mlp", folder=tmp_path))
