@@ -4,9 +4,10 @@
     python -m experiments.cifar10 --network hcnn --batch 10000 --data-dir CIFAR
 
 CIFAR is a folder with the original binary batches; without it, tensorflow-datasets downloads them
-(`pip install -e .[data]`). `hcnn` is the network of HCNN's paper, trained by `experiments/train.py`. One sample
-lies in each slot; layers that do not fit in memory are computed in tiles. First all test images are classified in the clear, with a look at what would leave the range that the
-program is planned for, and some in fixed point with predicted noise. Then they travel encrypted.
+(`pip install -e .[data]`). `hcnn` is the network of HCNN's paper, which `experiments/train.py` trains. One
+sample lies in each slot; layers that do not fit in memory are computed in tiles. First all test images are
+classified in the clear, with a look at what would leave the range that the program is planned for, and some
+in fixed point with predicted noise. Then they travel encrypted.
 """
 
 import functools
