@@ -25,6 +25,7 @@ from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
 from fhejax.ring.ring import SMALLEST_DEGREE
 from fhejax.ring.subring import embedding
+from fhejax.ring.transform import chosen_method
 from fhejax.ring.wide import kernel, wide
 
 _TERMS_AT_ONCE = 4  # of a streamed sum, so that the sum is read and written less often
@@ -131,7 +132,8 @@ def streamed_sum(
     steps = (padded, np.int32(start), np.int32(stop))
     scale = significand_and_exponent(transform.scale)
     held = embedding(params.ring, _degree_of_period(params.ring, transform.diagonals.shape[-1]))
-    twiddles_held = twiddles(held.small, params.moduli + params.special)
+    method = chosen_method(held.small, params.ring)
+    twiddles_held = twiddles(held.small, params.moduli + params.special, method=method)
     return _streamed_sum(
         pairs, transform.diagonals, steps, scale, total, twiddles_held, held.order, params, level
     )

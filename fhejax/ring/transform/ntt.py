@@ -14,12 +14,17 @@ import numpy as np
 
 from fhejax.ring.platform import current_device
 from fhejax.ring.ring import Ring
-from fhejax.ring.transform import butterflies, direct_sums, pallas
+from fhejax.ring.transform import butterflies, direct_sums, one_loop, pallas
 from fhejax.ring.transform.tree import evaluation_exponents
 
 __all__ = ["METHODS", "Twiddles", "chosen_method", "evaluation_exponents", "inverse_ntt", "ntt", "twiddles"]
 
-METHODS: dict[str, ModuleType] = {"butterflies": butterflies, "direct sums": direct_sums, "pallas": pallas}
+METHODS: dict[str, ModuleType] = {
+    "butterflies": butterflies,
+    "direct sums": direct_sums,
+    "one loop": one_loop,
+    "pallas": pallas,
+}
 
 
 @jax.tree_util.register_dataclass
@@ -51,8 +56,19 @@ class Twiddles:
         return f"Twiddles({self.ring}, {len(self.moduli)} primes, by {self.method})"
 
 
-def chosen_method(ring: Ring) -> str:
-    """The fastest method of this ring on the current device; the kernels only where they pass their trial."""
+def chosen_method(ring: Ring, within: Ring | None = None) -> str:
+    """The best method of this ring on the current device.
+
+    It is the fastest, the kernels only where they pass their trial; or for small rings, which serve tests,
+    that which compiles soonest.
+
+    Args:
+        ring: degree and kind.
+        within: the ring of the scheme, where `ring` is that of polynomials in a power of X: they are many,
+            and what counts is how fast they are transformed.
+    """
+    if (ring if within is None else within).degree <= one_loop.LARGEST_DEGREE:
+        return "one loop"
     device = current_device()
     if device.transform_method != "pallas":
         return device.transform_method

@@ -113,7 +113,7 @@ def test_every_method_gives_the_same_bits(ring):
         first, *others = (
             np.asarray(transform(jnp.asarray(x), ring, moduli, method=name)) for name in METHODS
         )
-        assert len(others) == 2
+        assert len(others) == len(METHODS) - 1
         for other in others:
             assert (first == other).all()
 
@@ -121,5 +121,5 @@ def test_every_method_gives_the_same_bits(ring):
 def test_an_unknown_method_is_refused():
     ring = Ring(16)
     moduli = primes_for(ring, 1)
-    with pytest.raises(ValueError, match="butterflies, direct sums, pallas"):
+    with pytest.raises(ValueError, match="butterflies, direct sums, one loop, pallas"):
         ntt(jnp.zeros((1, 16), jnp.uint32), ring, moduli, method="magic")

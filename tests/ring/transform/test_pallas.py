@@ -166,6 +166,8 @@ def test_a_card_without_pallas_takes_xla(monkeypatch, card):
 def test_a_card_with_working_kernels_takes_them(monkeypatch, card):
     monkeypatch.setattr(backends, "BACKENDS", {"Broken": broken, "the interpreter": backends.interpreter})
     assert chosen_method(Ring(2**11)) == "direct sums"  # too small, and so nothing is tried
+    assert chosen_method(Ring(2**10), Ring(2**11)) == "direct sums"
+    assert chosen_method(Ring(2**10)) == "one loop"
     assert chosen_method(Ring(2**12)) == "pallas"
     assert trial.working_backend(card) == "the interpreter"
 
@@ -191,7 +193,7 @@ from fhejax.ring import Ring, ntt, ntt_primes
 from fhejax.ring.transform import chosen_method
 ring = Ring(16)
 moduli = ntt_primes(30.0, 32, 1)
-assert chosen_method(Ring(2**16)) == "butterflies"
+assert chosen_method(Ring(2**16)) == chosen_method(Ring(64), Ring(2**16)) == "butterflies"
 x = jnp.ones((1, 16), jnp.uint32)
 assert (ntt(x, ring, moduli, method="pallas") == ntt(x, ring, moduli)).all()
 fhejax.compile(lambda x: x * x, fhejax.Encrypted((64, 1), range=(-1, 1)), device="h200")
