@@ -31,6 +31,7 @@ def test_our_sets_are_inside_the_table(log_degree):
     assert params.scales[-1].bits == setting.scale_bits
 
 
+@pytest.mark.nightly
 def test_every_operation_is_right_on_our_side(ours):
     side, first_use = ours
     bits = serving.check(side)

@@ -110,6 +110,7 @@ def test_bits_and_histogram():
     assert sum(counted["measured"]) == sum(counted["predicted"]) == 8
 
 
+@pytest.mark.nightly
 def test_the_whole_experiment(chosen, tmp_path, capsys):
     arguments = bootstrapping.Arguments(
         chain=CHAIN,

@@ -90,7 +90,7 @@ def sine_bits(parameters: BootstrappingParameters) -> float:
     return -math.log2((math.tau / 2**parameters.ratio_bits) ** 2 / 6)
 
 
-@pytest.mark.parametrize("log_slots", [4, 2])
+@pytest.mark.parametrize("log_slots", [pytest.param(4, marks=pytest.mark.nightly), 2])
 def test_levels_come_back(log_slots):
     """Full slots, and a message that repeats itself."""
     here = setting(log_slots=log_slots)

@@ -53,6 +53,7 @@ def coefficients(values: np.ndarray, params: ckks.Parameters) -> np.ndarray:
     return (values @ np.exp(-1j * np.pi * (powers.T % (2 * degree)) / degree)).real * 2 / degree
 
 
+@pytest.mark.nightly
 def test_overflows_shrink_and_the_message_stays(insecure_complex, keys):
     scheme = insecure_complex
     values = scheme.numbers(2)
@@ -75,6 +76,7 @@ def test_jit_gives_the_same_bits(insecure_complex, keys):
     np.testing.assert_array_equal(jax.jit(encapsulate)(keys[0], x).data, encapsulate(keys[0], x).data)
 
 
+@pytest.mark.nightly
 def test_noise_is_predicted():
     params = ckks.insecure_parameters(256, 2, 29, real=False, base_bits=54)
     secret = ckks.secret_key(ckks.random_key(), params)

@@ -122,7 +122,13 @@ def scheme_for(secret: ckks.SecretKey, factors: tuple[FourierFactor, ...]) -> Sc
 
 
 @pytest.mark.parametrize(
-    ("slots", "stages"), [(64, (3, 3)), (64, (2, 2, 2)), (32, (3, 2)), (2, (1,)), (64, (1, 5))]
+    ("slots", "stages"),
+    [
+        (64, (3, 3)),
+        *(pytest.param(*case, marks=pytest.mark.nightly) for case in ((64, (2, 2, 2)), (64, (1, 5)))),
+        (32, (3, 2)),
+        (2, (1,)),
+    ],
 )
 @pytest.mark.parametrize("direction", TRANSFORMS)
 def test_two_keys_are_enough(params, secret, direction, slots, stages):

@@ -77,6 +77,7 @@ def test_every_stage():
     assert whole.bootstraps == 1
 
 
+@pytest.mark.nightly
 def test_shared_numbers_come_apart_by_whole_rotations():
     count, parameters = 5, parameters_of(double_angles=2, slots=8)
     (keys, x), table = keys_of(parameters), limb_table(parameters.params)

@@ -40,7 +40,11 @@ def test_decryption_gives_the_message_within_the_noise(insecure, holder):
     assert bits_off(insecure.deviation(ciphertext, values), predicted) < 0.2
 
 
-@pytest.mark.parametrize("ring", [Ring(2**11, True), Ring(2**13, True), Ring(2**12)], ids=str)
+@pytest.mark.parametrize(
+    "ring",
+    [pytest.param(Ring(2**11, True), marks=pytest.mark.nightly), Ring(2**13, True), Ring(2**12)],
+    ids=str,
+)
 def test_fresh_noise_is_as_predicted_at_secure_parameters(ring):
     params = make_parameters(ring, 0, 24, ParameterOptions(base_bits=28, key_switching=False))
     first, second, third, fourth = jax.random.split(ckks.random_key(), 4)

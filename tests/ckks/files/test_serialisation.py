@@ -259,10 +259,10 @@ _MUTATIONS = {f.__name__: f for f in (flip, cut, remove, extend, lie, overwrite,
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_bytes_do_harm(name):
-    """2000 for each type: a sentence, or an object whose bytes these are."""
+    """500 for each type: a sentence, or an object whose bytes these are."""
     counts = {"refused": 0, "read": 0}
 
-    @settings(max_examples=2000, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=500, deadline=None, database=None, derandomize=True)
     @given(mutations(name))
     def check(data: bytes) -> None:
         try:
@@ -275,7 +275,7 @@ def test_no_bytes_do_harm(name):
             counts["read"] += 1
 
     check()
-    assert counts["refused"] > 1000
+    assert counts["refused"] > 250
 
 
 @settings(max_examples=2000, deadline=None, database=None, derandomize=True)

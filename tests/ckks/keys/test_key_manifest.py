@@ -98,7 +98,11 @@ def test_one_level_less_does_not():
         run(polynomial, manifest, REAL)
 
 
-@pytest.mark.parametrize("params", [REAL, COMPLEX, RATIONAL], ids=["real", "complex", "rational"])
+@pytest.mark.parametrize(
+    "params",
+    [REAL, *(pytest.param(params, marks=pytest.mark.nightly) for params in (COMPLEX, RATIONAL))],
+    ids=["real", "complex", "rational"],
+)
 def test_bytes_are_those_of_the_keys(params):
     conjugate = not params.ring.conjugate_invariant
     uses = {"relinearise": 4, 1: 3, -1: 2, 5: 0} | ({"conjugate": 1} if conjugate else {})
@@ -140,6 +144,7 @@ def test_composition_is_left_alone_where_it_takes_more():
     assert len(run(lambda keys, x: ckks.rotate(keys, x, 21), few, REAL, compose=True)[2].rotations) == 2
 
 
+@pytest.mark.nightly
 def test_composed_keys_have_the_level_of_the_highest_use():
     levels = {3: 4, 5: 4, 6: 4, 7: 2, 9: 4, 10: 4, 14: 2, 15: 1, 17: 2, 18: 2}
     manifest = KeyManifest.of(levels)

@@ -72,7 +72,13 @@ def matrix(scheme: Scheme) -> np.ndarray:
     return scheme.numbers(scheme.params.slots) / np.sqrt(scheme.params.slots)
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+# Where a test takes long, the other settings are for the night.
+FIRST_QUICK = [
+    pytest.param(name, marks=pytest.mark.nightly if number else ()) for number, name in enumerate(SETTINGS)
+]
+
+
+@pytest.mark.parametrize("name", FIRST_QUICK)
 def test_a_dense_matrix_within_its_predicted_noise(name):
     scheme = setting(name)
     params, rows, x = scheme.params, matrix(scheme), scheme.numbers(2, seed=7)
@@ -331,7 +337,7 @@ def test_what_it_refuses_to_apply():
         apply_linear_transform(scheme.keys, ckks.drop_level(x, 0), lowest)
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", FIRST_QUICK)
 def test_diagonals_held_as_numbers_give_the_same_results(name):
     """Encoded as they are used, and summed one after the other."""
     scheme = setting(name)
