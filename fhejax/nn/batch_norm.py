@@ -12,7 +12,7 @@ from flax import nnx
 
 from fhejax.nn.models import LayerFunction, Network
 from fhejax.nn.modules import replace_modules
-from fhejax.nn.residual_networks import ResidualBlock
+from fhejax.nn.residual_networks import Block
 
 Affine = nnx.Conv | nnx.Linear
 AffineLayer = TypeVar("AffineLayer", bound=Affine)
@@ -103,7 +103,7 @@ def _fold_at(network: AnyNetwork, index: int) -> AnyNetwork:
 def _check_blocks(network: Network) -> None:
     """Refuse a normalisation within a layer that is a block of layers."""
     for index, layer in enumerate(network.layers()):
-        if isinstance(layer, ResidualBlock) and _first_normalisation(layer.layers()) is not None:
+        if isinstance(layer, Block) and _first_normalisation(layer.layers()) is not None:
             raise ValueError(
                 f"the residual block at layer {index} of {type(network).__name__} holds a batch "
                 "normalisation, which after the addition belongs to no single convolution. Use "

@@ -7,7 +7,7 @@ from flax import nnx
 from fhejax.nn.activations.polynomial_activation import Square
 from fhejax.nn.batch_norm import Identity
 from fhejax.nn.models import LayerFunction, Network
-from fhejax.nn.residual_networks import ResidualBlock
+from fhejax.nn.residual_networks import Block
 
 Bounds = tuple[jax.Array, jax.Array]
 
@@ -48,7 +48,7 @@ def _propagate(layer: LayerFunction, interval: Bounds) -> Bounds:
         return _square(low, high)
     if isinstance(layer, nnx.Conv | nnx.Linear):
         return _affine(layer, low, high)
-    if isinstance(layer, ResidualBlock):
+    if isinstance(layer, Block):
         return _residual(layer, interval)
     if isinstance(layer, nnx.Module) and not isinstance(layer, nnx.BatchNorm | Identity):
         raise TypeError(
@@ -66,13 +66,12 @@ def _square(low: jax.Array, high: jax.Array) -> Bounds:
     return nearest * nearest, furthest * furthest
 
 
-def _residual(block: ResidualBlock, interval: Bounds) -> Bounds:
+def _residual(block: Block, interval: Bounds) -> Bounds:
     """The bounds of a block; that both arms read the same numbers is not made use of."""
-    low, high = block.shortcut(interval[0]), block.shortcut(interval[1])
-    *inner, last = block.layers()
-    for layer in inner:
+    low, high = _propagate(block.shortcut_layer(), interval)
+    for layer in (block.first, block.first_activation, block.second):
         interval = _propagate(layer, interval)
-    return _propagate(last, (interval[0] + low, interval[1] + high))
+    return _propagate(block.second_activation, (interval[0] + low, interval[1] + high))
 
 
 def _affine(layer: nnx.Conv | nnx.Linear, low: jax.Array, high: jax.Array) -> Bounds:

@@ -10,18 +10,14 @@ import jax.numpy as jnp
 from flax import nnx
 
 from fhejax.nn.models import LayerFunction, Network, quadratic
-from fhejax.nn.residual_networks import ResidualBlock, convolution, image_mean
+from fhejax.nn.residual_networks import Block, ResidualBlock, image_mean
 
 _STAGES = 4
 _BLOCKS = 2  # of a stage
 
 
-class ProjectedBlock(nnx.Module):
-    """Two convolutions of 3x3, and a strided one of 1x1 as the shortcut around them (option B).
-
-    The block computes second_activation(second(first_activation(first(x))) + projection(x)). `layers()` lists
-    the three convolutions and the activations.
-    """
+class ProjectedBlock(Block):
+    """A block whose shortcut is a strided convolution of 1x1 (option B)."""
 
     def __init__(
         self,
@@ -32,23 +28,19 @@ class ProjectedBlock(nnx.Module):
         *,
         rngs: nnx.Rngs,
     ) -> None:
-        self.stride = stride
-        self.first = convolution(before, after, stride, rngs=rngs)
-        self.first_activation = activation(after)
-        self.second = convolution(after, after, rngs=rngs)
+        super().__init__(before, after, stride, activation, rngs=rngs)
         self.projection = nnx.Conv(
             before, after, (1, 1), strides=(stride, stride), padding="VALID", use_bias=False, rngs=rngs
         )
-        self.second_activation = activation(after)
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """The block of (batch, height, width, before): (batch, height / stride, width / stride, after)."""
-        residual = self.second(self.first_activation(self.first(x)))
-        return self.second_activation(residual + self.projection(x))
+    def shortcut_layer(self) -> LayerFunction:
+        """The projection."""
+        return self.projection
 
     def layers(self) -> tuple[LayerFunction, ...]:
         """The parts with weights, in the order in which they are applied."""
-        return (self.first, self.first_activation, self.second, self.projection, self.second_activation)
+        *inner, last = super().layers()
+        return (*inner, self.projection, last)
 
 
 class ResNet18(Network):

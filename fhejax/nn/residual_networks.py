@@ -14,12 +14,17 @@ from fhejax.nn.models import LayerFunction, Network, quadratic
 STAGES = 3
 
 
-class ResidualBlock(nnx.Module):
-    """Two convolutions of 3x3 and a shortcut around them.
+class Block(nnx.Module):
+    """Two convolutions of 3x3 and a shortcut around them; a subclass says which shortcut.
 
-    The block computes second_activation(second(first_activation(first(x))) + shortcut(x)). The shortcut
-    has no weights (option A): every `stride`-th row and column, with channels of zeros on both sides of
-    those that there are. `layers()` lists the two convolutions and activations.
+    The block computes second_activation(second(first_activation(first(x))) + shortcut(x)).
+
+    Args:
+        before: channels of what comes in.
+        after: channels of what comes out.
+        stride: of the first convolution and of the shortcut.
+        activation: makes the module that follows a convolution of so many features.
+        rngs: of the first weights.
     """
 
     def __init__(
@@ -40,7 +45,23 @@ class ResidualBlock(nnx.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """The block of (batch, height, width, before): (batch, height / stride, width / stride, after)."""
         residual = self.second(self.first_activation(self.first(x)))
-        return self.second_activation(residual + self.shortcut(x))
+        return self.second_activation(residual + self.shortcut_layer()(x))
+
+    def shortcut_layer(self) -> LayerFunction:
+        """The layer that brings the input into the shape of the result."""
+        raise NotImplementedError
+
+    def layers(self) -> tuple[LayerFunction, ...]:
+        """The parts with weights, in the order in which they are applied."""
+        return (self.first, self.first_activation, self.second, self.second_activation)
+
+
+class ResidualBlock(Block):
+    """A block whose shortcut has no weights (option A).
+
+    The shortcut is every `stride`-th row and column, with channels of zeros on both sides of those that there
+    are.
+    """
 
     def shortcut(self, x: jax.Array) -> jax.Array:
         """The input in the shape of the result."""
@@ -48,9 +69,9 @@ class ResidualBlock(nnx.Module):
         front = self.added // 2
         return jnp.pad(x, ((0, 0), (0, 0), (0, 0), (front, self.added - front)))
 
-    def layers(self) -> tuple[LayerFunction, ...]:
-        """The parts with weights, in the order in which they are applied."""
-        return (self.first, self.first_activation, self.second, self.second_activation)
+    def shortcut_layer(self) -> LayerFunction:
+        """The function `shortcut`."""
+        return self.shortcut
 
 
 class ResNet(Network):

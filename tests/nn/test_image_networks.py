@@ -38,6 +38,35 @@ def test_a_projected_block_adds_a_strided_convolution():
     assert block.layers()[3] is block.projection
 
 
+def small(activation):
+    return nn.ResNet18(activation, width=1, classes=3, image_shape=(16, 16, 3), rngs=nnx.Rngs(0))
+
+
+class OneBlock(nn.Network):
+    image_shape = (4, 4, 2)
+
+    def __init__(self, *, rngs):
+        self.block = nn.ProjectedBlock(2, 3, 2, lambda features: nn.Square(), rngs=rngs)
+
+    def layers(self):
+        return (self.block, nn.models.flatten)
+
+
+def test_bounds_hold_through_projections():
+    model = OneBlock(rngs=nnx.Rngs(0))
+    low, high = map(np.asarray, nn.logit_bounds(model, -1, 1))
+    images = np.sign(np.random.default_rng(0).normal(size=(200, 4, 4, 2))).astype(np.float32)
+    values = np.asarray(model(images))
+    assert np.all(low <= values) and np.all(values <= high) and np.all(high < 100 * values.max(0))
+
+
+def test_normalisation_in_a_projected_block_is_not_left_unfolded():
+    model = small(lambda features: nn.Square())
+    model.blocks[2].second_activation = nnx.BatchNorm(2, rngs=nnx.Rngs(0))
+    with pytest.raises(ValueError, match="block at layer 5 of ResNet18 holds a batch normalisation"):
+        nn.fold_batch_norm(model)
+
+
 def test_pooling_counts_zeros_around_the_image():
     image = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
     padded = np.pad(image[0, :, :, 0], 1)
