@@ -66,10 +66,10 @@ def make_step(momentum: float) -> Callable[..., Any]:
     def loss(params: Any, x: Any, y: Any) -> Any:
         value = x
         for weights, bias in params[:-1]:
-            z = value @ weights + bias
+            z = value @ weights + bias[None]
             value = z * z + z
         weights, bias = params[-1]
-        return 0.5 * jnp.mean(jnp.sum((value @ weights + bias - y) ** 2, -1))
+        return 0.5 * jnp.mean(jnp.sum((value @ weights + bias[None] - y) ** 2, -1))
 
     def with_momenta(params: Any, momenta: Any, x: Any, y: Any) -> Any:
         optimiser = optax.sgd(RATE, momentum=momentum, nesterov=True)
