@@ -56,16 +56,22 @@ def run(
         "mean_loss": float(np.mean(losses)) if losses else None,
     }
     after = trained(state)
+    networks = {"before": network, "after": after}
+    return after, results | measured_halves(networks, preparation, dataset, held_out)
+
+
+def measured_halves(
+    networks: dict[str, nn.Network], preparation: nn.Preparation, dataset: nn.Dataset, held_out: int
+) -> dict[str, dict[str, dict[str, float]]]:
+    """What `measured` says of each network on training images that were held out, and on the test images."""
     halves = {
         "held_out": (dataset.train_images[-held_out:], dataset.train_labels[-held_out:]),
         "test": (dataset.test_images, dataset.test_labels),
     }
-    for name, half in halves.items():
-        results[name] = {
-            when: measured(model, preparation, *half)
-            for when, model in (("before", network), ("after", after))
-        }
-    return after, results
+    return {
+        name: {when: measured(network, preparation, *half) for when, network in networks.items()}
+        for name, half in halves.items()
+    }
 
 
 def prepared(preparation: nn.Preparation, images: np.ndarray) -> np.ndarray:
@@ -141,13 +147,13 @@ def read(folder: Path, start: State, config: Config) -> State:
 
 def render(results: dict[str, Any]) -> str:
     """Return the outcome as aligned text."""
-    lines = [f"{results['name']}: {results['steps']} steps"]
+    count = f"{results['steps']} steps" if "steps" in results else f"{results['epochs']} epochs"
+    lines = [f"{results['name']}: {count}"]
     for half, title in (("held_out", "held-out training images"), ("test", "test images")):
-        for when in ("before", "after"):
-            found = results[half][when]
+        for when, found in results[half].items():
             note = f"largest pre-activation {found['largest']:.1f}, {found['not_finite']} not finite"
             lines.append(table.line(f"{title}, {when}", f"{found['accuracy']:.2f} %", note))
-    if results["steps_of_this_run"]:
+    if results.get("steps_of_this_run"):
         each = results["seconds"] / results["steps_of_this_run"]
         lines.append(table.line("a step", table.seconds(each), f"mean loss {results['mean_loss']:.3f}"))
     return "\n".join(lines)

@@ -133,7 +133,7 @@ def train_on_cifar10(arguments: Arguments) -> dict[str, Any]:
     first = replace(recipe.normalised, seed=arguments.seed)
     if arguments.epochs is not None:
         first = replace(first, epochs=arguments.epochs)
-    recipe = replace(recipe, normalised=first, bounded=replace(recipe.bounded, seed=arguments.seed))
+    recipe = replace(recipe, normalised=first)
     network = nn.HCNNCifar(rngs=nnx.Rngs(arguments.seed))
     network, preparation, row = cifar10_training.run(network, dataset, recipe, arguments.folder)
     if arguments.output is not None:

@@ -65,6 +65,17 @@ def test_a_training_that_was_stopped_ends_with_the_same_weights(tmp_path, monkey
         np.testing.assert_array_equal(leaf, wanted)
 
 
+def test_a_recipe_of_one_stage():
+    recipe = cifar10_training.Recipe(RECIPE.normalised)
+    network = Tiny(rngs=nnx.Rngs(0))
+    folded, preparation, results = cifar10_training.run(network, dataset(), recipe, None, held_out=8)
+    images = preparation(dataset().test_images)
+    right = np.mean(np.asarray(folded(images)).argmax(1) == dataset().test_labels)
+    assert results["test"]["folded"]["accuracy"] == round(100 * float(right), 2)
+    printed = cifar10_training.resnet_training.render(results)
+    assert "2 epochs" in printed and "test images, folded" in printed
+
+
 def test_what_cannot_be_run_is_one_sentence(tmp_path):
     with pytest.raises(SystemExit, match="holds out 5,000 images as it is"):
         train.main(train.Arguments("hcnn_cifar", validation=100))
