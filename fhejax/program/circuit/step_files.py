@@ -12,7 +12,9 @@ from fhejax.program.circuit.nodes.gather import GatherStep
 from fhejax.program.circuit.nodes.in_slots.block_transform import BlockTransformStep
 from fhejax.program.circuit.nodes.in_slots.masked_sum import MaskedSumStep
 from fhejax.program.circuit.nodes.in_slots.rotated_sum import RotatedSumStep
+from fhejax.program.circuit.nodes.in_slots.rotations import RotationsStep
 from fhejax.program.circuit.nodes.in_slots.slot_transform import SlotTransformStep
+from fhejax.program.circuit.nodes.in_slots.stepped_sum import SteppedSumStep
 from fhejax.program.circuit.nodes.in_slots.sum_of_products import SumOfProductsStep
 from fhejax.program.circuit.nodes.inner_product import InnerProductStep
 from fhejax.program.circuit.nodes.input import InputStep
@@ -47,12 +49,14 @@ KINDS: tuple[type[Step], ...] = (
     RelinearisationStep,
     RescaleStep,
     RotatedSumStep,
+    RotationsStep,
     ScalingStep,
     ShiftStep,
     SlotShiftStep,
     SlotSumStep,
     SlotTransformStep,
     SquareStep,
+    SteppedSumStep,
     SumOfProductsStep,
 )
 _BY_NAME = {kind.operation: kind for kind in KINDS}
