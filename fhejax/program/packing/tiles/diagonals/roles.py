@@ -122,8 +122,8 @@ def _kind(forms: Forms, roles: Roles, summed: int | None, factors: Sequence[Form
 
 def _is_argument(forms: Forms, form: Form) -> bool:
     """Whether a form is one argument, and plain numbers at most."""
-    (atom, *others) = form.terms
-    return not others and isinstance(forms.atoms[atom], ArgumentAtom) and form.terms[atom] == 1.0
+    terms = list(form.terms.items())
+    return len(terms) == 1 and isinstance(forms.atoms[terms[0][0]], ArgumentAtom) and terms[0][1] == 1.0
 
 
 def roles_of(
