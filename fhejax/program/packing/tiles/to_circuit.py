@@ -59,8 +59,7 @@ def _values(
         ValueError: where no layout holds the function.
     """
     wanted, batch = list(results.values()), axes.batch
-    replaced = [(results[result], atom) for result, atom in carried.items()]
-    choice = diagonals.choice_of(forms, wanted, batch, graph.slots)
+    choice = diagonals.choice_of(forms, results, carried, batch, graph.slots)
     try:
         fields = fields_of(forms, wanted, batch, graph.slots)
     except ValueError:
@@ -68,9 +67,9 @@ def _values(
             raise
         fields = None
     if choice is not None and (fields is None or choice.key_switches < key_switches(forms, live_atoms(forms, wanted), fields)):
-        places = places_of(forms, batch, replaced, choice.slots.places)
-        return diagonals.Values(graph.arguments, forms, choice, places), choice.slots.period
+        return diagonals.Values(graph.arguments, forms, choice), choice.slots.period
     assert fields is not None  # or a choice was there, and taken
+    replaced = [(results[result], atom) for result, atom in carried.items()]
     places = places_of(forms, batch, replaced, 1 << fields.widths[2], fields.count)
     return Values(graph.arguments, forms, fields, places), fields.period
 

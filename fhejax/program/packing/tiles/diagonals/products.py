@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fhejax.program.circuit.nodes import ElementwiseSquare, MaskedSum, SteppedSum, SumOfProducts
-from fhejax.program.packing.tiles.diagonals.choice import distances_of
 from fhejax.program.packing.tiles.diagonals.held import Held
 from fhejax.program.packing.tiles.diagonals.roles import Product
+from fhejax.program.packing.tiles.diagonals.slots import distances_of
 from fhejax.program.packing.tiles.forms import Atom, Form
 
 if TYPE_CHECKING:
@@ -32,7 +32,10 @@ Shift = np.ndarray | None
 
 
 def held_product(values: "Values", atom: Atom, product: Product) -> Held:
-    """The value of a product, or of its sum over an axis."""
+    """The value of a product, or of its sum over an axis.
+
+    A sum over samples is that over those of each place; all places are added up where it is used.
+    """
     match product.kind:
         case "elementwise":
             return _elementwise(values, product, atom.axes)
@@ -105,13 +108,13 @@ def _times_plain(values: "Values", plain: Form, form: Form, box: tuple[int, ...]
 
 
 def _over_samples(values: "Values", product: Product, axes: tuple[int, ...]) -> Held:
-    """A sum over all samples of what has no more than one other axis.
+    """A sum over the samples of each place, of what has no more than one other axis.
 
     Outputs lie at b + j. So slots are added up along these diagonals, from (b, j) to (b - 1, j + 1) and on,
     which is right where j + outputs stays within a sample's slots.
     """
     slots, label = values.slots, product.label
-    box = tuple(sorted({axis for form in product.factors for axis in form.axes}))
+    box = product.axes
     if len(product.factors) == 1:
         held = values.whole(product.factors[0])
     else:
@@ -122,7 +125,7 @@ def _over_samples(values: "Values", product: Product, axes: tuple[int, ...]) -> 
     if slots.roles.outputs in box:
         node = values.added(held.nodes, label)
         node = values.summed(node, [d * (1 - field) for d in slots.distances(1, slots.outputs)], label)
-        node = values.summed(node, slots.distances(slots.outputs * field, slots.period), label)
+        node = values.summed(node, slots.distances(slots.outputs * field, slots.place_slots), label)
     else:
         node = _sum_of_rotations(values, held, turned, label)
     partial = slots.roles.outputs in box and slots.is_partial
@@ -130,16 +133,16 @@ def _over_samples(values: "Values", product: Product, axes: tuple[int, ...]) -> 
 
 
 def _sum_of_rotations(values: "Values", held: Held, turned: bool, label: str) -> int:
-    """The sum over all samples, of the rotations that the first weights' gradient takes too, if it does."""
+    """The sum over a place's samples, of the rotations that the first weights' gradient takes, if it does."""
     slots = values.slots
     if turned:
         distances = [slots.field * t for t in range(0, slots.inputs, slots.babies)]
         rotated = [values.rotations(node, distances) for node in held.nodes]
         node = values.added([one[d] for one in rotated for d in distances], label)
         node = values.summed(node, slots.distances(slots.field, slots.babies * slots.field), label)
-        return values.summed(node, slots.distances(slots.inputs * slots.field, slots.period), label)
+        return values.summed(node, slots.distances(slots.inputs * slots.field, slots.place_slots), label)
     node = values.added(held.nodes, label)
-    return values.summed(node, slots.distances(slots.field, slots.period), label)
+    return values.summed(node, slots.distances(slots.field, slots.place_slots), label)
 
 
 def _over_inputs(values: "Values", product: Product, axes: tuple[int, ...]) -> Held:
@@ -178,7 +181,7 @@ def _inputs_over_samples(values: "Values", product: Product, axes: tuple[int, ..
                 terms.add(values.data(data, place), turned[block % len(turned)][distance], shifts)
         sums.append(terms.emitted(values, product.label))
     node = _stepped(values, sums, slots.field, product.label)
-    node = values.summed(node, slots.distances(slots.inputs * slots.field, slots.period), product.label)
+    node = values.summed(node, slots.distances(slots.inputs * slots.field, slots.place_slots), product.label)
     return Held(axes, (node,), False, held.unclean & set(axes), 1 + held.level)
 
 
@@ -274,7 +277,7 @@ def _outputs_over_samples(values: "Values", product: Product, axes: tuple[int, .
         sums[t % strides].append(terms.emitted(values, label))
     rows = [_stepped(values, row, strides * field, label) for row in sums]
     node = _stepped(values, rows, field - 1, label)
-    node = values.summed(node, slots.distances(slots.outputs * field, slots.period), label)
+    node = values.summed(node, slots.distances(slots.outputs * field, slots.place_slots), label)
     level = 1 + max(pair[0].level, pair[1].level + 1)
     return Held(axes, (node,), False, pair[0].unclean & set(axes), level)
 

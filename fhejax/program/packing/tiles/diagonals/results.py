@@ -7,6 +7,9 @@ import numpy as np
 
 from fhejax.program.circuit.nodes import Concatenate, MaskedSum
 from fhejax.program.packing.layout.packing import first_positions
+from fhejax.program.packing.tiles.diagonals.choice import packed_places
+from fhejax.program.packing.tiles.diagonals.sharing import added_together, places_together
+from fhejax.program.packing.tiles.diagonals.uses import by_state, late_sums
 from fhejax.program.packing.tiles.diagonals.values import Values
 from fhejax.program.packing.tiles.forms import Form
 from fhejax.program.packing.tiles.places import Place
@@ -37,16 +40,17 @@ def packed_results(
     sums: dict[int, dict[int, np.ndarray]] = {}
     added: dict[int, np.ndarray] = {}
     laid: dict[int, Laid] = {}
-    for number, form in results.items():
+    packed = packed_places(results, carried, values.places, values.slots.roles.samples)
+    together = _added_together(values, list(packed.values()))
+    for number, (form, place) in packed.items():
         atom = carried.get(number)
-        place = Place(0, -1 - number) if atom is None else values.places[atom]
         unit, offset = (form.lead, form.constant) if atom is None else (units[number], None)
         mask = values.at_place(form.axes, place.base)
         if atom is not None and form.constant.any():
             constant = np.where(mask, values.constant(form, 0), 0.0) / unit
             added[place.state] = added.get(place.state, 0.0) + constant
         terms = sums.setdefault(place.state, {})
-        for source, coefficient in _terms(values, form.times(1 / unit), place):
+        for source, coefficient in _terms(values, form.times(1 / unit), place, together):
             terms[source] = terms.get(source, 0.0) + coefficient * mask
         where = _positions(values, form.axes, place.base)
         offset = np.zeros_like(form.constant) if offset is None else offset
@@ -66,13 +70,38 @@ def _positions(values: Values, axes: Sequence[int], place: int | None) -> np.nda
     return first_positions(layout).reshape(layout.shape)
 
 
-def _terms(values: Values, form: Form, place: Place) -> list[tuple[int, float]]:
+def _added_together(values: Values, packed: Sequence[tuple[Form, Place]]) -> dict[int, int]:
+    """The nodes in which sums over samples are added up at their places, several together.
+
+    Those alone that have a level to spare before the last.
+    """
+    slots = values.slots
+    late = late_sums(values.forms, values.products, packed, slots.roles.samples)
+    found: dict[int, int] = {}
+    if not late:
+        return found
+    sums = {a for form, _ in packed for a in form.terms if a in values.products}
+    last = max(values.of_atom(atom).level for atom in sums - set(late))
+    for group in by_state(late):
+        held = {atom: (values.of_places(atom), base) for atom, base in group.items()}
+        room = places_together(slots, list(group.values()))
+        if room is not None and all(one.level < last for one, _ in held.values()):
+            node = added_together(values, held, room)
+            found |= dict.fromkeys(group, node)
+    return found
+
+
+def _terms(
+    values: Values, form: Form, place: Place, together: Mapping[int, int]
+) -> list[tuple[int, float]]:
     """The nodes that a packed result is a sum of, and the number that each is multiplied by."""
     found = []
     for atom, coefficient in form.terms.items():
         single = values.forms.single(atom)
         at = values.places.get(atom)
-        if at is not None and at.base == place.base and single.axes == form.axes:
+        if atom in together and single.axes == form.axes:
+            found.append((together[atom], coefficient))
+        elif at is not None and at.base == place.base and single.axes == form.axes:
             found.append((values.inputs[atom], coefficient))
         else:
             partly = form.axes == (values.slots.roles.outputs,)

@@ -67,6 +67,16 @@ class Product:
     factors: tuple[Form, ...]
     label: str
 
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The axes of what is summed."""
+        return tuple(sorted({axis for form in self.factors for axis in form.axes}))
+
+    @property
+    def multiplies(self) -> bool:
+        """Whether encrypted values are multiplied with each other."""
+        return len(self.factors) > 1 and not any(form.is_plain for form in self.factors)
+
 
 def product_of(forms: Forms, roles: Roles, atom: Atom) -> Product | None:
     """The product that an atom is, or None where there is no way to compute it."""

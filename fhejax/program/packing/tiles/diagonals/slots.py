@@ -147,3 +147,8 @@ class Slots:
         assert self.roles.inputs is not None
         giants = along(samples, self.inputs // self.babies, self.blocks * self.babies)
         return (*blocks, giants, along(where[self.roles.inputs], self.babies, -1))
+
+
+def distances_of(outputs: int) -> tuple[int, ...]:
+    """The distances, along a field, of the outputs' diagonals: t, and what leads there from below, t - m."""
+    return tuple(d for t in range(outputs) for d in ((t, t - outputs) if t else (0,)))

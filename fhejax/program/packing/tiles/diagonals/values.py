@@ -1,7 +1,7 @@
 """The values of atoms and forms as ciphertexts, where samples are on top."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,11 +10,13 @@ from fhejax.program.circuit.node import Node
 from fhejax.program.circuit.nodes import CiphertextOf, Combine, Input, MaskedSum, RotatedSum, Rotations
 from fhejax.program.packing.layout import Layout
 from fhejax.program.packing.layout.packing import entries
-from fhejax.program.packing.tiles.diagonals.choice import Choice, terms_of, turned_forms
+from fhejax.program.packing.tiles.diagonals.choice import Choice
 from fhejax.program.packing.tiles.diagonals.held import Held
 from fhejax.program.packing.tiles.diagonals.products import diagonals_of, held_product
+from fhejax.program.packing.tiles.diagonals.sharing import copied_together, places_together
+from fhejax.program.packing.tiles.diagonals.uses import by_state, copied_arguments, terms_of, turned_forms
 from fhejax.program.packing.tiles.forms import ArgumentAtom, Form, Forms, Key
-from fhejax.program.packing.tiles.places import Place
+from fhejax.program.packing.tiles.places import is_gradient
 
 
 class Values:
@@ -31,15 +33,21 @@ class Values:
         arguments: Sequence[Encrypted | Plain],
         forms: Forms,
         choice: Choice,
-        places: Mapping[int, Place],
     ) -> None:
-        self.forms, self.slots, self.products, self.places = forms, choice.slots, choice.products, places
+        self.forms, self.slots, self.products, self.places = (
+            forms,
+            choice.slots,
+            choice.products,
+            choice.places,
+        )
         self.nodes: list[Node] = []
         self.inputs: dict[int, int] = {}
         self.layouts: dict[int, Layout] = {}
         self._held: dict[tuple, Held] = {}
         self._diagonals: dict[Key, tuple[dict[int, int], Held]] = {}
         self._turned = turned_forms(choice.products)
+        _, late = copied_arguments(forms, choice.products, choice.slots.roles.samples)
+        self._late = {atom: choice.places[atom] for atom in late}
         self._rotated: dict[tuple[int, int], int] = {}
         self._entries: dict[tuple, np.ndarray] = {}
         for number, atom in enumerate(forms.atoms):
@@ -70,9 +78,24 @@ class Values:
             atom = self.forms.atoms[number]
             if isinstance(atom, ArgumentAtom):
                 self._held[key] = self._argument(number, atom)
+            elif is_gradient(self.forms, self.slots.roles.samples, number):
+                self._held[key] = self._over_places(self.of_places(number))
             else:
                 self._held[key] = held_product(self, atom, self.products[number])
         return self._held[key]
+
+    def of_places(self, number: int) -> Held:
+        """The value of a sum over samples, at each place of those samples that lie there alone."""
+        key = "places", number
+        if key not in self._held:
+            self._held[key] = held_product(self, self.forms.atoms[number], self.products[number])
+        return self._held[key]
+
+    def _over_places(self, held: Held) -> Held:
+        """The sum over all places, or an array at one copied to all others, where these are zero."""
+        distances = self.slots.distances(self.slots.place_slots, self.slots.period)
+        node = self.summed(held.nodes[0], distances, self.label(held))
+        return dataclasses.replace(held, nodes=(node,))
 
     def of_form(self, form: Form) -> Held:
         """The value of a form without its plain numbers."""
@@ -95,13 +118,26 @@ class Values:
         if number not in self.places:
             nodes = tuple(self.ciphertext(source, block) for block in range(self.nodes[source].size))
             return Held(axes, nodes, False, frozenset(), 0)
+        together = self._copied_with(number)
+        if number in together:
+            return together[number]
         mask = self.at_place(axes, self.places[number].base)
         node = self.emit(MaskedSum((source,), (mask.astype(np.float64),), atom.label))
-        distances = self.slots.distances(self.slots.place_slots, self.slots.period)
-        node = self.summed(node, distances, atom.label)
-        return Held(axes, (node,), self._lies_partly(axes), frozenset(), 1)
+        return self._over_places(Held(axes, (node,), self.lies_partly(axes), frozenset(), 1))
 
-    def _lies_partly(self, axes: Sequence[int]) -> bool:
+    def _copied_with(self, number: int) -> dict[int, Held]:
+        """An argument and others that are copied to all samples together with it, if there are any."""
+        if number not in self._late:
+            return {}
+        group = next(group for group in by_state(self._late) if number in group)
+        room = places_together(self.slots, list(group.values()))
+        if room is None:
+            return {}
+        found = copied_together(self, list(group), room)
+        self._held |= {("atom", atom): held for atom, held in found.items()}
+        return found
+
+    def lies_partly(self, axes: Sequence[int]) -> bool:
         """Whether an argument lies in the first places of each field alone."""
         return self.slots.is_partial and tuple(axes) == (self.slots.roles.outputs,)
 
