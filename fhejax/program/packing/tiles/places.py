@@ -76,7 +76,7 @@ def places_of(
     groups: dict[int, list[int]] = {}
     for form, atom in carried:
         sums = [number for number in form.terms if is_gradient(forms, batch, number)]
-        groups.setdefault(sums[0] if sums else -1 - atom, []).append(atom)
+        groups.setdefault(min(sums, default=-1 - atom), []).append(atom)
     grouped = {atom for members in groups.values() for atom in members}
     for number, atom in enumerate(forms.atoms):
         if isinstance(atom, ArgumentAtom) and batch not in atom.axes and number not in grouped:

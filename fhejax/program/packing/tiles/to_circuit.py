@@ -10,6 +10,7 @@ from fhejax.program.circuit.graph import Graph, Output
 from fhejax.program.circuit.views import View
 from fhejax.program.packing.tiles import diagonals
 from fhejax.program.packing.tiles.axes import NamedAxes, Names, named_axes
+from fhejax.program.packing.tiles.diagonals import choice_of
 from fhejax.program.packing.tiles.fields import fields_of, key_switches, live_atoms
 from fhejax.program.packing.tiles.forms import ArgumentAtom, Form, Forms
 from fhejax.program.packing.tiles.places import places_of
@@ -59,7 +60,7 @@ def _values(
         ValueError: where no layout holds the function.
     """
     wanted, batch = list(results.values()), axes.batch
-    choice = diagonals.choice_of(forms, results, carried, batch, graph.slots)
+    choice = choice_of(forms, results, carried, batch, graph.slots)
     try:
         fields = fields_of(forms, wanted, batch, graph.slots)
     except ValueError:

@@ -38,8 +38,8 @@ def late_sums(
 ) -> dict[int, Place]:
     """The sums over samples that packed results are made of and that have a level to spare, with their places.
 
-    The gradient of the first weights is the last that a step computes. A sum that no product reads may be
-    added up at its place alone.
+    The gradient of the first weights is the last that a step computes. A sum that no product reads, and that
+    results take at one place alone, may be added up there and nowhere else.
 
     Args:
         forms: of the function.
@@ -48,12 +48,18 @@ def late_sums(
         batch: the name of the axis of samples.
     """
     used = {atom for product in products.values() for form in product.factors for atom in form.terms}
-    sums: dict[int, Place] = {}
-    for form, place in sorted(results, key=lambda pair: -pair[1].state):
-        sums |= {a: place for a in form.terms if a not in used and is_gradient(forms, batch, a)}
-    last = any(products[atom].kind == "inputs over samples" for atom in sums)
-    late = {a: place for a, place in sums.items() if products[a].kind != "inputs over samples"}
-    return dict(sorted(late.items())) if last else {}
+    sums: dict[int, list[Place]] = {}
+    for form, place in results:
+        for atom in form.terms:
+            if atom not in used and is_gradient(forms, batch, atom):
+                sums.setdefault(atom, []).append(place)
+    if not any(products[atom].kind == "inputs over samples" for atom in sums):
+        return {}
+    return {
+        atom: min(found, key=lambda place: place.state)
+        for atom, found in sorted(sums.items())
+        if products[atom].kind != "inputs over samples" and len({place.base for place in found}) == 1
+    }
 
 
 def by_state(places: Mapping[int, Place]) -> list[dict[int, int]]:
