@@ -60,16 +60,17 @@ def _values(
         ValueError: where no layout holds the function.
     """
     wanted, batch = list(results.values()), axes.batch
-    choice = choice_of(forms, results, carried, batch, graph.slots)
+    choice, least = choice_of(forms, results, carried, batch, graph.slots), float("inf")
     try:
         fields = fields_of(forms, wanted, batch, graph.slots)
+        least = key_switches(forms, live_atoms(forms, wanted), fields)
     except ValueError:
         if choice is None:
             raise
         fields = None
-    if choice is not None and (fields is None or choice.key_switches < key_switches(forms, live_atoms(forms, wanted), fields)):
+    if choice is not None and choice.key_switches < least:
         return diagonals.Values(graph.arguments, forms, choice), choice.slots.period
-    assert fields is not None  # or a choice was there, and taken
+    assert fields is not None  # or there were a choice
     replaced = [(results[result], atom) for result, atom in carried.items()]
     places = places_of(forms, batch, replaced, 1 << fields.widths[2], fields.count)
     return Values(graph.arguments, forms, fields, places), fields.period

@@ -129,13 +129,9 @@ class SteppedSum(SeveralSources):
         """Emit the sum of the sources at one level and scale; each rotation adds the noise of one switch."""
         registers = reduced_to_one_level(lowering, self.sources)
         fields, constants = aligned_fields(lowering, registers, 1)
-        step = SteppedSumStep(
-            *fields,
-            self.distance % lowering.settings.ring.slots,
-            constants=constants,
-            node=number,
-            label=self.label,
-        )
+        distance = self.distance % lowering.settings.ring.slots
+        named = {"constants": constants, "node": number, "label": self.label}
+        step = SteppedSumStep(*fields, distance=distance, **named)
         register = lowering.emit(step)
         lowering.add_switch(number, register, math.sqrt(len(self.sources) - 1))
         return register

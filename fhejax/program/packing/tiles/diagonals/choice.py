@@ -61,7 +61,7 @@ def choice_of(
 def packed_places(
     results: Mapping[int, Form], carried: Mapping[int, int], places: Mapping[int, Place], batch: int
 ) -> dict[int, tuple[Form, Place]]:
-    """The results without samples, by their numbers, each with its place; what replaces nothing lies alone."""
+    """The results without samples, by their numbers, each with its place; what replaces none lies alone."""
     return {
         number: (form, places[carried[number]] if number in carried else Place(0, -1 - number))
         for number, form in results.items()

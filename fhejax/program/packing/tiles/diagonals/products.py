@@ -8,12 +8,11 @@ With R a rotation along the samples, L one along the slots of a sample, n inputs
     sum over outputs    e1 = sum over d of T_d L_-d(d2)
     over samples        g2 = sum over t of R_t(a1 L_-t(d2))
 
-A sample's slots are followed by the next one's. So a rotation by t modulo m is two, by t and by t - m, each of
-what stays with its sample: T_d is masked to that. z2 then comes out in parts, m slots each, which are added up
-to one that is right and copied back over the others.
+A sample's slots are followed by the next one's. So a rotation by t modulo m is two, by t and by t - m, each
+of what stays with its sample: T_d is masked to that. z2 then comes out in parts, m slots each, which are
+added up to one that is right and copied back over the others.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 

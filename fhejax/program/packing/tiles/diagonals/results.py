@@ -46,9 +46,9 @@ def packed_results(
         atom = carried.get(number)
         unit, offset = (form.lead, form.constant) if atom is None else (units[number], None)
         mask = values.at_place(form.axes, place.base)
-        if atom is not None and form.constant.any():
-            constant = np.where(mask, values.constant(form, 0), 0.0) / unit
-            added[place.state] = added.get(place.state, 0.0) + constant
+        constant = None if atom is None else values.constant(form, 0)
+        if constant is not None:
+            added[place.state] = added.get(place.state, 0.0) + constant * mask / unit
         terms = sums.setdefault(place.state, {})
         for source, coefficient in _terms(values, form.times(1 / unit), place, together):
             terms[source] = terms.get(source, 0.0) + coefficient * mask
@@ -65,7 +65,7 @@ def packed_results(
 
 
 def _positions(values: Values, axes: Sequence[int], place: int | None) -> np.ndarray:
-    """Where each entry lies first, int64 with one dimension for each axis: ciphertext times period, plus slot."""
+    """Where each entry lies first, int64 of the axes' sizes: ciphertext times period, plus slot."""
     layout = values.slots.layout(axes, place=place)
     return first_positions(layout).reshape(layout.shape)
 
@@ -91,9 +91,7 @@ def _added_together(values: Values, packed: Sequence[tuple[Form, Place]]) -> dic
     return found
 
 
-def _terms(
-    values: Values, form: Form, place: Place, together: Mapping[int, int]
-) -> list[tuple[int, float]]:
+def _terms(values: Values, form: Form, place: Place, together: Mapping[int, int]) -> list[tuple[int, float]]:
     """The nodes that a packed result is a sum of, and the number that each is multiplied by."""
     found = []
     for atom, coefficient in form.terms.items():

@@ -85,17 +85,12 @@ def product_of(forms: Forms, roles: Roles, atom: Atom) -> Product | None:
     if isinstance(atom, TotalAtom):
         held = atom.summed == roles.samples and roles.hold(atom.form.axes)
         return Product("over samples", (atom.form,), atom.label) if held else None
-    kinds = (
-        (kind, factors)
-        for factors in itertools.permutations(atom.factors)
-        if (kind := _kind(forms, roles, atom.summed, factors)) is not None
-    )
-    found = next(kinds, None)
-    if found is None:
-        return None
-    kind, factors = found
-    plain = any(form.is_plain for form in factors)
-    return Product(kind, atom.factors if plain else tuple(factors), atom.label)
+    for factors in (atom.factors, atom.factors[::-1]):
+        kind = _kind(forms, roles, atom.summed, factors)
+        if kind is not None:
+            plain = any(form.is_plain for form in factors)
+            return Product(kind, atom.factors if plain else factors, atom.label)
+    return None
 
 
 def _kind(forms: Forms, roles: Roles, summed: int | None, factors: Sequence[Form]) -> Kind | None:
@@ -114,19 +109,23 @@ def _kind(forms: Forms, roles: Roles, summed: int | None, factors: Sequence[Form
         if plain.is_plain and other.constant.any():
             return None
         return "elementwise" if summed is None else "over samples"
-    if any(form.is_plain for form in factors):
-        return None
-    weights = {roles.hidden, roles.outputs} - {None}
-    hidden = roles.hidden in first and first <= {roles.samples, roles.hidden}
-    outputs = roles.outputs is not None and roles.outputs in first
-    if summed == roles.hidden and hidden and second == weights:
+    return None if any(form.is_plain for form in factors) else _second_kind(roles, summed, first, second)
+
+
+def _second_kind(roles: Roles, summed: int | None, first: set[int], second: set[int]) -> Kind | None:
+    """The kind of a sum of the second layer, by the axes of its factors in the order of that kind."""
+
+    def is_value(axes: set[int], own: int | None) -> bool:
+        """Whether a value has an axis, and beside it samples at most."""
+        return own is not None and own in axes and axes <= {roles.samples, own}
+
+    weights = {axis for axis in (roles.hidden, roles.outputs) if axis is not None}
+    if summed == roles.hidden and is_value(first, roles.hidden) and second == weights:
         return "over hidden"
-    if outputs and summed == roles.outputs and roles.hidden is not None:
-        if first <= {roles.samples, roles.outputs} and second == weights:
-            return "over outputs"
-    if summed == roles.samples and hidden and roles.outputs in second:
-        if second <= {roles.samples, roles.outputs}:
-            return "outputs over samples"
+    if summed == roles.outputs and is_value(first, roles.outputs) and second == weights and len(weights) == 2:
+        return "over outputs"
+    if summed == roles.samples and is_value(first, roles.hidden) and is_value(second, roles.outputs):
+        return "outputs over samples"
     return None
 
 

@@ -1,7 +1,7 @@
 """Arrays without samples that share a ciphertext, copied from their places, or added up to them, together.
 
-Array c lies at place p_c. Alone, each takes a rotation for every bit of a place's number. Together, of P places
-among which all of them lie, with R a rotation by one place:
+Array c lies at place p_c. Alone, each takes a rotation for every bit of a place's number. Together, of P
+places among which all of them lie, with R a rotation by one place:
 
     copies      sum over r of [h = p_c - r] R^r S,     S the array of all places
     sums        sum over r of R^r of the sum over c of [h = p_c + r] U_c,

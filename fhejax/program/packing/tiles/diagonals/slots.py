@@ -1,7 +1,8 @@
 """Where entries lie where samples are on top: by two axes at once, along which they are diagonals.
 
 Slots, most significant bit first: [ samples ][ hidden ]. Sample b of a block and hidden unit j have slot
-b * field + j. Inputs i lie at the samples b = i modulo their width n, outputs k where b + j = k modulo theirs:
+b * field + j. Inputs i lie at the samples b = i modulo their width n, and outputs k where b + j = k modulo
+theirs, m:
 
     first weights    W1[b mod n, j]
     second weights   W2[j, (b + j) mod m]
@@ -102,8 +103,9 @@ class Slots:
         dimensions = [d for d, size in enumerate(shape) if size != 1]
         where = dict(zip(axes, dimensions, strict=True))
         wrap = [0] * len(shape)
-        for axis in {self.roles.inputs, self.roles.outputs} & set(where):
-            wrap[where[axis]] = self.width(axis)
+        for axis in (self.roles.inputs, self.roles.outputs):
+            if axis is not None and axis in where:
+                wrap[where[axis]] = self.width(axis)
         if self.roles.is_data(axes):
             wrap[where[self.roles.samples]] = self.blocks << self.sample_bits
         return Layout(

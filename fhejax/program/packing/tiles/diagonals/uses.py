@@ -17,7 +17,9 @@ def turned_forms(products: Mapping[int, Product]) -> set[Key]:
     return {terms_of(p.factors[1]) for p in products.values() if p.kind == "inputs over samples"}
 
 
-def copied_arguments(forms: Forms, products: Mapping[int, Product], batch: int) -> tuple[list[int], list[int]]:
+def copied_arguments(
+    forms: Forms, products: Mapping[int, Product], batch: int
+) -> tuple[list[int], list[int]]:
     """The arguments without samples that products read: those that data is multiplied with, and others.
 
     The others are read when the first product is done, so that they have a level to spare.
@@ -36,7 +38,7 @@ def copied_arguments(forms: Forms, products: Mapping[int, Product], batch: int) 
 def late_sums(
     forms: Forms, products: Mapping[int, Product], results: Sequence[tuple[Form, Place]], batch: int
 ) -> dict[int, Place]:
-    """The sums over samples that packed results are made of and that have a level to spare, with their places.
+    """The sums over samples, in packed results, that have a level to spare, each with its place.
 
     The gradient of the first weights is the last that a step computes. A sum that no product reads, and that
     results take at one place alone, may be added up there and nowhere else.

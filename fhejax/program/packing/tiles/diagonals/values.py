@@ -66,9 +66,7 @@ class Values:
         low, high = map(normalisation(described).normalised, map(float, described.range))
         held, key = np.array(entries(layout).reshape(-1)), described.public_key
         return self.emit(
-            Input(
-                atom.argument, layout.ciphertext_count, low, high, atom.label, public_key=key, held=held
-            )
+            Input(atom.argument, layout.ciphertext_count, low, high, atom.label, public_key=key, held=held)
         )
 
     def of_atom(self, number: int) -> Held:
