@@ -10,6 +10,7 @@ from fhejax.program.circuit.nodes.combination import CombinationStep
 from fhejax.program.circuit.nodes.concatenation import ConcatenationStep
 from fhejax.program.circuit.nodes.gather import GatherStep
 from fhejax.program.circuit.nodes.in_slots.block_transform import BlockTransformStep
+from fhejax.program.circuit.nodes.in_slots.ciphertext_of import CiphertextOfStep
 from fhejax.program.circuit.nodes.in_slots.masked_sum import MaskedSumStep
 from fhejax.program.circuit.nodes.in_slots.rotated_sum import RotatedSumStep
 from fhejax.program.circuit.nodes.in_slots.rotations import RotationsStep
@@ -35,6 +36,7 @@ from fhejax.program.circuit.steps.step import Step
 KINDS: tuple[type[Step], ...] = (
     BlockTransformStep,
     BootstrapStep,
+    CiphertextOfStep,
     CombinationStep,
     ConcatenationStep,
     DropStep,
