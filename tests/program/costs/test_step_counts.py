@@ -86,7 +86,7 @@ def carried():
 
 
 def by_diagonals():
-    """A step in tiles with samples on top: rotations at once and by giant steps, and products of many pairs."""
+    """A step in tiles with samples on top: rotations at once and by giant steps, sums of products."""
     weights = fhejax.Encrypted((4, 2), batch_axis=None)
     x, y = fhejax.Encrypted((32, 4)), fhejax.Encrypted((32, 2))
     options = {"packing": "tiles", "insecure_log_degree": 6, "bootstrapping": False, "device": "cpu"}

@@ -20,6 +20,11 @@ from fhejax.program.packing.tiles.values import Values
 from fhejax.program.tensor.graph import TensorGraph, live_operations
 from fhejax.program.tensor.operations.argument import Argument
 
+_DEEPER = 1.1  # times what all costs with samples on top, where a step takes a level more
+_UPLOADED = (
+    0.25  # key switches that a ciphertext of data costs, which is brought to the levels of its products
+)
+
 
 def to_circuit(graph: TensorGraph) -> Graph:
     """The circuit that computes a tensor graph in tiles.
@@ -64,16 +69,25 @@ def _values(
     try:
         fields = fields_of(forms, wanted, batch, graph.slots)
         least = key_switches(forms, live_atoms(forms, wanted), fields)
+        least += _UPLOADED * sum(fields.count(own) for own in _sampled(forms, batch))
     except ValueError:
         if choice is None:
             raise
         fields = None
-    if choice is not None and choice.key_switches < least:
-        return diagonals.Values(graph.arguments, forms, choice), choice.slots.period
+    if choice is not None:
+        uploads = sum(choice.slots.ciphertexts(own) for own in _sampled(forms, batch))
+        if _DEEPER * (choice.key_switches + _UPLOADED * uploads) < least:
+            return diagonals.Values(graph.arguments, forms, choice), choice.slots.period
     assert fields is not None  # or there were a choice
     replaced = [(results[result], atom) for result, atom in carried.items()]
     places = places_of(forms, batch, replaced, 1 << fields.widths[2], fields.count)
     return Values(graph.arguments, forms, fields, places), fields.period
+
+
+def _sampled(forms: Forms, batch: int) -> list[tuple[int, ...]]:
+    """The axes of each argument that has samples."""
+    arguments = (atom for atom in forms.atoms if isinstance(atom, ArgumentAtom))
+    return [atom.axes for atom in arguments if batch in atom.axes]
 
 
 def _check_arguments(graph: TensorGraph) -> None:

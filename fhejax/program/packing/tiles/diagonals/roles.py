@@ -146,11 +146,12 @@ def roles_of(
         results: the function's.
         batch: the name of the axis of samples.
     """
-    axes = sorted({axis for number in live for axis in forms.atoms[number].axes} - {batch})
-    axes = sorted({*axes, *_summed_axes(forms, live)} - {batch})
+    given = [n for n, atom in enumerate(forms.atoms) if isinstance(atom, ArgumentAtom)]
+    live = sorted({*live, *given})
+    axes = {axis for number in live for axis in forms.atoms[number].axes}
+    axes = sorted((axes | _summed_axes(forms, live)) - {batch})
     for chosen in itertools.product((None, *axes), repeat=3):
-        given = [axis for axis in chosen if axis is not None]
-        if len(set(given)) < len(given) or set(given) != set(axes):
+        if sorted(axis for axis in chosen if axis is not None) != axes:
             continue
         roles = Roles(batch, *chosen)
         products = _products(forms, live, results, roles)

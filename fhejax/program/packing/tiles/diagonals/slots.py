@@ -84,6 +84,10 @@ class Slots:
         """The slots first, twice that and so on, up to but without the last: those of a sum over bits."""
         return tuple(first << bit for bit in range((last // first).bit_length() - 1))
 
+    def ciphertexts(self, axes: Sequence[int]) -> int:
+        """The ciphertexts of an array with samples."""
+        return self.blocks * (self.inputs if self.roles.is_data(axes) else 1)
+
     def is_padded(self, axis: int) -> bool:
         """Whether an axis has fewer entries than room."""
         room = self.blocks << self.sample_bits if axis == self.roles.samples else self.width(axis)
