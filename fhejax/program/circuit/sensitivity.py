@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fhejax.program.circuit.graph import Graph
+from fhejax.program.circuit.nodes import CiphertextOf
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.values import Values, scattered
 from fhejax.program.circuit.views import View
@@ -69,14 +70,27 @@ def _directions(view: View, columns: int) -> tuple[list[Values], int]:
 def _backwards(
     graph: Graph, values: Sequence[Values], view: View, gradient: Values, slots: Slots | None
 ) -> list[Values | None]:
-    """The gradient over every node's values, or None where the result does not depend on it."""
+    """The gradient over every node's values, or None where the result does not depend on it.
+
+    What reads one of many ciphertexts adds to a part of their gradient in place.
+    """
     adjoints: list[Values | None] = [None] * len(graph.nodes)
     adjoints[view.node] = scattered(gradient, view.entries.reshape(-1), len(values[view.node]))
+    own: set[int] = set()  # of which the gradient is an array made here
     for number in range(len(graph.nodes) - 1, -1, -1):
-        adjoint = adjoints[number]
+        adjoint, node = adjoints[number], graph.nodes[number]
         if adjoint is None:
             continue
-        for source, part in graph.nodes[number].adjoints(values, adjoint, slots):
+        if isinstance(node, CiphertextOf):
+            before = adjoints[node.source]
+            if node.source not in own or before is None:
+                total = np.zeros((node.count * len(adjoint), adjoint.shape[1]))
+                adjoints[node.source] = before = total if before is None else total + before
+                own.add(node.source)
+            before[node.place * len(adjoint) :][: len(adjoint)] += adjoint
+            continue
+        for source, part in node.adjoints(values, adjoint, slots):
             before = adjoints[source]
             adjoints[source] = part if before is None else before + part
+            own = own - {source} if before is None else own | {source}
     return adjoints

@@ -10,9 +10,12 @@ from fhejax.program.circuit.nodes.combination import CombinationStep
 from fhejax.program.circuit.nodes.concatenation import ConcatenationStep
 from fhejax.program.circuit.nodes.gather import GatherStep
 from fhejax.program.circuit.nodes.in_slots.block_transform import BlockTransformStep
+from fhejax.program.circuit.nodes.in_slots.ciphertext_of import CiphertextOfStep
 from fhejax.program.circuit.nodes.in_slots.masked_sum import MaskedSumStep
 from fhejax.program.circuit.nodes.in_slots.rotated_sum import RotatedSumStep
+from fhejax.program.circuit.nodes.in_slots.rotations import RotationsStep
 from fhejax.program.circuit.nodes.in_slots.slot_transform import SlotTransformStep
+from fhejax.program.circuit.nodes.in_slots.stepped_sum import SteppedSumStep
 from fhejax.program.circuit.nodes.in_slots.sum_of_products import SumOfProductsStep
 from fhejax.program.circuit.nodes.inner_product import InnerProductStep
 from fhejax.program.circuit.nodes.input import InputStep
@@ -33,6 +36,7 @@ from fhejax.program.circuit.steps.step import Step
 KINDS: tuple[type[Step], ...] = (
     BlockTransformStep,
     BootstrapStep,
+    CiphertextOfStep,
     CombinationStep,
     ConcatenationStep,
     DropStep,
@@ -47,12 +51,14 @@ KINDS: tuple[type[Step], ...] = (
     RelinearisationStep,
     RescaleStep,
     RotatedSumStep,
+    RotationsStep,
     ScalingStep,
     ShiftStep,
     SlotShiftStep,
     SlotSumStep,
     SlotTransformStep,
     SquareStep,
+    SteppedSumStep,
     SumOfProductsStep,
 )
 _BY_NAME = {kind.operation: kind for kind in KINDS}

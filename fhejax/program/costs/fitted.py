@@ -30,6 +30,6 @@ def _step_seconds(plan: ProgramPlan, number: int, device: Device) -> float:
     levels = int(step.level), int(read[0].level if read else step.level)
     limbs, before = (len(plan.params.level_moduli(level)) for level in levels)
     nanoseconds, launches = step.work(limbs, before, plan.settings, device)
-    moved = step.size + sum(source.size for source in read)
+    moved = step.moved(sum(source.size for source in read))
     nanoseconds += limbs * plan.params.ring.degree * step.components * device.costs.entry * moved
     return float(nanoseconds) * 1e-9 + float(launches) * device.launch

@@ -22,7 +22,7 @@ def predicted_block_seconds(lowered: Lowered, settings: Settings, device: Device
     for step, active in zip(steps, lowered.active, strict=True):
         limbs: Any = primes + step.level  # levels are still minus the primes dropped
         before: Any = primes + (steps[step.sources[0]].level if step.sources else 0)
-        moved = step.size + sum(steps[s].size for s in step.sources)
+        moved = step.moved(sum(steps[s].size for s in step.sources))
         nanoseconds, kernels = step.work(limbs, before, settings, device)
         nanoseconds = nanoseconds + limbs * degree * step.components * device.costs.entry * moved
         total, launches = total + active * nanoseconds, launches + active * kernels

@@ -80,6 +80,8 @@ NODES = {
         "",
     ),
     "rotated sum": nodes.RotatedSum(0, (1, -2), 1, ""),
+    "rotations": nodes.Rotations(0, (1, -2), ""),
+    "stepped sum": nodes.SteppedSum((0, 1, 0), -1, ""),
     "masked sum": nodes.MaskedSum((0, 1), (numbers(SIZE), numbers(SIZE, seed=9)), "", numbers(SIZE, seed=3)),
     "sum of products": nodes.SumOfProducts(((0, 1), (1, 1)), ((numbers(SIZE), None), (None, None)), ""),
     "ciphertext of": nodes.CiphertextOf(0, 1, 2, ""),
@@ -159,6 +161,12 @@ def rotated_sum(node, values, slots):
 
 IN_JAX = {
     "rotated sum": rotated_sum,
+    "rotations": lambda node, values, slots: jnp.concatenate(
+        [jnp.roll(values[0], -distance, 0) for distance in node.distances]
+    ),
+    "stepped sum": lambda node, values, slots: (
+        values[0] + jnp.roll(values[1], 1, 0) + jnp.roll(values[0], 2, 0)
+    ),
     "masked sum": lambda node, values, slots: sum(
         (v[:, None] * x for v, x in zip(node.vectors, values, strict=True)), node.added[:, None]
     ),

@@ -10,7 +10,9 @@ from fhejax.program.circuit.nodes.in_slots.carried_slots import CarriedSlots
 from fhejax.program.circuit.nodes.in_slots.ciphertext_of import CiphertextOf
 from fhejax.program.circuit.nodes.in_slots.masked_sum import MaskedSum
 from fhejax.program.circuit.nodes.in_slots.rotated_sum import RotatedSum
+from fhejax.program.circuit.nodes.in_slots.rotations import Rotations
 from fhejax.program.circuit.nodes.in_slots.slot_transform import SlotTransform
+from fhejax.program.circuit.nodes.in_slots.stepped_sum import SteppedSum
 from fhejax.program.circuit.nodes.in_slots.sum_of_products import SumOfProducts
 from fhejax.program.circuit.nodes.inner_product import InnerProduct
 from fhejax.program.circuit.nodes.input import Input
@@ -36,8 +38,10 @@ __all__ = [
     "Linear",
     "MaskedSum",
     "RotatedSum",
+    "Rotations",
     "SlotSum",
     "SlotTransform",
+    "SteppedSum",
     "SumOfProducts",
     "Summand",
 ]

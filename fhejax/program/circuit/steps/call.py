@@ -62,11 +62,12 @@ def in_groups(function: Callable[[Ciphertext], Ciphertext], ciphertext: Cipherte
         return function(ciphertext)
     starts = range(0, count, size)
     results = [
-        function(ciphertext.replace(data=_rows(ciphertext.data, s, min(size, count - s)))) for s in starts
+        function(ciphertext.replace(data=rows(ciphertext.data, s, min(size, count - s)))) for s in starts
     ]
     return results[0].replace(data=jnp.concatenate([r.data for r in results]))
 
 
 @functools.partial(kernel, static_argnames="size")
-def _rows(data: jax.Array, start: int, size: int) -> jax.Array:
+def rows(data: jax.Array, start: int, size: int) -> jax.Array:
+    """Some rows of an array, from one on; one kernel for all starts."""
     return jax.lax.dynamic_slice_in_dim(data, start, size)

@@ -57,3 +57,18 @@ def key_switches(count: int, limbs: Real, settings: Settings, device: Device) ->
         nanoseconds = (limbs + special) * per_limb
     groups = -(-count // device.blocks.relinearised)
     return count * nanoseconds * settings.ring.degree, groups * device.costs.switch_launches
+
+
+def hoisted_key_switches(count: int, limbs: Real, settings: Settings, device: Device) -> tuple[Real, Real]:
+    """The nanoseconds of key switches of one ciphertext that share its digits, and the kernels they launch.
+
+    The digits are raised once. Each switch divides both components by P, as in `key_switches`.
+    """
+    if settings.digit_size == 1:
+        nanoseconds = limbs * (limbs + 3 * count) * device.costs.transform
+    else:
+        special, digits = settings.special_limbs, settings.digit_count(limbs)
+        transforms, converted = digits + 2 * count, limbs + 2 * count * special
+        per_limb = transforms * device.costs.transform + converted * device.costs.multiplied
+        nanoseconds = (limbs + special) * per_limb
+    return nanoseconds * settings.ring.degree, count * device.costs.switch_launches

@@ -127,6 +127,14 @@ class Step(abc.ABC):
         """
         return 0.0, 0
 
+    def moved(self, read: int) -> int:
+        """The ciphertexts that are read and written.
+
+        Args:
+            read: those of all sources.
+        """
+        return self.size + read
+
     def counts(self, place: StepPlace) -> OperationCounts:
         """The operations of the step in one block, beside reading and writing its ciphertexts.
 

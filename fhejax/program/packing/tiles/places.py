@@ -7,7 +7,7 @@ out right at one sample, any that is chosen: that of the weight's place.
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -57,38 +57,46 @@ def bits_at(fields: Fields, axes: Sequence[int], sample: int) -> Bits:
     return tuple(bits)
 
 
-def places_of(forms: Forms, fields: Fields, carried: Sequence[tuple[Form, int]]) -> dict[int, Place]:
+def places_of(
+    forms: Forms,
+    batch: int,
+    carried: Sequence[tuple[Form, int]],
+    room: int,
+    count: Callable[[Sequence[int]], int] = lambda axes: 1,
+) -> dict[int, Place]:
     """The place of each argument without samples, by its atom.
 
     Args:
         forms: of the function.
-        fields: where axes lie.
+        batch: the name of the axis of samples.
         carried: results that replace arguments, each with the atom of its argument.
+        room: for how many places there is in one ciphertext.
+        count: of places that an array of some axes takes.
     """
     groups: dict[int, list[int]] = {}
     for form, atom in carried:
-        sums = [number for number in form.terms if is_gradient(forms, fields, number)]
-        groups.setdefault(sums[0] if sums else -1 - atom, []).append(atom)
+        sums = [number for number in form.terms if is_gradient(forms, batch, number)]
+        groups.setdefault(min(sums, default=-1 - atom), []).append(atom)
     grouped = {atom for members in groups.values() for atom in members}
     for number, atom in enumerate(forms.atoms):
-        if isinstance(atom, ArgumentAtom) and fields.batch not in atom.axes and number not in grouped:
+        if isinstance(atom, ArgumentAtom) and batch not in atom.axes and number not in grouped:
             groups[-1 - number] = [number]
-    return _assigned(forms, fields, list(groups.values()))
+    counted = [(group, count(forms.atoms[group[0]].axes)) for group in groups.values()]
+    return _assigned(counted, room)
 
 
-def is_gradient(forms: Forms, fields: Fields, number: int) -> bool:
+def is_gradient(forms: Forms, batch: int, number: int) -> bool:
     """Whether an atom is a sum over all samples."""
     atom = forms.atoms[number]
-    return isinstance(atom, ProductAtom | TotalAtom) and atom.summed == fields.batch
+    return isinstance(atom, ProductAtom | TotalAtom) and atom.summed == batch
 
 
-def _assigned(forms: Forms, fields: Fields, groups: Sequence[Sequence[int]]) -> dict[int, Place]:
+def _assigned(groups: Sequence[tuple[Sequence[int], int]], room: int) -> dict[int, Place]:
     """Places for groups of arguments of the same axes, one after the other, those that are many first."""
     found: dict[int, Place] = {}
-    room, base, state = 1 << fields.widths[2], 0, 0
-    most = max((len(group) for group in groups), default=1)
-    for group in sorted(groups, key=lambda group: -fields.count(forms.atoms[group[0]].axes)):
-        count = fields.count(forms.atoms[group[0]].axes)
+    base, state = 0, 0
+    most = max((len(group) for group, _ in groups), default=1)
+    for group, count in sorted(groups, key=lambda group: -group[1]):
         if base + count > room:
             base, state = 0, state + most
         for number, atom in enumerate(group):

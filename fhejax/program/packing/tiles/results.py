@@ -116,7 +116,7 @@ def _terms(values: Values, form: Form, place: Place) -> list[tuple[int, np.ndarr
         whole = isinstance(described, ArgumentAtom) and same and tuple(sorted(described.axes)) == form.axes
         held = None
         if not whole:
-            base = place.base if is_gradient(values.forms, fields, atom) else None
+            base = place.base if is_gradient(values.forms, fields.batch, atom) else None
             held = _right_everywhere(values, values.of_atom(atom, base=base))
         for number in numbers_of(fields, form.axes):
             bits = bits_at(fields, form.axes, sample_of(fields, form.axes, number, place.base))

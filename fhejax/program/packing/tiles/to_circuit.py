@@ -8,15 +8,22 @@ import numpy as np
 from fhejax.program.arguments import Encrypted, Plain, normalisation
 from fhejax.program.circuit.graph import Graph, Output
 from fhejax.program.circuit.views import View
+from fhejax.program.packing.tiles import diagonals
 from fhejax.program.packing.tiles.axes import NamedAxes, Names, named_axes
-from fhejax.program.packing.tiles.fields import fields_of
-from fhejax.program.packing.tiles.forms import ArgumentAtom, Form
+from fhejax.program.packing.tiles.diagonals import choice_of
+from fhejax.program.packing.tiles.fields import fields_of, key_switches, live_atoms
+from fhejax.program.packing.tiles.forms import ArgumentAtom, Form, Forms
 from fhejax.program.packing.tiles.places import places_of
 from fhejax.program.packing.tiles.reading import read_forms
 from fhejax.program.packing.tiles.results import Laid, packed_results, sampled_result
 from fhejax.program.packing.tiles.values import Values
 from fhejax.program.tensor.graph import TensorGraph, live_operations
 from fhejax.program.tensor.operations.argument import Argument
+
+_DEEPER = 1.1  # times what all costs with samples on top, where a step takes a level more
+_UPLOADED = (
+    0.25  # key switches that a ciphertext of data costs, which is brought to the levels of its products
+)
 
 
 def to_circuit(graph: TensorGraph) -> Graph:
@@ -33,11 +40,9 @@ def to_circuit(graph: TensorGraph) -> Graph:
     axes = named_axes(graph)
     forms, found = read_forms(graph, axes)
     results = {n: found[o.value] for n, o in enumerate(graph.outputs) if isinstance(o.value, int)}
-    fields = fields_of(forms, list(results.values()), axes.batch, graph.slots)
     atoms = {a.argument: n for n, a in enumerate(forms.atoms) if isinstance(a, ArgumentAtom)}
     carried = {result: atoms[argument] for result, argument in graph.carry if result in results}
-    places = places_of(forms, fields, [(results[result], atom) for result, atom in carried.items()])
-    values = Values(graph.arguments, forms, fields, places)
+    values, period = _values(graph, axes, forms, results, carried)
     outputs = _outputs(graph, axes, values, results, carried)
     return Graph(
         tuple(values.nodes),
@@ -46,9 +51,43 @@ def to_circuit(graph: TensorGraph) -> Graph:
         graph.inputs,
         graph.results,
         1,
-        least_slots=fields.period,
+        least_slots=period,
         layouts=tuple(values.layouts[number] for number in range(len(graph.arguments))),
     )
+
+
+def _values(
+    graph: TensorGraph, axes: NamedAxes, forms: Forms, results: dict[int, Form], carried: dict[int, int]
+) -> tuple[Values | diagonals.Values, int]:
+    """What makes the nodes, in the layout that takes fewer key switches, and the slots of its period.
+
+    Raises:
+        ValueError: where no layout holds the function.
+    """
+    wanted, batch = list(results.values()), axes.batch
+    choice, least = choice_of(forms, results, carried, batch, graph.slots), float("inf")
+    try:
+        fields = fields_of(forms, wanted, batch, graph.slots)
+        least = key_switches(forms, live_atoms(forms, wanted), fields)
+        least += _UPLOADED * sum(fields.count(own) for own in _sampled(forms, batch))
+    except ValueError:
+        if choice is None:
+            raise
+        fields = None
+    if choice is not None:
+        uploads = sum(choice.slots.ciphertexts(own) for own in _sampled(forms, batch))
+        if _DEEPER * (choice.key_switches + _UPLOADED * uploads) < least:
+            return diagonals.Values(graph.arguments, forms, choice), choice.slots.period
+    assert fields is not None  # or there were a choice
+    replaced = [(results[result], atom) for result, atom in carried.items()]
+    places = places_of(forms, batch, replaced, 1 << fields.widths[2], fields.count)
+    return Values(graph.arguments, forms, fields, places), fields.period
+
+
+def _sampled(forms: Forms, batch: int) -> list[tuple[int, ...]]:
+    """The axes of each argument that has samples."""
+    arguments = (atom for atom in forms.atoms if isinstance(atom, ArgumentAtom))
+    return [atom.axes for atom in arguments if batch in atom.axes]
 
 
 def _check_arguments(graph: TensorGraph) -> None:
@@ -69,16 +108,19 @@ def _check_arguments(graph: TensorGraph) -> None:
 def _outputs(
     graph: TensorGraph,
     axes: NamedAxes,
-    values: Values,
+    values: Values | diagonals.Values,
     results: dict[int, Form],
     carried: dict[int, int],
 ) -> tuple[Output, ...]:
     """The descriptions of all results: at the places of what they replace, or where they came out."""
-    fields = values.fields
-    still = {n: form for n, form in results.items() if fields.batch not in form.axes}
-    units = {n: _held_unit(graph, values, atom, n) for n, atom in carried.items()}
-    laid = packed_results(values, still, carried, units)
-    laid |= {n: sampled_result(values, form) for n, form in results.items() if n not in still}
+    still = {n: form for n, form in results.items() if axes.batch not in form.axes}
+    units = {n: _held_unit(graph, values.forms, atom, n) for n, atom in carried.items()}
+    if isinstance(values, Values):
+        laid = packed_results(values, still, carried, units)
+        laid |= {n: sampled_result(values, form) for n, form in results.items() if n not in still}
+    else:
+        laid = diagonals.packed_results(values, still, carried, units)
+        laid |= {n: diagonals.sampled_result(values, form) for n, form in results.items() if n not in still}
     outputs = []
     for number, output in enumerate(graph.outputs):
         if isinstance(output.value, int):
@@ -89,9 +131,9 @@ def _outputs(
     return tuple(outputs)
 
 
-def _held_unit(graph: TensorGraph, values: Values, atom: int, result: int) -> float:
+def _held_unit(graph: TensorGraph, forms: Forms, atom: int, result: int) -> float:
     """What the numbers of an argument are divided by, and so those of the result that replaces it."""
-    described = values.forms.atoms[atom]
+    described = forms.atoms[atom]
     assert isinstance(described, ArgumentAtom)
     argument = graph.arguments[described.argument]
     assert isinstance(argument, Encrypted)

@@ -2,19 +2,47 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from fhejax.ckks import Ciphertext
 from fhejax.program.circuit.intervals import ValueInterval
 from fhejax.program.circuit.lowering.register import Register, after
 from fhejax.program.circuit.node import Adjoints, Evaluation, SingleSource
-from fhejax.program.circuit.nodes.gather import GatherStep
 from fhejax.program.circuit.slots import Slots
+from fhejax.program.circuit.steps.call import StepCall, rows
+from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.values import Values
 
 if TYPE_CHECKING:
     from fhejax.program.circuit.lowering.state import Lowering
+
+
+@dataclasses.dataclass(frozen=True)
+class CiphertextOfStep(Step):
+    """One ciphertext of a register.
+
+    Attributes:
+        place: its number.
+    """
+
+    operation: ClassVar[str] = "ciphertext_of"
+    place: int = 0
+
+    def run(self, call: StepCall) -> Ciphertext:
+        """The ciphertext."""
+        (source,) = call.sources
+        return source.replace(data=rows(source.data, self.place, 1))
+
+    def moved(self, read: int) -> int:
+        """The one that is read, and written."""
+        return 2
+
+    @property
+    def title(self) -> str:
+        """The step's name in a report."""
+        return f"ciphertext {self.place}"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -55,11 +83,9 @@ class CiphertextOf(SingleSource):
         return np.split(values, self.count)[self.place]
 
     def lower(self, lowering: "Lowering", number: int) -> Register:
-        """Emit the gather of one ciphertext, at the level and scale of the source."""
-        source = lowering.registers[self.source]
-        constants = lowering.constant(lambda: np.array([self.place], np.int32))
-        step = GatherStep(*after(source, size=1), constants=constants, node=number, label=self.label)
-        return lowering.emit(step)
+        """Emit the choice of one ciphertext, at the level and scale of the source."""
+        fields = after(lowering.registers[self.source], size=1)
+        return lowering.emit(CiphertextOfStep(*fields, self.place, node=number, label=self.label))
 
     def is_zero_without_sample(self, zero: Callable[[int, np.ndarray | None], bool]) -> bool:
         """Whether the source is zero there."""
