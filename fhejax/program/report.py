@@ -114,6 +114,15 @@ def _comparison_lines(considered: Sequence[ConsideredPacking]) -> list[str]:
 
 def _slot_transform_lines(plan: ProgramPlan) -> list[str]:
     """The line on what the plain maps of slots take, or sums over them, where there are any."""
+    if any(step.operation == "plane_transform" for step in plan.steps):
+        rotated, masks = (
+            sum(getattr(s, name) for s in plan.steps) for name in ("rotations_done", "plaintext_products")
+        )
+        switched = sum(step.size for step in plan.steps if step.operation == "relinearise")
+        return [
+            f"slots         a channel of up to {plan.together} samples in each ciphertext; {rotated} rotations, "
+            f"{switched} relinearisations and {masks} products with masks in a block"
+        ]
     if summed := sum(step.rotations_done for step in plan.steps):
         switched = sum(step.size for step in plan.steps if step.operation == "relinearise")
         masks = sum(step.plaintext_products for step in plan.steps)

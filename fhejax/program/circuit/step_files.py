@@ -11,6 +11,7 @@ from fhejax.program.circuit.nodes.concatenation import ConcatenationStep
 from fhejax.program.circuit.nodes.gather import GatherStep
 from fhejax.program.circuit.nodes.in_slots.block_transform import BlockTransformStep
 from fhejax.program.circuit.nodes.in_slots.masked_sum import MaskedSumStep
+from fhejax.program.circuit.nodes.in_slots.plane_transform import PlaneTransformStep
 from fhejax.program.circuit.nodes.in_slots.rotated_sum import RotatedSumStep
 from fhejax.program.circuit.nodes.in_slots.slot_transform import SlotTransformStep
 from fhejax.program.circuit.nodes.in_slots.sum_of_products import SumOfProductsStep
@@ -42,6 +43,7 @@ KINDS: tuple[type[Step], ...] = (
     LinearStep,
     MaskStep,
     MaskedSumStep,
+    PlaneTransformStep,
     ProductStep,
     RealPartStep,
     RelinearisationStep,
