@@ -13,11 +13,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fhejax.ckks.encoding.vector_encoding import encode_term
+from fhejax.ckks.encoding.vector_encoding import (
+    encode_term,
+    encoded_residues,
+    significand_and_exponent,
+)
 from fhejax.ckks.keys.generation import rotation_exponent
 from fhejax.ckks.keys.switching import divide_by_special, extended_moduli
 from fhejax.ckks.linear_transform.double_hoisting import decompose_at, lift, rotate_pair
-from fhejax.ckks.linear_transform.transform import extended_residues
 from fhejax.ckks.noise import estimates
 from fhejax.ckks.noise.estimates import NoiseEstimate
 from fhejax.ckks.operation import Found, Keys, Value, operation
@@ -81,7 +84,7 @@ def _estimated(x: NoiseEstimate, taps: PlainTaps) -> NoiseEstimate:
     """The rotations one by one, their products with encoded masks, and exact sums."""
     rotated = estimates.rotate_hoisted(x, [rotation_exponent(x.params, d) for d in taps.distances])
     if taps.masks is not None:
-        rows = _repeated(np.asarray(taps.masks, np.float64), x.params)
+        rows = np.tile(np.asarray(taps.masks, np.float64), (1, x.params.slots // taps.masks.shape[1]))
         plaintexts = [encode_term(x.params, row, x.level, taps.mask_scale) for row in rows]
         pairs = zip(rotated, plaintexts, strict=True)
         rotated = [estimates.multiply_plain(one, plaintext) for one, plaintext in pairs]
@@ -112,7 +115,7 @@ def _combined(keys: Found, ciphertext: Ciphertext, taps: PlainTaps) -> Ciphertex
         del rows
     assert total is not None  # of at least one ciphertext
     divided = [
-        _divide(total[s : s + together], twiddles_of(params), params, level)
+        divide_by_special(total[s : s + together], params, level, level)
         for s in range(0, len(total), together)
     ]
     return ciphertext.replace(data=jnp.concatenate(divided), scale=ciphertext.scale * taps.scale)
@@ -160,14 +163,23 @@ class _Rotations:
         """The masks over Q P, uint32 [tap, limb, N]."""
         if self.taps.masks is None:
             return None
-        rows = _repeated(jnp.asarray(self.taps.masks), self.params)
-        return extended_residues(self.params, list(rows), self.level, self.taps.mask_scale)
+        scale = significand_and_exponent(self.taps.mask_scale)
+        return _encoded(self.taps.masks, *scale, twiddles_of(self.params), self.params, self._moduli)
 
 
-def _repeated(masks: np.ndarray | jax.Array, params: Parameters) -> np.ndarray | jax.Array:
-    """The masks in all slots."""
-    times = (1, params.slots // masks.shape[1])
-    return np.tile(masks, times) if isinstance(masks, np.ndarray) else jnp.tile(masks, times)
+@functools.partial(kernel, static_argnames=("params", "moduli"))
+@wide
+def _encoded(
+    masks: jax.Array,
+    significand: jax.Array,
+    exponent: np.int32,
+    twiddles: Twiddles,
+    params: Parameters,
+    moduli: tuple[int, ...],
+) -> jax.Array:
+    """The masks [tap, period] in all slots at a scale, residues uint32 [tap, limb, N]."""
+    values = jnp.tile(jnp.asarray(masks, jnp.float64), (1, params.slots // masks.shape[1]))
+    return encoded_residues(values, significand, exponent, twiddles, params.ring, moduli)
 
 
 def _columns(weights: jax.Array, together: int) -> jax.Array:
@@ -194,12 +206,6 @@ def _added(product: jax.Array, total: jax.Array | None, moduli: tuple[int, ...])
 @wide
 def _sum(total: jax.Array, more: jax.Array, moduli: tuple[int, ...]) -> jax.Array:
     return modular.add(total, more, constants(moduli).value)
-
-
-@functools.partial(kernel, static_argnames=("params", "level"))
-@wide
-def _divide(pair: jax.Array, twiddles: Twiddles, params: Parameters, level: int) -> jax.Array:
-    return divide_by_special(pair, params, level, level, twiddles)
 
 
 def held_bytes(sources: Sequence[int], results: int, taps: int, limbs: int, degree: int) -> int:

@@ -27,7 +27,7 @@ from fhejax.program.circuit.nodes import (
 from fhejax.program.circuit.nodes.in_slots.plane_map import PlaneMap
 from fhejax.program.circuit.simplification import simplify
 from fhejax.program.packing.layout import Layout, along
-from fhejax.program.packing.multiplexed.affine_form import AffineForm, matrix_of, nonzeros
+from fhejax.program.packing.multiplexed.affine_form import AffineForm, matrix_of, nonzeros, slots_of
 from fhejax.program.packing.multiplexed.placement import Placement, placement_of
 from fhejax.program.packing.multiplexed.to_circuit import RULES, Packer, Rule, check_arguments
 from fhejax.program.packing.planes.anchors import anchor_of_layer, planes_of
@@ -37,6 +37,7 @@ from fhejax.program.tensor.graph import TensorGraph
 
 _LEAST_PERIOD = 16
 _WHOLE = 2.0  # the cost of a rotation that is not hoisted, in those that are
+_LEVEL = 1.5  # times as many rotations as one map for two must take to be worth none of their levels
 _DENSER = 4  # times as many coefficients as two maps have one by one, above which they are not joined
 
 
@@ -114,7 +115,9 @@ class PlanePacker(Packer):
         )
         if folds:
             source = len(self.nodes) - 1
-            held = self.append(RotatedSum(source, folds, placed.count, label), placed).shifted(form.bias)
+            held = self.append(RotatedSum(source, folds, placed.count, label, self.period), placed).shifted(
+                form.bias
+            )
         return held
 
     def maps_of(self, form: AffineForm, placed: Placement) -> dict[int, PlaneMap]:
@@ -154,7 +157,7 @@ class PlanePacker(Packer):
         source, base, factors, steps = found
         count = self.shapes[source][1]
         size = self.period * count
-        self.append(RotatedSum(source, steps, count, label), Placement(base, self.period, count))
+        self.append(RotatedSum(source, steps, count, label, self.period), Placement(base, self.period, count))
         matrix = csr_array((factors, (np.arange(len(base)), base)), shape=(len(base), size))
         held = AffineForm({len(self.nodes) - 1: matrix}, form.bias, base)
         return held, _WHOLE * len(steps) * count
@@ -223,10 +226,24 @@ def _linear(packer: PlanePacker, node: Linear) -> AffineForm:
         if cost + packer.cost(after) < packer.cost(joined):
             packer.forms[node.source] = held
             return after
-    if nonzeros(joined) > _DENSER * (matrix.nnz + nonzeros(form)):
+    if nonzeros(joined) > _DENSER * (matrix.nnz + nonzeros(form)) or _is_worth_a_level(packer, node, joined):
         packer.forms[node.source] = held = packer.own_slots(form, label)
         return _multiplied_by(packer, node, held)
     return joined
+
+
+def _is_worth_a_level(packer: PlanePacker, node: Linear, joined: AffineForm) -> bool:
+    """Whether two maps one after the other take far fewer rotations than their product does."""
+    form = packer.forms[node.source]
+    first = packer.cost(form)
+    if not first:
+        return False
+    placed = planes_of(form.anchor, form.size, packer.period)
+    packer.shapes.append(placed.shape)  # of a node that is not made
+    held = slots_of(len(packer.shapes) - 1, placed.positions, placed.size)
+    second = packer.cost(_multiplied_by(packer, node, held))
+    packer.shapes.pop()
+    return _LEVEL * (first + second) < packer.cost(joined)
 
 
 def _multiplied_by(packer: PlanePacker, node: Linear, form: AffineForm) -> AffineForm:

@@ -20,6 +20,8 @@ from fhejax.program.circuit.values import Values, rounded_weights
 class PlaneMap:
     """The map out[o, q] = sum over t and i of weights[t, o, i] masks[t, q] x[i, q + distances[t]].
 
+    Beyond the end of a plane lies that of the next sample, in the next column of the values.
+
     Attributes:
         period: of all ciphertexts.
         distances: of each tap, signed; one may be there with several masks.
@@ -71,7 +73,7 @@ class PlaneMap:
 
     def _tap(self, planes: np.ndarray, tap: int, distance: int, masks: np.ndarray | None) -> np.ndarray:
         """The planes [source, slot, column] as a tap reads them."""
-        rotated = np.roll(planes, -distance, 1) if distance else planes
+        rotated = rotated_planes(planes, distance)
         return rotated if masks is None else rotated * masks[tap][:, None]
 
     def transposed_times(self, adjoint: Values) -> Values:
@@ -82,7 +84,7 @@ class PlaneMap:
         for tap, distance in enumerate(self.distances):
             masked = planes if self.masks is None else planes * self.masks[tap][:, None]
             back = (self.weights[tap].T @ masked.reshape(results, -1)).reshape(total.shape)
-            total += np.roll(back, distance, 1)
+            total += rotated_planes(back, -distance)
         return total.reshape(sources * self.period, -1)
 
     def interval(self, known: ValueInterval) -> ValueInterval:
@@ -121,3 +123,13 @@ class PlaneMap:
         shares = np.ones(len(self.distances)) if self.masks is None else np.mean(self.masks**2, 1)
         of_weights = float(np.einsum("toi,i,t->o", held, squares, shares).mean())
         return of_weights, float(np.einsum("toi,i->o", self.weights**2, squares).mean())
+
+
+def rotated_planes(planes: np.ndarray, distance: int) -> np.ndarray:
+    """The planes [source, slot, column] rotated to the left by less than a plane, columns one after the other."""
+    if not distance:
+        return planes
+    rotated = np.roll(planes, -distance, 1)
+    beyond = slice(-distance, None) if distance > 0 else slice(None, -distance)
+    rotated[:, beyond] = np.roll(rotated[:, beyond], -1 if distance > 0 else 1, 2)
+    return rotated
