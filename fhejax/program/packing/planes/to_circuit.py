@@ -213,37 +213,39 @@ def _argument(packer: PlanePacker, node: Input) -> AffineForm:
 
 
 def _linear(packer: PlanePacker, node: Linear) -> AffineForm:
-    """A linear layer of a value: joined with what is linear before it, or of sums over windows, if cheaper."""
+    """A linear layer of a value, joined with what is linear before it.
+
+    Or of slots of its own, or of sums over windows, where that takes so many rotations less.
+    """
     form = packer.forms[node.source]
     if form.as_slots() is not None:
         return _multiplied_by(packer, node, form)
     label = packer.entries.nodes[node.source].label
     matrix, joined = matrix_of(node, form.size), _multiplied_by(packer, node, form)
+    whole, parts = packer.cost(joined), packer.cost(form) + _cost_after(packer, node)
     summed = packer.summed(form, label)
     if summed is not None:
         held, cost = summed
         after = _multiplied_by(packer, node, held)
-        if cost + packer.cost(after) < packer.cost(joined):
+        if cost + packer.cost(after) < min(whole, parts):
             packer.forms[node.source] = held
             return after
-    if nonzeros(joined) > _DENSER * (matrix.nnz + nonzeros(form)) or _is_worth_a_level(packer, node, joined):
+    is_dense = nonzeros(joined) > _DENSER * (matrix.nnz + nonzeros(form))
+    if _LEVEL * parts < whole or (is_dense and parts <= whole):
         packer.forms[node.source] = held = packer.own_slots(form, label)
         return _multiplied_by(packer, node, held)
     return joined
 
 
-def _is_worth_a_level(packer: PlanePacker, node: Linear, joined: AffineForm) -> bool:
-    """Whether two maps one after the other take far fewer rotations than their product does."""
+def _cost_after(packer: PlanePacker, node: Linear) -> float:
+    """What a linear layer would cost of slots of its own."""
     form = packer.forms[node.source]
-    first = packer.cost(form)
-    if not first:
-        return False
     placed = planes_of(form.anchor, form.size, packer.period)
     packer.shapes.append(placed.shape)  # of a node that is not made
     held = slots_of(len(packer.shapes) - 1, placed.positions, placed.size)
-    second = packer.cost(_multiplied_by(packer, node, held))
+    cost = packer.cost(_multiplied_by(packer, node, held))
     packer.shapes.pop()
-    return _LEVEL * (first + second) < packer.cost(joined)
+    return cost
 
 
 def _multiplied_by(packer: PlanePacker, node: Linear, form: AffineForm) -> AffineForm:
