@@ -135,6 +135,16 @@ class Step(abc.ABC):
         """
         return NOTHING
 
+    def working_bytes(self, limbs: int, special: int, degree: int) -> int:
+        """The bytes that one block of the step takes beside what it reads and its result, where they are many.
+
+        Args:
+            limbs: of what it reads.
+            special: primes of P.
+            degree: of the ring.
+        """
+        return 0
+
     @property
     def weight_bits(self) -> Real:
         """The bits by which plain weights raise the scale."""

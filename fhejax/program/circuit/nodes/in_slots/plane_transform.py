@@ -13,7 +13,11 @@ from fhejax.ckks import Ciphertext
 from fhejax.ckks.counts import NOTHING, OperationCounts
 from fhejax.ckks.counts.linear_transform import rotated_combinations as counted_combinations
 from fhejax.ckks.encoding.vector_encoding import encode_term
-from fhejax.ckks.linear_transform.rotated_combinations import PlainTaps, rotated_combinations
+from fhejax.ckks.linear_transform.rotated_combinations import (
+    PlainTaps,
+    held_bytes,
+    rotated_combinations,
+)
 from fhejax.ckks.parameters import Parameters, Scale
 from fhejax.ckks.parameters.deviations import ROUNDING_VARIANCE, rescale_deviation, slot_deviation
 from fhejax.program.circuit.intervals import ValueInterval
@@ -34,6 +38,7 @@ from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.node import Adjoints, Evaluation, SeveralSources
 from fhejax.program.circuit.nodes.in_slots.plane_map import PlaneMap
 from fhejax.program.circuit.nodes.in_slots.slot_transform import fit_for_rotations
+from fhejax.program.circuit.nodes.linear import LinearStep
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall
 from fhejax.program.circuit.steps.place import StepPlace
@@ -122,6 +127,11 @@ class PlaneTransformStep(Step):
             masks = len(distances) if masked else 0
             found += counted_combinations(at, sources, self.size, distances, masks, share)
         return found
+
+    def working_bytes(self, limbs: int, special: int, degree: int) -> int:
+        """The rotated ciphertexts that are held at once, and the sums in Q P."""
+        taps = max(map(len, self.distances))
+        return held_bytes(self.counts_read, self.size, taps, limbs + special, degree)
 
     @property
     def rotations(self) -> tuple[int, ...]:
@@ -223,8 +233,10 @@ class PlaneTransform(SeveralSources):
     def lower(self, lowering: "Lowering", number: int) -> Register:
         """Emit the maps at one level and, by the scales of their weights, one scale; one step.
 
-        Three components are relinearised before; what is left of scales is fit for rotations.
+        Where nothing is rotated or masked that is a matrix product, which takes no key. Else three components are relinearised before; what is left of scales is fit for rotations.
         """
+        if self._is_of_scalars:
+            return self._lower_scalars(lowering, number)
         fit_for_rotations(lowering, self.sources)
         registers = at_one_level(lowering, self.sources)
         registers, mask_scales, weight_scales, scale = self._scales(lowering, registers)
@@ -258,6 +270,39 @@ class PlaneTransform(SeveralSources):
             lowering.add_noise(number, rounding)
         lowering.need(number, register)
         return register
+
+    @property
+    def _is_of_scalars(self) -> bool:
+        """Whether every result is a sum of ciphertexts of one value times numbers."""
+        return len(self.maps) == 1 and self.maps[0].distances == (0,) and self.maps[0].masks is None
+
+    def _lower_scalars(self, lowering: "Lowering", number: int) -> Register:
+        """Emit a matrix product; three components are relinearised before where results are more."""
+        (one,), (source,) = self.maps, self.sources
+        register = lowering.registers[source]
+        if self.size > register.size:
+            lowering.registers[source] = register = lowering.reduce(source, register)
+        weight_scale = lowering.scale(2.0**lowering.settings.weight_bits / (one.largest or 1.0))
+        factor = value_of(weight_scale)
+        lowering.rounding[number] = lowering.factors[number] = (1.0, factor)
+        step = LinearStep(
+            (register.step,),
+            self.size,
+            register.components,
+            -register.drops,
+            scale_product(register.scale, weight_scale),
+            self._bounds([weight_scale])[0] if lowering.exact else 0,
+            weight_scale,
+            False,
+            False,
+            one.weights.size,
+            constants=lowering.constant(lambda: np.rint(one.weights * factor).astype(np.int32)),
+            node=-1 if self.bias is not None else number,
+            label=self.label,
+        )
+        result = lowering.shift(lowering.emit(step), self.bias, self.label, number)
+        lowering.need(number, result)
+        return result
 
     def _scales(
         self, lowering: "Lowering", registers: Sequence[Register]
