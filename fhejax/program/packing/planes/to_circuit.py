@@ -227,7 +227,7 @@ def _linear(packer: PlanePacker, node: Linear) -> AffineForm:
     if summed is not None:
         held, cost = summed
         after = _multiplied_by(packer, node, held)
-        if cost + packer.cost(after) < min(whole, parts):
+        if cost + packer.cost(after) < min(whole, _LEVEL * parts):
             packer.forms[node.source] = held
             return after
     is_dense = nonzeros(joined) > _DENSER * (matrix.nnz + nonzeros(form))
