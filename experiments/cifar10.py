@@ -1,10 +1,11 @@
-"""Classify the test images of CIFAR-10 encrypted, thousands in one call, with a shallow network.
+"""Classify the test images of CIFAR-10 encrypted, thousands in one call, or a few with a deep network.
 
     python -m experiments.cifar10 --network shallow --batch 10000 --data-dir CIFAR
+    python -m experiments.cifar10 --network resnet20 --batch 32 --images 32 --data-dir CIFAR
 
 CIFAR is a folder with the original binary batches; without it, tensorflow-datasets downloads them
-(`pip install -e .[data]`). One sample lies in each slot; layers that do not fit in memory are computed in
-tiles. First all test images are classified in the clear, with a look at what would leave the range that the
+(`pip install -e .[data]`). With the shallow network one sample lies in each slot, and layers that do not fit in
+memory are computed in tiles; with ResNet-20 a ciphertext holds one channel of all images. First all test images are classified in the clear, with a look at what would leave the range that the
 program is planned for, and some in fixed point with predicted noise. Then they travel encrypted.
 """
 
@@ -29,8 +30,12 @@ from fhejax.program.levels.tile_choice import predicted_memory
 
 MISTAKES = 4  # in the picture, at most
 
-NetworkName = Literal["shallow"]
-NETWORKS = {"shallow": (nn.ShallowCifar, "A shallow network on CIFAR-10")}
+NetworkName = Literal["shallow", "resnet20"]
+NETWORKS = {
+    "shallow": (nn.ShallowCifar, "A shallow network on CIFAR-10"),
+    "resnet20": (nn.ResNet20, "ResNet-20 on CIFAR-10"),
+}
+PACKINGS = {"shallow": "sample-per-slot", "resnet20": "planes"}
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,8 @@ class Arguments:
     """Classify images of CIFAR-10 encrypted, many in one call.
 
     Attributes:
-        network: which.
+        network: which; ResNet-20 takes minutes and gigabytes for up to 64 images.
+        packing: where images lie in the slots; without it what suits the network.
         batch: images that are encrypted together.
         images: how many of the test images, from the first on.
         data_dir: folder with CIFAR-10's six binary batches; tensorflow-datasets without it.
@@ -56,6 +62,7 @@ class Arguments:
     """
 
     network: NetworkName = "shallow"
+    packing: Literal["sample-per-slot", "planes"] | None = None
     batch: int = 10_000
     images: int = 10_000
     data_dir: Path | None = None
@@ -147,7 +154,7 @@ def compile_network(
         return fhejax.compile(
             experiment.network,
             fhejax.Encrypted(shape, range=experiment.preparation.range),
-            packing="sample-per-slot",
+            packing=arguments.packing or PACKINGS[arguments.network],
             precision_bits=arguments.precision_bits,
             sample=sample,
             margin=arguments.margin,

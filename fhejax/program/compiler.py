@@ -75,8 +75,8 @@ def compile(
             slot; "multiplexed", the numbers of one sample in the slots of each ciphertext; "planes", one
             channel's pixels of several images in each ciphertext, for a few images at once; "tiles", a whole
             mini-batch and weights that are encrypted too, in the slots together, for training steps; or
-            "auto": tiles where hundreds of numbers without a batch are encrypted, the second where the batch is
-            one sample, and planes where it is a few images, if that takes less time, and else the first.
+            "auto": tiles where hundreds of numbers without a batch are encrypted; the second where the batch
+            is one sample, and planes where it is a few images, if that takes less time; and else the first.
         carry: the numbers of results that may be the next call's arguments of the same numbers, or a mapping
             {result: argument}: such results come back as the arguments that they replace are encrypted, by a
             bootstrap, so that a training step can go on for ever. Their values must stay within the declared

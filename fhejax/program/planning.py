@@ -52,8 +52,8 @@ def planned_in(
     if packing == PLANES:
         if isinstance(bootstrapping, BootstrappingParameters):
             raise ValueError(
-                "compile was given parameters of bootstraps and packing='planes', which holds none yet; leave "
-                "them out, or use packing='multiplexed'."
+                "compile was given parameters of bootstraps and packing='planes', which holds no bootstrap "
+                "yet; leave them out, or use packing='multiplexed'."
             )
         wide = dataclasses.replace(traced, slots=2 * traced.slots)
         return _planned_once(packing, wide, sample, margin, False, carry, request)

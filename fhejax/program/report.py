@@ -92,8 +92,8 @@ def _memory_lines(plan: ProgramPlan) -> list[str]:
     if holds_much(plan):
         keys = plan.key_manifest.bytes(plan.params).memory
         return [
-            f"memory        about {amount(predicted_memory(plan))} in all: {amount(values_at_once(plan))} of values "
-            f"and rotations, {amount(keys)} of keys; the widest step alone has {widest}"
+            f"memory        about {amount(predicted_memory(plan))} in all: {amount(values_at_once(plan))} of "
+            f"values and rotations, {amount(keys)} of keys; the widest step alone has {widest}"
         ]
     if not plan.tiles:
         return [f"memory        about {widest} for the widest step of a block"]
@@ -126,8 +126,8 @@ def _slot_transform_lines(plan: ProgramPlan) -> list[str]:
         )
         switched = sum(step.size for step in plan.steps if step.operation == "relinearise")
         return [
-            f"slots         a channel of up to {plan.together} samples in each ciphertext; {rotated} rotations, "
-            f"{switched} relinearisations and {masks} products with masks in a block"
+            f"slots         a channel of up to {plan.together} samples in each ciphertext; {rotated} "
+            f"rotations, {switched} relinearisations and {masks} products with masks in a block"
         ]
     if summed := sum(step.rotations_done for step in plan.steps):
         switched = sum(step.size for step in plan.steps if step.operation == "relinearise")

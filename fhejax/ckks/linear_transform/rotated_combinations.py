@@ -1,8 +1,8 @@
 """Integer combinations of rotated ciphertexts: convolutions of images whose channels are ciphertexts each.
 
-Each ciphertext is decomposed once for all its rotations, which stay in the extended basis Q P, undivided. There
-masks are multiplied onto them, and the exact matrix product combines them, so that one division by P for each
-result ends it all.
+Each ciphertext is decomposed once for all its rotations, which stay in the extended basis Q P, undivided.
+There they are multiplied by masks, and the exact matrix product combines them, so that one division by P for
+each result ends it all.
 """
 
 import dataclasses
@@ -45,7 +45,7 @@ class PlainTaps:
         weights: int32 [tap, result, ciphertext], |w| <= bound, standing for weights / weight_scale.
         weight_scale: of the weights.
         bound: of the weights.
-        masks: float32 [tap, period], numbers by which the slots of each tap are multiplied, one period of them;
+        masks: float32 [tap, period], one period of the numbers by which the slots of each tap are multiplied;
             None for ones.
         mask_scale: at which masks are encoded; 1 without them.
     """
@@ -131,7 +131,7 @@ class _Rotations:
     taps: PlainTaps
 
     def of(self, data: jax.Array, together: int) -> list[jax.Array]:
-        """P times the masked rotations, a few ciphertexts at once: [ciphertext, 2, limb of Q then P, N] each."""
+        """P times the masked rotations of a few ciphertexts at once, [ciphertext, 2, limb of Q then P, N]."""
         found = []
         for start in range(0, len(data), together):
             part = data[start : start + together]
@@ -170,7 +170,7 @@ class _Rotations:
 @functools.partial(kernel, static_argnames=("params", "moduli"))
 @wide
 def _encoded(
-    masks: jax.Array,
+    masks: jax.Array | np.ndarray,
     significand: jax.Array,
     exponent: np.int32,
     twiddles: Twiddles,

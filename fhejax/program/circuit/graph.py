@@ -32,7 +32,8 @@ class Graph:
         results: how results are nested.
         batch: samples of each argument that has a batch axis.
         least_slots: 0 where a slot holds a sample and a value has a row for each ciphertext. Else every block
-            holds one sample or a few, and a value has a row for each slot of its period; rings have this many or more.
+            holds one sample or a few, and a value has a row for each slot of its period; rings have this many
+            or more.
         layouts: of each argument, where a value has a row for each slot: the `Layout` of one sample's entries
             in its period.
         shares_blocks: whether a block holds as many samples as there are periods in its slots, one after the

@@ -131,7 +131,7 @@ class ProgramPlan:
 
     @property
     def result_layout(self) -> Layout | None:
-        """The layout of results, where there are layouts: readings name slots, of one sample's share of them."""
+        """The layout of results, where there are layouts: readings name slots of one sample's share."""
         slots = self.params.slots
         if not self.layouts:
             return None

@@ -33,8 +33,9 @@ def in_memory(plan: ProgramPlan, leaves: Sequence[jax.Array], memory: float | No
     """
     if holds_much(plan) and memory is not None and predicted_memory(plan) > memory:
         raise ValueError(
-            f"memory={memory:.3g} bytes were allowed, and a call takes {predicted_memory(plan):.3g}, its keys "
-            f"included; packing={'planes'!r} computes no parts yet: allow more, or compile for another packing."
+            f"memory={memory:.3g} bytes were allowed, and a call takes {predicted_memory(plan):.3g}, its "
+            f"keys included; packing='planes' computes no parts of layers yet: allow more, or choose another "
+            f"packing."
         )
     if not can_be_cut(plan):
         return plan
@@ -73,7 +74,7 @@ def holds_much(plan: ProgramPlan) -> bool:
 
 
 def values_at_once(plan: ProgramPlan) -> int:
-    """The bytes of the values of a block that are in memory together, with those of the step that makes one."""
+    """The bytes of a block's values in memory at once, with those of the step that makes one of them."""
     last = {s: n for n, step in enumerate(plan.steps) for s in step.sources}
     held, peak = 0, 0
     sizes = [step.size * ciphertext_bytes(plan, step) for step in plan.steps]

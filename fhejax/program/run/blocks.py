@@ -84,10 +84,9 @@ def fill_slots(
 
 
 def _samples_in_blocks(plan: Batch, argument: Encrypted, entries: np.ndarray, layout: Layout) -> np.ndarray:
-    """The slots of each block, which holds one sample, a column of entries or the filler, or a few of them.
+    """The slots of each block, which holds one sample, a column of entries or the filler, or a few.
 
-    Where there are a few, samples are repeated in the places that are left: what a typical sample keeps within
-    its range any other number might not.
+    A few are repeated in the places that are left: what samples keep within its range, others might not.
     """
     together = samples_in(layout, len(entries))
     if together > 1:
@@ -243,7 +242,7 @@ def as_argument(
 
 
 def _samples_of(result: EncryptedArray, slots: np.ndarray) -> np.ndarray:
-    """The numbers of each sample of a block, [entry, sample]: an argument's, or all slots that a result's has."""
+    """The numbers of each sample of a block, [entry, sample]: an argument's, or the slots of a result's."""
     layout = result.layout
     assert layout is not None  # where samples have slots of their own
     if result.view is None:

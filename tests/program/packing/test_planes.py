@@ -1,4 +1,4 @@
-"""A few images at once, a channel in each ciphertext: networks on small rings, against JAX and predictions."""
+"""A few images at once, a channel a ciphertext: networks on small rings, against JAX and predictions."""
 
 import functools
 
@@ -121,7 +121,7 @@ def test_small_networks_have_a_plan(make):
 
 
 def test_residual_blocks_meet_in_planes():
-    """Strides leave gaps, both arms lie in the same, and the mean over the image comes after the dense layer."""
+    """Strides leave gaps, both arms lie in the same, and the mean over the image follows the dense layer."""
     model = nn.inference_view(nn.ResNet(8, width=2, classes=3, image_shape=(16, 16, 3), rngs=nnx.Rngs(0)))
     x = images((2, 16, 16, 3))
     program = compiled(model, x.shape, sample=x, margin=4.0, precision_bits=4)

@@ -136,7 +136,7 @@ class Step(abc.ABC):
         return NOTHING
 
     def working_bytes(self, limbs: int, special: int, degree: int) -> int:
-        """The bytes that one block of the step takes beside what it reads and its result, where they are many.
+        """The bytes that the step takes in one block beside what it reads and makes, where they are many.
 
         Args:
             limbs: of what it reads.

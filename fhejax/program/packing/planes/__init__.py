@@ -1,1 +1,1 @@
-"""The packing of one channel's pixels of several images in each ciphertext, and how a graph becomes steps in it."""
+"""The packing of one channel's pixels of several images in each ciphertext: from a graph to a circuit."""

@@ -37,7 +37,7 @@ def anchor_of_layer(node: Linear, anchor: np.ndarray | None, period: int) -> np.
 
 
 def planes_of(anchor: np.ndarray | None, size: int, period: int) -> Placement:
-    """The positions of entries at or next to their anchors, each its own, in as few ciphertexts as that takes.
+    """The positions of entries at their anchors, each its own, in as few ciphertexts as that takes.
 
     Entries with equal anchors lie in ciphertexts one after the other; those without one, in others.
 

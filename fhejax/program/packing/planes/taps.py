@@ -18,7 +18,7 @@ _DIGITS = 9  # decimal ones, up to which patterns of coefficients are the same
 
 @dataclasses.dataclass
 class _Tap:
-    """Coefficients at one distance: a mask, NaN where any number will do, and weights by pair of ciphertexts."""
+    """Coefficients at one distance: a mask, NaN where any number will do, and weights by pairs of planes."""
 
     distance: int
     mask: np.ndarray
@@ -80,7 +80,8 @@ def _taps(
     relative = np.round(values / np.repeat(weights, lengths), _DIGITS)
     for members, used, pattern in _patterns(starts, lengths, places, relative):
         results, sources = np.unique(names[members] // len(zero)), np.unique(names[members] % len(zero))
-        nothing = zero[sources].all(0)[(np.arange(period) + distance) % period]  # of a neighbour's plane too
+        read = (np.arange(period) + distance) % period  # in a neighbour's plane too
+        nothing = np.all(zero[sources][:, read], axis=0)
         mask = np.where(live[results].any(0) & ~nothing, 0.0, np.nan)
         mask[used] = pattern
         held = dict(zip(names[members].tolist(), weights[members].tolist(), strict=True))
@@ -174,7 +175,7 @@ def _half(one: PlaneMap, step: int) -> PlaneMap | None:
 
 
 def steps_of_sum(offsets: Sequence[int]) -> tuple[int, ...] | None:
-    """The steps whose subsets' sums are given numbers, ascending from 0, each once; None where there are none."""
+    """The steps whose subsets add up to given numbers, ascending from 0, each once; or None."""
     ones = PlaneMap(1, tuple(offsets), np.ones((len(offsets), 1, 1)), None)
     (left,), steps = folded([ones])
     return steps if left.distances == (0,) else None

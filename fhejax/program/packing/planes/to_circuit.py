@@ -45,8 +45,8 @@ def to_circuit(graph: TensorGraph) -> Graph:
     """The circuit that computes a tensor graph, one channel's pixels of several samples in each ciphertext.
 
     Args:
-        graph: without plain arguments. The last axis of a sample of three or more is that of its channels; one
-            of fewer axes is one plane.
+        graph: without plain arguments. The last axis of a sample of three or more is that of its channels;
+            one of fewer axes is one plane.
 
     Raises:
         NotPolynomialError: with every operation that has no place, and its line.
@@ -57,8 +57,8 @@ def to_circuit(graph: TensorGraph) -> Graph:
     period = max(_LEAST_PERIOD, *(math.prod(map(_padded, _pixels(shape))) for shape in shapes))
     if period > graph.slots:
         raise ValueError(
-            f"an image takes {period} slots, and a ciphertext has {graph.slots}, which is to hold a channel of "
-            f"at least one in packing='planes'; use packing='multiplexed', or smaller images."
+            f"an image takes {period} slots, and a ciphertext, which holds a channel of one or more in "
+            f"packing='planes', has {graph.slots}; use packing='multiplexed', or smaller images."
         )
     entries = simplify(to_entries(graph, joins_positions=False))
     return dataclasses.replace(PlanePacker(entries, period).packed(), shares_blocks=True)
@@ -164,7 +164,7 @@ class PlanePacker(Packer):
 
 
 def _cheaper(maps: list[PlaneMap], count: int) -> tuple[list[PlaneMap], tuple[int, ...]]:
-    """The maps to so many ciphertexts as they are, or those that end in a sum by rotations, if that is cheaper."""
+    """The maps to so many ciphertexts as they are, or with a sum by rotations after them, if cheaper."""
     fewer, folds = folded(maps)
     return (fewer, folds) if _cost(fewer, folds, count) < _cost(maps, (), count) else (maps, ())
 

@@ -126,7 +126,7 @@ class PlaneMap:
 
 
 def rotated_planes(planes: np.ndarray, distance: int) -> np.ndarray:
-    """The planes [source, slot, column] rotated to the left by less than a plane, columns one after the other."""
+    """The planes [source, slot, column] rotated to the left by less than a plane, column after column."""
     if not distance:
         return planes
     rotated = np.roll(planes, -distance, 1)

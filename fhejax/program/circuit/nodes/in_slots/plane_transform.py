@@ -1,6 +1,7 @@
 """Plain linear maps between planes, of several values, added up: convolutions of a channel a ciphertext."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
@@ -12,14 +13,14 @@ import numpy as np
 from fhejax.ckks import Ciphertext
 from fhejax.ckks.counts import NOTHING, OperationCounts
 from fhejax.ckks.counts.linear_transform import rotated_combinations as counted_combinations
-from fhejax.ckks.encoding.vector_encoding import encode_term
+from fhejax.ckks.encoding.vector_encoding import encoded_residues, significand_and_exponent
 from fhejax.ckks.linear_transform.rotated_combinations import (
     PlainTaps,
     held_bytes,
     rotated_combinations,
 )
-from fhejax.ckks.parameters import Parameters, Scale
 from fhejax.ckks.parameters.deviations import ROUNDING_VARIANCE, rescale_deviation, slot_deviation
+from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
 from fhejax.program.circuit.intervals import ValueInterval
 from fhejax.program.circuit.lowering.register import Register
 from fhejax.program.circuit.lowering.scale_alignment import at_one_level
@@ -47,8 +48,9 @@ from fhejax.program.circuit.steps.shift import add_plain
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.steps.terms import add_terms
 from fhejax.program.circuit.values import Values
-from fhejax.ring import Ring
+from fhejax.ring import Ring, Twiddles
 from fhejax.ring.platform import Device
+from fhejax.ring.wide import kernel, wide
 
 if TYPE_CHECKING:
     from fhejax.program.circuit.lowering.state import Lowering
@@ -61,9 +63,9 @@ _MASK_BITS = 1
 class PlaneTransformStep(Step):
     """The sum of several registers' plain linear maps between planes.
 
-    Constants: for each register its weights, int32 [tap, result, source], and, where it is masked, its masks,
-    float32 [tap, slot of one period]; the bias's numbers, float32 [2, ciphertext, slot of one period], of which
-    pairs are added up, if any.
+    Constants: for each register its weights, int32 [tap, result, source], and, if it is masked, its masks,
+    float32 [tap, slot of one period]; the bias's numbers, if any, each the sum of two, float32 [2,
+    ciphertext, slot of one period].
 
     Attributes:
         distances: of each register's taps, modulo the slots.
@@ -158,15 +160,24 @@ class PlaneTransformStep(Step):
 
 def _with_bias(x: Ciphertext, words: jax.Array) -> Ciphertext:
     """The ciphertexts plus numbers in their slots, float32 [2, ciphertext, slot of one period]."""
-    bodies = [_bias_residues(x, words[:, row]) for row in range(len(x.data))]
-    return add_plain(x, jnp.stack(bodies))
+    scale, twiddles = significand_and_exponent(x.scale), twiddles_of(x.params)
+    rows = (words[:, row] for row in range(len(x.data)))
+    return add_plain(x, jnp.stack([_encoded_bias(row, *scale, twiddles, x.params, x.level) for row in rows]))
 
 
-def _bias_residues(x: Ciphertext, words: jax.Array) -> jax.Array:
-    numbers = np.asarray(words, np.float64).sum(0) if not isinstance(words, jax.core.Tracer) else words.sum(0)
-    times = x.params.slots // numbers.shape[0]
-    tiled = np.tile(numbers, times) if isinstance(numbers, np.ndarray) else jnp.tile(numbers, times)
-    return encode_term(x.params, tiled, x.level, x.scale).data
+@functools.partial(kernel, static_argnames=("params", "level"))
+@wide
+def _encoded_bias(
+    words: jax.Array,
+    significand: jax.Array,
+    exponent: np.int32,
+    twiddles: Twiddles,
+    params: Parameters,
+    level: int,
+) -> jax.Array:
+    """The residues uint32 [limb, N] of numbers that are sums of words, [2, slot of one period]."""
+    values = jnp.tile(words.astype(jnp.float64).sum(0), params.slots // words.shape[1])
+    return encoded_residues(values, significand, exponent, twiddles, params.ring, params.level_moduli(level))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -233,7 +244,8 @@ class PlaneTransform(SeveralSources):
     def lower(self, lowering: "Lowering", number: int) -> Register:
         """Emit the maps at one level and, by the scales of their weights, one scale; one step.
 
-        Where nothing is rotated or masked that is a matrix product, which takes no key. Else three components are relinearised before; what is left of scales is fit for rotations.
+        Where nothing is rotated or masked that is a matrix product, which takes no key. Else three components
+        are relinearised before, and what is left of scales is fit for rotations.
         """
         if self._is_of_scalars:
             return self._lower_scalars(lowering, number)
@@ -307,7 +319,7 @@ class PlaneTransform(SeveralSources):
     def _scales(
         self, lowering: "Lowering", registers: Sequence[Register]
     ) -> tuple[list[Register], list[AnyScale], list[AnyScale], AnyScale]:
-        """The registers, raised to where weights of about the planned bits lead to one scale, and all scales."""
+        """The registers, raised so that weights of about the planned bits reach one scale, and all scales."""
         bits, masks, own = lowering.settings.weight_bits, [], []
         for one in self.maps:
             spread = max(0, round(0.5 * math.log2(self.period / 12))) + _MASK_BITS

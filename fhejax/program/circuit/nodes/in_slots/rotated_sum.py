@@ -84,7 +84,7 @@ class RotatedSum(SingleSource):
 
     Attributes:
         distances: signed, each of one period of the slots; slot s of a rotation by d holds slot s + d.
-        planes: 0 where columns are calls; else the period of planes, beyond which lies the next column's sample.
+        planes: 0 where columns are calls; else the period of planes, beyond which the next column's lie.
     """
 
     source: int
