@@ -8,6 +8,7 @@ all slots, but for a mask that all pairs of ciphertexts share: a convolution of 
 import dataclasses
 import functools
 import math
+from typing import Any
 
 import numpy as np
 
@@ -115,14 +116,25 @@ class PlaneMap:
     def rounding_variances(self, values: Values) -> tuple[float, float]:
         """The variance in a result for errors of variance one in each weight, and in each slot of a mask.
 
+        All channels share a mask, and so its errors.
+
         Args:
-            values: of the source.
+            values: of the source, the same array in all calls.
         """
-        squares = np.mean(values.reshape(self.counts[1], -1) ** 2, 1)
-        held = self.weights != 0
-        shares = np.ones(len(self.distances)) if self.masks is None else np.mean(self.masks**2, 1)
-        of_weights = float(np.einsum("toi,i,t->o", held, squares, shares).mean())
-        return of_weights, float(np.einsum("toi,i->o", self.weights**2, squares).mean())
+        if self._known.get("values") is not values:
+            planes = values.reshape(self.counts[1], -1)
+            squares = np.mean(planes**2, 1)
+            shares = np.ones(len(self.distances)) if self.masks is None else np.mean(self.masks**2, 1)
+            of_weights = float(np.einsum("toi,i,t->o", self.weights != 0, squares, shares).mean())
+            moments = planes @ planes.T / planes.shape[1]
+            of_masks = float(np.einsum("toi,ij,toj->o", self.weights, moments, self.weights).mean())
+            self._known.update(values=values, variances=(of_weights, of_masks))
+        return self._known["variances"]
+
+    @functools.cached_property
+    def _known(self) -> dict[str, Any]:
+        """The values that variances were last asked for, and the variances."""
+        return {}
 
 
 def rotated_planes(planes: np.ndarray, distance: int) -> np.ndarray:

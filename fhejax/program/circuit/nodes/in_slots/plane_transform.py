@@ -224,8 +224,13 @@ class PlaneTransform(SeveralSources):
                 total = total + one.times(values)
         return np.asarray(total)
 
-    def rounding_deviation(self, factors: Sequence[Real], values: Sequence[Values]) -> Real:
-        """The deviation by those of weights and of masks, in empty slots too."""
+    def rounding_deviation(self, factors: Sequence[Real], values: Sequence[Values]) -> Real | None:
+        """The deviation by those of weights and of masks where many settings are looked at, else None.
+
+        A weight's error is the same in all slots, so that sums over pixels see more of it.
+        """
+        if not isinstance(factors[0], np.ndarray) and not isinstance(factors[1], np.ndarray):
+            return None
         deviation = slot_deviation(Ring(self.period, conjugate_invariant=True), ROUNDING_VARIANCE)
         variance = 0.0
         for term, (source, one) in enumerate(zip(self.sources, self.maps, strict=True)):
