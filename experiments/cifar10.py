@@ -4,9 +4,10 @@
     python -m experiments.cifar10 --network resnet20 --batch 32 --images 32 --simulated 32 --data-dir CIFAR
 
 CIFAR is a folder with the original binary batches; without it, tensorflow-datasets downloads them
-(`pip install -e .[data]`). With the shallow network one sample lies in each slot, and layers that do not fit in
-memory are computed in tiles; with ResNet-20 a ciphertext holds one channel of all images. First all test images are classified in the clear, with a look at what would leave the range that the
-program is planned for, and some in fixed point with predicted noise. Then they travel encrypted.
+(`pip install -e .[data]`). With the shallow network one sample lies in each slot, and layers that do not fit
+in memory are computed in tiles; with ResNet-20 a ciphertext holds one channel of all images. First all test
+images are classified in the clear, with a look at what would leave the range that the program is planned for,
+and some in fixed point with predicted noise. Then they travel encrypted.
 """
 
 import functools

@@ -56,7 +56,7 @@ def test_the_combinations_and_their_noise(scheme, masked):
 
 
 def test_missing_keys_are_named(scheme):
-    params, secret, _, _, ciphertext = scheme
+    _, secret, _, _, ciphertext = scheme
     keys = ckks.evaluation_keys(ckks.random_key(), secret, rotations=(1,))
     with pytest.raises(ValueError, match="rotation"):
         rotated_combinations(keys, ciphertext, taps(False))
