@@ -1,13 +1,15 @@
-"""Classify the test images of CIFAR-10 encrypted, thousands in one call, with a shallow network.
+"""Classify the test images of CIFAR-10 encrypted, thousands in one call, or a few with a deep network.
 
     python -m experiments.cifar10 --network shallow --batch 10000 --data-dir CIFAR
     python -m experiments.cifar10 --network hcnn --batch 10000 --data-dir CIFAR
+    python -m experiments.cifar10 --network resnet20 --batch 32 --images 32 --simulated 32 --data-dir CIFAR
 
 CIFAR is a folder with the original binary batches; without it, tensorflow-datasets downloads them
-(`pip install -e .[data]`). `hcnn` is the network of HCNN's paper, which `experiments/train.py` trains. One
-sample lies in each slot; layers that do not fit in memory are computed in tiles. First all test images are
-classified in the clear, with a look at what would leave the range that the program is planned for, and some
-in fixed point with predicted noise. Then they travel encrypted.
+(`pip install -e .[data]`). `hcnn` is the network of HCNN's paper, which `experiments/train.py` trains. With
+the shallow networks one sample lies in each slot, and layers that do not fit in memory are computed in tiles;
+with ResNet-20 a ciphertext holds one channel of all images. First all test images are classified in the
+clear, with a look at what would leave the range that the program is planned for, and some in fixed point with
+predicted noise. Then they travel encrypted.
 """
 
 import functools
@@ -32,23 +34,28 @@ from fhejax.program.levels.tile_choice import predicted_memory
 
 MISTAKES = 4  # in the picture, at most
 
-NetworkName = Literal["hcnn", "shallow"]
+NetworkName = Literal["hcnn", "resnet20", "shallow"]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A network that can be named: how it is made, what it is called, and the file of its weights."""
+    """A network that can be named: how it is made and called, the file of its weights, and its packing."""
 
     make: Callable[..., nn.Network]
     name: str
     weights: str
+    packing: str
 
 
 NETWORKS = {
     "hcnn": Choice(
-        functools.partial(nn.HCNNCifar, normalise=False), "HCNN's network on CIFAR-10", "hcnn_cifar"
+        functools.partial(nn.HCNNCifar, normalise=False),
+        "HCNN's network on CIFAR-10",
+        "hcnn_cifar",
+        "sample-per-slot",
     ),
-    "shallow": Choice(nn.ShallowCifar, "A shallow network on CIFAR-10", "shallow"),
+    "resnet20": Choice(nn.ResNet20, "ResNet-20 on CIFAR-10", "resnet20", "planes"),
+    "shallow": Choice(nn.ShallowCifar, "A shallow network on CIFAR-10", "shallow", "sample-per-slot"),
 }
 
 
@@ -57,7 +64,8 @@ class Arguments:
     """Classify images of CIFAR-10 encrypted, many in one call.
 
     Attributes:
-        network: which.
+        network: which; ResNet-20 takes minutes and gigabytes for up to 64 images.
+        packing: where images lie in the slots; without it what suits the network.
         batch: images that are encrypted together.
         images: how many of the test images, from the first on.
         data_dir: folder with CIFAR-10's six binary batches; tensorflow-datasets without it.
@@ -75,6 +83,7 @@ class Arguments:
     """
 
     network: NetworkName = "shallow"
+    packing: Literal["sample-per-slot", "planes"] | None = None
     batch: int = 10_000
     images: int = 10_000
     data_dir: Path | None = None
@@ -166,7 +175,7 @@ def compile_network(
         return fhejax.compile(
             experiment.network,
             fhejax.Encrypted(shape, range=experiment.preparation.range),
-            packing="sample-per-slot",
+            packing=arguments.packing or NETWORKS[arguments.network].packing,
             precision_bits=arguments.precision_bits,
             sample=sample,
             margin=arguments.margin,

@@ -71,7 +71,7 @@ class ClientProgram:
         level: of fresh ciphertexts.
         scale: of fresh ciphertexts.
         predictions: for the report.
-        layouts: of each argument's sample, where a block holds one sample; else empty.
+        layouts: of each argument's sample or samples, where a block holds one or a few; else empty.
         result_layout: of results, in that case.
     """
 

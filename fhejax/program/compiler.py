@@ -29,6 +29,7 @@ from fhejax.program.typical_sample import calls_of, given_sample
 from fhejax.ring.platform import Device, chosen_device
 
 _LOG_DEGREES = (4, 17)
+_AXES_OF_IMAGES = 3  # without that of the batch
 
 
 def compile(
@@ -71,10 +72,11 @@ def compile(
             runs the program as well. Name one where a function is compiled on several machines, which are
             to find the same parameters.
         packing: where arrays lie in ciphertexts and slots: "sample-per-slot", one sample of the batch in each
-            slot; "multiplexed", the numbers of one sample in the slots of each ciphertext; "tiles", a whole
+            slot; "multiplexed", the numbers of one sample in the slots of each ciphertext; "planes", one
+            channel's pixels of several images in each ciphertext, for a few images at once; "tiles", a whole
             mini-batch and weights that are encrypted too, in the slots together, for training steps; or
-            "auto", the third where hundreds of numbers without a batch are encrypted, the second where the
-            batch is one sample and that takes less time, and else the first.
+            "auto": tiles where hundreds of numbers without a batch are encrypted; the second where the batch
+            is one sample, and planes where it is a few images, if that takes less time; and else the first.
         carry: the numbers of results that may be the next call's arguments of the same numbers, or a mapping
             {result: argument}: such results come back as the arguments that they replace are encrypted, by a
             bootstrap, so that a training step can go on for ever. Their values must stay within the declared
@@ -101,7 +103,8 @@ def compile(
     described, nesting = described_arguments(arguments)
     batch = _common_batch(described)
     weights = sum(math.prod(a.shape) for a in described if isinstance(a, Encrypted) and a.batch_axis is None)
-    rounds = candidate_packings(packing, batch, weights, carries=carry is not None)
+    images = any(len(a.shape) > _AXES_OF_IMAGES for a in described)
+    rounds = candidate_packings(packing, batch, weights, carry is not None, images)
     plain = [a.placeholder(i) for i, a in enumerate(described) if isinstance(a, Plain)]
     traced = trace(function, described, nesting, batch, plain)
     slots = traced.slots if insecure_log_degree is None else 2 ** (insecure_log_degree - 1)
@@ -125,7 +128,8 @@ def compile(
     if not plain:
         plan = in_memory(plan, leaves, memory)
     period = found.graph.least_slots or plan.params.slots
-    readings = tuple(reading_of(output, period, plan.params.slots) for output in found.graph.outputs)
+    share = plan.params.slots // (plan.together or 1)
+    readings = tuple(reading_of(output, period, share) for output in found.graph.outputs)
     record = CompilationRecord(
         traced,
         best.packing,

@@ -17,7 +17,7 @@ from fhejax.program.levels.bootstrapped_plan import make_bootstrapped_plan
 from fhejax.program.levels.carry import Carry, carried_pairs, check_carried_range
 from fhejax.program.levels.parameter_search import make_plan, value_bounds
 from fhejax.program.levels.plan import LoweredCircuit, ProgramPlan, TooDeepError
-from fhejax.program.packing.packings import ONE_SAMPLE, packed
+from fhejax.program.packing.packings import ONE_SAMPLE, PLANES, packed
 from fhejax.program.report import ConsideredPacking
 from fhejax.program.specialisation import graphs_of_other_values
 from fhejax.program.tensor.graph import TensorGraph
@@ -49,6 +49,14 @@ def planned_in(
 
     Without bootstraps a ring has twice the slots that it has with them.
     """
+    if packing == PLANES:
+        if isinstance(bootstrapping, BootstrappingParameters):
+            raise ValueError(
+                "compile was given parameters of bootstraps and packing='planes', which holds no bootstrap "
+                "yet; leave them out, or use packing='multiplexed'."
+            )
+        wide = dataclasses.replace(traced, slots=2 * traced.slots)
+        return _planned_once(packing, wide, sample, margin, False, carry, request)
     if packing != ONE_SAMPLE:
         return _planned_once(packing, traced, sample, margin, bootstrapping, carry, request)
     if isinstance(bootstrapping, BootstrappingParameters):

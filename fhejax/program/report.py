@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fhejax.ckks.parameters.security import maximum_modulus_bits
 from fhejax.program.costs.text import amount
 from fhejax.program.levels.plan import ProgramPlan
-from fhejax.program.levels.tile_choice import predicted_memory
+from fhejax.program.levels.tile_choice import holds_much, predicted_memory, values_at_once
 
 if TYPE_CHECKING:
     from fhejax.program.client_program import ClientProgram, Predictions
@@ -89,6 +89,12 @@ def peak_bytes(plan: ProgramPlan) -> int:
 def _memory_lines(plan: ProgramPlan) -> list[str]:
     """The lines on memory: that of the widest step, or of tiles and what they are kept for."""
     widest = amount(peak_bytes(plan))
+    if holds_much(plan):
+        keys = plan.key_manifest.bytes(plan.params).memory
+        return [
+            f"memory        about {amount(predicted_memory(plan))} in all: {amount(values_at_once(plan))} of "
+            f"values and rotations, {amount(keys)} of keys; the widest step alone has {widest}"
+        ]
     if not plan.tiles:
         return [f"memory        about {widest} for the widest step of a block"]
     return [
@@ -114,6 +120,15 @@ def _comparison_lines(considered: Sequence[ConsideredPacking]) -> list[str]:
 
 def _slot_transform_lines(plan: ProgramPlan) -> list[str]:
     """The line on what the plain maps of slots take, or sums over them, where there are any."""
+    if any(step.operation == "plane_transform" for step in plan.steps):
+        rotated, masks = (
+            sum(getattr(s, name) for s in plan.steps) for name in ("rotations_done", "plaintext_products")
+        )
+        switched = sum(step.size for step in plan.steps if step.operation == "relinearise")
+        return [
+            f"slots         a channel of up to {plan.together} samples in each ciphertext; {rotated} "
+            f"rotations, {switched} relinearisations and {masks} products with masks in a block"
+        ]
     if summed := sum(step.rotations_done for step in plan.steps):
         switched = sum(step.size for step in plan.steps if step.operation == "relinearise")
         masks = sum(step.plaintext_products for step in plan.steps)

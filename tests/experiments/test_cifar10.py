@@ -84,3 +84,15 @@ def test_what_cannot_be_run_is_one_sentence(tmp_path):
 def test_numbers_out_of_range(wrong):
     with pytest.raises(SystemExit, match="it must be"):
         cifar10.main(cifar10.Arguments(cache=None, **wrong))
+
+
+@pytest.mark.nightly
+def test_a_few_images_lie_in_planes(capsys):
+    arguments = dataclasses.replace(
+        ARGUMENTS, packing="planes", batch=8, images=8, simulated=8, precision_bits=6, insecure_log_degree=9
+    )
+    experiment = tiny()
+    experiment = dataclasses.replace(experiment, images=experiment.images[:8], labels=experiment.labels[:8])
+    results = cifar10.run(experiment, arguments)
+    assert results["agreeing"] >= 7 and results["error"] < 4 * results["predicted_error"]
+    assert "a channel of up to 8 samples in each ciphertext" in capsys.readouterr().out

@@ -71,3 +71,33 @@ def linear_transforms(
 def lifted(at: SwitchedLimbs) -> OperationCounts:
     """The counts of P times a ciphertext."""
     return OperationCounts(products=2 * at.limbs)
+
+
+def rotated_combinations(
+    at: SwitchedLimbs,
+    sources: int,
+    results: int,
+    distances: Sequence[int],
+    masks: int = 0,
+    share: float = 1.0,
+) -> OperationCounts:
+    """The counts of integer combinations of ciphertexts, each rotated by some distances.
+
+    Args:
+        at: the limbs of the ciphertexts.
+        sources: how many are rotated.
+        results: combinations of all of them.
+        distances: of the taps, modulo the slots; 0 is no rotation.
+        masks: 0, or the number of taps, each of which is multiplied by an encoded vector of its own.
+        share: the vectors' period over the slots.
+    """
+    rotated = sum(distance != 0 for distance in distances)
+    one = lifted(at) + rotated * hoisted_rotation(at) + (decomposition(at) if rotated else NOTHING)
+    counted = sources * one + key_reads(at, len(set(distances) - {0}))
+    if masks:
+        encoded = plaintext_product(at.extended, share, masks)
+        counted += encoded + (sources - 1) * OperationCounts(
+            plaintext_products=masks, products=2 * masks * at.extended
+        )
+    terms = results * sources * len(distances)
+    return counted + OperationCounts(combinations=2 * terms * at.extended) + results * division_by_special(at)

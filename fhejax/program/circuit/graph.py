@@ -32,8 +32,12 @@ class Graph:
         results: how results are nested.
         batch: samples of each argument that has a batch axis.
         least_slots: 0 where a slot holds a sample and a value has a row for each ciphertext. Else every block
-            holds one sample, and a value has a row for each slot of its period; rings have this many or more.
-        layouts: of each argument, where a block holds one sample: the `Layout` of its entries in its period.
+            holds one sample or a few, and a value has a row for each slot of its period; rings have this many
+            or more.
+        layouts: of each argument, where a value has a row for each slot: the `Layout` of one sample's entries
+            in its period.
+        shares_blocks: whether a block holds as many samples as there are periods in its slots, one after the
+            other, and not one sample over and over.
         carry: the results that replace arguments of the next call, as pairs of numbers (result, argument).
         decisions: those of the packing, which a call with other plain arguments keeps.
     """
@@ -46,13 +50,21 @@ class Graph:
     batch: int
     least_slots: int = 0
     layouts: tuple[Any, ...] = ()
+    shares_blocks: bool = False
     carry: tuple[tuple[int, int], ...] = ()
     decisions: Decisions = dataclasses.field(default_factory=dict)
 
 
 def block_count(graph: Graph, slots: int) -> int:
     """The number of blocks that a batch takes in a ring of so many slots."""
-    return graph.batch if graph.least_slots else -(-graph.batch // slots)
+    return -(-graph.batch // samples_together(graph, slots))
+
+
+def samples_together(graph: Graph, slots: int) -> int:
+    """The samples that a block holds in a ring of so many slots."""
+    if graph.least_slots:
+        return slots // graph.least_slots if graph.shares_blocks else 1
+    return slots
 
 
 def with_nodes(graph: Graph, nodes: Sequence[Node], names: Mapping[int, int]) -> Graph:

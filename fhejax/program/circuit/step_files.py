@@ -12,6 +12,7 @@ from fhejax.program.circuit.nodes.gather import GatherStep
 from fhejax.program.circuit.nodes.in_slots.block_transform import BlockTransformStep
 from fhejax.program.circuit.nodes.in_slots.ciphertext_of import CiphertextOfStep
 from fhejax.program.circuit.nodes.in_slots.masked_sum import MaskedSumStep
+from fhejax.program.circuit.nodes.in_slots.plane_transform import PlaneTransformStep
 from fhejax.program.circuit.nodes.in_slots.rotated_sum import RotatedSumStep
 from fhejax.program.circuit.nodes.in_slots.rotations import RotationsStep
 from fhejax.program.circuit.nodes.in_slots.slot_transform import SlotTransformStep
@@ -46,6 +47,7 @@ KINDS: tuple[type[Step], ...] = (
     LinearStep,
     MaskStep,
     MaskedSumStep,
+    PlaneTransformStep,
     ProductStep,
     RealPartStep,
     RelinearisationStep,

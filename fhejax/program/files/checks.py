@@ -3,6 +3,7 @@
 They refuse by `ValueError`, with what is wrong; readers make that a `FormatError`.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from fhejax.program.circuit.steps.step import Step
 from fhejax.program.client_program import ClientProgram
 from fhejax.program.files.special_types import NUMBER_TYPES
 from fhejax.program.levels.tile_choice import can_be_cut
-from fhejax.program.packing.layout import Layout
+from fhejax.program.packing.layout import Layout, samples_in
 from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.interface import Interface
 from fhejax.program.server_program import ServerProgram
@@ -96,7 +97,7 @@ def check_encrypted_array(array: EncryptedArray) -> None:
     blocks = data.shape[0]
     shared = array.batch_axis is None
     require(is_count(blocks) and (blocks == 1 or not shared), f"{blocks} blocks")
-    held = slots if array.layout is None else 1
+    held = slots if array.layout is None else _samples_together(array, math.prod(kept))
     room = _MOST if shared else min(array.shape[array.batch_axis or 0], blocks * held)
     require(is_count(array.samples) and array.samples <= room, f"{array.samples} samples")
     _check_layout(array.layout, params)
@@ -114,17 +115,32 @@ def check_encrypted_array(array: EncryptedArray) -> None:
     check_residues(data, moduli, "the encrypted array")
 
 
+def _samples_together(array: EncryptedArray, size: int) -> int:
+    """The samples in a block of an array with a layout: of an argument, or of the slots of a result."""
+    layout = array.layout
+    _check_layout(layout, array.params)
+    assert layout is not None  # as is asked for
+    return max(1, samples_in(layout, size if array.view is None else layout.shape[-1]))
+
+
 def _check_layout(layout: Layout | None, params: Parameters) -> None:
     if layout is not None:
         require(isinstance(layout, Layout) and layout.slot_count == params.slots, "a layout of other slots")
 
 
-def _check_blocks(batch: int, blocks: int, layouts: tuple, params: Parameters, arguments: int) -> None:
+def _check_blocks(
+    batch: int, blocks: int, layouts: tuple, params: Parameters, arguments: tuple[Encrypted | Plain, ...]
+) -> None:
     """Refuse another number of blocks than a batch takes, and layouts that do not fit the arguments."""
-    require(is_count(batch) and blocks == (batch if layouts else -(-batch // params.slots)), "its blocks")
-    require(isinstance(layouts, tuple) and len(layouts) in (0, arguments), "its layouts")
-    for layout in layouts:
+    require(isinstance(layouts, tuple) and len(layouts) in (0, len(arguments)), "its layouts")
+    together = 1 if layouts else params.slots
+    for argument, layout in zip(arguments, layouts, strict=False):
         _check_layout(layout, params)
+        if layout is not None and isinstance(argument, Encrypted) and argument.batch_axis is not None:
+            together = max(
+                together, samples_in(layout, math.prod(_kept(argument.shape, argument.batch_axis)))
+            )
+    require(is_count(batch) and blocks == -(-batch // together), "its blocks")
 
 
 def check_interface(interface: Interface, batch: int) -> None:
@@ -160,7 +176,7 @@ def check_server(server: ServerProgram) -> None:
     """Refuse a server's half with steps, constants or readings that are not there."""
     plan, params = server.plan, server.params
     _check_bootstrapping(params, plan.bootstrapping)
-    _check_blocks(plan.batch, plan.blocks, plan.layouts, params, len(server.interface.arguments))
+    _check_blocks(plan.batch, plan.blocks, plan.layouts, params, server.interface.arguments)
     require(plan.settings.ring == params.ring, "settings of another ring")
     bits = plan.settings.input_bits
     require(type(bits) in (int, float) and 0 < bits <= params.modulus_bits, "its input scale")
@@ -210,7 +226,7 @@ def check_client(client: ClientProgram) -> None:
     params = client.params
     _check_bootstrapping(params, client.bootstrapping)
     check_level_and_scale(params, client.level, client.scale)
-    _check_blocks(client.batch, client.blocks, client.layouts, params, len(client.interface.arguments))
+    _check_blocks(client.batch, client.blocks, client.layouts, params, client.interface.arguments)
     _check_layout(client.result_layout, params)
     check_interface(client.interface, client.batch)
     client.manifest.exponents(params)

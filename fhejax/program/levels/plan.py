@@ -8,7 +8,7 @@ from typing import Any
 
 from fhejax.ckks import BootstrappingParameters, Parameters
 from fhejax.ckks.keys import KeyManifest
-from fhejax.program.circuit.graph import Graph, depth, needs_whole_batch
+from fhejax.program.circuit.graph import Graph, depth, needs_whole_batch, samples_together
 from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.lowering.state import Divisor
@@ -17,7 +17,7 @@ from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.views import View
 from fhejax.program.levels.bootstrap_placement import Cut
 from fhejax.program.levels.precision_prediction import Predictor
-from fhejax.program.packing.layout import Layout, along, copies
+from fhejax.program.packing.layout import Layout, along, copies, with_samples
 from fhejax.ring.platform import Device
 
 _DEEP = 10  # levels from which on keys share theirs
@@ -40,7 +40,9 @@ class ProgramPlan:
     predicted_noise: the same of noise alone, against fixed point.
     output_sizes: root mean square of each encrypted result itself, on the sample.
     whole_batch: whether every sample must be there, for a sum over the batch to be right.
-    layouts: of each argument's sample, where a block holds one sample; else empty.
+    layouts: of each argument's sample, where a block holds one, or of its samples, where it holds a few; else
+        empty.
+    together: the samples in a block where there are layouts; 0 where a slot holds one.
     tiles: how many each step's result is computed in, where values do not fit in memory at once; else empty.
     peak_bytes: that the values of one block take at once; 0 where they may not be cut.
     """
@@ -61,6 +63,7 @@ class ProgramPlan:
     predicted_noise: tuple[float, ...] = _told()
     output_sizes: tuple[float, ...] = _told()
     layouts: tuple[Layout | None, ...] = dataclasses.field(default=(), kw_only=True)
+    together: int = dataclasses.field(default=0, kw_only=True)
     tiles: tuple[int, ...] = dataclasses.field(default=(), kw_only=True)
     peak_bytes: int = dataclasses.field(default=0, compare=False, kw_only=True)
 
@@ -128,9 +131,13 @@ class ProgramPlan:
 
     @property
     def result_layout(self) -> Layout | None:
-        """The layout of results, where a block holds one sample: their readings name slots."""
+        """The layout of results, where there are layouts: readings name slots of one sample's share."""
         slots = self.params.slots
-        return Layout((slots,), (along(0, slots),)) if self.layouts else None
+        if not self.layouts:
+            return None
+        if self.together == 1:
+            return Layout((slots,), (along(0, slots),))
+        return with_samples(Layout((share := slots // self.together,), (along(0, share),)), slots)
 
     def _uses(self, step: Step) -> list[tuple[int | str, int]]:
         """The keys of one step but relinearisation, each with its level."""
@@ -200,14 +207,17 @@ def described(circuit: LoweredCircuit, predictor: Predictor, cost: float, device
         predicted_noise=tuple(map(float, predictor.noise(settings, lowered))),
         output_sizes=tuple(map(float, predictor.sizes)),
         whole_batch=needs_whole_batch(graph),
-        layouts=tuple(_in_ring(layout, circuit.params.slots) for layout in graph.layouts),
+        layouts=tuple(_in_ring(layout, circuit.params.slots, graph) for layout in graph.layouts),
+        together=samples_together(graph, circuit.params.slots) if graph.least_slots else 0,
     )
 
 
-def _in_ring(layout: Layout | None, slots: int) -> Layout | None:
-    """The layout of one period, over and over in the slots of a ring."""
+def _in_ring(layout: Layout | None, slots: int, graph: Graph) -> Layout | None:
+    """The layout of one period, over and over in the slots of a ring, or of several samples."""
     if layout is None or layout.slot_count == slots:
         return layout
+    if graph.shares_blocks:
+        return with_samples(layout, slots)
     return layout.replace(slots=(copies(slots // layout.slot_count), *layout.slots))
 
 

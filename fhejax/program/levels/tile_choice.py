@@ -31,6 +31,12 @@ def in_memory(plan: ProgramPlan, leaves: Sequence[jax.Array], memory: float | No
     Raises:
         ValueError: where no tiles are small enough for the memory that was asked for.
     """
+    if holds_much(plan) and memory is not None and predicted_memory(plan) > memory:
+        raise ValueError(
+            f"memory={memory:.3g} bytes were allowed, and a call takes {predicted_memory(plan):.3g}, its "
+            f"keys included; packing='planes' computes no parts of layers yet: allow more, or choose another "
+            f"packing."
+        )
     if not can_be_cut(plan):
         return plan
     room = _SHARE * plan.device.memory if memory is None else memory
@@ -57,7 +63,32 @@ def in_memory(plan: ProgramPlan, leaves: Sequence[jax.Array], memory: float | No
 
 def predicted_memory(plan: ProgramPlan) -> float:
     """The bytes of a process that calls the program once: values, arguments, Python and what JAX compiled."""
+    if holds_much(plan):
+        return values_at_once(plan) + plan.key_manifest.bytes(plan.params).memory + _PROCESS
     return plan.peak_bytes + argument_bytes(plan) + _PROCESS
+
+
+def holds_much(plan: ProgramPlan) -> bool:
+    """Whether steps take memory of their own that values and arguments say nothing of."""
+    return any(_working_bytes(plan, step) for step in plan.steps)
+
+
+def values_at_once(plan: ProgramPlan) -> int:
+    """The bytes of a block's values in memory at once, with those of the step that makes one of them."""
+    last = {s: n for n, step in enumerate(plan.steps) for s in step.sources}
+    held, peak = 0, 0
+    sizes = [step.size * ciphertext_bytes(plan, step) for step in plan.steps]
+    for number, step in enumerate(plan.steps):
+        held += sizes[number]
+        peak = max(peak, held + _working_bytes(plan, step))
+        held -= sum(sizes[source] for source in set(step.sources) if last[source] == number)
+    return peak
+
+
+def _working_bytes(plan: ProgramPlan, step: Step) -> int:
+    level = int(plan.steps[step.sources[0]].level) if step.sources else 0
+    params = plan.params
+    return step.working_bytes(len(params.level_moduli(level)), len(params.special), params.ring.degree)
 
 
 def can_be_cut(plan: ProgramPlan) -> bool:

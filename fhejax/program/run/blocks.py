@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -20,7 +21,7 @@ from fhejax.program.circuit.steps.call import Keys
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.views import View
 from fhejax.program.levels.plan import ProgramPlan
-from fhejax.program.packing.layout import Layout, pack, unpack
+from fhejax.program.packing.layout import Layout, pack, samples_in, unpack
 from fhejax.program.run.client import decrypt_entries
 from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.execution import run
@@ -83,7 +84,14 @@ def fill_slots(
 
 
 def _samples_in_blocks(plan: Batch, argument: Encrypted, entries: np.ndarray, layout: Layout) -> np.ndarray:
-    """The slots of each block, which holds one sample: a column of entries, or the filler."""
+    """The slots of each block, which holds one sample, a column of entries or the filler, or a few.
+
+    A few are repeated in the places that are left: what samples keep within its range, others might not.
+    """
+    together = samples_in(layout, len(entries))
+    if together > 1:
+        numbers = np.arange(plan.blocks * together).reshape(plan.blocks, together) % entries.shape[1]
+        return np.stack([pack(layout, entries[:, row].T.reshape(layout.shape)) for row in numbers])
     padded = np.full((len(entries), plan.blocks), filler(argument))
     padded[:, : entries.shape[1]] = entries
     return np.stack([pack(layout, column.reshape(layout.shape)) for column in padded.T])
@@ -233,6 +241,18 @@ def as_argument(
     )
 
 
+def _samples_of(result: EncryptedArray, slots: np.ndarray) -> np.ndarray:
+    """The numbers of each sample of a block, [entry, sample]: an argument's, or the slots of a result's."""
+    layout = result.layout
+    assert layout is not None  # where samples have slots of their own
+    if result.view is None:
+        shape = tuple(s for d, s in enumerate(result.shape) if d != result.batch_axis)
+        return unpack(layout, slots).reshape(samples_in(layout, math.prod(shape)), -1).T
+    share = layout.shape[-1]
+    found = slots.reshape(len(slots), -1, share)
+    return found.transpose(0, 2, 1).reshape(-1, found.shape[1])
+
+
 def decrypt_array(secret: SecretKey, result: EncryptedArray) -> np.ndarray:
     """The numbers in a result, or in an encrypted argument.
 
@@ -244,8 +264,7 @@ def decrypt_array(secret: SecretKey, result: EncryptedArray) -> np.ndarray:
     check_opens(secret, result)
     blocks = [decrypt_entries(secret, result.flat(b)) for b in range(result.data.shape[0])]
     if result.layout is not None:
-        read = functools.partial(unpack, result.layout) if result.view is None else np.ravel
-        values = np.stack([read(slots).ravel() for slots in blocks[: result.samples]], 1)
+        values = np.concatenate([_samples_of(result, slots) for slots in blocks], 1)[:, : result.samples]
     elif result.batch_axis is None:
         values = blocks[0].mean(1, keepdims=True)
     else:

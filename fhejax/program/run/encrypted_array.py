@@ -40,9 +40,9 @@ class EncryptedArray:
     normalisation: of an argument, whose numbers are its values normalised; else None.
     seeds: of what was encrypted under a secret key and not yet expanded, uint32 [block, *shape without the
     batch axis, 8]: they stand for the uniform halves, and data has the other half alone; else None.
-    layout: None where samples lie in slots. Else every block is one sample, data is [block, ciphertext, poly,
-    limb, N], and the layout says what lies in its slots: an argument's entries, or, for a result, the slots
-    that its view names.
+    layout: None where samples lie in slots. Else every block is one sample or a few, data is [block,
+    ciphertext, poly, limb, N], and the layout says what lies in its slots: an argument's entries, or, for a
+    result, the slots that its view names, of each sample.
     """
 
     data: Array

@@ -21,6 +21,7 @@ from fhejax.program.circuit.lowering.state import after
 from fhejax.program.circuit.node import Evaluation, SingleSource
 from fhejax.program.circuit.nodes.carried_values import CarriedTerm
 from fhejax.program.circuit.nodes.in_slots.block_matrix import SparseBlocks
+from fhejax.program.circuit.nodes.in_slots.plane_map import PlaneMap
 from fhejax.program.circuit.nodes.in_slots.slot_matrix import SlotMatrix
 from fhejax.program.circuit.ranges import bounds
 from fhejax.program.circuit.sensitivity import noise_gains
@@ -54,6 +55,11 @@ def block_matrix(seed=0):
     return SparseBlocks((4, 2), (3, 2), csr_array(np.where(matrix > 0, 2 * matrix - 1, 0.0)))
 
 
+def plane_map(seed=0):
+    """From 2 planes of 2 slots to 3, by taps with masks: one of the same slot, one of the next."""
+    return PlaneMap(2, (0, 1), numbers(2, 3, 2, seed=seed), numbers(2, 2, seed=seed + 1))
+
+
 NODES = {
     "linear": nodes.Linear(0, entries(2, 3, 2), numbers(2, 2, 3), numbers(8), False, ""),
     "square": nodes.ElementwiseSquare(0, numbers(SIZE), SIZE, ""),
@@ -69,6 +75,7 @@ NODES = {
     "block transform": nodes.BlockTransform(
         (0, 1), (block_matrix(), block_matrix(seed=1)), numbers(12), 4, 3, ""
     ),
+    "plane transform": nodes.PlaneTransform((0, 1), (plane_map(), plane_map(seed=1)), numbers(6), 2, 3, ""),
     "slot sum": nodes.SlotSum(0, SIZE, ""),
     "bootstrap": nodes.Bootstrap(0, SIZE, ""),
     "carried values": nodes.CarriedValues(
@@ -159,7 +166,20 @@ def rotated_sum(node, values, slots):
     return total
 
 
+def plane_transform(node, values, slots):
+    """Planes of all columns one after the other, as they lie in the slots."""
+    total = jnp.asarray(node.bias)[:, None]
+    for one, value in zip(node.maps, values, strict=True):
+        lanes = value.reshape(2, 2, COLUMNS).transpose(0, 2, 1).reshape(2, -1)
+        for tap, distance in enumerate(one.distances):
+            masked = jnp.roll(lanes, -distance, 1) * np.tile(one.masks[tap], COLUMNS)[None]
+            planes = (one.weights[tap] @ masked).reshape(3, COLUMNS, 2)
+            total = total + planes.transpose(0, 2, 1).reshape(6, COLUMNS)
+    return total
+
+
 IN_JAX = {
+    "plane transform": plane_transform,
     "rotated sum": rotated_sum,
     "rotations": lambda node, values, slots: jnp.concatenate(
         [jnp.roll(values[0], -distance, 0) for distance in node.distances]

@@ -46,6 +46,18 @@ def of_several_ciphertexts():
     return small(predict, fhejax.Encrypted((1, 16, 8, 2)), packing="multiplexed", precision_bits=6)
 
 
+def in_planes():
+    """Taps with masks, of two values with one rotated, a sum by rotations, a matrix product."""
+    kernel = np.random.default_rng(0).normal(0, 0.3, (3, 3, 2, 3)).astype(np.float32)
+    order = ("NHWC", "HWIO", "NHWC")
+
+    def predict(x):
+        h = jax.lax.conv_general_dilated(x, kernel, (1, 1), ((1, 1),) * 2, dimension_numbers=order)
+        return jnp.square(h).mean((1, 2)) @ np.full((3, 2), 0.5, np.float32)
+
+    return small(predict, fhejax.Encrypted((4, 4, 4, 2)), packing="planes", precision_bits=5)
+
+
 def batched():
     """Linear layers, products of two values, a square of its own, and a sum over the batch by rotations."""
     weights = np.random.default_rng(1).normal(0, 0.5, (4, 3)).astype(np.float32)
@@ -133,6 +145,16 @@ def test_counts_of_several_ciphertexts_are_what_a_call_does():
     assert found["permuted"] == counts.permuted
     encoded = found["transforms"] - counts.transforms
     assert counts.plaintext_limbs <= encoded <= 1.5 * counts.plaintext_limbs
+
+
+def test_counts_of_planes_are_what_a_call_does():
+    """Their masks are encoded in every call."""
+    program = in_planes()
+    found, counts = traced(program), predicted(program.plan)
+    assert found["transforms"] - counts.transforms == counts.plaintext_limbs > 0
+    assert found["conversions"] == counts.conversions
+    assert found["permuted"] == counts.permuted
+    assert found["sums"] == counts.key_products
 
 
 def test_every_step_says_what_it_counts_but_those_that_only_add_and_move():

@@ -92,7 +92,7 @@ def test_for_one_sample_the_packing_of_less_predicted_time_is_taken():
     assert "multiplexed: argument 1 is plain" in plain.report()
 
 
-@pytest.mark.parametrize("name", ["planes", "", None, 3, ["auto"]])
+@pytest.mark.parametrize("name", ["plane", "", None, 3, ["auto"]])
 def test_other_names_are_refused_in_a_sentence(name):
     with pytest.raises(ValueError, match="which is no packing; choose one of 'auto', 'sample-per-slot'"):
         fhejax.compile(jnp.square, encrypted((8, 3)), packing=name, insecure_log_degree=7)

@@ -9,6 +9,7 @@ from fhejax.program.circuit.nodes.in_slots.block_transform import BlockTransform
 from fhejax.program.circuit.nodes.in_slots.carried_slots import CarriedSlots
 from fhejax.program.circuit.nodes.in_slots.ciphertext_of import CiphertextOf
 from fhejax.program.circuit.nodes.in_slots.masked_sum import MaskedSum
+from fhejax.program.circuit.nodes.in_slots.plane_transform import PlaneTransform
 from fhejax.program.circuit.nodes.in_slots.rotated_sum import RotatedSum
 from fhejax.program.circuit.nodes.in_slots.rotations import Rotations
 from fhejax.program.circuit.nodes.in_slots.slot_transform import SlotTransform
@@ -37,6 +38,7 @@ __all__ = [
     "Input",
     "Linear",
     "MaskedSum",
+    "PlaneTransform",
     "RotatedSum",
     "Rotations",
     "SlotSum",

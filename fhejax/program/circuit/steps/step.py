@@ -143,6 +143,16 @@ class Step(abc.ABC):
         """
         return NOTHING
 
+    def working_bytes(self, limbs: int, special: int, degree: int) -> int:
+        """The bytes that the step takes in one block beside what it reads and makes, where they are many.
+
+        Args:
+            limbs: of what it reads.
+            special: primes of P.
+            degree: of the ring.
+        """
+        return 0
+
     @property
     def weight_bits(self) -> Real:
         """The bits by which plain weights raise the scale."""

@@ -14,6 +14,7 @@ from fhejax.program.packing.layout.packing import entries, indices, pack, positi
 from fhejax.program.packing.layout.relabelling import pad, reverse, roll, strided_slice, transpose
 from fhejax.program.packing.layout.relations import Relation, convolution, dense, identity
 from fhejax.program.packing.layout.reshape import reshape
+from fhejax.program.packing.layout.samples import samples_in, with_samples
 from fhejax.program.packing.layout.slot_sums import SlotSum, as_shares, copied, sum_over
 from fhejax.program.packing.layout.spread import Spread, mask, spread
 
@@ -44,9 +45,11 @@ __all__ = [
     "reshape",
     "reverse",
     "roll",
+    "samples_in",
     "spread",
     "strided_slice",
     "sum_over",
     "transpose",
     "unpack",
+    "with_samples",
 ]

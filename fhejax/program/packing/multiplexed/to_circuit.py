@@ -7,8 +7,8 @@ of them. Here all that is linear between two products is joined to one map of sl
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -74,43 +74,44 @@ def to_circuit(graph: TensorGraph) -> Graph:
         NotPolynomialError: with every operation in which samples would meet each other, and its line.
         ValueError: plain arguments, or encrypted ones without a batch axis.
     """
-    _check_arguments(graph.arguments)
+    check_arguments(graph.arguments, "multiplexed")
     entries = simplify(to_entries(graph, joins_positions=False))
-    packer = _Packer(entries, graph.slots)
-    packer.pack()
-    outputs = tuple(map(packer.output, entries.outputs))
-    least = max((period for period, _ in packer.shapes), default=0)
-    return dataclasses.replace(
-        entries,
-        nodes=tuple(packer.nodes),
-        outputs=outputs,
-        least_slots=least,
-        layouts=tuple(packer.layouts.get(number) for number in range(len(graph.arguments))),
-    )
+    return Packer(entries, graph.slots).packed()
 
 
-def _check_arguments(arguments: Sequence[Encrypted | Plain]) -> None:
+def check_arguments(arguments: Sequence[Encrypted | Plain], packing: str) -> None:
+    """Refuse arguments that have no place in a packing whose ciphertexts hold samples in their slots.
+
+    Args:
+        arguments: the descriptions.
+        packing: its name, in messages.
+
+    Raises:
+        ValueError: plain arguments, or encrypted ones without a batch axis.
+    """
     for number, argument in enumerate(arguments):
         if isinstance(argument, Plain):
             raise ValueError(
-                f"argument {number} is plain, and packing='multiplexed' takes plain numbers only where the "
+                f"argument {number} is plain, and packing={packing!r} takes plain numbers only where the "
                 f"function closes over them, since rotations and keys follow from which are zero. Close over "
                 f"it, or use packing='sample-per-slot'."
             )
         if argument.batch_axis is None:
             raise ValueError(
                 f"argument {number} has batch_axis=None, one value for all samples, which "
-                f"packing='multiplexed' does not hold: there a ciphertext holds one sample. Give it a batch "
+                f"packing={packing!r} does not hold: there slots hold samples' own numbers. Give it a batch "
                 f"axis, or use packing='sample-per-slot'."
             )
 
 
-class _Packer:
+class Packer:
     """The state of packing a circuit of entries: new nodes, and the form of each old one.
 
     most: slots of a ciphertext. nodes: of the new circuit. shapes: the period and the number of ciphertexts
     of each of them. layouts: of the arguments. forms: of the values of the old circuit's nodes.
     """
+
+    packing: ClassVar[str] = "multiplexed"
 
     def __init__(self, entries: Graph, most: int) -> None:
         self.entries, self.most = entries, most
@@ -120,6 +121,24 @@ class _Packer:
         self.forms: list[AffineForm] = []
         self.refusals: list[Refusal] = []
 
+    @property
+    def rules(self) -> Mapping[type[Node], "Rule"]:
+        """What becomes of each kind of node."""
+        return RULES
+
+    def packed(self) -> Graph:
+        """The circuit of the new nodes."""
+        self.pack()
+        outputs = tuple(map(self.output, self.entries.outputs))
+        numbers = range(len(self.entries.arguments))
+        return dataclasses.replace(
+            self.entries,
+            nodes=tuple(self.nodes),
+            outputs=outputs,
+            least_slots=max((period for period, _ in self.shapes), default=0),
+            layouts=tuple(map(self.layouts.get, numbers)),
+        )
+
     def pack(self) -> None:
         """Pack all nodes in order.
 
@@ -127,12 +146,12 @@ class _Packer:
             NotPolynomialError: with all that has no place.
         """
         for node in self.entries.nodes:
-            rule = _RULES.get(type(node))
+            rule = self.rules.get(type(node))
             try:
                 if rule is None:
                     raise ValueError(
-                        "a sum over the samples of the batch, which packing='multiplexed' holds in "
-                        "ciphertexts of their own; compile for one sample, or use packing='sample-per-slot'"
+                        f"a sum over the samples of the batch, which packing={self.packing!r} does not let "
+                        f"meet; compile for one sample, or use packing='sample-per-slot'"
                     )
                 self.forms.append(rule(self, node))
             except ValueError as error:
@@ -227,7 +246,7 @@ def _transform(one: PlacedForm, label: str) -> SlotTransform | BlockTransform:
     return BlockTransform(sources, blocks, one.bias, *one.placement.shape, label)
 
 
-def _argument(packer: _Packer, node: Input) -> AffineForm:
+def _argument(packer: Packer, node: Input) -> AffineForm:
     described = packer.entries.arguments[node.argument]
     assert isinstance(described, Encrypted)
     shape = tuple(n for axis, n in enumerate(described.shape) if axis != described.batch_axis)
@@ -239,7 +258,7 @@ def _argument(packer: _Packer, node: Input) -> AffineForm:
     return packer.append(dataclasses.replace(node, size=placement.count, held=held), placement)
 
 
-def _layout_of_argument(packer: _Packer, node: Input, shape: tuple[int, ...]) -> Layout:
+def _layout_of_argument(packer: Packer, node: Input, shape: tuple[int, ...]) -> Layout:
     """The layout in which the first layer that reads the argument costs least."""
     entries, most = packer.entries, packer.most
     number = next(n for n, one in enumerate(entries.nodes) if one is node)
@@ -267,7 +286,7 @@ def _layout_of_argument(packer: _Packer, node: Input, shape: tuple[int, ...]) ->
     return candidates[int(np.argmin(costs))]
 
 
-def _linear(packer: _Packer, node: Linear) -> AffineForm:
+def _linear(packer: Packer, node: Linear) -> AffineForm:
     form = packer.forms[node.source]
     if form.windows or (_is_large(node) and form.as_slots() is None):
         form = packer.forms[node.source] = packer.own_slots(form, packer.entries.nodes[node.source].label)
@@ -293,33 +312,33 @@ def _is_large(node: Linear) -> bool:
     return node.weights.size * node.entries.shape[2] > _MOST_LISTED
 
 
-def _gather(packer: _Packer, node: Gather) -> AffineForm:
+def _gather(packer: Packer, node: Gather) -> AffineForm:
     return taken(packer.forms[node.source], node.entries)
 
 
-def _combination(packer: _Packer, node: Combine) -> AffineForm:
+def _combination(packer: Packer, node: Combine) -> AffineForm:
     return added([packer.forms[source] for source in node.sources], node.weights)
 
 
-def _concatenation(packer: _Packer, node: Concatenate) -> AffineForm:
+def _concatenation(packer: Packer, node: Concatenate) -> AffineForm:
     for source in node.sources:
         if packer.forms[source].windows:
             packer.forms[source] = packer.own_slots(packer.forms[source], packer.entries.nodes[source].label)
     return joined([packer.forms[source] for source in node.sources])
 
 
-def _square(packer: _Packer, node: ElementwiseSquare) -> AffineForm:
+def _square(packer: Packer, node: ElementwiseSquare) -> AffineForm:
     source, positions, shift = packer.in_slots(node.source, node.shift)
     placement = packer.placement(source, positions)
     return packer.append(ElementwiseSquare(source, shift, placement.count, node.label), placement)
 
 
-def _product(packer: _Packer, node: ElementwiseProduct) -> AffineForm:
+def _product(packer: Packer, node: ElementwiseProduct) -> AffineForm:
     forms = [packer.forms[s].shifted(shift) for s, shift in zip(node.sources, node.shifts, strict=True)]
     return _multiplied(packer, forms, node.label)
 
 
-def _multiplied(packer: _Packer, forms: Sequence[AffineForm], label: str) -> AffineForm:
+def _multiplied(packer: Packer, forms: Sequence[AffineForm], label: str) -> AffineForm:
     """The products of two forms, entry by entry, in the same slots."""
     found = [form.as_slots() for form in forms]
     held = [f for f, form in zip(found, forms, strict=True) if f is not None and not form.bias.any()]
@@ -346,7 +365,7 @@ def _known(form: AffineForm) -> tuple[int, np.ndarray]:
     return found
 
 
-def _inner_product(packer: _Packer, node: InnerProduct) -> AffineForm:
+def _inner_product(packer: Packer, node: InnerProduct) -> AffineForm:
     """Sums of products: the factors of all terms side by side, multiplied, and added by the next map."""
     sides = zip(node.sources, node.shifts, node.entries, strict=True)
     alive = ((node.entries[0] >= 0) & (node.entries[1] >= 0)).ravel()
@@ -356,7 +375,9 @@ def _inner_product(packer: _Packer, node: InnerProduct) -> AffineForm:
     return products.mapped(sums_of(rows, node.size), None)
 
 
-_RULES: dict[type[Node], Callable[[_Packer, Any], AffineForm]] = {
+Rule = Callable[[Any, Any], AffineForm]  # of a packer and a node
+
+RULES: dict[type[Node], Rule] = {
     Input: _argument,
     Linear: _linear,
     Gather: _gather,

@@ -16,6 +16,7 @@ from fhejax.program.circuit.lowering.register import Register, after
 from fhejax.program.circuit.lowering.scales import Real
 from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.node import Adjoints, Evaluation, SingleSource
+from fhejax.program.circuit.nodes.in_slots.plane_map import rotated_planes
 from fhejax.program.circuit.slots import Slots
 from fhejax.program.circuit.steps.call import StepCall, in_groups
 from fhejax.program.circuit.steps.place import StepPlace
@@ -83,30 +84,38 @@ class RotatedSum(SingleSource):
 
     Attributes:
         distances: signed, each of one period of the slots; slot s of a rotation by d holds slot s + d.
+        planes: 0 where columns are calls; else the period of planes, beyond which the next column's lie.
     """
 
     source: int
     distances: tuple[int, ...]
     size: int
     label: str
+    planes: int = 0
 
     def interval(self, known: Sequence[ValueInterval], batch: int) -> ValueInterval:
         """The sums of the ends of the source's interval."""
-        low, high = known[self.source]
-        return self._summed(low, -1), self._summed(high, -1)
+        low, high = (self._summed(end[:, None], 1)[:, 0] for end in known[self.source])
+        return low, high
 
     def evaluate(self, given: Evaluation) -> Values:
         """The sum."""
-        return self._summed(given.values[self.source], -1)
+        return self._summed(given.values[self.source], 1)
 
     def adjoints(self, values: Sequence[Values], adjoint: Values, slots: Slots | None) -> Adjoints:
         """The gradient plus itself rotated the other way: rotations commute."""
-        yield self.source, self._summed(adjoint, 1)
+        yield self.source, self._summed(adjoint, -1)
 
     def _summed(self, values: Values, sign: int) -> Values:
         for distance in self.distances:
-            values = values + np.roll(values, sign * distance, 0)
+            values = values + self._rotated(values, sign * distance)
         return values
+
+    def _rotated(self, values: Values, distance: int) -> Values:
+        if not self.planes:
+            return np.roll(values, -distance, 0)
+        planes = values.reshape(-1, self.planes, values.shape[1])
+        return rotated_planes(planes, distance).reshape(values.shape)
 
     def lower(self, lowering: "Lowering", number: int) -> Register:
         """Emit the sum of the source with two components and no more primes than it needs.
