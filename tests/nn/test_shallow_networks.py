@@ -9,7 +9,8 @@ from flax import nnx
 
 from fhejax import nn
 
-WEIGHTS = Path(__file__).parents[2] / "experiments" / "weights" / "shallow.safetensors"
+FOLDER = Path(__file__).parents[2] / "experiments" / "weights"
+WEIGHTS, HCNN = FOLDER / "shallow.safetensors", FOLDER / "hcnn_cifar.safetensors"
 
 
 def test_logits_parameters_and_layers():
@@ -67,3 +68,13 @@ def test_the_committed_weights_are_bounded():
     logits, inputs = nn.preactivations(network, preparation(images.astype(np.uint8)))
     assert len(inputs) == 4 and max(float(jnp.abs(z).max()) for z in inputs) < 10
     assert np.abs(logits).max() < 31
+
+
+def test_the_committed_weights_of_hcnn_are_bounded():
+    assert HCNN.stat().st_size < 1_300_000
+    network = nn.load_weights(nn.HCNNCifar(normalise=False, rngs=nnx.Rngs(0)), HCNN)
+    images = np.random.default_rng(0).integers(90, 160, (2, 4, 4, 3)).repeat(8, 1).repeat(8, 2)
+    prepared = nn.load_preparation(HCNN)(images.astype(np.uint8))
+    logits, inputs = nn.preactivations(nn.inference_view(network), prepared)
+    assert len(inputs) == 3 and max(float(jnp.abs(z).max()) for z in inputs) < 12
+    assert np.abs(logits).max() < 100
