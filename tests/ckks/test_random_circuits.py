@@ -98,5 +98,5 @@ def test_every_error_is_within_the_predicted_bound(scheme, circuits):
         assert abs(error).max() < BOUND, f"circuit {seed}"
         ratios.append(np.sqrt(np.mean(error**2)))
     ratios = [ratio for ratio in ratios if ratio > 1e-3]
-    assert len(ratios) > 0.8 * circuits
+    assert len(ratios) > circuits / 2  # of the others the errors vanish, as of x - x
     assert 0.75 < np.sqrt(np.mean(np.square(ratios))) < 1.35  # too little noise is as wrong as too much
