@@ -196,7 +196,7 @@ def infer(
     for start in range(0, len(experiment.images), batch):
         images = experiment.preparation(experiment.images[start : start + batch])
         upload = timed("encrypt", program.encrypt, secret, images)
-        with pipeline.counter("tiles") as progress:
+        with pipeline.counter("parts of the call") as progress:
             call = functools.partial(program, progress=progress)
             start = time.process_time()
             result = timed("evaluate", call, keys, upload)

@@ -69,7 +69,8 @@ class ServerProgram:
         Args:
             keys: from `keygen`.
             *arguments: encrypted.
-            progress: told how many tiles are done, of how many; never where there are no tiles.
+            progress: told how many tiles are done, of how many, or how many steps where there are no tiles;
+                never under jit, and where a short program is compiled as one function.
 
         Raises:
             ValueError: keys or ciphertexts of other parameters or another secret, a missing

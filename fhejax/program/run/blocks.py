@@ -124,24 +124,32 @@ def evaluate_blocks(
         circuit: steps and constants of the call.
         keys: of the server.
         arguments: the encrypted ones; None in place of a plain one.
-        progress: told how many tiles are done, of how many, where there are tiles.
+        progress: told how many tiles are done, of how many, or how many steps where there are no tiles; never
+            where a call is compiled as one function.
 
     Returns:
         For each encrypted result its blocks, data [entry, poly, limb, N].
     """
-    if plan.tiles and is_concrete(*jax.tree.leaves((circuit.leaves, keys, arguments))):
+    concrete = is_concrete(*jax.tree.leaves((circuit.leaves, keys, arguments)))
+    if plan.tiles and concrete:
         tiled = (circuit.steps, circuit.leaves, keys, arguments, circuit.registers, plan.tiles)
         runs = [run_tiled(*tiled, b, _of_block(progress, b, plan.blocks)) for b in range(plan.blocks)]
         return [sum(parts, ()) for parts in zip(*runs, strict=True)]
     samples = count_samples(plan, arguments)
     longest = current_device().blocks.compiled_steps
     short = len(circuit.steps) <= longest and not plan.rotations and plan.bootstrapping is None
-    execute = _run_compiled if short else _run
     fixed = (circuit.steps, circuit.leaves, keys, arguments)
+
+    def execute(block: np.int32 | None, live: jax.Array | None) -> list[tuple[Ciphertext, ...]]:
+        if short:
+            return _run_compiled(*fixed, block, live, circuit.registers)
+        told = _of_block(progress, int(block or 0), 1 if block is None else plan.blocks)
+        return _run(*fixed, block, live, circuit.registers, told if concrete else None)
+
     if plan.sums_slots or plan.blocks == 1:
         live = live_slots(plan, samples)
-        return execute(*fixed, None, None if live is None else jnp.asarray(live), circuit.registers)
-    results = [execute(*fixed, np.int32(block), None, circuit.registers) for block in range(plan.blocks)]
+        return execute(None, None if live is None else jnp.asarray(live))
+    results = [execute(np.int32(block), None) for block in range(plan.blocks)]
     return [sum(parts, ()) for parts in zip(*results, strict=True)]
 
 
@@ -165,6 +173,7 @@ def _run(
     block: Any,
     live: jax.Array | None,
     registers: tuple[int, ...],
+    progress: Progress | None = None,
 ) -> list[tuple[Ciphertext, ...]]:
     """The results of one block of every argument, or of all of them where `block` is None."""
     flat = [
@@ -173,7 +182,14 @@ def _run(
         else tuple(a.flat(b) for b in (range(a.data.shape[0]) if block is None else (block,)))
         for a in arguments
     ]
-    return run(steps, leaves, keys, flat, registers, live)
+    watch = None if progress is None else functools.partial(_tell, progress, len(steps))
+    return run(steps, leaves, keys, flat, registers, live, watch)
+
+
+def _tell(progress: Progress, total: int, number: int, step: Step, made: Ciphertext) -> None:
+    """Tell that a step is done, once it is."""
+    jax.block_until_ready(made)
+    progress(number + 1, total)
 
 
 # One compiled function, with weights and keys as its arguments: for a short program this compiles and

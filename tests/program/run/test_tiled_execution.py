@@ -43,6 +43,23 @@ def test_bit_by_bit_as_without_tiles(function):
         np.testing.assert_array_equal(jax.tree.leaves(again)[0], jax.tree.leaves(expected)[0])
 
 
+def test_a_long_program_without_tiles_tells_of_its_steps():
+    weights = np.random.default_rng(0).normal(size=(4, 3)) / 4
+    argument = fhejax.Encrypted((2, 4), range=(-1, 1))
+    program = fhejax.compile(
+        lambda x: (x @ weights) ** 2, argument, packing="multiplexed", insecure_log_degree=6
+    )
+    secret, keys = program.keygen()
+    upload = program.encrypt(secret, np.ones((2, 4), np.float32))
+    told = []
+    found = program(keys, upload, progress=lambda done, total: told.append((done, total)))
+    total = 2 * len(program.plan.steps)  # each sample is a block
+    assert told == [(done, total) for done in range(1, total + 1)]
+    np.testing.assert_array_equal(found.data, program(keys, upload).data)
+    jax.eval_shape(lambda *call: program(*call, progress=lambda *_: told.append(None)), keys, upload)
+    assert None not in told
+
+
 def test_a_traced_call_runs_without_tiles():
     program = compiled(convolutional)
     secret, keys = program.keygen()
