@@ -34,6 +34,7 @@ def test_median_time_needs_a_repeat():
         machine.median_time(lambda: None, repeats=0)
 
 
+@pytest.mark.nightly
 def test_peak_memory_counts_what_is_touched():
     code = """
 import numpy as np

@@ -8,7 +8,7 @@ from fhejax import ckks
 from fhejax.ckks.linear_transform import apply_linear_transform, linear_transform
 
 
-@pytest.fixture(scope="module", params=[True, False])
+@pytest.fixture(scope="module", params=[pytest.param(True, marks=pytest.mark.nightly), False])
 def scheme(request):
     params = ckks.insecure_parameters(16, 3, real=request.param)
     secret = ckks.secret_key(ckks.random_key(), params)

@@ -45,7 +45,7 @@ def value_and_slope(coefficients, bound, x):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.nightly) if n == "relu" else n for n in TARGETS]
+    "name", [pytest.param(n, marks=pytest.mark.nightly) if n in ("relu", "sigmoid") else n for n in TARGETS]
 )
 def test_errors_in_the_clear(fits, rows, name):
     target = TARGETS[name]

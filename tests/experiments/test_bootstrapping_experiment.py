@@ -59,6 +59,7 @@ def test_the_stages_give_the_bits_of_a_bootstrap(chosen, secret_and_keys):
     np.testing.assert_array_equal(staged.data, whole.data)
 
 
+@pytest.mark.nightly
 def test_bytes_of_matrices_and_keys_are_what_is_made(chosen, circuit, secret_and_keys):
     found = bootstrapping_plan.memory_needed(chosen)
     assert found["matrices"] == circuit.nbytes
@@ -172,6 +173,7 @@ def test_memory_of_a_container_counts(tmp_path, monkeypatch):
     assert bootstrapping_plan.machine_memory() == 123456
 
 
+@pytest.mark.nightly
 def test_other_bits_of_the_stages_are_refused(chosen, circuit, secret_and_keys, monkeypatch):
     def wrong(timed, keys, ciphertext):
         found = ckks.bootstrap(keys, ciphertext)

@@ -39,6 +39,7 @@ def test_the_study_compares_all_methods(dataset, monkeypatch, tmp_path, capsys):
     assert json.loads(path.read_text())["rows"] == found["rows"]
 
 
+@pytest.mark.nightly
 def test_the_network_is_encrypted_without_its_normalisation(dataset, tmp_path):
     network = nn.CryptoDL(rngs=nnx.Rngs(1))
     config = nn.TrainingConfig(epochs=3, batch_size=50, learning_rate=3e-3, average_decay=0.5)

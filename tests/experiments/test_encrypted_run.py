@@ -97,6 +97,7 @@ def test_a_folder_of_another_run_is_refused(tiles, changes):
         encrypted_sgd.run(small_training(**changes), arguments)
 
 
+@pytest.mark.nightly
 @pytest.mark.filterwarnings("ignore:.*insecure")
 def test_one_number_a_ciphertext_comes_to_the_same():
     arguments = dataclasses.replace(ARGUMENTS, packing="sample-per-slot", insecure_log_degree=6)

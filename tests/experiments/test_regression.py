@@ -21,6 +21,7 @@ def test_data_and_clear_training(loss):
     assert regression.correct(models[-1], *data.test) > 50
 
 
+@pytest.mark.nightly
 def test_the_whole_experiment(tmp_path, capsys):
     arguments = regression.Arguments(
         loss="linear",
@@ -57,6 +58,7 @@ CARRIED = regression.Arguments(
 )
 
 
+@pytest.mark.nightly
 def test_the_weights_of_one_call_are_arguments_of_the_next(capsys):
     results = regression.main(CARRIED)
     assert len(results["steps"]) == 3

@@ -43,12 +43,18 @@ def run(settings: dict[str, str], path: pathlib.Path, *jobs: str) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+QUICK = ("scheme", "program")
+
+
 @pytest.mark.parametrize(
-    "name",
-    [name if name == "all at once" else pytest.param(name, marks=pytest.mark.nightly) for name in SETTINGS],
+    ("name", "jobs"),
+    [
+        (ALL, QUICK),
+        pytest.param(ALL, ("bootstrapped",), marks=pytest.mark.nightly),
+        *(pytest.param(name, QUICK, marks=pytest.mark.nightly) for name in SETTINGS if name != ALL),
+    ],
 )
-def test_jobs_are_right_under(name, tmp_path):
-    jobs = ["scheme", "program"] + ["bootstrapped"] * (name == ALL)
+def test_jobs_are_right_under(name, jobs, tmp_path):
     run(SETTINGS[name], tmp_path / "found.npz", *jobs)
     with np.load(tmp_path / "found.npz") as found:
         for job in jobs:

@@ -8,7 +8,7 @@ from flax import nnx
 
 from fhejax import nn
 
-EXACT = [nn.CryptoNets, nn.HCNN, nn.MLP]
+EXACT = [nn.CryptoNets, pytest.param(nn.HCNN, marks=pytest.mark.nightly), nn.MLP]
 
 
 @pytest.mark.parametrize("network", EXACT)

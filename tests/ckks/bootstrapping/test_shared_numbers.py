@@ -31,6 +31,7 @@ def setting(slots: int = 16) -> tuple[ckks.SecretKey, BootstrappingKeys]:
     return secret, bootstrapping_keys(ckks.random_key(), secret, circuit, KeyManifest.of(levels))
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 16])
 def test_every_number_comes_back_in_every_slot(count):
     secret, keys = setting()

@@ -42,7 +42,7 @@ def test_decryption_gives_the_message_within_the_noise(insecure, holder):
 
 @pytest.mark.parametrize(
     "ring",
-    [pytest.param(Ring(2**11, True), marks=pytest.mark.nightly), Ring(2**13, True), Ring(2**12)],
+    [*(pytest.param(Ring(2**k, True), marks=pytest.mark.nightly) for k in (11, 13)), Ring(2**12)],
     ids=str,
 )
 def test_fresh_noise_is_as_predicted_at_secure_parameters(ring):

@@ -221,6 +221,7 @@ def test_in_the_standard_ring(insecure_complex):
         assert abs(scheme.decrypt(result) - polynomial.polyval(z, coefficients(degree))).max() < 2.0**-13
 
 
+@pytest.mark.nightly
 def test_rational_rescaling():
     """Levels that bring primes back: a basis polynomial cannot just drop primes."""
     scheme = make_scheme(ckks.insecure_parameters(64, 2, 35, rational=True))

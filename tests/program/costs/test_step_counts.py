@@ -121,10 +121,10 @@ def traced(program):
         return counted(jax.make_jaxpr(lambda keys, held: program(keys, *held))(keys, held).jaxpr)
 
 
-NIGHTLY = [pytest.param(make, marks=pytest.mark.nightly) for make in (convolutional, deep_batched)]
+NIGHTLY = [pytest.param(make, marks=pytest.mark.nightly) for make in (carried, convolutional, deep_batched)]
 
 
-@pytest.mark.parametrize("make", [batched, by_diagonals, carried, *NIGHTLY])
+@pytest.mark.parametrize("make", [batched, by_diagonals, *NIGHTLY])
 def test_counts_are_what_a_call_does(make):
     program = make()
     found, counts = traced(program), predicted(program.plan)
