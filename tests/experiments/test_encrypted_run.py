@@ -106,6 +106,7 @@ def test_one_number_a_ciphertext_comes_to_the_same():
     assert results["packing"] == "sample-per-slot"
 
 
+@pytest.mark.nightly
 @pytest.mark.filterwarnings("ignore:.*insecure")
 def test_two_steps_of_a_call_are_the_oracles():
     arguments = dataclasses.replace(ARGUMENTS, steps_per_call=2, probe=2)

@@ -70,7 +70,14 @@ def image(shape, seed=3):
     return np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
 
 
-@pytest.mark.parametrize("function", PROGRAMS, ids=lambda f: f.__name__)
+# The others are of the night: each compiles its own kernels for ten seconds.
+QUICK = (residual, in_any_order)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [pytest.param(f, marks=() if f in QUICK else pytest.mark.nightly, id=f.__name__) for f in PROGRAMS],
+)
 def test_a_network_of_one_sample(function):
     shape = PROGRAMS[function]
     program = compiled(function, shape, precision_bits=8)

@@ -92,6 +92,7 @@ def test_a_convolution_of_stride_1(shares):
     assert counter.rotations_done == len(set(counter.counts)) == layer.cost[1]
 
 
+@pytest.mark.nightly
 def test_a_strided_convolution_of_shifted_copies():
     """16 channels of 8 x 8 to 32 of 4 x 4 in each other's gaps: one level, no mask, four equal copies."""
     params = parameters(2048, 1)

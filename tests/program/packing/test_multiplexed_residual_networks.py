@@ -60,6 +60,7 @@ def program():
     return fhejax.compile(network(), fhejax.Encrypted(SHAPE), sample=images(6), precision_bits=8, **SMALL)
 
 
+@pytest.mark.nightly
 def test_a_residual_network_runs_encrypted_as_predicted():
     compiled, image = program(), images(8)[-1:]
     secret, keys = compiled.keygen()

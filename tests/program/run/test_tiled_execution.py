@@ -23,7 +23,7 @@ def compiled(function):
     return fhejax.compile(function, argument, insecure_log_degree=4, device="cpu")
 
 
-@pytest.mark.parametrize("function", [convolutional, residual])
+@pytest.mark.parametrize("function", [convolutional, pytest.param(residual, marks=pytest.mark.nightly)])
 def test_bit_by_bit_as_without_tiles(function):
     program = compiled(function)
     images = np.random.default_rng(1).uniform(-1, 1, (SAMPLES, 8, 8, 3)).astype(np.float32)

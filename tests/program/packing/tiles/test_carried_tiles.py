@@ -60,6 +60,7 @@ def compiled(levels=6, **options):
     )
 
 
+@pytest.mark.nightly
 def test_steps_that_go_on():
     """Three calls: each has the weights that the function gives, within what was predicted before any key."""
     program = compiled()
