@@ -1,7 +1,7 @@
 """Classify the test images of CIFAR-10 encrypted, thousands in one call, or a few with a deep network.
 
     python -m experiments.cifar10 --network shallow --batch 10000 --data-dir CIFAR
-    python -m experiments.cifar10 --network hcnn --batch 10000 --data-dir CIFAR
+    python -m experiments.cifar10 --network hcnn --batch 10000 --margin 2.5 --data-dir CIFAR
     python -m experiments.cifar10 --network resnet20 --batch 32 --images 32 --simulated 32 --data-dir CIFAR
 
 CIFAR is a folder with the original binary batches; without it, tensorflow-datasets downloads them
