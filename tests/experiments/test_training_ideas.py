@@ -17,6 +17,16 @@ def test_the_formula_counts_what_is_planned(network, batch):
     assert training_ideas.key_switches(network, batch) == found["rotations"] + found["relinearisations"]
 
 
+@pytest.mark.nightly
+def test_a_step_is_called_and_timed():
+    options = training_packings.Arguments(
+        network="2-2", batch=4, momentum=0.0, insecure_log_degree=5, repeats=1
+    )
+    found = training_packings.measure("sample-per-slot", options)
+    assert 0 < found["seconds"]["call"] < found["seconds"]["first call"]
+    assert max(found["errors"]) < 0.1
+
+
 def test_the_published_network_takes_what_the_papers_layout_takes():
     assert training_ideas.key_switches("64-32-16-10", 60) == 19_590
 
