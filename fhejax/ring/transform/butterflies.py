@@ -22,14 +22,13 @@ import numpy as np
 from fhejax.ring import modular
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import Array, Pair
-from fhejax.ring.primes import root_of_unity
 from fhejax.ring.ring import Ring
 from fhejax.ring.transform.tree import (
     add_mirrored,
     factor_exponents,
     inverse_scale,
     matrix_shape,
-    powers,
+    root_powers,
     with_quotients,
 )
 from fhejax.ring.wide import kernel, wide
@@ -93,7 +92,7 @@ def _twist_exponents(ring: Ring) -> np.ndarray:
 def tables(ring: Ring, moduli: tuple[int, ...]) -> Tables:
     """The tables of `moduli`, on the default device."""
     order, column = ring.root_order, np.array(moduli, np.uint64)
-    table = np.stack([powers(root_of_unity(q, order), order, q) for q in moduli])
+    table = root_powers(ring, moduli)
     exponents = _row_exponents(ring), _column_exponents(ring), _twist_exponents(ring)
     reversed_stages = exponents[0][::-1], exponents[1][::-1], exponents[2]
     scale = np.array([inverse_scale(ring, q) for q in moduli], np.uint64)
@@ -119,9 +118,9 @@ def forward(x: jax.Array, tables: Tables, ring: Ring) -> jax.Array:
         x = add_mirrored(x, *tables.mirror, modulus, sign=-1)
     x = x.reshape(*x.shape[:2], rows, columns)
     q = modulus[:, :, None]
-    x = _in_turns(functools.partial(_butterfly, q=q), x, phases.rows)
+    x = _in_turns(functools.partial(butterfly, q=q), x, phases.rows)
     x = _twisted_butterfly(_transposed(x), phases.twist, q)
-    x = _in_turns(functools.partial(_butterfly, q=q), x, phases.columns, last=1)
+    x = _in_turns(functools.partial(butterfly, q=q), x, phases.columns, last=1)
     return modular.fold(modular.fold(x, q << 1), q).reshape(shape)
 
 
@@ -152,7 +151,7 @@ def _in_turns(
     return functools.reduce(stage, rows(2 * turns, count - 2 * turns), x)
 
 
-def _butterfly(x: jax.Array, roots: Pair, q: Array) -> jax.Array:
+def butterfly(x: jax.Array, roots: Pair, q: Array) -> jax.Array:
     """Cooley and Tukey's stage: f_0 + f_1 X^t becomes f_0 + w f_1 and f_0 - w f_1. Below 4q, both ways."""
     halves = x.reshape(*x.shape[:2], 2, x.shape[2] // 2, x.shape[-1])
     low = modular.fold(halves[:, :, 0], q << 1)
@@ -181,16 +180,16 @@ def inverse(x: jax.Array, tables: Tables, ring: Ring) -> jax.Array:
     shape, x = x.shape, x.reshape(-1, *x.shape[-2:])
     x = x.reshape(*x.shape[:2], columns, rows)
     q = modulus[:, :, None]
-    x = _in_turns(functools.partial(_inverse_butterfly, q=q), x, phases.columns)
+    x = _in_turns(functools.partial(inverse_butterfly, q=q), x, phases.columns)
     x = _transposed(_twisted_inverse_butterfly(x, phases.twist, q))
-    x = _in_turns(functools.partial(_inverse_butterfly, q=q), x, phases.rows, last=1)
+    x = _in_turns(functools.partial(inverse_butterfly, q=q), x, phases.rows, last=1)
     x = x.reshape(*x.shape[:2], ring.degree)
     if ring.conjugate_invariant:
         x = add_mirrored(modular.fold(x, modulus), *tables.mirror, modulus, sign=1)
     return modular.multiply_constant(x, *tables.scale, modulus).reshape(shape)
 
 
-def _inverse_butterfly(x: jax.Array, roots: Pair, q: Array) -> jax.Array:
+def inverse_butterfly(x: jax.Array, roots: Pair, q: Array) -> jax.Array:
     """Gentleman and Sande's stage: (u, v) becomes u + v and (u - v) / w. Below 2q, both ways."""
     low, high = _neighbours(x)
     total = modular.fold(low + high, q << 1)

@@ -15,14 +15,13 @@ import numpy as np
 
 from fhejax.ring import modular
 from fhejax.ring.modular import Array, Moduli, Pair, constants
-from fhejax.ring.primes import root_of_unity
 from fhejax.ring.ring import Ring
 from fhejax.ring.transform.tree import (
     add_mirrored,
     factor_exponents,
     inverse_scale,
     matrix_shape,
-    powers,
+    root_powers,
     with_quotients,
 )
 from fhejax.ring.wide import kernel, wide
@@ -66,7 +65,7 @@ def _radices(bits: int) -> list[int]:
 def tables(ring: Ring, moduli: tuple[int, ...]) -> Tables:
     """The tables of `moduli`, on the default device."""
     column = np.array(moduli, np.uint64)
-    table = np.stack([powers(root_of_unity(q, ring.root_order), ring.root_order, q) for q in moduli])
+    table = root_powers(ring, moduli)
     rows, columns = (size.bit_length() - 1 for size in matrix_shape(ring))
     scale = np.array([inverse_scale(ring, q) for q in moduli], np.uint64)
     phases, depth = [], 0

@@ -9,6 +9,7 @@ side, which leaves the values in the tree's order.
 
 import dataclasses
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -16,14 +17,14 @@ import numpy as np
 
 from fhejax.ring import modular
 from fhejax.ring.modular import Array, Pair
-from fhejax.ring.primes import root_of_unity
 from fhejax.ring.ring import Ring
+from fhejax.ring.transform.butterflies import butterfly, inverse_butterfly
 from fhejax.ring.transform.tree import (
     add_mirrored,
     factor_exponents,
     inverse_scale,
     matrix_shape,
-    powers,
+    root_powers,
     with_quotients,
 )
 from fhejax.ring.wide import kernel, wide
@@ -50,7 +51,7 @@ class Tables:
 def tables(ring: Ring, moduli: tuple[int, ...]) -> Tables:
     """The tables of `moduli`, on the default device."""
     order, column = ring.root_order, np.array(moduli, np.uint64)
-    table = np.stack([powers(root_of_unity(q, order), order, q) for q in moduli])
+    table = root_powers(ring, moduli)
     # A stage's roots are those of the tree's nodes, again and again for what is within the nodes.
     stages = [np.resize(exponents // 2, ring.degree // 2) for exponents in factor_exponents(ring)[:-1]]
     exponents = np.stack(stages)
@@ -70,18 +71,10 @@ def tables(ring: Ring, moduli: tuple[int, ...]) -> Tables:
 @wide
 def forward(x: jax.Array, tables: Tables, ring: Ring) -> jax.Array:
     """The transform of coefficients to values, as `ntt`."""
-    q, shape = tables.modulus, x.shape
+    q = tables.modulus
     if ring.conjugate_invariant:
         x = add_mirrored(x, *tables.mirror, q, sign=-1)
-
-    def stage(x: jax.Array, roots: Pair) -> tuple[jax.Array, None]:
-        """f_0 + f_1 X^t becomes f_0 + w f_1 and f_0 - w f_1 (Cooley and Tukey). Below 4q, both ways."""
-        halves = x.reshape(*shape[:-1], 2, ring.degree // 2)
-        low = modular.fold(halves[..., 0, :], q << 1)
-        high = modular.multiply_lazily(halves[..., 1, :], *roots, q)
-        return jnp.stack([low + high, low + ((q << 1) - high)], -1).reshape(shape), None
-
-    x, _ = jax.lax.scan(stage, x, jax.tree.map(_by_stage, tables.roots))
+    x = _in_stages(butterfly, x, tables.roots, q)
     x = modular.fold(modular.fold(x, q << 1), q)
     return _transposed(x, matrix_shape(ring))
 
@@ -90,21 +83,21 @@ def forward(x: jax.Array, tables: Tables, ring: Ring) -> jax.Array:
 @wide
 def inverse(x: jax.Array, tables: Tables, ring: Ring) -> jax.Array:
     """The transform of values to coefficients, as `inverse_ntt`."""
-    q, shape = tables.modulus, x.shape
-    rows, columns = matrix_shape(ring)
-
-    def stage(x: jax.Array, roots: Pair) -> tuple[jax.Array, None]:
-        """(u, v) becomes u + v and (u - v) / w (Gentleman and Sande). Below 2q, both ways."""
-        pairs = x.reshape(*shape[:-1], ring.degree // 2, 2)
-        low, high = pairs[..., 0], pairs[..., 1]
-        total = modular.fold(low + high, q << 1)
-        difference = modular.multiply_lazily(low + ((q << 1) - high), *roots, q)
-        return jnp.stack([total, difference], -2).reshape(shape), None
-
-    x, _ = jax.lax.scan(stage, _transposed(x, (columns, rows)), jax.tree.map(_by_stage, tables.inverse_roots))
+    q, (rows, columns) = tables.modulus, matrix_shape(ring)
+    x = _in_stages(inverse_butterfly, _transposed(x, (columns, rows)), tables.inverse_roots, q)
     if ring.conjugate_invariant:
         x = add_mirrored(modular.fold(x, q), *tables.mirror, q, sign=1)
     return modular.multiply_constant(x, *tables.scale, q)
+
+
+def _in_stages(stage: Callable[..., jax.Array], x: jax.Array, roots: Pair, q: Array) -> jax.Array:
+    """All stages of a transform, one in each turn of a loop, on all coefficients at once."""
+
+    def turn(x: jax.Array, roots: Pair) -> tuple[jax.Array, None]:
+        return stage(x, (roots[0][..., None], roots[1][..., None]), q[:, :, None]), None
+
+    whole = x.reshape(-1, *x.shape[-2:], 1)
+    return jax.lax.scan(turn, whole, jax.tree.map(_by_stage, roots))[0].reshape(x.shape)
 
 
 def _by_stage(roots: Array) -> jax.Array:

@@ -18,6 +18,7 @@ import numpy as np
 
 from fhejax.ring import modular
 from fhejax.ring.modular import Array
+from fhejax.ring.primes import root_of_unity
 from fhejax.ring.ring import Ring
 
 
@@ -50,6 +51,11 @@ def powers(root: int, order: int, modulus: int) -> np.ndarray:
         step = np.uint64(pow(root, len(powers), modulus))
         powers = np.concatenate([powers, powers * step % np.uint64(modulus)])
     return powers
+
+
+def root_powers(ring: Ring, moduli: tuple[int, ...]) -> np.ndarray:
+    """The powers of psi modulo each of `moduli`, uint64 [limb, order of psi]."""
+    return np.stack([powers(root_of_unity(q, ring.root_order), ring.root_order, q) for q in moduli])
 
 
 def with_quotients(values: np.ndarray, moduli: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,9 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax.ring.modular import Array, Pair
-from fhejax.ring.primes import root_of_unity
 from fhejax.ring.ring import Ring
-from fhejax.ring.transform.tree import matrix_shape, powers, with_quotients
+from fhejax.ring.transform.tree import matrix_shape, root_powers, with_quotients
 
 RADIX = 16  # branches of a phase's first step, at most
 
@@ -122,7 +121,7 @@ def _roots(ring: Ring, pair: Callable[[np.ndarray], Pair], twist: Callable[[np.n
 def tables(ring: Ring, moduli: tuple[int, ...]) -> Tables:
     """The tables of `moduli`, on the default device."""
     order, column = ring.root_order, np.array(moduli, np.uint64)
-    table = np.stack([powers(root_of_unity(q, order), order, q) for q in moduli])
+    table = root_powers(ring, moduli)
     scale = np.array([pow(order // 2, -1, q) for q in moduli], np.uint64)[:, None, None]
 
     def pair(exponents: np.ndarray) -> Pair:
