@@ -1,4 +1,4 @@
-"""What the tests of tiles share: functions whose layers can be cut, on images of 8x8 with three colours."""
+"""What tests of packings share: layers, and functions whose layers can be cut, on small images."""
 
 import jax
 import numpy as np
@@ -13,6 +13,15 @@ def _normal(*shape):
 
 _FIRST, _SECOND, _DENSE = _normal(3, 3, 3, 4), _normal(3, 3, 4, 4), _normal(64, 3)
 _SHIFT = np.linspace(-0.3, 0.4, 4, dtype=np.float32).reshape(1, 1, 1, 4)
+
+
+def weights(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32) / np.sqrt(np.prod(shape[:-1]))
+
+
+def convolved(x, kernel, stride=1, padding="SAME"):
+    strides, order = (stride, stride), ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=order)
 
 
 def convolve(x, kernel):

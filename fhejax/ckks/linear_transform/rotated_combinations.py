@@ -26,7 +26,7 @@ from fhejax.ckks.noise.estimates import NoiseEstimate
 from fhejax.ckks.operation import Found, Keys, Value, operation
 from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
 from fhejax.ckks.parameters.scale import Scale
-from fhejax.ckks.types import Ciphertext, SwitchingKey
+from fhejax.ckks.types import Ciphertext
 from fhejax.ring import Twiddles, modular, permutation
 from fhejax.ring.matrix_product import modular_matrix_product
 from fhejax.ring.modular import constants
@@ -80,9 +80,13 @@ def rotated_combinations(keys: Keys, ciphertext: Value, taps: PlainTaps) -> Valu
     return _combined(keys, ciphertext, taps)
 
 
+def _exponents(ciphertext: Ciphertext | NoiseEstimate, taps: PlainTaps) -> list[int]:
+    return [rotation_exponent(ciphertext.params, distance) for distance in taps.distances]
+
+
 def _estimated(x: NoiseEstimate, taps: PlainTaps) -> NoiseEstimate:
     """The rotations one by one, their products with encoded masks, and exact sums."""
-    rotated = estimates.rotate_hoisted(x, [rotation_exponent(x.params, d) for d in taps.distances])
+    rotated = estimates.rotate_hoisted(x, _exponents(x, taps))
     if taps.masks is not None:
         rows = np.tile(np.asarray(taps.masks, np.float64), (1, x.params.slots // taps.masks.shape[1]))
         plaintexts = [encode_term(x.params, row, x.level, taps.mask_scale) for row in rows]
@@ -93,10 +97,6 @@ def _estimated(x: NoiseEstimate, taps: PlainTaps) -> NoiseEstimate:
     weights = np.asarray(taps.weights)
     flat = weights.transpose(1, 0, 2).reshape(1, weights.shape[1], -1)
     return estimates.linear_combinations(together, flat, taps.weight_scale, taps.bound, None, None, False)
-
-
-def _exponents(ciphertext: Ciphertext | NoiseEstimate, taps: PlainTaps) -> list[int]:
-    return [rotation_exponent(ciphertext.params, distance) for distance in taps.distances]
 
 
 @operation(noise=_estimated, keys=_exponents)
@@ -144,15 +144,12 @@ class _Rotations:
                 if distance and digits is not None:
                     exponent = rotation_exponent(self.params, distance)
                     pair = rotate_pair(
-                        self._key(exponent), digits, lifted, permutation(self.params.ring, exponent)
+                        self.keys[exponent], digits, lifted, permutation(self.params.ring, exponent)
                     )
                 found.append(
                     pair if self._masks is None else _masked(pair, self._masks[number], self._moduli)
                 )
         return found
-
-    def _key(self, exponent: int) -> SwitchingKey:
-        return self.keys[exponent]
 
     @property
     def _moduli(self) -> tuple[int, ...]:

@@ -141,6 +141,7 @@ def evaluate_blocks(
     fixed = (circuit.steps, circuit.leaves, keys, arguments)
 
     def execute(block: np.int32 | None, live: jax.Array | None) -> list[tuple[Ciphertext, ...]]:
+        """The results of one block, or of all of them: by one compiled function, or step by step."""
         if short:
             return _run_compiled(*fixed, block, live, circuit.registers)
         told = _of_block(progress, int(block or 0), 1 if block is None else plan.blocks)

@@ -1,28 +1,15 @@
 """One sample at a time: networks encrypted on small rings, against JAX, fixed point and predictions."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small_networks import convolved, weights
+from small_networks import pool as pooled
 
 import fhejax
 from fhejax.program.circuit.nodes.in_slots.slot_matrix import SlotMatrix
 
 LOG_DEGREE = 9
-
-
-def weights(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32) / np.sqrt(np.prod(shape[:-1]))
-
-
-def convolved(x, kernel, stride=1, padding="SAME"):
-    strides, order = (stride, stride), ("NHWC", "HWIO", "NHWC")
-    return jax.lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=order)
-
-
-def pooled(x):
-    total = jax.lax.reduce_window(x, 0.0, jax.lax.add, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
-    return total / 4
 
 
 def network(x):

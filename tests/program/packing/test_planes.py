@@ -2,12 +2,13 @@
 
 import functools
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 from scipy.sparse import csr_array
+from small_networks import convolved, weights
+from small_networks import pool as pooled
 
 import fhejax
 from fhejax import nn
@@ -15,19 +16,6 @@ from fhejax.program.circuit.nodes.in_slots.plane_map import PlaneMap
 from fhejax.program.packing.planes.taps import folded, plane_map, steps_of_sum
 
 LOG_DEGREE = 9
-
-
-def weights(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32) / np.sqrt(np.prod(shape[:-1]))
-
-
-def convolved(x, kernel, stride=1, padding="SAME"):
-    strides, order = (stride, stride), ("NHWC", "HWIO", "NHWC")
-    return jax.lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=order)
-
-
-def pooled(x):
-    return jax.lax.reduce_window(x, 0.0, jax.lax.add, (1, 2, 2, 1), (1, 2, 2, 1), "VALID") / 4
 
 
 def network(x):

@@ -9,6 +9,7 @@ from fhejax.program.circuit.nodes import Concatenate, MaskedSum
 from fhejax.program.packing.tiles.bits import COPY
 from fhejax.program.packing.tiles.forms import ArgumentAtom, Form
 from fhejax.program.packing.tiles.held import Held
+from fhejax.program.packing.tiles.made_nodes import MadeNodes
 from fhejax.program.packing.tiles.places import (
     Place,
     bits_at,
@@ -78,6 +79,23 @@ def packed_results(
         where = positions(values.fields, bits_at(values.fields, form.axes, place.base), form.axes)
         offset = form.constant if atom is None else np.zeros_like(form.constant)
         laid[number] = Laid(place.state, form.axes, _in_one(values, form, where), unit, offset)
+    return in_ciphertexts(values, laid, sums, added)
+
+
+def in_ciphertexts(
+    values: MadeNodes,
+    laid: Mapping[int, Laid],
+    sums: Mapping[int, Mapping[int, np.ndarray]],
+    added: Mapping[int, np.ndarray],
+) -> dict[int, Laid]:
+    """Results whose node is still the number of a ciphertext, with the nodes of these ciphertexts.
+
+    Args:
+        values: of the function.
+        laid: by their numbers.
+        sums: of each ciphertext the nodes that are added up in it, and what each is multiplied by.
+        added: the plain numbers of ciphertexts that have any.
+    """
     nodes = {
         state: values.emit(
             MaskedSum(tuple(terms), tuple(terms.values()), f"ciphertext of results {state}", added.get(state))

@@ -21,9 +21,7 @@ from fhejax.program.tensor.graph import TensorGraph, live_operations
 from fhejax.program.tensor.operations.argument import Argument
 
 _DEEPER = 1.1  # times what all costs with samples on top, where a step takes a level more
-_UPLOADED = (
-    0.25  # key switches that a ciphertext of data costs, which is brought to the levels of its products
-)
+_UPLOADED = 0.25  # key switches that a ciphertext of data costs, brought to the levels of its products
 
 
 def to_circuit(graph: TensorGraph) -> Graph:

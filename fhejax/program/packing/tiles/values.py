@@ -5,23 +5,21 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from fhejax.program.arguments import Encrypted, Plain, normalisation
-from fhejax.program.circuit.node import Node
+from fhejax.program.arguments import Encrypted, Plain
 from fhejax.program.circuit.nodes import (
     CiphertextOf,
     Combine,
     ElementwiseSquare,
-    Input,
     MaskedSum,
     RotatedSum,
     SumOfProducts,
 )
 from fhejax.program.packing.layout import Layout
-from fhejax.program.packing.layout.packing import entries
 from fhejax.program.packing.tiles.bits import Bit, Bits, BitSum, ConflictError, copied, met, summed
 from fhejax.program.packing.tiles.fields import Fields
 from fhejax.program.packing.tiles.forms import ArgumentAtom, Form, Forms, ProductAtom, TotalAtom
 from fhejax.program.packing.tiles.held import Held
+from fhejax.program.packing.tiles.made_nodes import MadeNodes
 from fhejax.program.packing.tiles.places import (
     Number,
     Place,
@@ -34,14 +32,8 @@ from fhejax.program.packing.tiles.places import (
 )
 
 
-class Values:
-    """The nodes of a circuit while a function is packed, and what value each holds.
-
-    Attributes:
-        nodes: in order.
-        inputs: the node of each argument's atom.
-        layouts: of each argument, by its number.
-    """
+class Values(MadeNodes):
+    """The nodes of a circuit while a function is packed, and what value each holds."""
 
     def __init__(
         self,
@@ -50,19 +42,13 @@ class Values:
         fields: Fields,
         places: Mapping[int, Place],
     ) -> None:
-        self.forms, self.fields, self.places = forms, fields, places
-        self.nodes: list[Node] = []
-        self.inputs: dict[int, int] = {}
-        self.layouts: dict[int, Layout] = {}
+        self.fields, self.places = fields, places
         self._held: dict[tuple, Held] = {}
-        for number, atom in enumerate(forms.atoms):
-            if isinstance(atom, ArgumentAtom):
-                self.inputs[number] = self._input(number, atom, arguments[atom.argument])
+        super().__init__(arguments, forms)
 
-    def emit(self, node: Node) -> int:
-        """The number of a new node."""
-        self.nodes.append(node)
-        return len(self.nodes) - 1
+    def layout_of(self, number: int, atom: ArgumentAtom, shape: tuple[int, ...]) -> Layout:
+        """The layout of an argument of a shape, by the number of its atom."""
+        return layout_of(self.fields, atom, shape, self.places.get(number))
 
     def of_atom(self, number: int, guarded: bool = False, base: int | None = None) -> Held:
         """The value of an atom.
@@ -108,23 +94,6 @@ class Values:
             found = np.minimum(self.fields.index(axis, part), size - 1)
             index.append(found)
         return form.constant[tuple(index)] if index else np.full(self.fields.period, float(form.constant))
-
-    def _input(self, number: int, atom: ArgumentAtom, described: Encrypted | Plain) -> int:
-        assert isinstance(described, Encrypted)
-        layout = layout_of(self.fields, atom, described.shape, self.places.get(number))
-        self.layouts[atom.argument] = layout
-        low, high = map(normalisation(described).normalised, map(float, described.range))
-        held = entries(layout).reshape(-1)
-        node = Input(
-            atom.argument,
-            layout.ciphertext_count,
-            low,
-            high,
-            atom.label,
-            public_key=described.public_key,
-            held=np.array(held),
-        )
-        return self.emit(node)
 
     def _argument(self, number: int, atom: ArgumentAtom, guarded: bool) -> Held:
         axes = tuple(sorted(atom.axes))

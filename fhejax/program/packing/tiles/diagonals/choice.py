@@ -79,7 +79,7 @@ def _has_room(slots: Slots, products: Mapping[int, Product]) -> bool:
 
 
 def _slots_of(forms: Forms, narrow: Slots, most_slots: int) -> Iterator[Slots]:
-    """As many samples in slots as have room, and all lengths of steps that are powers of two."""
+    """The slots with as many samples as have room, for all lengths of steps that are powers of two."""
     batch = forms.sizes[narrow.roles.samples]
     if most_slots < narrow.field:
         return

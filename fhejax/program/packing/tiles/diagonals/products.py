@@ -30,28 +30,6 @@ if TYPE_CHECKING:
 Shift = np.ndarray | None
 
 
-def held_product(values: "Values", atom: Atom, product: Product) -> Held:
-    """The value of a product, or of its sum over an axis.
-
-    A sum over samples is that over those of each place; all places are added up where it is used.
-    """
-    match product.kind:
-        case "elementwise":
-            return _elementwise(values, product, atom.axes)
-        case "over samples":
-            return _over_samples(values, product, atom.axes)
-        case "over inputs":
-            return _over_inputs(values, product, atom.axes)
-        case "inputs over samples":
-            return _inputs_over_samples(values, product, atom.axes)
-        case "over hidden":
-            return _over_hidden(values, product, atom.axes)
-        case "over outputs":
-            return _over_outputs(values, product, atom.axes)
-        case "outputs over samples":
-            return _outputs_over_samples(values, product, atom.axes)
-
-
 class _Terms:
     """Products whose sum is relinearised once."""
 
@@ -301,3 +279,22 @@ def _moved_down(values: "Values", form: Form, held: Held, t: int, block: int) ->
             added = shift * masks[-1] + (0.0 if added is None else added)
     nodes = tuple(turned[distance] for distance in far)
     return values.emit(MaskedSum(nodes, tuple(masks), values.label(held), added))
+
+
+_KINDS = {
+    "elementwise": _elementwise,
+    "over samples": _over_samples,
+    "over inputs": _over_inputs,
+    "inputs over samples": _inputs_over_samples,
+    "over hidden": _over_hidden,
+    "over outputs": _over_outputs,
+    "outputs over samples": _outputs_over_samples,
+}
+
+
+def held_product(values: "Values", atom: Atom, product: Product) -> Held:
+    """The value of a product, or of its sum over an axis.
+
+    A sum over samples is that over those of each place; all places are added up where it is used.
+    """
+    return _KINDS[product.kind](values, product, atom.axes)

@@ -1,11 +1,10 @@
 """Results where samples are on top: those with samples as they came out, others packed at their places."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from fhejax.program.circuit.nodes import Concatenate, MaskedSum
+from fhejax.program.circuit.nodes import Concatenate
 from fhejax.program.packing.layout.packing import first_positions
 from fhejax.program.packing.tiles.diagonals.choice import packed_places
 from fhejax.program.packing.tiles.diagonals.sharing import added_together, places_together
@@ -13,7 +12,7 @@ from fhejax.program.packing.tiles.diagonals.uses import by_state, late_sums
 from fhejax.program.packing.tiles.diagonals.values import Values
 from fhejax.program.packing.tiles.forms import Form
 from fhejax.program.packing.tiles.places import Place
-from fhejax.program.packing.tiles.results import Laid
+from fhejax.program.packing.tiles.results import Laid, in_ciphertexts
 
 
 def sampled_result(values: Values, form: Form) -> Laid:
@@ -55,13 +54,7 @@ def packed_results(
         where = _positions(values, form.axes, place.base)
         offset = np.zeros_like(form.constant) if offset is None else offset
         laid[number] = Laid(place.state, form.axes, where, unit, offset)
-    nodes = {
-        state: values.emit(
-            MaskedSum(tuple(terms), tuple(terms.values()), f"ciphertext of results {state}", added.get(state))
-        )
-        for state, terms in sorted(sums.items())
-    }
-    return {n: dataclasses.replace(one, node=nodes[one.node]) for n, one in laid.items()}
+    return in_ciphertexts(values, laid, sums, added)
 
 
 def _positions(values: Values, axes: Sequence[int], place: int | None) -> np.ndarray:

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fhejax.program.arguments import Encrypted, Plain, normalisation
-from fhejax.program.circuit.node import Node
-from fhejax.program.circuit.nodes import CiphertextOf, Combine, Input, MaskedSum, RotatedSum, Rotations
+from fhejax.program.arguments import Encrypted, Plain
+from fhejax.program.circuit.nodes import CiphertextOf, Combine, MaskedSum, RotatedSum, Rotations
 from fhejax.program.packing.layout import Layout
 from fhejax.program.packing.layout.packing import entries
 from fhejax.program.packing.tiles.diagonals.choice import Choice
@@ -16,33 +15,15 @@ from fhejax.program.packing.tiles.diagonals.products import diagonals_of, held_p
 from fhejax.program.packing.tiles.diagonals.sharing import copied_together, places_together
 from fhejax.program.packing.tiles.diagonals.uses import by_state, copied_arguments, terms_of, turned_forms
 from fhejax.program.packing.tiles.forms import ArgumentAtom, Form, Forms, Key
+from fhejax.program.packing.tiles.made_nodes import MadeNodes
 from fhejax.program.packing.tiles.places import is_gradient
 
 
-class Values:
-    """The nodes of a circuit while a function is packed, and what value each holds.
+class Values(MadeNodes):
+    """The nodes of a circuit while a function is packed, and what value each holds."""
 
-    Attributes:
-        nodes: in order.
-        inputs: the node of each argument's atom.
-        layouts: of each argument, by its number.
-    """
-
-    def __init__(
-        self,
-        arguments: Sequence[Encrypted | Plain],
-        forms: Forms,
-        choice: Choice,
-    ) -> None:
-        self.forms, self.slots, self.products, self.places = (
-            forms,
-            choice.slots,
-            choice.products,
-            choice.places,
-        )
-        self.nodes: list[Node] = []
-        self.inputs: dict[int, int] = {}
-        self.layouts: dict[int, Layout] = {}
+    def __init__(self, arguments: Sequence[Encrypted | Plain], forms: Forms, choice: Choice) -> None:
+        self.slots, self.products, self.places = choice.slots, choice.products, choice.places
         self._held: dict[tuple, Held] = {}
         self._diagonals: dict[Key, tuple[dict[int, int], Held]] = {}
         self._turned = turned_forms(choice.products)
@@ -50,24 +31,12 @@ class Values:
         self._late = {atom: choice.places[atom] for atom in late}
         self._rotated: dict[tuple[int, int], int] = {}
         self._entries: dict[tuple, np.ndarray] = {}
-        for number, atom in enumerate(forms.atoms):
-            if isinstance(atom, ArgumentAtom):
-                self.inputs[number] = self._input(number, atom, arguments[atom.argument])
+        super().__init__(arguments, forms)
 
-    def emit(self, node: Node) -> int:
-        """The number of a new node."""
-        self.nodes.append(node)
-        return len(self.nodes) - 1
-
-    def _input(self, number: int, atom: ArgumentAtom, described: Encrypted | Plain) -> int:
-        assert isinstance(described, Encrypted)
+    def layout_of(self, number: int, atom: ArgumentAtom, shape: tuple[int, ...]) -> Layout:
+        """The layout of an argument of a shape, by the number of its atom."""
         place = self.places[number].base if number in self.places else None
-        layout = self.layouts[atom.argument] = self.slots.layout(atom.axes, described.shape, place)
-        low, high = map(normalisation(described).normalised, map(float, described.range))
-        held, key = np.array(entries(layout).reshape(-1)), described.public_key
-        return self.emit(
-            Input(atom.argument, layout.ciphertext_count, low, high, atom.label, public_key=key, held=held)
-        )
+        return self.slots.layout(atom.axes, shape, place)
 
     def of_atom(self, number: int) -> Held:
         """The value of an atom."""
