@@ -35,6 +35,7 @@ KEY_BYTES = 32
 KEY_WORDS = KEY_BYTES // 4
 BLOCK_WORDS = 16
 MAXIMUM_BLOCKS = 1 << 32
+SMALL_BLOCKS = 16
 
 CONSTANTS = np.frombuffer(b"expand 32-byte k", dtype="<u4").astype(np.uint32)
 BITS_DOMAIN, SPLIT_DOMAIN, FOLD_DOMAIN = 1, 2, 3
@@ -61,7 +62,8 @@ def _quarter_round(a: jax.Array, b: jax.Array, c: jax.Array, d: jax.Array) -> Ro
 
 def _exchange(row: jax.Array, index: int) -> jax.Array:
     """Entry i becomes entry index - i (mod 4): its own inverse."""
-    return jnp.stack([row[(index - i) % 4] for i in range(4)])
+    sources = [(index - i) % 4 for i in range(4)]
+    return lax.concatenate([lax.slice_in_dim(row, source, source + 1) for source in sources], 0)
 
 
 def _round(_: int, rows: Rows) -> Rows:
@@ -96,6 +98,8 @@ def blocks(key: jax.Array, counters: jax.Array, nonce: jax.Array) -> jax.Array:
 def _chunked(key: jax.Array, nonce: jax.Array, words: int, largest: int) -> jax.Array:
     """The stream, made in equal chunks of at most `largest` blocks."""
     count = max(1, -(-words // BLOCK_WORDS))
+    if count <= SMALL_BLOCKS:
+        return blocks(key, lax.iota(np.uint32, count), nonce).reshape(-1)[:words]
     chunks = -(-count // largest)
     size = -(-count // chunks)
 
