@@ -9,6 +9,7 @@ import importlib.metadata
 import os
 import pathlib
 from collections.abc import Iterator
+from typing import Any
 
 # Before JAX is imported; a later XLA does not know the second flag, and would abort.
 os.environ.setdefault(
@@ -47,6 +48,30 @@ LONGEST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first; the others keep their order."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+# Files that use one small ring, whose kernels the worker that has compiled them keeps.
+TOGETHER = {
+    "tests/program/test_loop_programs.py": "tests/program/test_carry.py",
+    "tests/program/levels/test_bootstrap_noise.py": "tests/program/test_carry.py",
+    "tests/ckks/bootstrapping/test_bootstrapping_levels.py": "tests/program/levels/test_bootstraps.py",
+    "tests/ckks/bootstrapping/test_shared_numbers.py": "tests/program/levels/test_bootstraps.py",
+    "tests/program/packing/test_bootstrapped_ciphertexts.py": "tests/program/levels/test_bootstraps.py",
+    "tests/program/packing/tiles/test_carried_tiles.py": "tests/program/costs/test_step_counts.py",
+}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give a worker whole files, as xdist's own scheduler does, and files of one ring to the same worker."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return TOGETHER.get(file, file)
+
+    return Together(config, log)
 
 
 @pytest.fixture(autouse=True, scope="module")

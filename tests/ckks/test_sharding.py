@@ -13,8 +13,8 @@ WORKER = pathlib.Path(__file__).with_name("sharding_worker.py")
 
 
 def start(number: int, processes: int, port: int) -> subprocess.Popen:
-    flags = f"--xla_force_host_platform_device_count={8 // processes} --xla_backend_optimization_level=1"
-    variables = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    devices = f"--xla_force_host_platform_device_count={8 // processes}"
+    variables = {**os.environ, "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} {devices}", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, WORKER, str(number), str(processes), str(port)]
     return subprocess.Popen(
         command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

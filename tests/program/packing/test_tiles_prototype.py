@@ -126,6 +126,7 @@ def plain_step(x, y, w1, w2):
     return {"w1": w1 - RATE * x.T @ d1 / BATCH, "w2": w2 - RATE * a1.T @ d2 / BATCH}
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("inputs", [8, 16])
 def test_a_training_step(inputs):
     """8-8-4 and 16-8-4, 16 samples: seven levels, and the key switches of reference."""

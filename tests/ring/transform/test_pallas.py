@@ -58,6 +58,7 @@ def test_kernels_give_the_butterflies_bits(bits):
         assert (interpreted("inverse", values, ring, moduli) == x).all()
 
 
+@pytest.mark.nightly
 @hypothesis.settings(max_examples=6, deadline=None, derandomize=True)
 @hypothesis.given(
     strategies.builds(Ring, strategies.sampled_from([16, 32, 64]), strategies.booleans()),
