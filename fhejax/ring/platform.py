@@ -33,6 +33,8 @@ class BlockSizes:
     switches of one kernel, within the caches. switched: ciphertexts of one kernel where a program switches
     keys step by step. encrypted: plaintexts of one encryption. encrypted_singly: below this many, one by one.
     compiled_steps: steps of the longest program that is compiled as one function; a longer one takes minutes.
+    compiled_ahead_from: degree of the smallest ring whose kernels are compiled several at a time before a
+    program runs; tracing the program for that takes longer than it saves in smaller ones.
     tiles: of a program that does not fit in memory, computed at once: XLA runs loops on one core each.
     transform_tile, transform_lane: rows or columns of one program of the transform's kernels, and values
     that one of its threads holds; no CPU runs them.
@@ -48,6 +50,7 @@ class BlockSizes:
     encrypted: int
     encrypted_singly: int
     compiled_steps: int
+    compiled_ahead_from: int
     tiles: int
     transform_tile: int
     transform_lane: int
@@ -150,6 +153,7 @@ TWO_CORES = Device(
         encrypted=64,
         encrypted_singly=8,
         compiled_steps=64,
+        compiled_ahead_from=4096,
         tiles=2,
         transform_tile=16,
         transform_lane=32,

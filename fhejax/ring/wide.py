@@ -6,6 +6,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import jax
 
+from fhejax.ring.compile_ahead import compiling_ahead
+
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
@@ -25,6 +27,10 @@ def kernel(function: Callable[Arguments, Result], **options: Any) -> Callable[Ar
 
     @functools.wraps(function)
     def call(*arguments: Arguments.args, **keywords: Arguments.kwargs) -> Result:
+        with compiling_ahead(compiled, arguments, keywords):
+            return run(*arguments, **keywords)
+
+    def run(*arguments: Arguments.args, **keywords: Arguments.kwargs) -> Result:
         # JAX gives its configuration these attributes at run time.
         if not jax.config.jax_disable_jit:  # pyright: ignore[reportAttributeAccessIssue]
             return compiled(*arguments, **keywords)

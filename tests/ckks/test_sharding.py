@@ -14,7 +14,8 @@ WORKER = pathlib.Path(__file__).with_name("sharding_worker.py")
 
 def start(number: int, processes: int, port: int) -> subprocess.Popen:
     devices = f"--xla_force_host_platform_device_count={8 // processes}"
-    variables = {**os.environ, "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} {devices}", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    flags = {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} {devices}", "JAX_PLATFORMS": "cpu"}
+    variables = {**os.environ, **flags, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, WORKER, str(number), str(processes), str(port)]
     return subprocess.Popen(
         command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

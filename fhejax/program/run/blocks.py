@@ -27,6 +27,7 @@ from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.execution import run
 from fhejax.program.run.interface import ResultDescription
 from fhejax.program.run.tiled_execution import Progress, run_tiled
+from fhejax.ring.compile_ahead import compile_ahead, shape_of
 from fhejax.ring.platform import current_device
 
 
@@ -144,6 +145,8 @@ def evaluate_blocks(
         """The results of one block, or of all of them: by one compiled function, or step by step."""
         if short:
             return _run_compiled(*fixed, block, live, circuit.registers)
+        if concrete:
+            _compile_kernels(plan.params, circuit, block, (circuit.leaves, keys, arguments, live))
         told = _of_block(progress, int(block or 0), 1 if block is None else plan.blocks)
         return _run(*fixed, block, live, circuit.registers, told if concrete else None)
 
@@ -185,6 +188,36 @@ def _run(
     ]
     watch = None if progress is None else functools.partial(_tell, progress, len(steps))
     return run(steps, leaves, keys, flat, registers, live, watch)
+
+
+def _compile_kernels(params: Parameters, circuit: Circuit, block: np.int32 | None, given: tuple) -> None:
+    """Before the first run with arrays of these shapes, compile its kernels several at a time.
+
+    Kernels of small rings take less time to compile than to be found in this way. Of arrays on several
+    devices each kernel is compiled as it is called, for the layout that its arguments then have.
+    """
+    leaves, structure = jax.tree.flatten(given)
+    arrays = [leaf for leaf in leaves if isinstance(leaf, jax.Array)]
+    alone = all(len(array.devices()) == 1 for array in arrays)
+    if params.ring.degree >= current_device().blocks.compiled_ahead_from and alone:
+        shapes = tuple(shape_of(leaf) for leaf in leaves)
+        _compile_once(circuit.steps, circuit.registers, block, structure, shapes)
+
+
+@functools.lru_cache(maxsize=64)
+def _compile_once(
+    steps: tuple[Step, ...],
+    registers: tuple[int, ...],
+    block: np.int32 | None,
+    structure: Any,
+    shapes: tuple,
+) -> int:
+    """Compile what a run of these steps calls, for arguments of these shapes: once in a process."""
+
+    def run_of(leaves: Any, keys: Any, arguments: Any, live: Any) -> Any:
+        return _run(steps, leaves, keys, arguments, block, live, registers)
+
+    return compile_ahead(run_of, *jax.tree.unflatten(structure, shapes))
 
 
 def _tell(progress: Progress, total: int, number: int, step: Step, made: Ciphertext) -> None:
