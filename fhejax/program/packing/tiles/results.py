@@ -146,7 +146,7 @@ def _terms(values: Values, form: Form, place: Place) -> list[tuple[int, np.ndarr
 
 def _right_everywhere(values: Values, held: Held) -> Held:
     """The value with copies beside its own axes; at samples and just below its axis on top it is masked."""
-    masked = {*values.fields.samples, *(p for axis in held.axes for p in values.fields.guards(axis))}
+    masked = {*values.fields.samples, *values.fields.guards(held.axes)}
     wrong = [p for p, bit in enumerate(held.bits) if bit.kind in ("junk", "zero") and p not in masked]
     if not wrong:
         return held

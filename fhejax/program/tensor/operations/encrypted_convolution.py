@@ -3,9 +3,9 @@
     result[n, p, o] = sum over k and c of patches[n, c, k, p] kernel[k, c, o],
     patches[n, c, k, p] = image[n, stride p + dilation k - padding, c].
 
-The gradient by the kernel, as JAX writes it, is the convolution by result's gradient of the image whose samples
-are channels. Its taps are p, with the dilation `stride`, and its positions k: the same patches, summed over n
-and p. So both read one array of patches, which it takes no arithmetic to make.
+The gradient by the kernel, as JAX writes it, is the convolution by the result's gradient of the image whose
+samples are channels. Its taps are p, with the dilation `stride`, and its positions k: the same patches,
+summed over n and p. So both read one array of patches, which it takes no arithmetic to make.
 """
 
 import dataclasses
@@ -38,8 +38,8 @@ def encrypted_convolution(
     """
     if params["feature_group_count"] != 1 or params["batch_group_count"] != 1:
         raise ValueError(
-            "a convolution in groups by an encrypted kernel, which has no rule; split the channels, and convolve "
-            "each part by a kernel of its own"
+            "a convolution in groups by an encrypted kernel, which has no rule; split the channels, and "
+            "convolve each part by a kernel of its own"
         )
     image_axes, kernel_axes, result_axes = map(tuple, params["dimension_numbers"])
     spatial = len(windows.sizes)
@@ -61,7 +61,7 @@ def encrypted_convolution(
 
 
 def canonical(windows: Windows, shape: Sequence[int]) -> tuple[Windows, bool]:
-    """The windows that read the same entries at most, and whether their taps are the positions of those given.
+    """The windows that read the same entries, and whether their taps are the positions of those given.
 
     A convolution and its gradient by the kernel read an image at the sums of the same two numbers, each as
     tap in one of them: the one with the larger steps is the position here. Nothing is padded that no window
