@@ -1,4 +1,4 @@
-"""Convolutions of encrypted images by encrypted kernels, and their gradients, with one sample in each slot."""
+"""Encrypted images convolved by encrypted kernels, and the gradients, with one sample in each slot."""
 
 import functools
 
