@@ -130,6 +130,7 @@ def test_logistic_regression_has_a_constant_in_its_gradient():
     check_probes(encrypted_sgd.run(small_regression(cross_entropy, 2), ARGUMENTS), 2)
 
 
+@pytest.mark.nightly
 @pytest.mark.filterwarnings("ignore:.*insecure")
 def test_kernels_of_a_convolution_are_trained_too():
     results = encrypted_sgd.run(small_convolution(), ARGUMENTS)
