@@ -138,6 +138,14 @@ def test_kernels_of_a_convolution_are_trained_too():
     assert results["packing"] == "tiles" and results["parameters_count"] == 28
 
 
+@pytest.mark.filterwarnings("ignore:.*insecure")
+def test_the_plan_alone_tells_what_a_call_takes(capsys):
+    results = encrypted_sgd.run(small_convolution(), dataclasses.replace(ARGUMENTS, plan=True))
+    assert results["predicted_seconds"] > 0 and "probes" not in results
+    printed = capsys.readouterr()
+    assert "key switches beside bootstraps" in printed.out + printed.err
+
+
 @pytest.mark.parametrize(
     ("steps", "probe", "what"), [(3, None, "the training has 3"), (4, 1, "--probe has 1")]
 )
