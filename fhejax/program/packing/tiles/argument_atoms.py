@@ -5,6 +5,7 @@ stride p + dilation k - padding lies at position p and tap k, so that two axes r
 client lays it so, and neither the convolution nor its gradient moves anything.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -32,66 +33,105 @@ def argument_form(forms: Forms, graph: TensorGraph, place: int, axes: NamedAxes)
         axes: of the function.
 
     Raises:
-        ValueError: two axes of one name, or a dimension of axes that leave gaps in it.
+        ValueError: two axes of one name, or entries of an image that no patch has.
     """
     operation = graph.operations[place]
     assert isinstance(operation, Argument)
     described = graph.arguments[operation.argument]
     assert isinstance(described, Encrypted)
-    held, starts = normalisation(described), [0] * len(operation.shape)
-    patches = graph.operations[axes.patches[place]] if place in axes.patches else None
+    held = normalisation(described)
     centre = number(held.centre)
+    patches = graph.operations[axes.patches[place]] if place in axes.patches else None
     if isinstance(patches, Patches):
         names = axes.of[axes.patches[place]]
-        steps = list(_patch_steps(forms, operation, patches, names))
-        lead = len(patches.order) - len(patches.windows.sizes)
-        windowed = frozenset(name for dimension in names[lead:] for name in dimension)
-        for axis, (low, _) in zip(patches.order[lead:], patches.windows.padding, strict=True):
-            starts[axis] = -low
+        atom = _of_patches(forms, operation, patches, names)
         if held.centre:
             centre = forms.plain(*_inside(operation, patches, names)).times(held.centre)
     else:
-        rows = enumerate(axes.of[place])
-        steps = [step for d, own in rows for step in _steps(forms, operation, own, d, 1)]
-        windowed = frozenset()
-    own = tuple(axis for axis, _ in steps)
-    if len(set(own)) < len(own):
+        shape, steps = _whole(forms, axes.of[place], 0)
+        atom = _atom(operation, steps, shape, [0] * len(shape))
+    if len(set(atom.axes)) < len(atom.axes):
         raise ValueError(
             f"argument {operation.argument} has two axes that run along together, such as those of a weight "
             f"between layers of the same axis, which packing='tiles' cannot tell apart."
         )
-    along = tuple(step for _, step in steps)
-    atom = ArgumentAtom(operation.argument, own, str(operation.label), along, tuple(starts), windowed)
     form = forms.of_atom(("argument", operation.argument), atom).times(held.unit)
     return forms.added([(form, 1.0), (centre, 1.0)])
 
 
-def _steps(
-    forms: Forms, operation: Argument, axes: Sequence[int], dimension: int, unit: int
-) -> Iterator[_Step]:
-    """The steps of the axes that one dimension, or the taps or positions along it, is made of."""
-    sizes = [forms.sizes[axis] for axis in axes]
+def _atom(
+    operation: Argument,
+    steps: Sequence[_Step],
+    shape: Sequence[int],
+    starts: Sequence[int],
+    windowed: frozenset[int] = frozenset(),
+) -> ArgumentAtom:
+    along = tuple(step for _, step in steps)
+    axes, label = tuple(axis for axis, _ in steps), str(operation.label)
+    return ArgumentAtom(operation.argument, axes, label, along, tuple(shape), tuple(starts), windowed)
+
+
+def _whole(forms: Forms, names: Names, first: int) -> tuple[list[int], list[_Step]]:
+    """The shape of dimensions of which each axis has one of its own, and the axes' steps.
+
+    Args:
+        forms: with the sizes.
+        names: of each dimension; those of several are split.
+        first: the number of the first dimension of the result.
+    """
+    shape: list[int] = []
+    steps: list[_Step] = []
+    for own in names:
+        steps += [(axis, (first + len(shape) + place, 1)) for place, axis in enumerate(own)]
+        shape += [forms.sizes[axis] for axis in own] or [1]
+    return shape, steps
+
+
+def _of_patches(forms: Forms, operation: Argument, patches: Patches, names: Names) -> ArgumentAtom:
+    """An argument that comes as patches, of names [other axes, taps, positions]."""
+    windows = patches.windows
+    lead = len(patches.order) - len(windows.sizes)
+    spatial = len(windows.sizes)
+    shape: list[int] = []
+    steps: list[_Step] = []
+    starts: list[int] = []
+    for dimension, size in enumerate(operation.shape):
+        place = patches.order.index(dimension)
+        if place < lead:
+            parts, own = _whole(forms, (names[place],), len(shape))
+            steps, shape, starts = steps + own, shape + parts, starts + [0] * len(parts)
+            continue
+        _check_all_read(operation, dimension, patches)
+        for row, unit in (
+            (names[place], windows.window_dilation[place - lead]),
+            (names[place + spatial], windows.strides[place - lead]),
+        ):
+            steps += _within(forms, row, len(shape), unit)
+        shape.append(size)
+        starts.append(-windows.padding[place - lead][0])
+    windowed = frozenset(name for own in names[lead:] for name in own)
+    return _atom(operation, steps, shape, starts, windowed)
+
+
+def _within(forms: Forms, axes: Sequence[int], dimension: int, unit: int) -> Iterator[_Step]:
+    """The steps of the axes that taps, or positions, are made of, all along one dimension."""
     for place, axis in enumerate(axes):
-        if place and sizes[place] & (sizes[place] - 1):
-            raise ValueError(
-                f"dimension {dimension} of argument {operation.argument} joins axes of {sizes} entries, and "
-                f"with packing='tiles' all of them but the first have to be powers of two; choose such "
-                f"channels and positions, or keep axes apart, by an array of a dimension for each and "
-                f"jnp.einsum."
-            )
-        yield axis, (dimension, unit * int(np.prod(sizes[place + 1 :])))
+        yield axis, (dimension, unit * math.prod(forms.sizes[other] for other in axes[place + 1 :]))
 
 
-def _check_all_read(
-    operation: Argument, dimension: int, counts: tuple[int, int], units: tuple[int, int], padding: int
-) -> None:
+def _check_all_read(operation: Argument, dimension: int, patches: Patches) -> None:
     """Refuse images of which no patch has some row, not even one beyond those that are asked for.
 
     Raises:
         ValueError: with the first such row.
     """
-    taps, positions = (unit * np.arange(1 << width_of(n)) for n, unit in zip(counts, units, strict=True))
-    read = set((taps[:, None] + positions - padding).ravel().tolist())
+    windows = patches.windows
+    spatial = len(windows.sizes)
+    place = patches.order.index(dimension) - (len(patches.order) - spatial)
+    taps = windows.window_dilation[place] * np.arange(1 << width_of(windows.sizes[place]))
+    counts = patches.shape[len(patches.shape) - spatial + place]
+    positions = windows.strides[place] * np.arange(1 << width_of(counts))
+    read = set((taps[:, None] + positions - windows.padding[place][0]).ravel().tolist())
     missing = [row for row in range(operation.shape[dimension]) if row not in read]
     if missing:
         raise ValueError(
@@ -99,26 +139,6 @@ def _check_all_read(
             f"window reads, and with packing='tiles' images come as what windows read; crop the images, or "
             f"take smaller strides."
         )
-
-
-def _patch_steps(forms: Forms, operation: Argument, patches: Patches, names: Names) -> Iterator[_Step]:
-    """The steps of an argument's axes where it comes as patches."""
-    windows = patches.windows
-    lead, spatial = len(patches.order) - len(windows.sizes), len(windows.sizes)
-    units = (1,) * lead + windows.window_dilation + windows.strides
-    dimensions = patches.order + patches.order[lead:]
-    assert len(names) == lead + 2 * spatial
-    for place, dimension in enumerate(patches.order[lead:]):
-        pair = windows.sizes[place], patches.shape[lead + spatial + place]
-        _check_all_read(
-            operation,
-            dimension,
-            pair,
-            (units[lead + place], units[lead + spatial + place]),
-            windows.padding[place][0],
-        )
-    for own, dimension, unit in zip(names, dimensions, units, strict=True):
-        yield from _steps(forms, operation, own, dimension, unit)
 
 
 def _inside(operation: Argument, patches: Patches, names: Names) -> tuple[np.ndarray, Names]:

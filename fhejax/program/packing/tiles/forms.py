@@ -59,24 +59,22 @@ class ArgumentAtom:
 
     Attributes:
         argument: its number.
-        axes: its named axes, in the order of its dimensions, of which an axis of patches is none.
+        axes: its named axes, in the order of its dimensions.
         label: of the argument.
-        steps: of each axis, the dimension along which it runs, and by how many entries.
+        steps: of each axis, the dimension of `shape` along which it runs, and by how many entries.
+        shape: with the argument's entries in their order; where a dimension joins axes, each has its own.
         starts: the index of each dimension's first entry: below zero where patches begin in padding.
-        windowed: the axes of patches, along which images go on where the axes end.
+        windowed: the axes of patches, two or more of which run along a dimension; beyond their ends images
+            may go on.
     """
 
     argument: int
     axes: tuple[int, ...]
     label: str
     steps: tuple[tuple[int, int], ...]
+    shape: tuple[int, ...]
     starts: tuple[int, ...]
     windowed: frozenset[int] = frozenset()
-
-    @property
-    def is_direct(self) -> bool:
-        """Whether each dimension is one axis."""
-        return not self.windowed and all(step == 1 for _, step in self.steps)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

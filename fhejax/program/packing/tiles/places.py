@@ -113,13 +113,12 @@ def sample_of(fields: Fields, axes: Sequence[int], number: Number, base: int) ->
     return base + place
 
 
-def layout_of(fields: Fields, atom: ArgumentAtom, shape: Sequence[int], place: Place | None) -> Layout:
+def layout_of(fields: Fields, atom: ArgumentAtom, place: Place | None) -> Layout:
     """The layout of an argument: with copies along other axes, or at its place.
 
     Args:
         fields: where axes lie.
         atom: the argument.
-        shape: of it, with dimensions of one entry, along which no axis runs.
         place: of what has no samples; None of data.
     """
     steps = dict(zip(atom.axes, atom.steps, strict=True))
@@ -132,9 +131,9 @@ def layout_of(fields: Fields, atom: ArgumentAtom, shape: Sequence[int], place: P
     bits = axes_bits(fields, axes) if place is None else bits_at(fields, axes, place.base)
     digits = [_digit(fields, bit, where, steps) for where, bit in enumerate(bits)]
     if place is None:
-        return Layout(tuple(shape), tuple(digits), ciphertexts=tuple(across), offset=atom.starts)
+        return Layout(atom.shape, tuple(digits), ciphertexts=tuple(across), offset=atom.starts)
     taken = sum(fields.across(axis) for axis in axes)
-    return Layout(tuple(shape), (*digits[: len(digits) - taken], *across), offset=atom.starts)
+    return Layout(atom.shape, (*digits[: len(digits) - taken], *across), offset=atom.starts)
 
 
 def _digit(fields: Fields, bit: Bit, where: int, steps: Mapping[int, tuple[int, int]]) -> Digit:

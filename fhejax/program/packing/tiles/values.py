@@ -46,9 +46,9 @@ class Values(MadeNodes):
         self._held: dict[tuple, Held] = {}
         super().__init__(arguments, forms)
 
-    def layout_of(self, number: int, atom: ArgumentAtom, shape: tuple[int, ...]) -> Layout:
-        """The layout of an argument of a shape, by the number of its atom."""
-        return layout_of(self.fields, atom, shape, self.places.get(number))
+    def layout_of(self, number: int, atom: ArgumentAtom) -> Layout:
+        """The layout of an argument, by the number of its atom."""
+        return layout_of(self.fields, atom, self.places.get(number))
 
     def of_atom(self, number: int, guarded: bool = False, base: int | None = None) -> Held:
         """The value of an atom.

@@ -52,6 +52,7 @@ NETWORKS = {
     "a step of one": ((5, 5, 1), (2, 2, 1, 2), 16, (1, 1), "VALID"),
     "other steps": ((8, 5, 1), (3, 2, 1, 2), 16, (2, 1), ((1, 0), (0, 0))),
     "three rows of positions": ((6, 8, 1), (2, 4, 1, 2), 12, (2, 2), ((0, 0), (1, 1))),
+    "positions that are no power of two": ((6, 6, 1), (2, 2, 1, 3), 9, (2, 2), "VALID"),
     "one map": ((8, 4, 1), (3, 3, 1, 1), 8, (2, 2), "SAME"),
 }
 
@@ -148,8 +149,3 @@ def test_refusals_say_what_to_do(name):
     function, message = REFUSED[name]
     with pytest.raises(ValueError, match=message):
         circuit_of(function, (shared(3, 3, 1, 1), IMAGES), 1024)
-
-
-def test_what_a_reshape_joins_are_powers_of_two():
-    with pytest.raises(ValueError, match=r"dimension 0 of argument 2 joins axes of \[3, 3, 2\] entries"):
-        circuit_of(step, arguments_of((6, 6, 1), (2, 2, 1, 2), 9), 1024)

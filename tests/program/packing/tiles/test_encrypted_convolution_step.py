@@ -12,11 +12,11 @@ BATCH, CLASSES = 8, 2
 
 
 class Network(nnx.Module):
-    """A convolution, z^2 + z, a dense layer."""
+    """A convolution, z^2 + z, a dense layer on 2x3 positions of two maps, of which each is an axis."""
 
     def __init__(self, rngs):
-        self.convolution = nnx.Conv(1, 2, (2, 2), strides=2, rngs=rngs)
-        self.dense = nnx.Linear(8, CLASSES, rngs=rngs)
+        self.convolution = nnx.Conv(1, 2, (2, 2), strides=2, use_bias=False, rngs=rngs)
+        self.dense = nnx.Linear(12, CLASSES, use_bias=False, rngs=rngs)
 
     def __call__(self, images):
         z = self.convolution(images)
@@ -42,7 +42,7 @@ def step(parameters, images, targets):
 @pytest.fixture(scope="module")
 def values():
     generator = np.random.default_rng(0)
-    images = generator.uniform(-1, 1, (BATCH, 4, 4, 1)).astype(np.float32)
+    images = generator.uniform(-1, 1, (BATCH, 4, 6, 1)).astype(np.float32)
     targets = np.eye(CLASSES, dtype=np.float32)[generator.integers(0, CLASSES, BATCH)]
     return jax.tree.map(np.asarray, nnx.to_pure_dict(STATE)), images, targets
 
@@ -58,7 +58,7 @@ def program(values):
         packing="tiles",
         sample=tuple(jax.tree.leaves(values)),
         margin=2.0,
-        insecure_log_degree=8,
+        insecure_log_degree=10,
         device="cpu",
         bootstrapping=False,
     )
@@ -74,12 +74,20 @@ def uploaded(program, keys, values):
     return program.encrypt(keys[0], *values)
 
 
+def _is_array(value):
+    return hasattr(value, "layout")
+
+
 def test_kernels_and_weights_are_those_of_the_step_in_the_clear(program, keys, uploaded, values):
     """Within the noise that was predicted before any key existed."""
     secret, evaluation_keys = keys
     found = program.decrypt(secret, program(evaluation_keys, *uploaded))
     wanted = step(*values)
     assert jax.tree.structure(found) == jax.tree.structure(wanted)
+    for given, sent in zip(
+        jax.tree.leaves(values), jax.tree.leaves(uploaded, is_leaf=_is_array), strict=True
+    ):
+        np.testing.assert_allclose(program.decrypt(secret, sent), given, atol=1e-2)
     pairs = zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True)
     for (one, other), before, predicted in zip(
         pairs, jax.tree.leaves(values[0]), program.plan.predicted_errors, strict=True
@@ -89,8 +97,8 @@ def test_kernels_and_weights_are_those_of_the_step_in_the_clear(program, keys, u
 
 
 def test_images_come_as_patches(uploaded):
-    """Of 16 pixels each: windows side by side, so that taps and positions are bits of the same two axes."""
+    """Windows lie side by side, so that taps and positions are bits of the same two axes."""
     _, images, _ = uploaded
-    assert images.layout.shape == (BATCH, 4, 4, 1)
+    assert images.layout.shape == (BATCH, 4, 6, 1)
     along_rows = [digit.step(1) for digit in images.layout.digits if digit.step(1)]
     assert sorted(along_rows) == [1, 2]

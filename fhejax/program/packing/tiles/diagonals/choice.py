@@ -45,8 +45,7 @@ def choice_of(
         most_slots: that a ciphertext has, a power of two.
     """
     live = live_atoms(forms, list(results.values()))
-    arguments = (atom for atom in forms.atoms if isinstance(atom, ArgumentAtom))
-    if not all(argument.is_direct for argument in arguments):
+    if any(isinstance(atom, ArgumentAtom) and atom.windowed for atom in forms.atoms):
         return None
     found = []
     for roles, products in roles_of(forms, live, list(results.values()), batch):
