@@ -11,6 +11,7 @@ from traced_functions import check_clear, encrypted, refusals, tensors_of
 from fhejax.program.tensor.graph import live_operations
 from fhejax.program.tensor.operations.contraction import Contraction
 from fhejax.program.tensor.operations.rearrangements.patches import Patches
+from fhejax.program.tensor.operations.rearrangements.reversal import Reversal
 
 ORDERS = [("NHWC", "HWIO", "NHWC"), ("NCHW", "OIHW", "NHWC"), ("CHWN", "IHWO", "NCHW")]
 SIZES = {"N": 3, "C": 2, "H": 5, "W": 6, "I": 2, "O": 4}
@@ -60,6 +61,25 @@ def test_a_convolution_and_its_gradient_read_the_same_patches(strides):
     assert len(patches) == sum(isinstance(operation, Contraction) for operation in live) == 2
     assert patches[0].windows == patches[1].windows
     assert patches[0].order[2:] == patches[1].order[2:]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_gradient_of_windows_side_by_side_has_no_gaps(order):
+    """By the image each entry becomes a block, by the kernel as it was before JAX turned it around."""
+
+    def loss(kernel, x):
+        z = convolved(kernel, x * x, order, (2, 2), "VALID")
+        return jnp.mean(z**2)
+
+    kernel = encrypted(tuple({"H": 2, "W": 2, "I": 2, "O": 3}[c] for c in order[1]), None)
+    image = encrypted(tuple({"N": 3, "H": 4, "W": 6, "C": 2}[c] for c in order[0]), order[0].index("N"))
+    gradient = jax.grad(loss, argnums=(0, 1))
+    check_clear(gradient, kernel, image)
+    graph = tensors_of(gradient, kernel, image)
+    live = [graph.operations[number] for number in live_operations(graph)]
+    assert not any(isinstance(operation, Reversal) for operation in live)
+    patches = [operation.windows for operation in live if isinstance(operation, Patches)]
+    assert {windows.base_dilation for windows in patches} == {(1, 1)}
 
 
 def test_refusals_say_what_to_do():

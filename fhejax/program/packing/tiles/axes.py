@@ -91,7 +91,9 @@ class _Patched:
 
     def _patched_source(self, number: int) -> tuple[int, ...]:
         operation = self.graph.operations[number]
-        return operation.sources if isinstance(operation, Patches) else ()
+        if not isinstance(operation, Patches):
+            return ()
+        return tuple(s for s in operation.sources if isinstance(self.graph.operations[s], Argument))
 
     def check_read_alone(self, operation: Operation) -> None:
         """Refuse an operation that reads an argument which comes as patches.
@@ -109,22 +111,29 @@ class _Patched:
     def note(self, names: NameTable, number: int, own: Names, found: Sequence[Names]) -> None:
         """Note the patches of an argument, whose axes are those of its patches that are known.
 
+        Those of windows side by side over a computed value are a reshape.
+
         Raises:
-            ValueError: patches of what is no argument, of samples, with gaps, or other ones than are known.
+            ValueError: other patches of computed values, patches of samples, with gaps, or other ones of an
+                argument than are known.
         """
         operation = self.graph.operations[number]
         assert isinstance(operation, Patches)
         (source,) = operation.sources
-        argument = self.graph.operations[source]
+        argument, lead = self.graph.operations[source], len(operation.order) - len(operation.windows.sizes)
+        if not isinstance(argument, Argument) and _side_by_side(operation, argument.shape):
+            for place, axis in enumerate(operation.order):
+                taps = own[place + len(operation.windows.sizes)] if place >= lead else ()
+                names.same((*taps, *own[place]), found[source][axis])
+            return
         if not isinstance(argument, Argument):
             raise ValueError(
-                "a convolution of a computed value by an encrypted kernel, and packing='tiles' takes those "
-                "of arguments alone, which come as patches; convolve the first layer's images alone, or use "
-                "packing='sample-per-slot'"
+                "a convolution of a computed value by an encrypted kernel whose windows overlap or leave "
+                "something out; packing='tiles' takes any of arguments, which come as patches, and of "
+                "computed values those of windows side by side, with a stride as long as the kernel"
             )
         described = self.graph.arguments[argument.argument]
         assert isinstance(described, Encrypted)
-        lead = len(operation.order) - len(operation.windows.sizes)
         if described.batch_axis not in operation.order[:lead]:
             raise ValueError(
                 "a convolution of images of which there is none for each sample, or whose windows slide over "
@@ -146,6 +155,20 @@ class _Patched:
             )
         for one, same in zip(own[lead:], found[known][lead:], strict=True):
             names.same(one, same)
+
+
+def _side_by_side(operation: Patches, shape: Sequence[int]) -> bool:
+    """Whether windows lie side by side, so that patches are a reshape."""
+    windows = operation.windows
+    lead = len(operation.order) - len(windows.sizes)
+    spatial = range(len(windows.sizes))
+    return all(
+        windows.window_dilation[d] == windows.base_dilation[d] == 1
+        and windows.strides[d] == windows.sizes[d]
+        and windows.padding[d] == (0, 0)
+        and shape[operation.order[lead + d]] % windows.sizes[d] == 0
+        for d in spatial
+    )
 
 
 def _batch(graph: TensorGraph, names: NameTable, found: Sequence[Names]) -> tuple[int, ...]:

@@ -43,15 +43,13 @@ def sides_of(forms: Forms, live: Sequence[int], batch: int) -> dict[int, bool]:
     """The side of each axis but that of samples.
 
     What products are summed over, and what remains of them, lie on different sides. Other axes that meet do
-    so where that is left open.
+    so where that is left open. Where axes meet in circles that do not allow it, such as the channels of a
+    second convolution with its positions, some that meet lie on one side: beside each other, with more masks.
 
     Args:
         forms: whose axes they are.
         live: the atoms that are computed.
         batch: the name of the axis of samples.
-
-    Raises:
-        ValueError: a circle of an odd number of axes.
     """
     sides = _Sides()
     products = [n for n in live if isinstance(forms.atoms[n], ProductAtom)]
@@ -87,19 +85,10 @@ class _Sides:
         return self._groups[one] is self._groups[other]
 
     def differ(self, one: int, other: int) -> None:
-        """Note that two axes lie on different sides.
-
-        Raises:
-            ValueError: where they are known to lie on the same.
-        """
+        """Note that two axes lie on different sides, unless the sides of both are known."""
         self.add(one)
         self.add(other)
         if self.are_known(one, other):
-            if self.of[one] == self.of[other]:
-                raise ValueError(
-                    "axes meet in a circle of an odd number of weights, which the two fields of "
-                    "packing='tiles' cannot hold; use packing='sample-per-slot'."
-                )
             return
         moved = self._groups[other]
         if self.of[one] == self.of[other]:

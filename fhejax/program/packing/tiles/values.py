@@ -110,7 +110,7 @@ class Values(MadeNodes):
             sample = sample_of(self.fields, axes, n, self.places[number].base)
             bits = bits_at(self.fields, axes, sample)
             masked = self.emit(MaskedSum((source,), (vector_at(self.fields, bits, axes, n),), atom.label))
-            nodes[n] = self._rotated(masked, copied(bits, samples).distances, atom.label)
+            nodes[n] = self.rotated(masked, copied(bits, samples).distances, atom.label)
         return Held(axes, nodes, copied(bits_at(self.fields, axes, 0), samples).bits, frozenset(), 1)
 
     def _ciphertext(self, source: int, place: int, count: int) -> int:
@@ -118,7 +118,7 @@ class Values(MadeNodes):
             source if count == 1 else self.emit(CiphertextOf(source, place, count, self.nodes[source].label))
         )
 
-    def _rotated(self, node: int, distances: tuple[int, ...], label: str) -> int:
+    def rotated(self, node: int, distances: tuple[int, ...], label: str) -> int:
         """The sum by rotations, a node each: the noise of one is added up by those that follow."""
         for distance in distances:
             node = self.emit(RotatedSum(node, (distance,), 1, label))
@@ -132,7 +132,7 @@ class Values(MadeNodes):
         """The value copied to both values of some bits, at the other of which it holds zero."""
         found = copied(held.bits, places)
         label = self._label(held)
-        nodes = {n: self._rotated(node, found.distances, label) for n, node in held.nodes.items()}
+        nodes = {n: self.rotated(node, found.distances, label) for n, node in held.nodes.items()}
         return dataclasses.replace(held, nodes=nodes, bits=found.bits)
 
     def masked(self, held: Held, bits: Bits, axes: Sequence[int]) -> Held:
@@ -296,7 +296,7 @@ class Values(MadeNodes):
             at = 0 if base is None else sample_of(self.fields, held.axes, number, base)
             found = self._found_sum(held, over, at)
             bits = found.bits
-            nodes[number] = self._rotated(node, found.distances, label)
+            nodes[number] = self.rotated(node, found.distances, label)
         return dataclasses.replace(held, nodes=nodes, bits=bits)
 
     def _found_sum(self, held: Held, over: Sequence[int], at: int) -> BitSum:

@@ -5,7 +5,8 @@
 
 The gradient by the kernel, as JAX writes it, is the convolution by the result's gradient of the image whose
 samples are channels. Its taps are p, with the dilation `stride`, and its positions k: the same patches,
-summed over n and p. So both read one array of patches, which it takes no arithmetic to make.
+summed over n and p. So both read one array of patches, which it takes no arithmetic to make. The gradient by
+an image of which windows lie side by side is a contraction too, of which each result is a block.
 """
 
 import dataclasses
@@ -17,6 +18,8 @@ import numpy as np
 from fhejax.program.tensor.builder import Builder, Tensor
 from fhejax.program.tensor.operations.contraction import Contraction
 from fhejax.program.tensor.operations.rearrangements.patches import patches
+from fhejax.program.tensor.operations.rearrangements.reshape import reshaped
+from fhejax.program.tensor.operations.rearrangements.reversal import reversed_along
 from fhejax.program.tensor.operations.rearrangements.transposition import Transposition
 from fhejax.program.tensor.windows import Windows
 
@@ -43,6 +46,8 @@ def encrypted_convolution(
         )
     image_axes, kernel_axes, result_axes = map(tuple, params["dimension_numbers"])
     spatial = len(windows.sizes)
+    if _spreads(windows):
+        return _spread(builder, image, kernel, windows, params["dimension_numbers"])
     positions = windows.counts([image.shape[d] for d in image_axes[2:]])
     shared, turned = canonical(windows, [image.shape[d] for d in image_axes[2:]])
     found = patches(builder, image, image_axes, shared)
@@ -53,11 +58,51 @@ def encrypted_convolution(
     sources = found.number, kernel.number
     result = builder.append(Contraction(sources, kept, builder.label, None, False, summed, ((), ())))
     places = (0, 1 + spatial, *range(1, 1 + spatial))  # of the samples, the channels, and the positions
-    order = tuple(places[place] for place in np.argsort(result_axes))
+    return _transposed(builder, result, tuple(places[place] for place in np.argsort(result_axes)))
+
+
+def _spreads(windows: Windows) -> bool:
+    """Whether each window over an image with gaps has one entry: the gradient of windows side by side."""
+    spatial = range(len(windows.sizes))
+    return any(size > 1 for size in windows.sizes) and all(
+        windows.strides[d] == windows.window_dilation[d] == 1
+        and windows.base_dilation[d] == windows.sizes[d]
+        and windows.padding[d] == (windows.sizes[d] - 1,) * 2
+        for d in spatial
+    )
+
+
+def _spread(
+    builder: Builder, image: Tensor, kernel: Tensor, windows: Windows, numbers: tuple[Any, Any, Any]
+) -> Tensor:
+    """The convolution of an image with gaps as wide as the kernel, of which each entry becomes a block.
+
+    result[n, size p + k, o] = sum over c of image[n, p, c] turned[k, c, o], with the kernel turned around.
+    """
+    image_axes, kernel_axes, result_axes = map(tuple, numbers)
+    spatial = len(windows.sizes)
+    turned = reversed_along(builder, kernel, kernel_axes[2:])
+    counts = tuple(image.shape[d] for d in image_axes[2:])
+    samples, outputs = image.shape[image_axes[0]], kernel.shape[kernel_axes[0]]
+    ordered = _transposed(builder, image, (image_axes[0], *image_axes[2:], image_axes[1]))
+    weights = _transposed(builder, turned, (kernel_axes[1], *kernel_axes[2:], kernel_axes[0]))
+    shape = (samples, *counts, *windows.sizes, outputs)
+    summed, sources = ((1 + spatial,), (0,)), (ordered.number, weights.number)
+    blocks = builder.append(Contraction(sources, shape, builder.label, None, False, summed, ((), ())))
+    pairs = [d for axis in range(spatial) for d in (1 + axis, 1 + spatial + axis)]
+    blocks = _transposed(builder, blocks, (0, *pairs, 1 + 2 * spatial))
+    sizes = tuple(count * size for count, size in zip(counts, windows.sizes, strict=True))
+    joined = reshaped(builder, blocks, (samples, *sizes, outputs))
+    places = (0, 1 + spatial, *range(1, 1 + spatial))
+    return _transposed(builder, joined, tuple(places[place] for place in np.argsort(result_axes)))
+
+
+def _transposed(builder: Builder, x: Tensor, order: tuple[int, ...]) -> Tensor:
+    """The tensor with its axes in another order."""
     if order == tuple(range(len(order))):
-        return result
-    shape = tuple(kept[d] for d in order)
-    return builder.append(Transposition((result.number,), shape, builder.label, order))
+        return x
+    shape = tuple(x.shape[d] for d in order)
+    return builder.append(Transposition((x.number,), shape, builder.label, order))
 
 
 def canonical(windows: Windows, shape: Sequence[int]) -> tuple[Windows, bool]:

@@ -99,8 +99,19 @@ def shared(*shape):
 
 
 KERNEL = shared(3, 3, 1, 2)
+
+
+def deeper(params, x, y):
+    """A convolution of a computed value, whose windows lie side by side."""
+    (kernel, second), weights = params
+    z = convolved(x, kernel)
+    z = convolved(z * z + z, second, (1, 3), "VALID")
+    return jnp.mean(jnp.sum(((z * z + z).reshape(len(x), -1) @ weights - y) ** 2, -1))
+
+
 OTHERS = {
     "kept apart": (kept_apart, ((KERNEL, shared(3, 3, 2, 5)), shared(5, 3))),
+    "deeper": (deeper, ((shared(2, 3, 1, 2), shared(1, 3, 2, 3)), shared(9, 3))),
     "averaged": (averaged, (KERNEL, shared(2, 3))),
 }
 
