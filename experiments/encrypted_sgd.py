@@ -2,6 +2,7 @@
 
     python -m experiments.encrypted_sgd
     python -m experiments.encrypted_sgd --network 64-32-16-10 --data mnist --data-dir MNIST --dry
+    python -m experiments.encrypted_sgd --network cnn --plan
     python -m experiments.encrypted_sgd --folder run --probe 10 --plot run.png
 
 Before any key exists the training runs in the clear, and again with noise as large as encryption's; it is
@@ -44,6 +45,7 @@ class RunOptions:
         noise_bits: -log2 of the noise, of the declared magnitudes, of each step of the noisy dry run.
         precision_bits: -log2 of the relative error that encryption may leave in the weights of a step.
         dry: stop after the runs in the clear.
+        plan: stop after the plan of an encrypted call, with its parameters, key switches and predicted time.
         packing: "tiles", or one number in each ciphertext and a sample in each slot, as in 2019.
         steps_per_call: steps of one call of the program, after which weights and momenta are bootstrapped.
         probe: decrypt the weights at the client after every so many steps; by default after the last alone.
@@ -59,6 +61,7 @@ class RunOptions:
     noise_bits: float = 12.0
     precision_bits: float = 10.0
     dry: bool = False
+    plan: bool = False
     packing: PackingName = "tiles"
     steps_per_call: int = 1
     probe: int | None = None
@@ -74,7 +77,8 @@ class Arguments(RunOptions):
     """Train a network encrypted, and compare it with the same training in the clear.
 
     Attributes:
-        network: sizes of its layers, or HELR's logistic regression of 3 against 8.
+        network: sizes of its layers; cnn, a convolution and a dense layer; or HELR's logistic regression of
+            3 against 8.
         data: scikit-learn's digits, or MNIST.
         data_dir: folder with MNIST's four IDX files; tensorflow-datasets without it.
         reduce: MNIST to 8x8 pixels by averaging, or to 64 principal components.
@@ -121,7 +125,7 @@ def run(training: Training, arguments: RunOptions) -> dict[str, Any]:
 
 
 def run_encrypted(training: Training, dry: DryRun, arguments: RunOptions) -> dict[str, Any]:
-    """Run all steps on ciphertexts; return what was measured."""
+    """Run all steps on ciphertexts; return what was measured, or predicted where the plan alone is wanted."""
     steps = len(training.batches)
     probed = [n for n in range(1, steps + 1) if n == steps or (arguments.probe and n % arguments.probe == 0)]
     with pipeline.stages(3 + 2 * training.calls() + len(probed)) as timed:
@@ -135,6 +139,8 @@ def run_encrypted(training: Training, dry: DryRun, arguments: RunOptions) -> dic
             arguments.insecure_log_degree,
         )
         timed.bar.write(f"The program, before any key exists\n\n{program.report()}\n")
+        if arguments.plan:
+            return {"predicted_seconds": program.plan.predicted_seconds}
         predicted = timed("dry run", differences_of, training, dry, program)
         holder = timed("keys", holder_of, training, program, arguments.folder)
         probes = []

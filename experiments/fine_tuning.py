@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from experiments import encrypted_sgd, pipeline
 from experiments.encrypted_training.data import centred
-from experiments.encrypted_training.networks import squared_error
+from experiments.encrypted_training.networks import perceptron, squared_error
 from experiments.encrypted_training.recipes import Recipe
 from experiments.encrypted_training.training import Training, training_on
 from experiments.mnist import WEIGHTS
@@ -91,7 +91,8 @@ def training_on_features(
     data = centred(inputs, tests, np.eye(CLASSES, dtype=np.float32)[labels[0]], labels[1], RECIPE.scale)
     name = f"{inputs.shape[1]}-{CLASSES} on features of CIFAR-10"
     recipe = Recipe(**{**vars(RECIPE), "steps": steps})
-    return training_on(name, data, (inputs.shape[1], CLASSES), squared_error, recipe, seed)
+    network = perceptron((inputs.shape[1], CLASSES), recipe.gain, seed)
+    return training_on(name, data, network, squared_error, recipe, seed)
 
 
 def features(network: nn.ResNet, preparation: nn.Preparation, images: np.ndarray) -> np.ndarray:

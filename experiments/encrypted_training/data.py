@@ -1,5 +1,7 @@
 """The data of encrypted training, as the client makes them: few numbers a sample, centred, within bounds."""
 
+import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,9 +22,9 @@ class TrainingData:
     """Samples to learn from and to test on.
 
     Attributes:
-        inputs: float32 (samples, features) in [-scale, scale], of the training split.
+        inputs: float32 (samples, features), or images, in [-scale, scale], of the training split.
         targets: float32 (samples, classes), one at the class; (samples, 1) where there are two.
-        test_inputs: float32 (test samples, features).
+        test_inputs: float32 (test samples, features), or images.
         test_labels: int32 (test samples,); the class, or 0 and 1 where there are two.
     """
 
@@ -79,6 +81,15 @@ def prepare_two_classes(dataset: nn.Dataset, scale: float) -> TrainingData:
     is_second = [(one == TOLD_APART[1]) for one in (labels[0][train], labels[1][test])]
     targets = is_second[0].astype(np.float32)[:, None]
     return centred(inputs, tests, targets, is_second[1].astype(np.int32), scale)
+
+
+def as_images(data: TrainingData) -> TrainingData:
+    """The same samples as square images of one channel, (samples, height, width, 1)."""
+    size = math.isqrt(data.inputs.shape[1])
+    shape = (-1, size, size, 1)
+    return dataclasses.replace(
+        data, inputs=data.inputs.reshape(shape), test_inputs=data.test_inputs.reshape(shape)
+    )
 
 
 def averaged(images: np.ndarray, size: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,43 +16,79 @@ from fhejax import approx
 
 MOMENTUM = 0.9
 SIGMOID_INTERVAL = (-12.0, 12.0)
+STRIDE = 2  # of convolutions
 
 Parameters = dict[str, Any]
 Step = Callable[..., tuple[Parameters, Parameters]]
 
 
-class Perceptron(nnx.Module):
-    """A multilayer perceptron with the activation z^2 + z; with two sizes it is a linear map.
+class Network(nnx.Module):
+    """Layers with the activation z^2 + z between them; one layer alone is a linear map.
 
     Args:
-        sizes: of the input and of each layer's output.
-        gain: standard deviation of the first kernels, times the root of their inputs.
-        rngs: random streams.
+        layers: convolutions of images (batch, height, width, channels), and dense layers, which take all
+            numbers of a sample in one row.
     """
 
-    def __init__(self, sizes: Sequence[int], gain: float, *, rngs: nnx.Rngs) -> None:
-        initial = nnx.initializers.variance_scaling(gain**2, "fan_in", "normal")
-        pairs = itertools.pairwise(sizes)
-        self.layers = nnx.List([nnx.Linear(a, b, kernel_init=initial, rngs=rngs) for a, b in pairs])
+    def __init__(self, layers: Sequence[nnx.Conv | nnx.Linear]) -> None:
+        self.layers = nnx.List(layers)
 
     def preactivations(self, x: jax.Array, disturb: "Disturbances | None" = None) -> list[jax.Array]:
-        """The outputs of all linear layers, the network's own last.
+        """The outputs of all layers before their activation, the network's own last.
 
         Args:
-            x: float32 (batch, inputs).
+            x: float32 (batch, inputs), or images.
             disturb: noise that is added to these outputs, and to gradients by them, of each layer.
         """
         found: list[jax.Array] = []
         for number, layer in enumerate(self.layers):
-            z = layer(x)
+            z = layer(x.reshape(len(x), -1) if isinstance(layer, nnx.Linear) else x)
             z = z if disturb is None else disturbed(z, *disturb[number])
             found.append(z)
             x = z * z + z
         return found
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """The outputs, float32 (batch, outputs), of inputs (batch, inputs)."""
+        """The outputs, float32 (batch, outputs), of inputs (batch, ...)."""
         return self.preactivations(x)[-1]
+
+
+def perceptron(sizes: Sequence[int], gain: float, seed: int) -> Network:
+    """A multilayer perceptron; with two sizes it is a linear map.
+
+    Args:
+        sizes: of the input and of each layer's output.
+        gain: standard deviation of the first kernels, times the root of their inputs.
+        seed: of the first kernels; biases are zero.
+    """
+    initial, rngs = _initial(gain), nnx.Rngs(seed)
+    pairs = itertools.pairwise(sizes)
+    return Network([nnx.Linear(a, b, kernel_init=initial, rngs=rngs) for a, b in pairs])
+
+
+def convolutional(size: int, window: int, maps: int, classes: int, gain: float, seed: int) -> Network:
+    """A convolution of square images of one channel, and a dense layer.
+
+    Args:
+        size: of the images, which the stride halves.
+        window: of the kernel, which is square too.
+        maps: channels of the convolution's output.
+        classes: outputs.
+        gain: standard deviation of the first kernels, times the root of their inputs.
+        seed: of the first kernels; biases are zero.
+    """
+    initial, rngs = _initial(gain), nnx.Rngs(seed)
+    positions = math.ceil(size / STRIDE) ** 2
+    return Network(
+        [
+            nnx.Conv(1, maps, (window, window), STRIDE, kernel_init=initial, rngs=rngs),
+            nnx.Linear(maps * positions, classes, kernel_init=initial, rngs=rngs),
+        ]
+    )
+
+
+def _initial(gain: float) -> nnx.initializers.Initializer:
+    return nnx.initializers.variance_scaling(gain**2, "fan_in", "normal")
 
 
 Disturbances = list[tuple[jax.Array, jax.Array]]
@@ -70,23 +107,18 @@ disturbed.defvjp(
 )
 
 
-def make_network(sizes: Sequence[int], gain: float, seed: int) -> tuple[Preactivations, Parameters]:
+def make_network(network: Network) -> tuple[Preactivations, Parameters]:
     """A network as a function of its parameters, and what these are at first.
-
-    Args:
-        sizes: of the input and of each layer's output.
-        gain: of the first kernels.
-        seed: of the first kernels; biases are zero.
 
     Returns:
         `preactivations(parameters, x, disturb=None)`, and the parameters in dictionaries.
     """
-    graph, state = nnx.split(Perceptron(sizes, gain, rngs=nnx.Rngs(seed)), nnx.Param)
+    graph, state = nnx.split(network, nnx.Param)
 
     def preactivations(
         parameters: Parameters, x: jax.Array, disturb: Disturbances | None = None
     ) -> list[jax.Array]:
-        """The outputs of all linear layers."""
+        """The outputs of all layers before their activation."""
         filled = jax.tree.map(lambda leaf: leaf, state)
         nnx.replace_by_pure_dict(filled, parameters)
         return nnx.merge(graph, filled).preactivations(x, disturb)

@@ -151,10 +151,13 @@ def _disturbances(
 ) -> Disturbances:
     """The noise of each layer's outputs and of the gradients by them, which are means over the batch."""
     outputs = jax.eval_shape(training.preactivations, parameters, x)
-    widths = np.cumsum([0, *[output.shape[1] for output in outputs]])
+    widths = np.cumsum([0, *[output.size // len(x) for output in outputs]])
     forward, backward = jax.random.normal(key, (2, len(x), widths[-1])) * deviation
-    parts = [slice(a, b) for a, b in itertools.pairwise(widths)]
-    return [(forward[:, part], backward[:, part] / len(x)) for part in parts]
+    parts = zip(outputs, itertools.pairwise(widths), strict=True)
+    return [
+        tuple(noise[:, a:b].reshape(output.shape) for noise in (forward, backward / len(x)))
+        for output, (a, b) in parts
+    ]
 
 
 def _drawn(training: Training, is_alike: bool, key: jax.Array) -> jax.Array:

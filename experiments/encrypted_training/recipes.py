@@ -5,7 +5,7 @@ from typing import Literal
 
 from experiments.encrypted_training.data import DataName, Reduction
 
-NetworkName = Literal["64-32-16-10", "64-32-10", "64-64-10", "64-128-10", "logistic"]
+NetworkName = Literal["64-32-16-10", "64-32-10", "64-64-10", "64-128-10", "cnn", "logistic"]
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,13 @@ RECIPES: dict[tuple[NetworkName, str], Recipe] = {
     ("64-32-10", "digits"): Recipe(64, 40, 0.125, 2, 0.5, 1, 1, 4),
     ("64-64-10", "digits"): Recipe(64, 30, 0.125, 2, 0.5, 1, 1, 4),
     ("64-128-10", "digits"): Recipe(64, 30, 0.125, 2, 0.5, 1, 1, 4),
+    ("cnn", "digits"): Recipe(64, 70, 0.08, 2, 0.35, 1, 1, 4),
     ("logistic", "digits"): Recipe(64, 32, 0.05, 2, 0, 2, 2, 12),
     ("64-32-16-10", "mnist 8x8"): Recipe(60, 2000, 0.03, 1.5, 0.5, 1, 1, 4),
     ("64-32-10", "mnist 8x8"): Recipe(64, 1000, 0.04, 2, 0.5, 1, 1, 4),
     ("64-64-10", "mnist 8x8"): Recipe(1024, 400, 0.18, 2, 0.5, 1, 1, 4),
     ("64-128-10", "mnist 8x8"): Recipe(1024, 400, 0.24, 2, 0.5, 1, 1, 4),
+    ("cnn", "mnist 8x8"): Recipe(64, 1000, 0.04, 2, 0.35, 1, 1, 4),
     ("64-32-16-10", "mnist pca"): Recipe(60, 1000, 0.03, 5, 0.5, 1, 1, 4),
     ("64-32-10", "mnist pca"): Recipe(64, 1000, 0.04, 5, 0.5, 1, 1, 4),
     ("64-64-10", "mnist pca"): Recipe(1024, 400, 0.25, 5, 0.5, 1, 1, 4),

@@ -14,22 +14,28 @@ from experiments.encrypted_training.data import (
     DataName,
     Reduction,
     TrainingData,
+    as_images,
     batch_indices,
     load,
     prepare,
     prepare_two_classes,
 )
 from experiments.encrypted_training.networks import (
+    Network,
     Parameters,
     Preactivations,
     Step,
+    convolutional,
     cross_entropy,
     make_network,
     make_step,
+    perceptron,
     squared_error,
     zero_momenta,
 )
 from experiments.encrypted_training.recipes import NetworkName, Recipe, recipe_of
+
+WINDOW, MAPS = 4, 8  # of the convolutional network
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +103,7 @@ def make_training(
     """The training of a network on a data set.
 
     Args:
-        network: sizes joined by dashes, or "logistic".
+        network: sizes joined by dashes, "cnn", or "logistic".
         data: the data set.
         reduction: of MNIST to 64 numbers.
         folder: of MNIST's files.
@@ -106,42 +112,48 @@ def make_training(
 
     Raises:
         SystemExit: data that cannot be read.
-        ValueError: more samples in a batch than there are.
+        ValueError: more samples in a batch than there are, or a convolution of what is no image.
     """
+    if network == "cnn" and data == "mnist" and reduction != "8x8":
+        raise ValueError(
+            f"--network cnn convolves pixels, and --reduce {reduction} leaves none; take --reduce 8x8."
+        )
     recipe = recipe_of(network, data, reduction)
     recipe = dataclasses.replace(recipe, **{k: v for k, v in changes.items() if v is not None})
     dataset = load(data, folder)
     two_classes = network == "logistic"
     if two_classes:
         prepared = prepare_two_classes(dataset, recipe.scale)
-        sizes = [prepared.inputs.shape[1], 1]
+        built = perceptron([prepared.inputs.shape[1], 1], recipe.gain, seed)
+    elif network == "cnn":
+        prepared = as_images(prepare(dataset, reduction, recipe.scale))
+        size, classes = prepared.inputs.shape[1], prepared.targets.shape[1]
+        built = convolutional(size, WINDOW, MAPS, classes, recipe.gain, seed)
     else:
-        prepared, sizes = (
-            prepare(dataset, reduction, recipe.scale),
-            [int(size) for size in network.split("-")],
-        )
+        prepared = prepare(dataset, reduction, recipe.scale)
+        built = perceptron([int(size) for size in network.split("-")], recipe.gain, seed)
     name = f"{network} on {described(data, reduction, two_classes)}"
     loss = cross_entropy if two_classes else squared_error
-    return training_on(name, prepared, sizes, loss, recipe, seed)
+    return training_on(name, prepared, built, loss, recipe, seed)
 
 
 def training_on(
-    name: str, data: TrainingData, sizes: Sequence[int], loss: Callable, recipe: Recipe, seed: int = 0
+    name: str, data: TrainingData, network: Network, loss: Callable, recipe: Recipe, seed: int = 0
 ) -> Training:
     """The training of a network on any data.
 
     Args:
         name: of the network and the data.
         data: of the client.
-        sizes: of the input and of each layer's output.
+        network: with its first parameters.
         loss: of outputs and targets.
         recipe: the settings.
-        seed: of the first parameters and the order of samples.
+        seed: of the order of samples.
 
     Raises:
         ValueError: more samples in a batch than there are.
     """
-    preactivations, parameters = make_network(sizes, recipe.gain, seed)
+    preactivations, parameters = make_network(network)
     return Training(
         name=name,
         recipe=recipe,

@@ -10,7 +10,7 @@ import pytest
 from experiments import encrypted_sgd
 from experiments.encrypted_training import encrypted_run
 from experiments.encrypted_training.data import TrainingData
-from experiments.encrypted_training.networks import cross_entropy, squared_error
+from experiments.encrypted_training.networks import convolutional, cross_entropy, perceptron, squared_error
 from experiments.encrypted_training.recipes import Recipe
 from experiments.encrypted_training.training import training_on
 
@@ -24,7 +24,7 @@ def small_training(**changes):
     recipe = dataclasses.replace(RECIPE, **changes)
     inputs, labels = small_inputs()
     data = TrainingData(inputs, np.eye(2, dtype=np.float32)[labels], inputs, labels)
-    return training_on("4-4-2 on noise", data, SIZES, squared_error, recipe)
+    return training_on("4-4-2 on noise", data, perceptron(SIZES, recipe.gain, 0), squared_error, recipe)
 
 
 def small_regression(loss, steps):
@@ -32,7 +32,16 @@ def small_regression(loss, steps):
     inputs, labels = small_inputs()
     data = TrainingData(inputs, labels[:, None].astype(np.float32), inputs, labels)
     recipe = dataclasses.replace(RECIPE, steps=steps, gain=0)
-    return training_on("4-1 on noise", data, (SIZES[0], 1), loss, recipe)
+    return training_on("4-1 on noise", data, perceptron((SIZES[0], 1), recipe.gain, 0), loss, recipe)
+
+
+def small_convolution():
+    """A training of images of 4x4 pixels, two kernels of 2x2 and 2 classes."""
+    images = np.random.default_rng(0).uniform(-1, 1, (16, 4, 4, 1)).astype(np.float32)
+    labels = (images.sum((1, 2, 3)) > 0).astype(np.int32)
+    data = TrainingData(images, np.eye(2, dtype=np.float32)[labels], images, labels)
+    recipe = dataclasses.replace(RECIPE, steps=2, momenta=4.0)
+    return training_on("cnn on noise", data, convolutional(4, 2, 2, 2, recipe.gain, 0), squared_error, recipe)
 
 
 def small_inputs():
@@ -119,6 +128,22 @@ def test_two_steps_of_a_call_are_the_oracles():
 @pytest.mark.filterwarnings("ignore:.*insecure")
 def test_logistic_regression_has_a_constant_in_its_gradient():
     check_probes(encrypted_sgd.run(small_regression(cross_entropy, 2), ARGUMENTS), 2)
+
+
+@pytest.mark.nightly
+@pytest.mark.filterwarnings("ignore:.*insecure")
+def test_kernels_of_a_convolution_are_trained_too():
+    results = encrypted_sgd.run(small_convolution(), ARGUMENTS)
+    check_probes(results, 2)
+    assert results["packing"] == "tiles" and results["parameters_count"] == 28
+
+
+@pytest.mark.filterwarnings("ignore:.*insecure")
+def test_the_plan_alone_tells_what_a_call_takes(capsys):
+    results = encrypted_sgd.run(small_convolution(), dataclasses.replace(ARGUMENTS, plan=True))
+    assert results["predicted_seconds"] > 0 and "probes" not in results
+    printed = capsys.readouterr()
+    assert "key switches beside bootstraps" in printed.out + printed.err
 
 
 @pytest.mark.parametrize(

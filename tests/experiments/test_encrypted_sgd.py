@@ -70,6 +70,17 @@ def test_every_sample_is_used_once_before_any_is_used_again():
         data.batch_indices(10, 11, 1, seed=0)
 
 
+def test_a_convolution_is_told_from_dense_layers():
+    training = make_training("cnn", "digits", steps=2)
+    first, second = (training.parameters["layers"][n] for n in (0, 1))
+    assert first["kernel"].shape == (4, 4, 1, 8) and second["kernel"].shape == (128, 10)
+    x, _ = training.batch(0)
+    window = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))[:, 2:6, 4:8]  # at row 1 and column 2 of 4x4
+    z, _ = training.preactivations(training.parameters, x)
+    expected = np.tensordot(window, first["kernel"], ((1, 2, 3), (0, 1, 2)))
+    np.testing.assert_allclose(z[:, 1, 2], expected, atol=1e-5)
+
+
 def test_the_step_is_nesterovs_method_by_hand(training):
     x, y = training.batch(0)
     parameters, momenta = training.step(training.parameters, training.momenta, x, y)
@@ -146,7 +157,7 @@ def test_too_much_noise_is_refused():
         dry_run(make_training("64-32-10", "digits", steps=20, parameters=9, momenta=9, preactivations=99), 5)
 
 
-@pytest.mark.parametrize("network", ["64-32-16-10", "64-32-10", "64-64-10", "64-128-10", "logistic"])
+@pytest.mark.parametrize("network", ["64-32-16-10", "64-32-10", "64-64-10", "64-128-10", "cnn", "logistic"])
 def test_recipes_of_digits_stay_in_their_ranges(network):
     training = make_training(network, "digits")
     found = dry_run(training, 12)
@@ -172,6 +183,7 @@ def test_the_dry_experiment(tmp_path, capsys):
         ({"batch": 2000}, "a batch of 2000 was asked for"),
         ({"rate": 9.0}, "diverges: at step 1"),
         ({"data": "mnist", "data_dir": "nowhere"}, "MNIST needs the file"),
+        ({"data": "mnist", "reduce": "pca", "network": "cnn"}, "--reduce pca leaves none"),
     ],
 )
 def test_what_cannot_be_run_is_refused_at_once(wrong, said):

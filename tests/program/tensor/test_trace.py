@@ -170,15 +170,7 @@ def test_a_value_without_samples_cannot_pad():
     assert "pad with zero" in text
 
 
-def test_encrypted_kernel_and_coefficients():
-    kernel = fhejax.Encrypted((3, 3, 2, 1), batch_axis=None)
-    numbers = ("NHWC", "HWIO", "NHWC")
-    text = refusals(
-        lambda x, k: lax.conv_general_dilated(x, k, (1, 1), "SAME", dimension_numbers=numbers),
-        IMAGE,
-        kernel,
-    )
-    assert "kernel must be plain" in text
+def test_encrypted_coefficients():
     coefficients = fhejax.Encrypted((3,), batch_axis=None)
     text = refusals(lambda x, c: approx.Polynomial(c, (-1.0, 1.0))(x), ROWS, coefficients)
     assert "coefficients must be plain" in text

@@ -18,6 +18,7 @@ from fhejax.program.packing.sample_per_slot.operations.rearrangements.broadcast 
 from fhejax.program.packing.sample_per_slot.operations.rearrangements.concatenation import concatenation
 from fhejax.program.packing.sample_per_slot.operations.rearrangements.gather import gather
 from fhejax.program.packing.sample_per_slot.operations.rearrangements.padding import padding
+from fhejax.program.packing.sample_per_slot.operations.rearrangements.patches import patches
 from fhejax.program.packing.sample_per_slot.operations.rearrangements.reshape import reshape
 from fhejax.program.packing.sample_per_slot.operations.rearrangements.reversal import reversal
 from fhejax.program.packing.sample_per_slot.operations.rearrangements.slice import slice_
@@ -36,6 +37,7 @@ from fhejax.program.tensor.operations.rearrangements.broadcast import Broadcast
 from fhejax.program.tensor.operations.rearrangements.concatenation import Concatenation
 from fhejax.program.tensor.operations.rearrangements.gather import Gather
 from fhejax.program.tensor.operations.rearrangements.padding import Padding
+from fhejax.program.tensor.operations.rearrangements.patches import Patches
 from fhejax.program.tensor.operations.rearrangements.reshape import Reshape
 from fhejax.program.tensor.operations.rearrangements.reversal import Reversal
 from fhejax.program.tensor.operations.rearrangements.slice import Slice
@@ -63,5 +65,6 @@ RULES: dict[type[Operation], Rule] = {
     Reversal: reversal,
     Gather: gather,
     Padding: padding,
+    Patches: patches,
     Concatenation: concatenation,
 }

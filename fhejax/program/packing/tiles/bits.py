@@ -7,7 +7,7 @@ junk, as large as partial sums.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 Kind = Literal["index", "copy", "junk", "zero"]
@@ -74,19 +74,24 @@ class BitSum:
     distances: tuple[int, ...]
 
 
-def summed(bits: Bits, axis: int, at: int | None = None) -> BitSum:
-    """The sum over the bits of an axis, which lie side by side; and, at the top, over zeros just below.
+def runs(bits: Bits, axes: Collection[int]) -> list[range]:
+    """The places of some axes' indices, in rows that lie side by side, the most significant first."""
+    places = [place for place, bit in enumerate(bits) if bit.kind == "index" and bit.axis in axes]
+    starts = [place for place in places if place - 1 not in places]
+    ends = [place + 1 for place in places if place + 1 not in places]
+    return [range(*pair) for pair in zip(starts, ends, strict=True)]
+
+
+def summed(bits: Bits, run: range, at: int | None = None) -> BitSum:
+    """The sum over a row of indices; and, at the top, over zeros just below.
 
     Args:
-        bits: of what is summed, of which empty places hold zero along the axis.
-        axis: its name.
+        bits: of what is summed, of which empty places hold zero along the axes of the row.
+        run: the places of the row.
         at: the place at which the sum is to be right, where it is so at one alone; None leaves it so at a
             guard's zero, or at the first.
     """
-    places = [place for place, bit in enumerate(bits) if bit.kind == "index" and bit.axis == axis]
-    if not places:
-        return BitSum(bits, ())
-    first, last = places[0], places[-1] + 1
+    first, last = run.start, run.stop
     above, result = bits[:first], list(bits)
     if all(bit == COPY for bit in above):
         while last < len(bits) and bits[last].kind == "zero" and not bits[last].at:

@@ -1,18 +1,19 @@
 """Where axes lie: two fields of slot bits between which they alternate, the samples, and what is left over.
 
-Slots, most significant bit first: [ top ][ middle ][ samples ]. The two axes of every weight lie in the two
-fields. A product of weights and values is so summed over one field, and its result lies in the other one:
-forward, backward and in gradients, and nothing is ever repacked. What has no room in slots numbers
-ciphertexts.
+Slots, most significant bit first: [ top ][ middle ][ samples ]. The two sides of every weight lie in the two
+fields: axes at the most significant bits of the top one, and at the least significant ones of the middle one.
+A product of weights and values is so summed over one field, and its result lies in the other one: forward,
+backward and in gradients, and nothing is ever repacked. What has no room in slots numbers ciphertexts.
 """
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from fhejax.program.packing.tiles.forms import ArgumentAtom, Form, Forms, ProductAtom, TotalAtom
+from fhejax.program.packing.tiles.forms import ArgumentAtom, Form, Forms, TotalAtom
+from fhejax.program.packing.tiles.sides import boxes, forms_within, live_atoms, neighbours, order_of, sides_of
 
 _FEWEST_BITS = 3  # of slots
 
@@ -25,17 +26,17 @@ class Fields:
         sizes: of each named axis.
         batch: the name of the axis of samples.
         widths: bits of the top field, of the middle one, and of samples.
-        top: the axes that lie in the top field, at its most significant bits.
-        middle: those of the middle one, at its least significant bits.
         held: the slot bits of each axis; further bits number ciphertexts.
+        ends: where each axis's slot bits end, counted from the most significant one.
+        lasts: of each axis of the top field, where those that lie beside it there end.
     """
 
     sizes: Mapping[int, int]
     batch: int
     widths: tuple[int, int, int]
-    top: frozenset[int]
-    middle: frozenset[int]
     held: Mapping[int, int]
+    ends: Mapping[int, int]
+    lasts: Mapping[int, int]
 
     @property
     def bits(self) -> int:
@@ -57,14 +58,29 @@ class Fields:
 
     def places(self, axis: int) -> range:
         """The slot bits of an axis, counted from the most significant one."""
-        top, middle, samples = self.widths
-        end = {True: top + middle + samples, False: top + middle}[axis == self.batch]
-        end = self.held[axis] if axis in self.top else end
-        return range(end - self.held[axis], end)
+        return range(self.ends[axis] - self.held[axis], self.ends[axis])
 
-    def guards(self, axis: int) -> range:
-        """The bits of the top field below an axis that lies there."""
-        return range(self.held[axis], self.widths[0]) if axis in self.top else range(0)
+    def guards(self, axes: Sequence[int]) -> range:
+        """The bits of the top field below those of a value's axes there; none where it has none of these."""
+        lasts = [self.lasts[axis] for axis in axes if axis in self.lasts]
+        return range(max(lasts), self.widths[0]) if lasts else range(0)
+
+    def guards_summed(self, axes: Sequence[int], summed: Sequence[int]) -> range:
+        """The guards that a sum over some axes runs over as well: where it leaves none on top.
+
+        Args:
+            axes: of what is summed, with those that are.
+            summed: those.
+        """
+        top = [axis for axis in axes if axis in self.lasts]
+        if not top or not set(top) <= set(summed):
+            return range(0)
+        guards = self.guards(top)
+        return guards if guards.start == max(self.ends[axis] for axis in top) else range(0)
+
+    def runs_over_middle(self, summed: Sequence[int]) -> bool:
+        """Whether a sum over some axes runs over the middle field."""
+        return any(axis not in self.lasts and axis != self.batch for axis in summed)
 
     @property
     def samples(self) -> range:
@@ -102,11 +118,13 @@ def fields_of(forms: Forms, results: Sequence[Form], batch: int, slots: int) -> 
         ValueError: axes that two fields cannot hold, or too few slots for anything.
     """
     live = live_atoms(forms, results)
-    colours = _colours(forms, live, batch)
+    sides = sides_of(forms, live, batch)
     found = [
         fields
         for flipped in (False, True)
-        for fields in _candidates(forms, live, _sides(colours, flipped), batch, width_of(slots))
+        for fields in _candidates(
+            forms, live, {a: side != flipped for a, side in sides.items()}, batch, width_of(slots)
+        )
     ]
     if not found:
         raise ValueError(
@@ -116,102 +134,63 @@ def fields_of(forms: Forms, results: Sequence[Form], batch: int, slots: int) -> 
     return min(found, key=lambda fields: (key_switches(forms, live, fields), fields.period))
 
 
-def live_atoms(forms: Forms, results: Sequence[Form]) -> list[int]:
-    """The atoms on which results depend, in order."""
-    live = {atom for form in results for atom in form.terms}
-    for number in reversed(range(len(forms.atoms))):
-        if number in live:
-            for form in _forms_within(forms, number):
-                live.update(form.terms)
-    return sorted(live)
-
-
-def _forms_within(forms: Forms, number: int) -> tuple[Form, ...]:
-    atom = forms.atoms[number]
-    if isinstance(atom, ArgumentAtom):
-        return ()
-    return atom.factors if isinstance(atom, ProductAtom) else (atom.form,)
-
-
-def boxes(forms: Forms, live: Sequence[int]) -> Iterator[tuple[tuple[int, ...], int | None]]:
-    """The axes of every value and product before it is summed, and the axis of the sum."""
-    for number in live:
-        atom = forms.atoms[number]
-        summed = None if isinstance(atom, ArgumentAtom) else atom.summed
-        yield (atom.axes if summed is None else (*atom.axes, summed)), summed
-
-
-def _colours(forms: Forms, live: Sequence[int], batch: int) -> list[dict[int, bool]]:
-    """The side of each axis, in every group of axes that meet: two that meet lie on different sides.
-
-    Raises:
-        ValueError: three that meet, or a circle of an odd number of axes.
-    """
-    met: dict[int, set[int]] = {}
-    for axes, _ in boxes(forms, live):
-        others = [axis for axis in axes if axis != batch]
-        if len(set(others)) > 2:
-            raise ValueError(
-                "values of more than two axes beside that of samples meet, and packing='tiles' has two "
-                "fields for them; join axes, or use packing='sample-per-slot'."
-            )
-        for axis in others:
-            met.setdefault(axis, set()).update(others)
-    groups: list[dict[int, bool]] = []
-    for start in met:
-        if any(start in group for group in groups):
-            continue
-        group, waiting = {start: True}, [start]
-        while waiting:
-            axis = waiting.pop()
-            for other in met[axis] - {axis}:
-                if other not in group:
-                    group[other] = not group[axis]
-                    waiting.append(other)
-                elif group[other] == group[axis]:
-                    raise ValueError(
-                        "axes meet in a circle of an odd number of weights, which the two fields of "
-                        "packing='tiles' cannot hold; use packing='sample-per-slot'."
-                    )
-        groups.append(group)
-    return groups
-
-
-def _sides(colours: Sequence[Mapping[int, bool]], flipped: bool) -> dict[int, bool]:
-    return {axis: side != flipped for group in colours for axis, side in group.items()}
-
-
 def _candidates(
     forms: Forms, live: Sequence[int], sides: Mapping[int, bool], batch: int, bits: int
 ) -> Iterator[Fields]:
     """All widths of the two fields, with as many samples as have room beside them."""
-    guarded = _guarded(forms, live, sides)
-    widest = [
-        max((width_of(forms.sizes[a]) for a, side in sides.items() if side == top), default=0)
-        for top in (True, False)
+    guarded, beside = _guarded(forms, live, sides), neighbours(forms, live, sides)
+    order = order_of(forms, live, sides)
+    everything = {axis: len(sides) * bits for axis in sides}
+    widest, below = _stacked(order[::-1], beside, forms.sizes, everything)
+    most = [
+        max((widest[a] + below[a] for a in order if sides[a] == side), default=0) for side in (True, False)
     ]
-    for top, middle in itertools.product(range(widest[0] + 2), range(widest[1] + 1)):
+    for top, middle in itertools.product(range(most[0] + 2), range(most[1] + 1)):
         samples = min(bits - top - middle, width_of(forms.sizes[batch]))
         if samples < 0 or top + middle + samples < _FEWEST_BITS:
             continue
-        held = {batch: samples}
-        for axis, side in sides.items():
-            room = (top - (axis in guarded)) if side else middle
-            held[axis] = min(max(room, 0), width_of(forms.sizes[axis]))
-        if any(axis in guarded and top - held[axis] < 1 for axis in guarded):
+        room = {axis: (top - (axis in guarded)) if side else middle for axis, side in sides.items()}
+        held, below = _stacked(order[::-1], beside, forms.sizes, room)
+        ends = {axis: top + middle - below[axis] for axis in order if not sides[axis]}
+        for axis in (axis for axis in order if sides[axis]):
+            ends[axis] = held[axis] + max((ends[other] for other in beside[axis] if other in ends), default=0)
+        lasts = {axis: max(ends[other] for other in (axis, *beside[axis])) for axis in order if sides[axis]}
+        if any(axis in guarded and last >= top for axis, last in lasts.items()):
             continue
-        top_axes = frozenset(axis for axis, side in sides.items() if side)
-        middle_axes = frozenset(sides) - top_axes
-        fields = Fields(forms.sizes, batch, (top, middle, samples), top_axes, middle_axes, held)
+        widths = top, middle, samples
+        held[batch], ends[batch] = samples, sum(widths)
+        fields = Fields(forms.sizes, batch, widths, held, ends, lasts)
         if _state_places(forms, live, fields) <= 1 << samples:
             yield fields
+
+
+def _stacked(
+    axes: Sequence[int],
+    beside: Mapping[int, Collection[int]],
+    sizes: Mapping[int, int],
+    room: Mapping[int, int],
+) -> tuple[dict[int, int], dict[int, int]]:
+    """The bits of each axis that lie in a field, and those of others that lie below it.
+
+    Args:
+        axes: the least significant first, which are the last to number ciphertexts.
+        beside: those that share a field with each.
+        sizes: of them.
+        room: the bits that each and those below it have.
+    """
+    held: dict[int, int] = {}
+    below: dict[int, int] = {}
+    for axis in axes:
+        below[axis] = max((below[other] + held[other] for other in beside[axis] if other in held), default=0)
+        held[axis] = min(max(room[axis] - below[axis], 0), width_of(sizes[axis]))
+    return held, below
 
 
 def _guarded(forms: Forms, live: Sequence[int], sides: Mapping[int, bool]) -> frozenset[int]:
     """The axes of the top field that are there while a sum runs over the middle one."""
     found: set[int] = set()
     for axes, summed in boxes(forms, live):
-        if summed is not None and sides.get(summed) is False:
+        if any(sides.get(axis) is False for axis in summed):
             found.update(axis for axis in axes if sides.get(axis))
     return frozenset(found)
 
@@ -226,17 +205,16 @@ def _state_places(forms: Forms, live: Sequence[int], fields: Fields) -> int:
 def key_switches(forms: Forms, live: Sequence[int], fields: Fields) -> int:
     """About how many key switches a function takes: relinearisations, sums over slots, weights spread."""
     total = 0
-    within = {atom for number in live for form in _forms_within(forms, number) for atom in form.terms}
+    within = {atom for number in live for form in forms_within(forms, number) for atom in form.terms}
     for number in live:
         atom = forms.atoms[number]
         count = fields.count(atom.axes)
         if isinstance(atom, ArgumentAtom):
-            guards = max((len(fields.guards(axis)) for axis in atom.axes), default=0)
             is_spread = number in within and fields.batch not in atom.axes
-            total += count * (fields.widths[2] + guards) if is_spread else 0
+            total += count * (fields.widths[2] + len(fields.guards(atom.axes))) if is_spread else 0
             continue
-        axis = atom.summed
-        rotations = 0 if axis is None else fields.held[axis] + len(fields.guards(axis))
+        rotations = sum(fields.held[axis] for axis in atom.summed)
+        rotations += len(fields.guards_summed((*atom.axes, *atom.summed), atom.summed))
         is_plain = isinstance(atom, TotalAtom) or atom.factors[0].is_plain
         total += count * (rotations + (0 if is_plain else 1))
     return total

@@ -1,4 +1,4 @@
-"""Arrays as linear combinations of what has to be computed: arguments, products, and sums over an axis.
+"""Arrays as linear combinations of what has to be computed: arguments, products, and sums over axes.
 
 Factors that are numbers are carried along until a result or a mask takes them, so that they cost no level;
 products that share a factor are one: z e + z e + e, which the gradient of a square is, become
@@ -6,10 +6,13 @@ products that share a factor are one: z e + z e + e, which the gradient of a squ
 """
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+from fhejax.program.packing.tiles.names import Names
 
 Key = tuple[Any, ...]
 
@@ -57,41 +60,51 @@ class ArgumentAtom:
     Attributes:
         argument: its number.
         axes: its named axes, in the order of its dimensions.
+        label: of the argument.
+        steps: of each axis, the dimension of `shape` along which it runs, and by how many entries.
+        shape: with the argument's entries in their order; where a dimension joins axes, each has its own.
+        starts: the index of each dimension's first entry: below zero where patches begin in padding.
+        windowed: the axes of patches, two or more of which run along a dimension; beyond their ends images
+            may go on.
     """
 
     argument: int
     axes: tuple[int, ...]
-    label: str = ""
+    label: str
+    steps: tuple[tuple[int, int], ...]
+    shape: tuple[int, ...]
+    starts: tuple[int, ...]
+    windowed: frozenset[int] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ProductAtom:
-    """The product of two forms, or its sum over one axis.
+    """The product of two forms, or its sum over some axes.
 
     Attributes:
         factors: of lead one; the first may be plain.
-        summed: the name of the axis, or None.
+        summed: the names of the axes, in order.
         axes: of the result.
     """
 
     factors: tuple[Form, Form]
-    summed: int | None
+    summed: tuple[int, ...]
     axes: tuple[int, ...]
     label: str
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TotalAtom:
-    """The sum of a form over one axis.
+    """The sum of a form over some axes.
 
     Attributes:
         form: of lead one and without plain numbers.
-        summed: the name of the axis.
+        summed: the names of the axes, in order.
         axes: of the result.
     """
 
     form: Form
-    summed: int
+    summed: tuple[int, ...]
     axes: tuple[int, ...]
     label: str
 
@@ -124,12 +137,11 @@ class Forms:
         axes = tuple(sorted(self.atoms[atom].axes))
         return Form(axes, {atom: 1.0}, np.zeros((1,) * len(axes)))
 
-    def plain(self, array: np.ndarray, names: Sequence[int | None]) -> Form:
+    def plain(self, array: np.ndarray, names: Names) -> Form:
         """The form of plain numbers, whose dimensions have these names."""
-        kept = [name for name in names if name is not None]
-        sizes = [n for n, name in zip(np.shape(array), names, strict=True) if name is not None]
+        kept = [name for dimension in names for name in dimension]
         order = np.argsort(kept, kind="stable")
-        held = np.asarray(array, np.float64).reshape(sizes).transpose(order)
+        held = np.asarray(array, np.float64).reshape([self.sizes[n] for n in kept]).transpose(order)
         return Form(tuple(sorted(kept)), {}, held)
 
     def added(self, forms: Iterable[tuple[Form, float]]) -> Form:
@@ -145,20 +157,22 @@ class Forms:
         kept = {atom: c for atom, c in terms.items() if c}
         return self._factored(Form(axes, kept, constant))
 
-    def product(self, first: Form, second: Form, summed: int | None, label: str) -> Form:
-        """The product of two forms, summed over an axis or not.
+    def product(self, first: Form, second: Form, summed: Sequence[int], label: str) -> Form:
+        """The product of two forms, summed over some axes or none.
 
         Args:
             first: one factor.
             second: the other.
-            summed: the name of the axis, or None. Where no factor has it, the product is added up so often.
+            summed: the names of the axes. Where no factor has one, the product is added up so often.
             label: of the operation.
         """
-        if summed is not None and summed not in first.axes and summed not in second.axes:
-            return self.product(first, second, None, label).times(self.sizes[summed])
+        lacking = [axis for axis in summed if axis not in first.axes and axis not in second.axes]
+        if lacking:
+            held = [axis for axis in summed if axis not in lacking]
+            return self.product(first, second, held, label).times(self._size(lacking))
         if second.is_plain:
             first, second = second, first
-        if first.is_plain and first.constant.size == 1 and summed is None:
+        if first.is_plain and first.constant.size == 1 and not summed:
             product = second.times(float(first.constant.reshape(())))
             return self.added([(product, 1.0), (self._zero(first.axes), 1.0)])
         if first.is_plain and second.is_plain:
@@ -166,24 +180,31 @@ class Forms:
         leads = first.lead, second.lead
         factors = first.times(1 / leads[0]), second.times(1 / leads[1])
         factors = factors if first.is_plain else tuple(sorted(factors, key=lambda form: repr(form.key)))
-        axes = tuple(sorted({*first.axes, *second.axes} - {summed}))
-        key = ("product", *(factor.key for factor in factors), summed)
-        found = self.of_atom(key, ProductAtom((factors[0], factors[1]), summed, axes, label))
+        axes = tuple(sorted({*first.axes, *second.axes} - {*summed}))
+        over = tuple(sorted(summed))
+        key = ("product", *(factor.key for factor in factors), over)
+        found = self.of_atom(key, ProductAtom((factors[0], factors[1]), over, axes, label))
         return found.times(leads[0] * leads[1])
 
-    def total(self, form: Form, axis: int, label: str) -> Form:
-        """The sum of a form over an axis."""
-        if axis not in form.axes:
-            return form.times(self.sizes[axis])
-        axes = tuple(name for name in form.axes if name != axis)
-        place = form.axes.index(axis)
-        times = self.sizes[axis] if form.constant.shape[place] == 1 else 1
-        constant = Form(axes, {}, form.constant.sum(place) * times)
+    def _size(self, axes: Sequence[int]) -> int:
+        return math.prod(self.sizes[axis] for axis in axes)
+
+    def total(self, form: Form, summed: Sequence[int], label: str) -> Form:
+        """The sum of a form over some axes."""
+        lacking = [axis for axis in summed if axis not in form.axes]
+        over = tuple(sorted({*summed} - {*lacking}))
+        form = form.times(self._size(lacking))
+        if not over:
+            return form
+        axes = tuple(name for name in form.axes if name not in over)
+        places = [place for place, name in enumerate(form.axes) if name in over]
+        times = self._size([form.axes[p] for p in places if form.constant.shape[p] == 1])
+        constant = Form(axes, {}, form.constant.sum(tuple(places)) * times)
         if form.is_plain:
             return constant
         lead = form.lead
         inner = dataclasses.replace(form.times(1 / lead), constant=np.zeros((1,) * len(form.axes)))
-        found = self.of_atom(("total", inner.key, axis), TotalAtom(inner, axis, axes, label))
+        found = self.of_atom(("total", inner.key, over), TotalAtom(inner, over, axes, label))
         return self.added([(found, lead), (constant, 1.0)])
 
     def polynomial(self, x: Form, coefficients: Sequence[float], label: str) -> Form:
@@ -197,10 +218,10 @@ class Forms:
         half = 2 ** ((len(coefficients) - 1).bit_length() - 1)
         power = x
         for _ in range(half.bit_length() - 1):
-            power = self.product(power, power, None, label)
+            power = self.product(power, power, (), label)
         halves = coefficients[:half], coefficients[half:]
         low, high = (self.polynomial(x, part, label) for part in halves)
-        return self.added([(low, 1.0), (self.product(high, power, None, label), 1.0)])
+        return self.added([(low, 1.0), (self.product(high, power, (), label), 1.0)])
 
     def _zero(self, axes: tuple[int, ...]) -> Form:
         return Form(axes, {}, np.zeros((1,) * len(axes)))
@@ -213,7 +234,7 @@ class Forms:
         factor, members = shared
         others = [(self._cofactor(atom, factor.key), form.terms[atom]) for atom in members]
         label = next(a.label for a in map(self.atoms.__getitem__, members) if isinstance(a, ProductAtom))
-        product = self.product(self.added(others), factor, None, label)
+        product = self.product(self.added(others), factor, (), label)
         rest = {atom: c for atom, c in form.terms.items() if atom not in members}
         return self.added([(dataclasses.replace(form, terms=rest), 1.0), (product, 1.0)])
 
@@ -223,7 +244,7 @@ class Forms:
         for place in form.terms:
             atom = self.atoms[place]
             own = [self.single(place)]
-            if isinstance(atom, ProductAtom) and atom.summed is None:
+            if isinstance(atom, ProductAtom) and not atom.summed:
                 own += [factor for factor in atom.factors if not factor.is_plain]
             for factor in {one.key: one for one in own}.values():
                 groups.setdefault(factor.key, (factor, []))[1].append(place)

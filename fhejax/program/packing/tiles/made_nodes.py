@@ -33,8 +33,8 @@ class MadeNodes(abc.ABC):
                 self.inputs[number] = self._input(number, atom, arguments[atom.argument])
 
     @abc.abstractmethod
-    def layout_of(self, number: int, atom: ArgumentAtom, shape: tuple[int, ...]) -> Layout:
-        """The layout of an argument of a shape, by the number of its atom."""
+    def layout_of(self, number: int, atom: ArgumentAtom) -> Layout:
+        """The layout of an argument, by the number of its atom."""
 
     def emit(self, node: Node) -> int:
         """The number of a new node."""
@@ -43,7 +43,7 @@ class MadeNodes(abc.ABC):
 
     def _input(self, number: int, atom: ArgumentAtom, described: Encrypted | Plain) -> int:
         assert isinstance(described, Encrypted)
-        layout = self.layouts[atom.argument] = self.layout_of(number, atom, described.shape)
+        layout = self.layouts[atom.argument] = self.layout_of(number, atom)
         low, high = map(normalisation(described).normalised, map(float, described.range))
         held, key = np.array(entries(layout).reshape(-1)), described.public_key
         return self.emit(

@@ -50,7 +50,7 @@ def axes_bits(fields: Fields, axes: Sequence[int]) -> Bits:
 def bits_at(fields: Fields, axes: Sequence[int], sample: int) -> Bits:
     """The bits of an array that lies at one sample, and where the bits below its own axis on top are zero."""
     bits = list(axes_bits(fields, axes))
-    for place in (place for axis in axes for place in fields.guards(axis)):
+    for place in fields.guards(axes):
         bits[place] = Bit("zero")
     for place in fields.samples:
         bits[place] = Bit("zero", at=sample >> (fields.bits - 1 - place) & 1)
@@ -88,7 +88,7 @@ def places_of(
 def is_gradient(forms: Forms, batch: int, number: int) -> bool:
     """Whether an atom is a sum over all samples."""
     atom = forms.atoms[number]
-    return isinstance(atom, ProductAtom | TotalAtom) and atom.summed == batch
+    return isinstance(atom, ProductAtom | TotalAtom) and batch in atom.summed
 
 
 def _assigned(groups: Sequence[tuple[Sequence[int], int]], room: int) -> dict[int, Place]:
@@ -113,36 +113,34 @@ def sample_of(fields: Fields, axes: Sequence[int], number: Number, base: int) ->
     return base + place
 
 
-def layout_of(fields: Fields, atom: ArgumentAtom, shape: Sequence[int], place: Place | None) -> Layout:
+def layout_of(fields: Fields, atom: ArgumentAtom, place: Place | None) -> Layout:
     """The layout of an argument: with copies along other axes, or at its place.
 
     Args:
         fields: where axes lie.
         atom: the argument.
-        shape: of it, with axes of one entry, which have no name.
         place: of what has no samples; None of data.
     """
-    dimensions = [d for d, size in enumerate(shape) if size != 1]
-    along_axis = dict(zip(atom.axes, dimensions, strict=True))
+    steps = dict(zip(atom.axes, atom.steps, strict=True))
     axes = tuple(sorted(atom.axes))
     across = [
-        along(along_axis[axis], 1 << fields.across(axis), 1 << fields.held[axis])
+        along(steps[axis][0], 1 << fields.across(axis), steps[axis][1] << fields.held[axis])
         for axis in axes
         if fields.across(axis)
     ]
     bits = axes_bits(fields, axes) if place is None else bits_at(fields, axes, place.base)
-    digits = [_digit(fields, bit, where, along_axis) for where, bit in enumerate(bits)]
+    digits = [_digit(fields, bit, where, steps) for where, bit in enumerate(bits)]
     if place is None:
-        return Layout(tuple(shape), tuple(digits), ciphertexts=tuple(across))
+        return Layout(atom.shape, tuple(digits), ciphertexts=tuple(across), offset=atom.starts)
     taken = sum(fields.across(axis) for axis in axes)
-    return Layout(tuple(shape), (*digits[: len(digits) - taken], *across))
+    return Layout(atom.shape, (*digits[: len(digits) - taken], *across), offset=atom.starts)
 
 
-def _digit(fields: Fields, bit: Bit, where: int, along_axis: Mapping[int, int]) -> Digit:
+def _digit(fields: Fields, bit: Bit, where: int, steps: Mapping[int, tuple[int, int]]) -> Digit:
     """The digit of one bit of a slot's number."""
     if bit.kind == "index":
-        step = 1 << (fields.places(bit.axis).stop - 1 - where)
-        return along(along_axis[bit.axis], 2, step)
+        dimension, unit = steps[bit.axis]
+        return along(dimension, 2, unit << (fields.places(bit.axis).stop - 1 - where))
     return copies(2) if bit == COPY else gap(2, bit.at)
 
 

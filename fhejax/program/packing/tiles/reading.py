@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from fhejax.program.arguments import Encrypted, normalisation
-from fhejax.program.packing.tiles.axes import NamedAxes, Names
-from fhejax.program.packing.tiles.forms import ArgumentAtom, Form, Forms, number
+from fhejax.program.packing.tiles.argument_atoms import argument_form
+from fhejax.program.packing.tiles.axes import NamedAxes
+from fhejax.program.packing.tiles.forms import Form, Forms, number
+from fhejax.program.packing.tiles.names import Names
 from fhejax.program.tensor.graph import TensorGraph, live_operations
 from fhejax.program.tensor.operation import Operation
 from fhejax.program.tensor.operations.affine import Affine
@@ -17,6 +18,7 @@ from fhejax.program.tensor.operations.polynomial import Polynomial
 from fhejax.program.tensor.operations.power import Power
 from fhejax.program.tensor.operations.product import Product
 from fhejax.program.tensor.operations.rearrangements.broadcast import Broadcast
+from fhejax.program.tensor.operations.rearrangements.patches import Patches
 from fhejax.program.tensor.operations.rearrangements.reshape import Reshape
 from fhejax.program.tensor.operations.rearrangements.transposition import Transposition
 from fhejax.program.tensor.operations.reduction import Reduction
@@ -38,7 +40,7 @@ def read_forms(graph: TensorGraph, axes: NamedAxes) -> tuple[Forms, dict[int, Fo
     for place in sorted(live_operations(graph)):
         operation = graph.operations[place]
         if isinstance(operation, Argument):
-            found[place] = _argument(forms, graph, operation, axes.of[place])
+            found[place] = argument_form(forms, graph, place, axes)
             continue
         names = [axes.of[source] for source in operation.sources]
         try:
@@ -53,7 +55,7 @@ def read_forms(graph: TensorGraph, axes: NamedAxes) -> tuple[Forms, dict[int, Fo
 
 
 def _check_distinct(names: Names) -> None:
-    kept = [name for name in names if name is not None]
+    kept = [name for dimension in names for name in dimension]
     if len(set(kept)) < len(kept):
         raise ValueError(
             "a result with two axes that run along together, such as those of x.T @ x, which packing='tiles' "
@@ -61,26 +63,10 @@ def _check_distinct(names: Names) -> None:
         )
 
 
-def _argument(forms: Forms, graph: TensorGraph, operation: Argument, names: Names) -> Form:
-    """An argument: its normalised numbers times their unit, around their centre."""
-    described = graph.arguments[operation.argument]
-    assert isinstance(described, Encrypted)
-    held = normalisation(described)
-    axes = tuple(name for name in names if name is not None)
-    if len(set(axes)) < len(axes):
-        raise ValueError(
-            f"argument {operation.argument} has two axes that run along together, such as those of a weight "
-            f"between layers of the same axis, which packing='tiles' cannot tell apart."
-        )
-    atom = ArgumentAtom(operation.argument, axes, str(operation.label))
-    form = forms.of_atom(("argument", operation.argument), atom).times(held.unit)
-    return forms.added([(form, 1.0), (number(held.centre), 1.0)])
-
-
 def _affine(forms: Forms, operation: Affine, names: Names, _: Any, found: dict[int, Form]) -> Form:
     form = found[operation.sources[0]]
     if operation.factor is not None:
-        form = forms.product(_plain(forms, operation.factor, names), form, None, str(operation.label))
+        form = forms.product(_plain(forms, operation.factor, names), form, (), str(operation.label))
     if operation.term is not None:
         form = forms.added([(form, 1.0), (_plain(forms, operation.term, names), 1.0)])
     return form
@@ -92,7 +78,8 @@ def _plain(forms: Forms, plain: PlainArray, names: Names) -> Form:
     if not array.ndim or (array == array.reshape(-1)[0]).all():
         return number(array.reshape(-1)[0])
     last = names[len(names) - array.ndim :]
-    return forms.plain(array, [None if size == 1 else n for n, size in zip(last, array.shape, strict=True)])
+    own = (() if size == 1 else names for names, size in zip(last, array.shape, strict=True))
+    return forms.plain(array, tuple(own))
 
 
 def _sum(forms: Forms, operation: Sum, names: Names, _: Any, found: dict[int, Form]) -> Form:
@@ -102,7 +89,7 @@ def _sum(forms: Forms, operation: Sum, names: Names, _: Any, found: dict[int, Fo
 
 def _product(forms: Forms, operation: Product, names: Names, _: Any, found: dict[int, Form]) -> Form:
     first, second = (found[source] for source in operation.sources)
-    return forms.product(first, second, None, str(operation.label))
+    return forms.product(first, second, (), str(operation.label))
 
 
 def _power(forms: Forms, operation: Power, names: Names, _: Any, found: dict[int, Form]) -> Form:
@@ -132,26 +119,19 @@ def _contraction(
     forms: Forms, operation: Contraction, names: Names, sources: Sequence[Names], found: dict[int, Form]
 ) -> Form:
     first, second = (found[source] for source in operation.sources)
-    summed = [sources[0][d] for d in operation.summed[0] if sources[0][d] is not None]
-    if len(summed) > 1:
-        raise ValueError(
-            "a contraction over several axes, which packing='tiles' has no rule for; join them to one axis "
-            "before they are encrypted"
-        )
-    return forms.product(first, second, summed[0] if summed else None, str(operation.label))
+    summed = [name for d in operation.summed[0] for name in sources[0][d]]
+    return forms.product(first, second, summed, str(operation.label))
 
 
 def _reduction(
     forms: Forms, operation: Reduction, names: Names, sources: Sequence[Names], found: dict[int, Form]
 ) -> Form:
-    form = found[operation.sources[0]]
-    for axis in (sources[0][d] for d in operation.axes):
-        form = form if axis is None else forms.total(form, axis, str(operation.label))
-    return form
+    summed = [name for d in operation.axes for name in sources[0][d]]
+    return forms.total(found[operation.sources[0]], summed, str(operation.label))
 
 
 def _same(forms: Forms, operation: Operation, names: Names, _: Any, found: dict[int, Form]) -> Form:
-    """Axes have names: where their order changes, or copies are made along one, nothing is done."""
+    """Axes have names: where their order changes, or they are joined or copied along, nothing is done."""
     return found[operation.sources[0]]
 
 
@@ -166,4 +146,5 @@ _RULES: dict[type[Operation], Callable[..., Form]] = {
     Reshape: _same,
     Broadcast: _same,
     Transposition: _same,
+    Patches: _same,
 }

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from fhejax.program.circuit.nodes import Concatenate, MaskedSum
-from fhejax.program.packing.tiles.bits import COPY
+from fhejax.program.packing.tiles.bits import Bits, copied
+from fhejax.program.packing.tiles.fields import Fields
 from fhejax.program.packing.tiles.forms import ArgumentAtom, Form
 from fhejax.program.packing.tiles.held import Held
 from fhejax.program.packing.tiles.made_nodes import MadeNodes
@@ -135,7 +136,7 @@ def _terms(values: Values, form: Form, place: Place) -> list[tuple[int, np.ndarr
         held = None
         if not whole:
             base = place.base if is_gradient(values.forms, fields.batch, atom) else None
-            held = _right_everywhere(values, values.of_atom(atom, base=base))
+            held = _right_everywhere(values, values.of_atom(atom, base=base), base)
         for number in numbers_of(fields, form.axes):
             bits = bits_at(fields, form.axes, sample_of(fields, form.axes, number, place.base))
             vector = coefficient * vector_at(fields, bits, form.axes, number)
@@ -144,15 +145,34 @@ def _terms(values: Values, form: Form, place: Place) -> list[tuple[int, np.ndarr
     return found
 
 
-def _right_everywhere(values: Values, held: Held) -> Held:
-    """The value with copies beside its own axes; at samples and just below its axis on top it is masked."""
-    masked = {*values.fields.samples, *(p for axis in held.axes for p in values.fields.guards(axis))}
+def _right_everywhere(values: Values, held: Held, base: int | None) -> Held:
+    """The value with copies beside its own axes; at samples and just below its axes on top it is masked.
+
+    Args:
+        values: of the function.
+        held: the value.
+        base: the first of the places at which a sum over samples is right; None of what is no such sum.
+    """
+    masked = {*values.fields.samples, *values.fields.guards(held.axes)}
     wrong = [p for p, bit in enumerate(held.bits) if bit.kind in ("junk", "zero") and p not in masked]
     if not wrong:
         return held
-    if any(held.bits[p].kind != "index" and held.bits[p] != COPY for p in values.fields.samples):
-        raise ValueError(
-            "a sum over samples came out in slots that packing='tiles' cannot copy before it is packed; sum "
-            "products of other axes, or use packing='sample-per-slot'."
-        )
-    return values.cleaned(held)
+    if base is None:
+        return values.cleaned(held)
+    nodes = {}
+    for number, node in held.nodes.items():
+        sample = sample_of(values.fields, held.axes, number, base)
+        bits = _at_sample(values.fields, held.bits, sample)
+        label = values.nodes[node].label
+        kept = values.emit(MaskedSum((node,), (vector_at(values.fields, bits, (), ()),), label))
+        nodes[number] = values.rotated(kept, copied(bits, wrong).distances, label)
+    return dataclasses.replace(held, nodes=nodes, bits=copied(held.bits, wrong).bits, level=held.level + 1)
+
+
+def _at_sample(fields: Fields, bits: Bits, sample: int) -> Bits:
+    """The bits of a sum over samples, which is right at one of them."""
+    found = list(bits)
+    for place in fields.samples:
+        if bits[place].kind in ("junk", "zero"):
+            found[place] = dataclasses.replace(bits[place], at=sample >> (fields.bits - 1 - place) & 1)
+    return tuple(found)

@@ -1,7 +1,8 @@
 """The way from the tensor graph to a circuit in tiles: a whole training step, its batch in the slots."""
 
 import dataclasses
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -9,13 +10,15 @@ from fhejax.program.arguments import Encrypted, Plain, normalisation
 from fhejax.program.circuit.graph import Graph, Output
 from fhejax.program.circuit.views import View
 from fhejax.program.packing.tiles import diagonals
-from fhejax.program.packing.tiles.axes import NamedAxes, Names, named_axes
+from fhejax.program.packing.tiles.axes import NamedAxes, named_axes
 from fhejax.program.packing.tiles.diagonals import choice_of
-from fhejax.program.packing.tiles.fields import fields_of, key_switches, live_atoms
+from fhejax.program.packing.tiles.fields import fields_of, key_switches
 from fhejax.program.packing.tiles.forms import ArgumentAtom, Form, Forms
+from fhejax.program.packing.tiles.names import Names
 from fhejax.program.packing.tiles.places import places_of
 from fhejax.program.packing.tiles.reading import read_forms
 from fhejax.program.packing.tiles.results import Laid, packed_results, sampled_result
+from fhejax.program.packing.tiles.sides import live_atoms
 from fhejax.program.packing.tiles.values import Values
 from fhejax.program.tensor.graph import TensorGraph, live_operations
 from fhejax.program.tensor.operations.argument import Argument
@@ -122,7 +125,7 @@ def _outputs(
     outputs = []
     for number, output in enumerate(graph.outputs):
         if isinstance(output.value, int):
-            view = _view(laid[number], axes.of[output.value], output.shape)
+            view = _view(laid[number], axes.of[output.value], axes.sizes, output.shape)
         else:
             view = np.asarray(output.value.values)
         outputs.append(Output(view, output.shape, output.dtype))
@@ -144,18 +147,19 @@ def _held_unit(graph: TensorGraph, forms: Forms, atom: int, result: int) -> floa
     return held.unit
 
 
-def _view(laid: Laid, names: Names, shape: Sequence[int]) -> View:
+def _view(laid: Laid, names: Names, sizes: Mapping[int, int], shape: Sequence[int]) -> View:
     """The view of a result whose dimensions have these names."""
-    kept = [name for name in names if name is not None]
+    kept = [name for dimension in names for name in dimension]
 
     def arranged(array: np.ndarray) -> np.ndarray:
         """An array with a dimension for each of the value's axes as one of the result's shape."""
-        sizes = dict(zip(laid.axes, array.shape, strict=True))
-        held = np.reshape(array, [sizes.get(name, 1) for name in sorted(kept)])
-        order = np.argsort(np.argsort(kept, kind="stable"), kind="stable")
-        moved = held.transpose(order) if kept else held
-        left = iter(moved.shape)
-        return np.broadcast_to(moved.reshape([1 if n is None else next(left) for n in names]), shape)
+        held = dict(zip(laid.axes, array.shape, strict=True))
+        full = {n: sizes[n] if any(held.get(m, 1) > 1 for m in own) else 1 for own in names for n in own}
+        wide = np.reshape(array, [held.get(name, 1) for name in sorted(kept)])
+        wide = np.broadcast_to(wide, [full[name] for name in sorted(kept)])
+        moved = wide.transpose(np.argsort(np.argsort(kept, kind="stable"), kind="stable"))
+        joined = [math.prod(full[name] for name in own) for own in names]
+        return np.broadcast_to(moved.reshape(joined), shape)
 
     entries, offset = arranged(laid.positions), arranged(laid.offset)
     return View(

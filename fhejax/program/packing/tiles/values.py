@@ -1,4 +1,4 @@
-"""The values of atoms and forms as ciphertexts: arguments, products, sums over an axis, and masks."""
+"""The values of atoms and forms as ciphertexts: arguments, products, sums over axes, and masks."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,8 +15,8 @@ from fhejax.program.circuit.nodes import (
     SumOfProducts,
 )
 from fhejax.program.packing.layout import Layout
-from fhejax.program.packing.tiles.bits import Bit, Bits, BitSum, ConflictError, copied, met, summed
-from fhejax.program.packing.tiles.fields import Fields
+from fhejax.program.packing.tiles.bits import Bit, Bits, BitSum, ConflictError, copied, met, runs, summed
+from fhejax.program.packing.tiles.fields import Fields, padded
 from fhejax.program.packing.tiles.forms import ArgumentAtom, Form, Forms, ProductAtom, TotalAtom
 from fhejax.program.packing.tiles.held import Held
 from fhejax.program.packing.tiles.made_nodes import MadeNodes
@@ -46,9 +46,9 @@ class Values(MadeNodes):
         self._held: dict[tuple, Held] = {}
         super().__init__(arguments, forms)
 
-    def layout_of(self, number: int, atom: ArgumentAtom, shape: tuple[int, ...]) -> Layout:
-        """The layout of an argument of a shape, by the number of its atom."""
-        return layout_of(self.fields, atom, shape, self.places.get(number))
+    def layout_of(self, number: int, atom: ArgumentAtom) -> Layout:
+        """The layout of an argument, by the number of its atom."""
+        return layout_of(self.fields, atom, self.places.get(number))
 
     def of_atom(self, number: int, guarded: bool = False, base: int | None = None) -> Held:
         """The value of an atom.
@@ -101,15 +101,16 @@ class Values(MadeNodes):
         source = self.inputs[number]
         if number not in self.places:
             nodes = {n: self._ciphertext(source, place, len(numbers)) for place, n in enumerate(numbers)}
-            return Held(axes, nodes, axes_bits(self.fields, axes), frozenset(), 0)
+            unclean = frozenset(axis for axis in atom.windowed if padded(self.fields, axis))
+            return Held(axes, nodes, axes_bits(self.fields, axes), unclean, 0)
         if guarded:
-            return self.spread(self.of_atom(number), self._guards(axes))
+            return self.spread(self.of_atom(number), self.fields.guards(axes))
         nodes, samples = {}, self.fields.samples
         for n in numbers:
             sample = sample_of(self.fields, axes, n, self.places[number].base)
             bits = bits_at(self.fields, axes, sample)
             masked = self.emit(MaskedSum((source,), (vector_at(self.fields, bits, axes, n),), atom.label))
-            nodes[n] = self._rotated(masked, copied(bits, samples).distances, atom.label)
+            nodes[n] = self.rotated(masked, copied(bits, samples).distances, atom.label)
         return Held(axes, nodes, copied(bits_at(self.fields, axes, 0), samples).bits, frozenset(), 1)
 
     def _ciphertext(self, source: int, place: int, count: int) -> int:
@@ -117,10 +118,7 @@ class Values(MadeNodes):
             source if count == 1 else self.emit(CiphertextOf(source, place, count, self.nodes[source].label))
         )
 
-    def _guards(self, axes: Sequence[int]) -> list[int]:
-        return [place for axis in axes for place in self.fields.guards(axis)]
-
-    def _rotated(self, node: int, distances: tuple[int, ...], label: str) -> int:
+    def rotated(self, node: int, distances: tuple[int, ...], label: str) -> int:
         """The sum by rotations, a node each: the noise of one is added up by those that follow."""
         for distance in distances:
             node = self.emit(RotatedSum(node, (distance,), 1, label))
@@ -134,7 +132,7 @@ class Values(MadeNodes):
         """The value copied to both values of some bits, at the other of which it holds zero."""
         found = copied(held.bits, places)
         label = self._label(held)
-        nodes = {n: self._rotated(node, found.distances, label) for n, node in held.nodes.items()}
+        nodes = {n: self.rotated(node, found.distances, label) for n, node in held.nodes.items()}
         return dataclasses.replace(held, nodes=nodes, bits=found.bits)
 
     def masked(self, held: Held, bits: Bits, axes: Sequence[int]) -> Held:
@@ -192,11 +190,12 @@ class Values(MadeNodes):
         if first.is_plain:
             held = self._times_plain(first, second, atom.label)
             return self._sum_in_slots(held, atom.summed, base, atom.label)
-        axis, fields = atom.summed, self.fields
-        pair = [self.of_form(form, guarded=axis in fields.middle) for form in atom.factors]
-        pair = self._meeting(pair, multiplied=True)
-        pair = self._ready_to_sum(pair, axis)
+        fields = self.fields
         box = tuple(sorted({*first.axes, *second.axes}))
+        guarded = fields.runs_over_middle(atom.summed)
+        pair = [self.of_form(form, guarded) for form in atom.factors]
+        pair = self._meeting(pair, multiplied=True)
+        pair = self._ready_to_sum(pair, box, atom.summed)
         nodes = {n: self._products(atom, pair, at) for n, at in _numbered(fields, atom.axes)}
         unclean = pair[0].unclean_beside(fields, box) & pair[1].unclean_beside(fields, box)
         held = Held(
@@ -206,40 +205,41 @@ class Values(MadeNodes):
             unclean & set(atom.axes),
             1 + max(pair[0].level, pair[1].level),
         )
-        return self._sum_in_slots(held, axis, base, atom.label)
+        return self._sum_in_slots(held, atom.summed, base, atom.label)
 
     def _products(self, atom: ProductAtom, pair: Sequence[Held], at: dict[int, int]) -> int:
-        """The sum of products at one number of ciphertexts, over all of the axis that is summed."""
-        across = range(1 << self.fields.across(atom.summed)) if atom.summed is not None else range(1)
+        """The sum of products at one number of ciphertexts, over all of the axes that are summed."""
         pairs, shifts = [], []
-        for part in across:
-            where = at if atom.summed is None else at | {atom.summed: part}
+        for _, parts in _numbered(self.fields, atom.summed):
+            where = at | parts
             pairs.append((pair[0].node(where), pair[1].node(where)))
             shifts.append(tuple(self.shift_of(f, h, where) for f, h in zip(atom.factors, pair, strict=True)))
         if len(pairs) == 1 and pairs[0][0] == pairs[0][1] and atom.factors[0].key == atom.factors[1].key:
             return self.emit(ElementwiseSquare(pairs[0][0], shifts[0][0], 1, atom.label))
         return self.emit(SumOfProducts(tuple(pairs), tuple(shifts), atom.label))
 
-    def _ready_to_sum(self, factors: Sequence[Held], axis: int | None) -> list[Held]:
-        """The factors, one or two, whose product has zero beyond the last entry of the axis to be summed.
+    def _ready_to_sum(self, factors: Sequence[Held], box: Sequence[int], summed: Sequence[int]) -> list[Held]:
+        """The factors, one or two, whose product has zero beyond the last entry of all axes to be summed.
 
-        Where that is on top, also at the bits below, which are then summed too. The mask is put on the factor
-        that has taken fewer levels; where the axis is to be masked, of those that have it: what lacks it is
-        the same in ciphertexts of which only the last one ends early.
+        Where these end the top field, also at the bits below, which are then summed too. The mask is put on
+        the factor that has taken fewer levels; where an axis is to be masked, of those that have it: what
+        lacks it is the same in ciphertexts of which only the last one ends early.
         """
-        if axis is None:
-            return list(factors)
-        clean = () if any(self._is_clean(held, axis) for held in factors) else (axis,)
-        bits = _met_bits(factors, multiplied=True)
-        guards = [p for p in self.fields.guards(axis) if bits[p].kind == "junk"]
+        ready = list(factors)
+        clean = [axis for axis in summed if not any(self._is_clean(held, axis) for held in ready)]
+        bits = _met_bits(ready, multiplied=True)
+        guards = [p for p in self.fields.guards_summed(box, summed) if bits[p].kind == "junk"]
         if not clean and not guards:
-            return list(factors)
-        able = [n for n, held in enumerate(factors) if not clean or axis in held.axes]
-        place = min(able, key=lambda n: factors[n].level)
-        held = factors[place]
+            return ready
+        able = [n for n, held in enumerate(ready) if set(clean) <= set(held.axes)]
+        if not able:  # each has some of the axes: one after the other
+            first = self._ready_to_sum(ready, box, clean[:1])
+            return self._ready_to_sum(first, box, summed)
+        place = min(able, key=lambda n: ready[n].level)
+        held = ready[place]
         zeros = tuple(Bit("zero", at=bits[p].at) if p in guards else b for p, b in enumerate(held.bits))
-        masked = self.masked(held, zeros, clean)
-        return [masked if n == place else other for n, other in enumerate(factors)]
+        ready[place] = self.masked(held, zeros, clean)
+        return ready
 
     def _is_clean(self, held: Held, axis: int) -> bool:
         return axis not in held.unclean_beside(self.fields, (axis,))
@@ -264,11 +264,11 @@ class Values(MadeNodes):
         return Held(axes, nodes, bits, unclean, held.level + 1)
 
     def _total(self, atom: TotalAtom, base: int | None) -> Held:
-        held = self.of_form(atom.form, guarded=atom.summed in self.fields.middle)
-        (held,) = self._ready_to_sum([held], atom.summed)
+        held = self.of_form(atom.form, guarded=self.fields.runs_over_middle(atom.summed))
+        (held,) = self._ready_to_sum([held], held.axes, atom.summed)
         nodes = {}
         for number, at in _numbered(self.fields, atom.axes):
-            parts = [held.node(at | {atom.summed: p}) for p in range(1 << self.fields.across(atom.summed))]
+            parts = [held.node(at | of_sum) for _, of_sum in _numbered(self.fields, atom.summed)]
             nodes[number] = parts[0]
             if len(parts) > 1:
                 nodes[number] = self.emit(Combine(tuple(parts), (None,) * len(parts), 1, atom.label))
@@ -280,26 +280,42 @@ class Values(MadeNodes):
             atom.label,
         )
 
-    def _sum_in_slots(self, held: Held, axis: int | None, base: int | None, label: str) -> Held:
-        """The sum over an axis's bits in slots; at the place of each ciphertext, where one is wanted."""
-        if axis is None:
+    def _sum_in_slots(self, held: Held, over: Sequence[int], base: int | None, label: str) -> Held:
+        """The sum over the bits of axes in slots, at the place of each ciphertext where one is wanted.
+
+        Args:
+            held: the sum over ciphertexts.
+            over: the axes, which it lacks.
+            base: the place of the first ciphertext, among the samples over which the sum is.
+            label: of the operation.
+        """
+        if not over:
             return held
         nodes, bits = {}, held.bits
         for number, node in held.nodes.items():
-            at = 0 if axis == self.fields.batch else None
-            if base is not None:
-                at = sample_of(self.fields, held.axes, number, base)
-            found = self._found_sum(held.bits, axis, at)
+            at = 0 if base is None else sample_of(self.fields, held.axes, number, base)
+            found = self._found_sum(held, over, at)
             bits = found.bits
-            nodes[number] = self._rotated(node, found.distances, label)
+            nodes[number] = self.rotated(node, found.distances, label)
         return dataclasses.replace(held, nodes=nodes, bits=bits)
 
-    def _found_sum(self, bits: Bits, axis: int, at: int | None) -> BitSum:
-        """The sum over an axis; one that lies in ciphertexts alone leaves zeros on top, which are filled."""
-        zeros = [place for place in self.fields.guards(axis) if bits[place].kind == "zero"]
-        if not self.fields.held[axis] and zeros:
-            return copied(bits, zeros)
-        return summed(bits, axis, at)
+    def _found_sum(self, held: Held, over: Sequence[int], at: int) -> BitSum:
+        """The sum over axes, right at one sample where it is over all of them.
+
+        Zeros below the axes of the top field are filled with it, where these lie in ciphertexts alone.
+        """
+        fields, found, distances = self.fields, BitSum(held.bits, ()), ()
+        guards = fields.guards_summed((*held.axes, *over), over)
+        zeros = [place for place in guards if held.bits[place].kind == "zero"]
+        if zeros and guards.start == 0:
+            found = copied(held.bits, zeros)
+            distances = found.distances
+        batch = {fields.batch} & {*over}
+        for axes in ({*over} - batch, batch):
+            for run in runs(found.bits, axes):
+                found = summed(found.bits, run, at if axes == batch else None)
+                distances += found.distances
+        return BitSum(found.bits, distances)
 
 
 def _numbered(fields: Fields, axes: Sequence[int]) -> Iterator[tuple[Number, dict[int, int]]]:

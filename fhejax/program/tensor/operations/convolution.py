@@ -1,4 +1,4 @@
-"""Convolutions of an encrypted array with a plain kernel."""
+"""Convolutions of an encrypted array with a plain kernel; those with an encrypted one are contractions."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ import numpy as np
 
 from fhejax.program.tensor.builder import Builder, Tensor
 from fhejax.program.tensor.operation import Operation
+from fhejax.program.tensor.operations.encrypted_convolution import encrypted_convolution
 from fhejax.program.tensor.plain_program import PlainArray
 from fhejax.program.tensor.windows import Windows, sliding_windows
 
@@ -51,13 +52,13 @@ def convolution(builder: Builder, operands: list[Any], params: dict[str, Any]) -
     """The primitive conv_general_dilated.
 
     Raises:
-        ValueError: an encrypted kernel, or groups of samples.
+        ValueError: a plain image with an encrypted kernel, or groups of samples.
     """
     image, kernel = operands
-    if not isinstance(image, Tensor) or isinstance(kernel, Tensor):
-        raise ValueError("a convolution by an encrypted kernel; the kernel must be plain")
-    if params["batch_group_count"] != 1:
-        raise ValueError("a convolution with batch_group_count above 1 has no rule")
+    if not isinstance(image, Tensor):
+        raise ValueError(
+            "a convolution of a plain image by an encrypted kernel, which has no rule; encrypt the image too"
+        )
     image_axes, kernel_axes, result_axes = map(tuple, params["dimension_numbers"])
     windows = Windows(
         tuple(kernel.shape[d] for d in kernel_axes[2:]),
@@ -66,6 +67,10 @@ def convolution(builder: Builder, operands: list[Any], params: dict[str, Any]) -
         tuple(params["lhs_dilation"]),
         tuple(params["rhs_dilation"]),
     )
+    if isinstance(kernel, Tensor):
+        return encrypted_convolution(builder, image, kernel, windows, params)
+    if params["batch_group_count"] != 1:
+        raise ValueError("a convolution with batch_group_count above 1 has no rule")
     ordered = (
         image.shape[image_axes[0]],
         kernel.shape[kernel_axes[0]],

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fhejax.program.packing.tiles.bits import COPY, Bit, ConflictError, copied, met, summed
+from fhejax.program.packing.tiles.bits import COPY, Bit, ConflictError, copied, met, runs, summed
 
 COUNT = 6
 INDEX = Bit("index", 0)
@@ -53,7 +53,8 @@ def test_a_sum_is_right_wherever_its_bits_say(bits, at, chosen):
     width = sum(bit == INDEX for bit in bits)
     values = generator.normal(size=(64, 1 << width))
     vector, _, _ = held(bits, values, generator)
-    found = summed(bits, 0, at % (1 << width) if chosen else None)
+    (run,) = runs(bits, {0})
+    found = summed(bits, run, at % (1 << width) if chosen else None)
     totals = np.repeat(values.sum(1, keepdims=True), 64, 1)
     wanted, _, right = held(found.bits, totals, generator)
     assert right.any()
@@ -73,14 +74,14 @@ def test_a_copy_fills_the_bits_at_which_a_value_is_zero(at):
 
 
 def test_a_sum_over_the_top_takes_zeros_just_below_with_it():
-    found = summed((INDEX, INDEX, Bit("zero"), COPY), 0)
+    found = summed((INDEX, INDEX, Bit("zero"), COPY), range(2))
     assert found.bits == (COPY, COPY, COPY, COPY)
     assert len(found.distances) == 3
 
 
 def test_guards_hold_what_is_carried_over():
     """Of several copies above the sum only the first becomes a guard."""
-    found = summed((Bit("index", 1), COPY, COPY, INDEX), 0)
+    found = summed((Bit("index", 1), COPY, COPY, INDEX), range(3, 4))
     assert found.bits == (Bit("index", 1), Bit("junk"), COPY, COPY)
 
 

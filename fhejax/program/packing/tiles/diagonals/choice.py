@@ -7,9 +7,10 @@ from fhejax.program.packing.tiles.diagonals.cost import key_switches
 from fhejax.program.packing.tiles.diagonals.roles import Product, roles_of
 from fhejax.program.packing.tiles.diagonals.slots import Slots
 from fhejax.program.packing.tiles.diagonals.uses import copied_arguments
-from fhejax.program.packing.tiles.fields import live_atoms, width_of
-from fhejax.program.packing.tiles.forms import Form, Forms
+from fhejax.program.packing.tiles.fields import width_of
+from fhejax.program.packing.tiles.forms import ArgumentAtom, Form, Forms
 from fhejax.program.packing.tiles.places import Place, places_of
+from fhejax.program.packing.tiles.sides import live_atoms
 
 _FEWEST_SLOTS = 8
 
@@ -44,6 +45,8 @@ def choice_of(
         most_slots: that a ciphertext has, a power of two.
     """
     live = live_atoms(forms, list(results.values()))
+    if any(isinstance(atom, ArgumentAtom) and atom.windowed for atom in forms.atoms):
+        return None
     found = []
     for roles, products in roles_of(forms, live, list(results.values()), batch):
         _, late = copied_arguments(forms, products, batch)

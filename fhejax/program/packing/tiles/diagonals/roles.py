@@ -83,10 +83,13 @@ def product_of(forms: Forms, roles: Roles, atom: Atom) -> Product | None:
     if isinstance(atom, ArgumentAtom):
         return None
     if isinstance(atom, TotalAtom):
-        held = atom.summed == roles.samples and roles.hold(atom.form.axes)
+        held = atom.summed == (roles.samples,) and roles.hold(atom.form.axes)
         return Product("over samples", (atom.form,), atom.label) if held else None
+    if len(atom.summed) > 1:
+        return None
+    summed = next(iter(atom.summed), None)
     for factors in (atom.factors, atom.factors[::-1]):
-        kind = _kind(forms, roles, atom.summed, factors)
+        kind = _kind(forms, roles, summed, factors)
         if kind is not None:
             plain = any(form.is_plain for form in factors)
             return Product(kind, atom.factors if plain else factors, atom.label)
@@ -161,7 +164,7 @@ def roles_of(
 
 def _summed_axes(forms: Forms, live: Sequence[int]) -> set[int]:
     atoms = (forms.atoms[number] for number in live)
-    return {a.summed for a in atoms if not isinstance(a, ArgumentAtom) and a.summed is not None}
+    return {axis for a in atoms if not isinstance(a, ArgumentAtom) for axis in a.summed}
 
 
 def _products(

@@ -33,10 +33,10 @@ class Values(MadeNodes):
         self._entries: dict[tuple, np.ndarray] = {}
         super().__init__(arguments, forms)
 
-    def layout_of(self, number: int, atom: ArgumentAtom, shape: tuple[int, ...]) -> Layout:
-        """The layout of an argument of a shape, by the number of its atom."""
+    def layout_of(self, number: int, atom: ArgumentAtom) -> Layout:
+        """The layout of an argument, by the number of its atom."""
         place = self.places[number].base if number in self.places else None
-        return self.slots.layout(atom.axes, shape, place)
+        return self.slots.layout(atom.axes, atom.shape, place)
 
     def of_atom(self, number: int) -> Held:
         """The value of an atom."""

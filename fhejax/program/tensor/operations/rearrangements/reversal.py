@@ -22,9 +22,15 @@ class Reversal(Operation):
         return np.flip(value, self.axes)
 
 
+def reversed_along(builder: Builder, x: Tensor, axes: Sequence[int]) -> Tensor:
+    """The tensor from the last entry to the first along some axes; one that was so turned is as before."""
+    before = builder.operations[x.number]
+    if isinstance(before, Reversal) and set(before.axes) == set(axes):
+        return Tensor(before.sources[0], x.shape)
+    return builder.append(Reversal((x.number,), x.shape, builder.label, tuple(axes)))
+
+
 def reverse(builder: Builder, operands: list[Any], params: dict[str, Any]) -> Tensor:
     """The primitive rev."""
     (x,) = operands
-    return builder.append(
-        Reversal((x.number,), x.shape, builder.label, tuple(map(int, params["dimensions"])))
-    )
+    return reversed_along(builder, x, tuple(map(int, params["dimensions"])))

@@ -6,7 +6,11 @@ from fhejax.program.tensor.operations.rearrangements.transposition import Transp
 
 def transposition(builder: Builder, operation: Transposition, sources: list[View]) -> View:
     """The view with the axes in another order."""
-    (tensor,), order = sources, operation.order
+    return transposed(sources[0], operation.order)
+
+
+def transposed(tensor: View, order: tuple[int, ...]) -> View:
+    """The view of which axis i is axis order[i] of the tensor."""
     axis = tensor.batch_axis
     if axis is None:
         return tensor.view(lambda a: a.transpose(order))
