@@ -60,9 +60,9 @@ def test_one_layer_by_a_saved_server_and_client(tmp_path):
     arguments = client.encrypt(secret, *values)
     assert [len(argument.data[0]) for argument in arguments] == [1, 4 * 2, 2]
     for argument, value in zip(arguments, values, strict=True):
-        np.testing.assert_allclose(client.decrypt(secret, argument), value, atol=2e-3)
+        np.testing.assert_allclose(client.decrypt(secret, argument), value, atol=4e-3)  # eight deviations
     found, wanted = client.decrypt(secret, server(keys, *arguments)), program.clear(*values)
-    assert np.sqrt(np.mean((found - wanted) ** 2)) < 2 * program.plan.predicted_errors[0]
+    assert np.sqrt(np.mean((found - wanted) ** 2)) < 3 * program.plan.predicted_errors[0]
 
 
 def start(described):
