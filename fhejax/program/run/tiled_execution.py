@@ -16,6 +16,7 @@ from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.tiles.partition import Partition, partitions
 from fhejax.program.circuit.tiles.schedule import Task, Tile, schedule, uses
 from fhejax.program.run.encrypted_array import EncryptedArray
+from fhejax.program.run.finished_results import FinishedResults
 from fhejax.ring.platform import current_device
 from fhejax.ring.wide import kernel
 
@@ -32,6 +33,7 @@ def run_tiled(
     tiles: Sequence[int],
     block: int,
     progress: Progress | None = None,
+    finished: FinishedResults | None = None,
 ) -> list[tuple[Ciphertext, ...]]:
     """The wanted registers of one block, bit by bit those of `run`.
 
@@ -44,22 +46,40 @@ def run_tiled(
         tiles: how many of each step's result.
         block: its number.
         progress: told how many tiles are done, of how many.
+        finished: tiles of an earlier run, which are not made again, and where those of this one are kept.
     """
     constants = [[np.asarray(leaves[c]) for c in step.constants] for step in steps]
     parts = partitions(steps, constants, tiles)
-    tasks = schedule(steps, constants, parts, outputs)
+    asked = functools.partial(schedule, steps, constants, parts, outputs)
+    known = frozenset() if finished is None else finished.known()
+    tasks, total = asked(known), len(asked()) if known else 0
 
     def make(task: Task, held: Mapping[Tile, Ciphertext]) -> Ciphertext:
         """The tile of a task; all that it reads is held."""
         number, tile = task.tile
         step, entries = steps[number], parts[number].tiles[tile]
-        if not isinstance(step, InputStep):
-            return _made(step, constants[number], keys, parts, task, held)
-        argument = arguments[step.argument]
-        assert argument is not None  # of an encrypted argument
-        return argument.chosen(block, entries)
+        if finished is not None and task.tile in known:
+            return finished.read(number, tile)
+        if isinstance(step, InputStep):
+            argument = arguments[step.argument]
+            assert argument is not None  # of an encrypted argument
+            return argument.chosen(block, entries)
+        made = _made(step, constants[number], keys, parts, task, held)
+        if finished is not None:
+            finished.keep(jax.block_until_ready(made), number, tile)
+        return made
 
-    held = _run_tasks(tasks, make, frozenset(outputs), len(steps), progress)
+    def done(task: Task, count: int) -> None:
+        """Forget what another start would not ask for, and tell how much is done."""
+        if finished is not None and task.tile[0] in finished.steps:
+            there = finished.known()
+            for tile in there.difference(task.tile for task in asked(there)):
+                finished.remove(*tile)
+        if progress is not None:
+            before = max(0, total - len(tasks))
+            progress(before + count, before + len(tasks))
+
+    held = _run_tasks(tasks, make, frozenset(outputs), len(steps), done)
     return [(_joined(held, output, parts[output]),) for output in outputs]
 
 
@@ -68,7 +88,7 @@ def _run_tasks(
     make: Callable[[Task, Mapping[Tile, Ciphertext]], Ciphertext],
     kept: frozenset[int],
     ahead: int,
-    progress: Progress | None,
+    done: Callable[[Task, int], None],
 ) -> dict[Tile, Ciphertext]:
     """The tiles of the kept registers, after all tasks.
 
@@ -80,7 +100,7 @@ def _run_tasks(
         make: the tile of a task, from those that are held.
         kept: registers whose tiles are not forgotten.
         ahead: how far behind the first task that has not begun others may begin.
-        progress: told how many tasks are done, of how many.
+        done: told of each task that is done, and how many are.
     """
     held: dict[Tile, Ciphertext] = {}
     left, waiting = uses(tasks), list(tasks)
@@ -100,8 +120,7 @@ def _run_tasks(
                 for tile in task.needs:
                     if not left[tile] and tile[0] not in kept:
                         del held[tile]
-                if progress is not None:
-                    progress(len(tasks) - len(waiting) - len(running), len(tasks))
+                done(task, len(tasks) - len(waiting) - len(running))
     return held
 
 

@@ -8,7 +8,7 @@ once. So memory follows a few rows of each layer, and nothing is computed twice.
 import dataclasses
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -41,6 +41,7 @@ def schedule(
     constants: Sequence[Sequence[np.ndarray]],
     parts: Sequence[Partition],
     outputs: Sequence[int],
+    known: Collection[Tile] = (),
 ) -> tuple[Task, ...]:
     """The tasks that make all tiles of the wanted registers, in order.
 
@@ -49,12 +50,16 @@ def schedule(
         constants: of each step.
         parts: the partition of each step's result.
         outputs: the registers wanted, whose tiles are all kept.
+        known: tiles that are there already, and read none.
     """
     reads: dict[Tile, tuple[tuple[Tile, ...], ...]] = {}
 
     def visit(tile: Tile) -> None:
         """Note what a tile reads, and what that reads, unless it is known."""
         if tile in reads:
+            return
+        if tile in known:
+            reads[tile] = ()
             return
         number, part = tile
         step = steps[number]
