@@ -41,6 +41,20 @@ def check_program(folder: Path, program: fhejax.Program) -> None:
     now.replace(known)
 
 
+def keys_of_run(
+    folder: Path | None, program: fhejax.Program
+) -> tuple[SecretKey, EvaluationKeys | BootstrappingKeys]:
+    """New keys without a folder; else those of a folder that holds a run of this program, or none yet.
+
+    Raises:
+        SystemExit: a folder of a run with another program.
+    """
+    if folder is None:
+        return program.keygen()
+    check_program(folder, program)
+    return keys_of(folder, program)
+
+
 def keys_of(folder: Path, program: fhejax.Program) -> tuple[SecretKey, EvaluationKeys | BootstrappingKeys]:
     """The keys in a folder, made and written where they are missing.
 
