@@ -44,7 +44,7 @@ class ProgramPlan:
         empty.
     together: the samples in a block where there are layouts; 0 where a slot holds one.
     tiles: how many each step's result is computed in, where values do not fit in memory at once; else empty.
-    peak_bytes: that the values of one block take at once; 0 where they may not be cut.
+    peak_bytes: that the values of one block may take at once; 0 where they may not be cut.
     """
 
     params: Parameters

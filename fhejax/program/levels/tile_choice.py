@@ -43,15 +43,19 @@ def in_memory(plan: ProgramPlan, leaves: Sequence[jax.Array], memory: float | No
     room = room - argument_bytes(plan) - _PROCESS
     constants = [[np.asarray(leaves[c]) for c in step.constants] for step in plan.steps]
     widths = [ciphertext_bytes(plan, step) for step in plan.steps]
-    whole = _peak(plan, constants, widths, [1] * len(plan.steps))
+    whole = _peak(plan, constants, widths, [1] * len(plan.steps), 0)
     if whole <= room:
         return dataclasses.replace(plan, peak_bytes=whole)
     sizes = [step.size * width for step, width in zip(plan.steps, widths, strict=True)]
+    together = plan.device.blocks.tiles
     best, tiles = (whole, ()), 2
-    while best[0] > room and tiles <= _MOST:
-        counts = [_count(size, max(sizes) / tiles) for size in sizes]
-        best = min(best, (_peak(plan, constants, widths, counts), tuple(counts)))
-        tiles *= 2
+    # Of two tasks at once one waits now and then where only one tile can be made ahead, and never with two.
+    for ahead in (together, together - 1) if together > 1 else (0,):
+        while best[0] > room and tiles <= _MOST:
+            counts = [_count(size, max(sizes) / tiles) for size in sizes]
+            best = min(best, (_peak(plan, constants, widths, counts, ahead), tuple(counts)))
+            tiles *= 2
+        tiles = 2
     if best[0] > room and memory is not None:
         least = best[0] + argument_bytes(plan) + _PROCESS
         raise ValueError(
@@ -113,11 +117,12 @@ def _peak(
     constants: Sequence[Sequence[np.ndarray]],
     widths: Sequence[int],
     counts: Sequence[int],
+    ahead: int,
 ) -> int:
-    """The largest number of bytes that tiles hold at once, with so many of them."""
+    """The largest number of bytes that so many tiles hold at once, some of them made ahead of the order."""
     parts = partitions(plan.steps, constants, counts)
     tasks = schedule(plan.steps, constants, parts, plan.outputs)
-    return peak_bytes(tasks, parts, widths, 1 if max(counts) == 1 else plan.device.blocks.tiles)
+    return peak_bytes(tasks, parts, widths, ahead)
 
 
 def _count(size: float, limit: float) -> int:

@@ -141,7 +141,7 @@ def evaluate_blocks(
         return None if store is None else FinishedResults(store, kept, block)
 
     if plan.tiles and concrete:
-        tiled = (circuit.steps, circuit.leaves, keys, arguments, circuit.registers, plan.tiles)
+        tiled = plan, circuit, keys, arguments
         runs = [
             run_tiled(*tiled, block, _of_block(progress, block, plan.blocks), finished(block))
             for block in range(plan.blocks)

@@ -1,8 +1,9 @@
 """The run of a plan's steps tile by tile, for programs whose values do not fit in memory at once."""
 
+import dataclasses
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 import jax
@@ -10,11 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax.ckks import Ciphertext
+from fhejax.program.circuit.circuit import Circuit
 from fhejax.program.circuit.nodes.input import InputStep
 from fhejax.program.circuit.steps.call import Constants, Keys, StepCall
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.tiles.partition import Partition, partitions
 from fhejax.program.circuit.tiles.schedule import Task, Tile, schedule, uses
+from fhejax.program.levels.plan import ProgramPlan
+from fhejax.program.levels.tile_choice import ciphertext_bytes
 from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.finished_results import FinishedResults
 from fhejax.ring.platform import current_device
@@ -25,12 +29,10 @@ _TOGETHER = 2  # ciphertexts of an elementwise step, which stay in the cache
 
 
 def run_tiled(
-    steps: tuple[Step, ...],
-    leaves: Constants,
+    plan: ProgramPlan,
+    circuit: Circuit,
     keys: Keys,
     arguments: Sequence[EncryptedArray | None],
-    outputs: Sequence[int],
-    tiles: Sequence[int],
     block: int,
     progress: Progress | None = None,
     finished: FinishedResults | None = None,
@@ -38,18 +40,17 @@ def run_tiled(
     """The wanted registers of one block, bit by bit those of `run`.
 
     Args:
-        steps: in order.
-        leaves: constants of the steps.
+        plan: with tiles.
+        circuit: steps and constants of the call.
         keys: evaluation keys.
         arguments: the encrypted ones, whose seeds are expanded tile by tile; None in place of a plain one.
-        outputs: the registers wanted.
-        tiles: how many of each step's result.
         block: its number.
         progress: told how many tiles are done, of how many.
         finished: tiles of an earlier run, which are not made again, and where those of this one are kept.
     """
-    constants = [[np.asarray(leaves[c]) for c in step.constants] for step in steps]
-    parts = partitions(steps, constants, tiles)
+    steps, outputs = circuit.steps, circuit.registers
+    constants = [[np.asarray(circuit.leaves[c]) for c in step.constants] for step in steps]
+    parts = partitions(steps, constants, plan.tiles)
     asked = functools.partial(schedule, steps, constants, parts, outputs)
     known = frozenset() if finished is None else finished.known()
     tasks, total = asked(known), len(asked()) if known else 0
@@ -79,8 +80,37 @@ def run_tiled(
             before = max(0, total - len(tasks))
             progress(before + count, before + len(tasks))
 
-    held = _run_tasks(tasks, make, frozenset(outputs), len(steps), done)
+    widths = [ciphertext_bytes(plan, step) for step in steps]
+    sizes = {(n, tile): len(parts[n].tiles[tile]) * widths[n] for n, tile in (task.tile for task in tasks)}
+    room = _Room(plan.peak_bytes, sizes, current_device().blocks.tiles)
+    held = _run_tasks(tasks, make, frozenset(outputs), len(steps), room, done)
     return [(_joined(held, output, parts[output]),) for output in outputs]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Room:
+    """The memory that tiles may take.
+
+    Attributes:
+        bytes: of all tiles at once, as it was predicted.
+        sizes: of each tile.
+        together: tasks that may run at once.
+    """
+
+    bytes: int
+    sizes: Mapping[Tile, int]
+    together: int
+
+    def next_task(
+        self, waiting: Sequence[Task], held: Collection[Tile], running: Collection[Task]
+    ) -> Task | None:
+        """The first task whose tiles are there and whose own has room, or that runs alone; or none."""
+        taken = sum(self.sizes[tile] for tile in (*held, *(task.tile for task in running)))
+        for task in waiting if len(running) < self.together else ():
+            fits = not running or taken + self.sizes[task.tile] <= self.bytes
+            if fits and all(tile in held for tile in task.needs):
+                return task
+        return None
 
 
 def _run_tasks(
@@ -88,31 +118,30 @@ def _run_tasks(
     make: Callable[[Task, Mapping[Tile, Ciphertext]], Ciphertext],
     kept: frozenset[int],
     ahead: int,
+    room: _Room,
     done: Callable[[Task, int], None],
 ) -> dict[Tile, Ciphertext]:
     """The tiles of the kept registers, after all tasks.
 
     XLA runs what is inside of a loop on one core of a CPU, so several tasks run at once, each in a thread of
-    its own: the first ones in order whose tiles are there.
+    its own: the first ones in order whose tiles are there, and for whose own there is room.
 
     Args:
         tasks: in order.
         make: the tile of a task, from those that are held.
         kept: registers whose tiles are not forgotten.
         ahead: how far behind the first task that has not begun others may begin.
+        room: for tiles.
         done: told of each task that is done, and how many are.
     """
     held: dict[Tile, Ciphertext] = {}
     left, waiting = uses(tasks), list(tasks)
     running: dict[Future[Ciphertext], Task] = {}
-    together = current_device().blocks.tiles
-    with ThreadPoolExecutor(together) as pool:
+    with ThreadPoolExecutor(room.together) as pool:
         while waiting or running:
-            ready = [task for task in waiting[:ahead] if held.keys() >= task.needs]
-            for task in ready[: together - len(running)]:
+            while task := room.next_task(waiting[:ahead], held, running.values()):
                 waiting.remove(task)
-                read = {tile: held[tile] for tile in task.needs}  # no more, for that could not be forgotten
-                running[pool.submit(_finished, make, task, read)] = task
+                running[pool.submit(_finished, make, task, {tile: held[tile] for tile in task.needs})] = task
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 task = running.pop(future)
                 held[task.tile] = future.result()
@@ -121,6 +150,7 @@ def _run_tasks(
                     if not left[tile] and tile[0] not in kept:
                         del held[tile]
                 done(task, len(tasks) - len(waiting) - len(running))
+            del future  # which would keep its tile
     return held
 
 

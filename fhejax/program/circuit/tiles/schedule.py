@@ -81,16 +81,14 @@ def uses(tasks: Sequence[Task]) -> Counter[Tile]:
     return Counter(itertools.chain.from_iterable(task.needs for task in tasks))
 
 
-def peak_bytes(
-    tasks: Sequence[Task], parts: Sequence[Partition], widths: Sequence[int], together: int
-) -> int:
-    """The largest number of bytes that tiles hold, where tasks end in order.
+def peak_bytes(tasks: Sequence[Task], parts: Sequence[Partition], widths: Sequence[int], ahead: int) -> int:
+    """The largest number of bytes that tiles hold.
 
     Args:
         tasks: in order.
         parts: the partition of each step's result.
         widths: bytes of one ciphertext of each step's result.
-        together: tasks that run at once.
+        ahead: how many of the largest tile may be made ahead of the order, where several tasks run at once.
     """
     left, held, peak, largest = uses(tasks), 0, 0, 0
 
@@ -102,4 +100,4 @@ def peak_bytes(
         peak, largest = max(peak, held), max(largest, size(task.tile))
         left.subtract(task.needs)
         held -= sum(size(tile) for tile in task.needs if not left[tile])
-    return peak + (together - 1) * largest
+    return peak + ahead * largest
