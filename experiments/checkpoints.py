@@ -97,7 +97,10 @@ def result_of_call(folder: Path, number: int, program: fhejax.Program, *call: An
 
 
 def kept(path: Path, program: fhejax.Program, make: Callable[[], Any]) -> Any:
-    """The encrypted arrays of a program in a file, made and written where it is missing."""
+    """The encrypted arrays of a program in a file, made and written where it is missing.
+
+    Where the program reads arguments from files, they stay there.
+    """
     if not path.exists():
         fhejax.save(path, make())
-    return fhejax.load(path, program.params)
+    return fhejax.load(path, program.params, memory_map=program.plan.memory_map)

@@ -73,7 +73,8 @@ class Arguments:
         simulated: how many test images, from the first on, run in fixed point with predicted noise.
         weights: safetensors file to read; the one beside this program without it.
         folder: of the run: keys (the secret one too), uploads and results within each call, gigabytes. A run
-            that was stopped goes on from there.
+            that was stopped goes on from there. Where layers are computed in tiles, uploads stay in the
+            folder, and take no memory.
         memory: gigabytes that the call may take, its arguments included; without it two thirds of the
             machine's.
         margin: how many times as large as on the sample values may become.
@@ -186,6 +187,7 @@ def compile_network(
             bootstrapping=False,
             insecure_log_degree=arguments.insecure_log_degree,
             memory=None if arguments.memory is None else arguments.memory * 1e9,
+            memory_map=arguments.folder is not None,
         )
     except ValueError as error:
         raise SystemExit(str(error)) from error

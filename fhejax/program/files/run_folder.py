@@ -15,6 +15,7 @@ import numpy as np
 from fhejax.ckks import Ciphertext, Parameters, files
 from fhejax.ckks.files.atomic_file import replaced
 from fhejax.ckks.files.container import Kind
+from fhejax.ckks.memory_maps import pieces
 from fhejax.program.circuit.steps.call import Keys
 from fhejax.program.files.files import load, save
 from fhejax.program.files.payload import write_object
@@ -163,4 +164,5 @@ def _without_predictions(server: ServerProgram) -> ServerProgram:
 def _add(found: Any, array: np.ndarray) -> None:
     """Add an array to a digest, with its type and shape."""
     found.update(f"{array.dtype}{array.shape}".encode())
-    found.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    for part in pieces(np.atleast_1d(array), 0):
+        found.update(np.ascontiguousarray(part).view(np.uint8).data)
