@@ -56,17 +56,24 @@ def fold_activations(network: AnyModule, images: np.ndarray | None = None) -> An
     Raises:
         ValueError: an activation with a coefficient that is not finite.
     """
-    for index, layer in enumerate(activation_layers(network) if images is not None else ()):
-        if isinstance(layer, HermiteActivation):
-            view = nnx.view(network, use_running_average=True, raise_if_not_found=False)
-            seen = preactivations(view, images)[1][index]
-            network = replace_activation(network, index, layer.with_moments_of(seen).folded())
+    if images is not None:
+        network = _folded_in_order(network, images)
     folded = {
         id(layer): layer.folded()
         for layer in activation_layers(network)
         if isinstance(layer, PolynomialActivation | HermiteActivation)
     }
     return replace_modules(network, folded)
+
+
+def _folded_in_order(network: AnyModule, images: np.ndarray) -> AnyModule:
+    """A copy whose Hermite activations are folded one after the other, by their moments on images."""
+    for index, layer in enumerate(activation_layers(network)):
+        if isinstance(layer, HermiteActivation):
+            view = nnx.view(network, use_running_average=True, raise_if_not_found=False)
+            seen = preactivations(view, images)[1][index]
+            network = replace_activation(network, index, layer.with_moments_of(seen).folded())
+    return network
 
 
 def exact_twin(network: AnyModule, function: str | Function = "relu") -> AnyModule:

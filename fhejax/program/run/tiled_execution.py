@@ -142,15 +142,17 @@ def _run_tasks(
             while task := room.next_task(waiting[:ahead], held, running.values()):
                 waiting.remove(task)
                 running[pool.submit(_finished, make, task, {tile: held[tile] for tile in task.needs})] = task
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            ended = wait(running, return_when=FIRST_COMPLETED).done
+            while ended:
+                future = ended.pop()
                 task = running.pop(future)
                 held[task.tile] = future.result()
+                del future  # which would keep its tile
                 left.subtract(task.needs)
                 for tile in task.needs:
                     if not left[tile] and tile[0] not in kept:
                         del held[tile]
                 done(task, len(tasks) - len(waiting) - len(running))
-            del future  # which would keep its tile
     return held
 
 
