@@ -52,7 +52,9 @@ class RunFolder:
         known = self.path / _IDENTITY
         if not known.exists():
             if any(self.path.glob("turn-*.fhe")) or self.places():
-                raise ValueError(f"the folder {self.path} holds files of an unknown run; name an empty one.")
+                raise ValueError(
+                    f"the folder {self.path} holds turns or results of an unknown run; name an empty one."
+                )
             with replaced(known, 0o666) as stream:
                 stream.write(identity.encode())
         elif known.read_text() != identity:
