@@ -41,6 +41,20 @@ def check_program(folder: Path, program: fhejax.Program) -> None:
     now.replace(known)
 
 
+def keys_of_run(
+    folder: Path | None, program: fhejax.Program
+) -> tuple[SecretKey, EvaluationKeys | BootstrappingKeys]:
+    """New keys without a folder; else those of a folder that holds a run of this program, or none yet.
+
+    Raises:
+        SystemExit: a folder of a run with another program.
+    """
+    if folder is None:
+        return program.keygen()
+    check_program(folder, program)
+    return keys_of(folder, program)
+
+
 def keys_of(folder: Path, program: fhejax.Program) -> tuple[SecretKey, EvaluationKeys | BootstrappingKeys]:
     """The keys in a folder, made and written where they are missing.
 
@@ -83,7 +97,10 @@ def result_of_call(folder: Path, number: int, program: fhejax.Program, *call: An
 
 
 def kept(path: Path, program: fhejax.Program, make: Callable[[], Any]) -> Any:
-    """The encrypted arrays of a program in a file, made and written where it is missing."""
+    """The encrypted arrays of a program in a file, made and written where it is missing.
+
+    Where the program reads arguments from files, they stay there.
+    """
     if not path.exists():
         fhejax.save(path, make())
-    return fhejax.load(path, program.params)
+    return fhejax.load(path, program.params, memory_map=program.plan.memory_map)

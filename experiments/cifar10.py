@@ -1,7 +1,7 @@
 """Classify the test images of CIFAR-10 encrypted, thousands in one call, or a few with a deep network.
 
     python -m experiments.cifar10 --network shallow --batch 10000 --data-dir CIFAR
-    python -m experiments.cifar10 --network hcnn --batch 10000 --margin 2.5 --data-dir CIFAR
+    python -m experiments.cifar10 --network hcnn --batch 10000 --margin 2.5 --data-dir CIFAR --folder run
     python -m experiments.cifar10 --network resnet20 --batch 32 --images 32 --simulated 32 --data-dir CIFAR
 
 CIFAR is a folder with the original binary batches; without it, tensorflow-datasets downloads them
@@ -9,7 +9,8 @@ CIFAR is a folder with the original binary batches; without it, tensorflow-datas
 the shallow networks one sample lies in each slot, and layers that do not fit in memory are computed in tiles;
 with ResNet-20 a ciphertext holds one channel of all images. First all test images are classified in the
 clear, with a look at what would leave the range that the program is planned for, and some in fixed point with
-predicted noise. Then they travel encrypted.
+predicted noise. Then they travel encrypted. A run with a folder that is stopped goes on from there, in the
+middle of a call too.
 """
 
 import functools
@@ -26,7 +27,7 @@ from flax import nnx
 
 import fhejax
 from benchmarks.machine import describe_machine, peak_memory_bytes
-from experiments import pipeline, resnet, resnet_picture, resnet_table, table
+from experiments import checkpoints, pipeline, resnet, resnet_picture, resnet_table, table
 from experiments.mnist import WEIGHTS
 from experiments.resnet_ranges import ClearRun, beyond_plan
 from fhejax import nn
@@ -71,6 +72,9 @@ class Arguments:
         data_dir: folder with CIFAR-10's six binary batches; tensorflow-datasets without it.
         simulated: how many test images, from the first on, run in fixed point with predicted noise.
         weights: safetensors file to read; the one beside this program without it.
+        folder: of the run: keys (the secret one too), uploads and results within each call, gigabytes. A run
+            that was stopped goes on from there. Where layers are computed in tiles, uploads stay in the
+            folder, and take no memory.
         memory: gigabytes that the call may take, its arguments included; without it two thirds of the
             machine's.
         margin: how many times as large as on the sample values may become.
@@ -89,6 +93,7 @@ class Arguments:
     data_dir: Path | None = None
     simulated: int = 1000
     weights: Path | None = None
+    folder: Path | None = None
     memory: float | None = None
     margin: float = 2.0
     precision_bits: float = 9.0
@@ -150,8 +155,8 @@ def run(experiment: resnet.Experiment, arguments: Arguments) -> dict[str, Any]:
             fixed = (experiment, program, clear, arguments.simulated, together)
             found |= timed("simulate", resnet.classify_simulated, *fixed)
             timed.bar.write(resnet_table.render_simulated(found))
-        inference, spent = infer(experiment, program, arguments.batch, timed)
-    found |= {"batch": min(arguments.batch, len(experiment.images)), "processor_seconds": spent}
+        inference, spent = infer(experiment, program, arguments, timed)
+    found |= {"batch": min(arguments.batch, len(experiment.images)), **spent}
     results = summarise(experiment, program, timed, clear, inference, found)
     print(table.render(results))
     if arguments.json:
@@ -182,29 +187,40 @@ def compile_network(
             bootstrapping=False,
             insecure_log_degree=arguments.insecure_log_degree,
             memory=None if arguments.memory is None else arguments.memory * 1e9,
+            memory_map=arguments.folder is not None,
         )
     except ValueError as error:
         raise SystemExit(str(error)) from error
 
 
 def infer(
-    experiment: resnet.Experiment, program: fhejax.Program, batch: int, timed: pipeline.Stages
-) -> tuple[pipeline.Inference, list[float]]:
-    """Classify all images encrypted, `batch` in a call; return also the processor seconds of each call."""
-    secret, keys = timed("keys", program.keygen)
-    logits, sizes, spent = [], {}, []
-    for start in range(0, len(experiment.images), batch):
-        images = experiment.preparation(experiment.images[start : start + batch])
-        upload = timed("encrypt", program.encrypt, secret, images)
+    experiment: resnet.Experiment, program: fhejax.Program, arguments: Arguments, timed: pipeline.Stages
+) -> tuple[pipeline.Inference, dict[str, Any]]:
+    """Classify all images encrypted, a batch in a call.
+
+    Returns:
+        The logits; and of each call its processor seconds in this process, and whether it went on with what
+        an earlier one had left.
+    """
+    secret, keys = timed("keys", checkpoints.keys_of_run, arguments.folder, program)
+    logits, sizes, spent, resumed = [], {}, [], []
+    for start in range(0, len(experiment.images), arguments.batch):
+        images = experiment.preparation(experiment.images[start : start + arguments.batch])
+        file = resnet.file_of(arguments.folder, start, images)
+        encrypt = functools.partial(program.encrypt, secret, images)
+        upload = timed("encrypt", resnet.kept, file, "upload", program, encrypt)
+        folder = None if file is None else file.with_suffix(".call")
+        resumed.append(folder is not None and folder.exists())
         with pipeline.counter("parts of the call") as progress:
-            call = functools.partial(program, progress=progress)
-            start = time.process_time()
+            call = functools.partial(program, folder=folder, progress=progress)
+            begun = time.process_time()
             result = timed("evaluate", call, keys, upload)
-            spent.append(time.process_time() - start)
+            spent.append(time.process_time() - begun)
         sizes = {"keys": keys.wire_bytes, "images": upload.bytes, "logits": result.bytes}
         del upload
         logits.append(timed("decrypt", program.decrypt, secret, result))
-    return pipeline.Inference(np.concatenate(logits), sizes), spent
+    found = {"processor_seconds": spent, "resumed": resumed}
+    return pipeline.Inference(np.concatenate(logits), sizes), found
 
 
 def summarise(

@@ -11,6 +11,7 @@ goes on from there.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import time
@@ -49,8 +50,8 @@ class Arguments:
         first: number of the first of them, from 0.
         simulated: how many test images, from the first on, run in fixed point with predicted noise.
         weights: safetensors file to read.
-        folder: of the run: keys (the secret one too), uploads and the result of each image. A run that was
-            stopped goes on from there.
+        folder: of the run: keys (the secret one too), uploads, results within each call and those of each
+            image. A run that was stopped goes on from there.
         margin: how many times as large as on the sample values may become.
         precision_bits: -log2 of the relative error to be left in the logits.
         plot: PNG file to draw: the images with their labels.
@@ -295,11 +296,7 @@ def classify_encrypted(
     timed: pipeline.Stages,
 ) -> tuple[list[dict[str, Any]], dict[str, int]]:
     """Classify images encrypted, one after another; return a row for each, and bytes of what travels."""
-    if folder is None:
-        secret, keys = timed("keys", program.keygen)
-    else:
-        checkpoints.check_program(folder, program)
-        secret, keys = timed("keys", checkpoints.keys_of, folder, program)
+    secret, keys = timed("keys", checkpoints.keys_of_run, folder, program)
     assert isinstance(keys, fhejax.ckks.EvaluationKeys)  # for nothing is bootstrapped
     rows, sizes = [], {"keys": keys.wire_bytes}
     for number in numbers:
@@ -332,7 +329,9 @@ def encrypted_call(
     started = file is not None and file.with_suffix(".result.fhe").exists()
     upload = timed("encrypt", kept, file, "upload", program, lambda: program.encrypt(secret, image))
     start = time.perf_counter()
-    result = timed("evaluate", kept, file, "result", program, lambda: program(keys, upload))
+    folder = None if file is None else file.with_suffix(".call")
+    call = functools.partial(program, keys, upload, folder=folder)
+    result = timed("evaluate", kept, file, "result", program, call)
     seconds = None if started else time.perf_counter() - start
     if file is not None:
         seconds = noted(file.with_suffix(".seconds.json"), seconds)

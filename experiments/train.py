@@ -1,12 +1,14 @@
-"""Train the exact networks for MNIST, or HCNN's for CIFAR-10; remakes the weights beside this file.
+"""Train the exact networks for MNIST, or shallow ones for CIFAR-10; remakes the weights beside this file.
 
     python -m experiments.train --network hcnn --data-dir MNIST --output hcnn.safetensors
     python -m experiments.train --network hcnn_cifar --data-dir CIFAR --folder run --output FILE
+    python -m experiments.train --network shallow_cifar --data-dir CIFAR --folder run --output FILE
 
 MNIST is a folder with the four original IDX files, CIFAR one with the six binary batches. With
 `--validation 5000` that part of MNIST's training images is held out and reported on instead of the test
-set: choices are made there. CIFAR-10's recipe (`experiments/cifar10_training.py`) always holds out 5,000, and
-a stopped run goes on from its folder.
+set: choices are made there. CIFAR-10's recipes (`experiments/cifar10_training.py`) always hold out 5,000, and
+a stopped run goes on from its folder. The shallow network imitates the committed ResNet-20; with `--weights`
+only the last part of its recipe runs, with static polynomials, from there.
 """
 
 import functools
@@ -26,7 +28,9 @@ from tqdm import tqdm
 from experiments import cifar10_training, resnet_training
 from fhejax import nn
 
-NetworkName = Literal["cryptodl", "cryptonets", "hcnn", "hcnn_cifar", "mlp"]
+NetworkName = Literal["cryptodl", "cryptonets", "hcnn", "hcnn_cifar", "mlp", "shallow_cifar"]
+COLOUR = ("hcnn_cifar", "shallow_cifar")
+TEACHER = Path(__file__).parent / "weights" / "resnet20.safetensors"
 NETWORKS = {"cryptodl": nn.CryptoDL, "cryptonets": nn.CryptoNets, "hcnn": nn.HCNN, "mlp": nn.MLP}
 
 
@@ -77,6 +81,8 @@ class Arguments:
         validation: training images to hold out and report on instead of the test set; of MNIST alone.
         seed: of the weights, the order of the images and their distortion.
         folder: of the states of a training on CIFAR-10, from which a stopped run goes on.
+        weights: safetensors file of a shallow network to go on from, with static polynomials.
+        steps: of the part with static polynomials; the recipe's number without it.
     """
 
     network: NetworkName
@@ -86,12 +92,14 @@ class Arguments:
     validation: int = 0
     seed: int = 0
     folder: Path | None = None
+    weights: Path | None = None
+    steps: int | None = None
 
 
 def main(arguments: Arguments) -> dict[str, Any]:
     """Train, write, print one table; return its numbers."""
     check(arguments)
-    if arguments.network == "hcnn_cifar":
+    if arguments.network in COLOUR:
         return train_on_cifar10(arguments)
     dataset = nn.load_mnist(arguments.data_dir)
     if arguments.validation:
@@ -114,11 +122,16 @@ def check(arguments: Arguments) -> None:
     """Refuse what cannot be run, before anything is read."""
     if arguments.output is not None and not arguments.output.parent.is_dir():
         raise SystemExit(f"There is no folder {arguments.output.parent} to write the weights to.")
-    colour = arguments.network == "hcnn_cifar"
+    colour = arguments.network in COLOUR
     if colour and arguments.validation:
         raise SystemExit(
             f"--validation is {arguments.validation}, but training on CIFAR-10 holds out "
             f"{resnet_training.HELD_OUT:,} images as it is; leave it out."
+        )
+    if arguments.network != "shallow_cifar" and (arguments.weights, arguments.steps) != (None, None):
+        raise SystemExit(
+            f"--weights and --steps are of the training with static polynomials, which {arguments.network} "
+            f"has none of; leave them out."
         )
     if not colour and arguments.folder is not None:
         raise SystemExit(
@@ -127,19 +140,49 @@ def check(arguments: Arguments) -> None:
 
 
 def train_on_cifar10(arguments: Arguments) -> dict[str, Any]:
-    """Train HCNN's network for CIFAR-10, write its folded weights, print one table; return its numbers."""
+    """Train a network for CIFAR-10, write its folded weights, print one table; return its numbers."""
     dataset = nn.load_cifar10(arguments.data_dir)
-    recipe = cifar10_training.HCNN
-    first = replace(recipe.normalised, seed=arguments.seed)
-    if arguments.epochs is not None:
-        first = replace(first, epochs=arguments.epochs)
-    recipe = replace(recipe, normalised=first)
-    network = nn.HCNNCifar(rngs=nnx.Rngs(arguments.seed))
-    network, preparation, row = cifar10_training.run(network, dataset, recipe, arguments.folder)
+    shallow = arguments.network == "shallow_cifar"
+    recipe = with_numbers(cifar10_training.SHALLOW if shallow else cifar10_training.HCNN, arguments)
+    rngs = nnx.Rngs(arguments.seed)
+    if arguments.weights is not None:
+        assert recipe.bounded is not None  # of the shallow network
+        network, preparation = read(nn.ShallowCifar(rngs=rngs), arguments.weights)
+        network, row = resnet_training.run(network, preparation, dataset, recipe.bounded, arguments.folder)
+    elif shallow:
+        network = nn.ShallowCifar(cifar10_training.hermite, rngs=rngs)
+        teacher = cifar10_training.Teacher(*read(nn.ResNet20(rngs=rngs), TEACHER))
+        found = cifar10_training.run(network, dataset, recipe, arguments.folder, teacher=teacher)
+        network, preparation, row = found
+    else:
+        network = nn.HCNNCifar(rngs=rngs)
+        network, preparation, row = cifar10_training.run(network, dataset, recipe, arguments.folder)
     if arguments.output is not None:
         nn.save_weights(network, arguments.output, np.float16, preparation=preparation)
     print(resnet_training.render(row))
     return row
+
+
+def with_numbers(recipe: cifar10_training.Recipe, arguments: Arguments) -> cifar10_training.Recipe:
+    """The recipe with the seed, and the epochs and steps, that were asked for."""
+    first, second = replace(recipe.normalised, seed=arguments.seed), recipe.bounded
+    if arguments.epochs is not None:
+        first = replace(first, epochs=arguments.epochs)
+    if second is not None:
+        second = replace(second, seed=arguments.seed, steps=arguments.steps or second.steps)
+    return cifar10_training.Recipe(first, second)
+
+
+def read(network: nn.Network, path: Path) -> tuple[nn.Network, nn.Preparation]:
+    """The network in inference mode with the weights of a file, and the preparation of its images.
+
+    Raises:
+        SystemExit: a file that cannot be read, with the reason.
+    """
+    try:
+        return nn.inference_view(nn.load_weights(network, path)), nn.load_preparation(path)
+    except (FileNotFoundError, ValueError) as error:
+        raise SystemExit(str(error)) from error
 
 
 def hold_out(dataset: nn.Dataset, count: int) -> nn.Dataset:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax.ckks.identity import MIXED, is_concrete, matched_identity
+from fhejax.ckks.memory_maps import pieces
 from fhejax.ckks.parameters.parameters import Parameters
 from fhejax.ckks.parameters.scale import Scale
 
@@ -314,8 +315,11 @@ def check_residues(data: Array, moduli: tuple[int, ...], what: str) -> None:
             f"{what} holds {data.dtype} with {data.shape[-2]} limbs; it needs uint32 with "
             f"{len(moduli)} limbs. It was altered, or belongs to other parameters: make it again."
         )
-    others = tuple(a for a in range(data.ndim) if a != data.ndim - 2)
-    highest = np.asarray(jnp.max(data, axis=others, initial=0))
+    if isinstance(data, np.ndarray):  # perhaps a map of a file
+        highest = np.max([part.max((0, 2), initial=0) for part in pieces(data, 2)], 0, initial=0)
+    else:
+        others = tuple(a for a in range(data.ndim) if a != data.ndim - 2)
+        highest = np.asarray(jnp.max(data, axis=others, initial=0))
     if (highest >= np.array(moduli, np.uint32)).any():
         raise ValueError(
             f"{what} holds a residue that is not below its prime, so it was altered or damaged on the "

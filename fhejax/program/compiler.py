@@ -46,6 +46,7 @@ def compile(
     packing: str = "auto",
     carry: Any = None,
     memory: float | None = None,
+    memory_map: bool = False,
 ) -> Program:
     """Turn a polynomial JAX function into a program on encrypted data.
 
@@ -86,6 +87,8 @@ def compile(
             step's result, for that the parts of earlier ones that it is made of, and so on, each once. The
             report says how many, and what they take. Programs whose samples meet, and those that bootstrap
             or rotate, are never cut.
+        memory_map: whether the arguments of a call in tiles stay in their files, as `load(path, params,
+            memory_map=True)` leaves them: they then count nothing.
 
     Returns:
         A Program: `report()`, `keygen()`, `encrypt()`, a call, `decrypt()`, `simulate()`, `verify()`.
@@ -126,7 +129,7 @@ def compile(
         steps, registers = cut_results(found.graph, found.limits, plan.params, plan.steps, plan.outputs)
         plan = dataclasses.replace(plan, steps=steps, outputs=registers)
     if not plain:
-        plan = in_memory(plan, leaves, memory)
+        plan = in_memory(plan, leaves, memory, flag("memory_map", memory_map))
     period = found.graph.least_slots or plan.params.slots
     share = plan.params.slots // (plan.together or 1)
     readings = tuple(reading_of(output, period, share) for output in found.graph.outputs)

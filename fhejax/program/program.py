@@ -111,9 +111,15 @@ class Program:
         """The encrypted arguments, in order; see `ClientProgram.encrypt`."""
         return self.client.encrypt(holder, *values, random=random)
 
-    def __call__(self, keys: Keys, *arguments: Any, progress: Progress | None = None) -> Any:
+    def __call__(
+        self,
+        keys: Keys,
+        *arguments: Any,
+        folder: str | os.PathLike | None = None,
+        progress: Progress | None = None,
+    ) -> Any:
         """The encrypted result for the arguments in order, encrypted or plain, as of `ServerProgram`."""
-        return self._server_for(arguments)(keys, *arguments, progress=progress)
+        return self._server_for(arguments)(keys, *arguments, folder=folder, progress=progress)
 
     def decrypt(self, secret: SecretKey, results: Any) -> Any:
         """The function's result: NumPy arrays of its shape; see `ClientProgram.decrypt`."""

@@ -99,7 +99,8 @@ def _memory_lines(plan: ProgramPlan) -> list[str]:
         return [f"memory        about {widest} for the widest step of a block"]
     return [
         f"memory        about {amount(predicted_memory(plan))} in all, of which "
-        f"{amount(plan.peak_bytes)} are tiles of one block",
+        f"{amount(plan.peak_bytes)} are tiles of one block"
+        f"{'; arguments are read from their files' if plan.memory_map else ''}",
         f"tiles         up to {max(plan.tiles)} a step, depth first, kept until their last use: nothing is "
         f"computed twice; the widest step alone has {widest}",
     ]

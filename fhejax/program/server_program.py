@@ -1,6 +1,7 @@
 """`ServerProgram`: what a server holds of a program: steps, encoded weights, and which keys it needs."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from fhejax.program.packing.layout import Layout
 from fhejax.program.run.blocks import as_argument, collect, count_samples, evaluate_blocks
 from fhejax.program.run.call_identity import identity_of_call
 from fhejax.program.run.encrypted_array import EncryptedArray
+from fhejax.program.run.finished_results import Store
 from fhejax.program.run.interface import Interface
 from fhejax.program.run.tiled_execution import Progress
 
@@ -59,7 +61,13 @@ class ServerProgram:
         """The steps with their constants."""
         return Circuit(self.plan.steps, self.leaves, self.plan.outputs, self.readings)
 
-    def __call__(self, keys: Keys, *arguments: Any, progress: Progress | None = None) -> Any:
+    def __call__(
+        self,
+        keys: Keys,
+        *arguments: Any,
+        folder: str | os.PathLike | None = None,
+        progress: Progress | None = None,
+    ) -> Any:
         """The encrypted result for the arguments in order, nested like the function's.
 
         Called directly a program of up to 64 steps is compiled as one function of pytrees, a longer one
@@ -69,19 +77,26 @@ class ServerProgram:
         Args:
             keys: from `keygen`.
             *arguments: encrypted.
+            folder: where the results of tiles, or of steps where there are no tiles, are kept while others
+                need them, each in a file that appears whole or not at all. They are ciphertexts. A call that
+                was stopped, made again with the same program, keys, arguments and folder, goes on where it
+                was, and returns the same bits; one that was finished returns them at once.
             progress: told how many tiles are done, of how many, or how many steps where there are no tiles;
                 never under jit, and where a short program is compiled as one function.
 
         Raises:
             ValueError: keys or ciphertexts of other parameters or another secret, a missing
-                relinearisation key, altered residues, or a wrong number of arguments.
+                relinearisation key, altered residues, or a wrong number of arguments; a folder under jit,
+                or of another call.
+            FormatError: a file of the folder that was altered. OSError.
         """
         flat = self.interface.flatten(arguments, "call")
         key_id = self._check_call(keys, flat)
+        store = None if folder is None else self._store(folder, keys, flat)
         given = [a if isinstance(a, EncryptedArray) else None for a in flat]
         holders = given if self.plan.tiles else [None if a is None else a.expanded() for a in given]
         circuit = self.circuit
-        results = iter(evaluate_blocks(self.plan, circuit, keys, holders, progress))
+        results = iter(evaluate_blocks(self.plan, circuit, keys, holders, progress, store))
         samples = count_samples(self.plan, holders)
         layouts = self.plan.layouts or (None,) * len(self.interface.arguments)
         replaced = {o: (self.interface.arguments[n], layouts[n]) for o, n in self.interface.carry}
@@ -97,6 +112,17 @@ class ServerProgram:
     def __repr__(self) -> str:
         shapes = ", ".join(str(a.shape) for a in self.interface.encrypted)
         return f"ServerProgram(encrypted {shapes}; {self.params})"
+
+    def _store(self, folder: str | os.PathLike, keys: Keys, arguments: Sequence) -> Store:
+        """The folder of this call's results."""
+        from fhejax.program.files.run_folder import call_folder  # which knows this class
+
+        if not is_concrete(*jax.tree.leaves((self.leaves, keys, arguments))):
+            raise ValueError(
+                "a call was to keep its results in a folder while it is traced, when there are none yet; "
+                "call the program outside of jit and vmap, or without folder=."
+            )
+        return call_folder(folder, self, keys, arguments)
 
     def _check_call(self, given: Keys, arguments: Sequence) -> jax.Array:
         """The identity of the secret that opens the results."""

@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import jax
+import numpy as np
 
 _collecting: ContextVar["_Collector | None"] = ContextVar("_collecting", default=None)
 
@@ -42,10 +43,12 @@ class _Collector:
 
 
 def shape_of(leaf: Any) -> Any:
-    """An array's shape and type in its place; what is no array of JAX stands for itself."""
-    if not isinstance(leaf, jax.Array):
-        return leaf
-    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, weak_type=leaf.aval.weak_type)
+    """An array's shape and type in its place; what is no array stands for itself."""
+    if isinstance(leaf, np.ndarray):
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
+    if isinstance(leaf, jax.Array):
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, weak_type=leaf.aval.weak_type)
+    return leaf
 
 
 @contextlib.contextmanager

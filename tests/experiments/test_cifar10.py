@@ -11,6 +11,7 @@ from experiments import cifar10, resnet
 from fhejax import nn
 from fhejax.nn.models import average_pool, flatten, quadratic
 from fhejax.nn.residual_networks import convolution
+from fhejax.program.files.run_folder import RunFolder
 
 SHAPE = (8, 8, 3)
 
@@ -55,6 +56,7 @@ def test_batches_are_classified_in_tiles(tmp_path, capsys):
     logits = np.asarray(experiment.network(experiment.preparation(experiment.images)))
     assert results["correct_clear"] == np.sum(logits.argmax(1) == experiment.labels)
     assert results["batch"] == 12 and results["seconds"]["evaluate"]["calls"] == 2
+    assert results["resumed"] == [False, False]
     assert results["agreeing"] >= 18 and len(results["processor_seconds"]) == 2
     assert results["error"] < 4 * results["predicted_error"]
     assert results["predicted_memory_bytes"] <= allowed * 1e9
@@ -67,6 +69,34 @@ def test_batches_are_classified_in_tiles(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "A tiny network: 20 test images, 12 in a batch" in printed and "INSECURE" in printed
     assert "depth first" in printed and "20 test images in fixed point" in printed
+
+
+def test_a_run_that_was_stopped_goes_on_in_the_middle_of_a_call(tmp_path, monkeypatch):
+    experiment = tiny()
+    experiment = dataclasses.replace(experiment, images=experiment.images[:12], labels=experiment.labels[:12])
+    whole = cifar10.compile_network(experiment, experiment.preparation(experiment.candidates), ARGUMENTS)
+    allowed = (cifar10.predicted_memory(whole.plan) - 1) / 1e9
+    arguments = dataclasses.replace(ARGUMENTS, simulated=0, memory=allowed, folder=tmp_path / "run")
+    write, written = RunFolder.write, []
+
+    def stopped(self, place, result):
+        if written:
+            raise KeyboardInterrupt
+        written.append(place)
+        write(self, place, result)
+
+    monkeypatch.setattr("fhejax.program.run.blocks.kept_steps", lambda plan: range(1, len(plan.steps)))
+    monkeypatch.setattr(RunFolder, "write", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        cifar10.run(experiment, arguments)
+    monkeypatch.setattr(RunFolder, "write", write)
+    results = cifar10.run(experiment, arguments)
+    assert results["resumed"] == [True] and results["agreeing"] >= 11
+    call = next(arguments.folder.glob("image-00000-*.call"))
+    kept = {path.name: path.read_bytes() for path in call.iterdir()}
+    again = cifar10.run(experiment, arguments)
+    assert again["resumed"] == [True] and again["largest_error"] == results["largest_error"]
+    assert {path.name: path.read_bytes() for path in call.iterdir()} == kept
 
 
 def test_what_cannot_be_run_is_one_sentence(tmp_path):

@@ -1,5 +1,7 @@
 """Training of HCNN's network in both stages, on a few small images: stopped, gone on with, and stored."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from flax import nnx
 
 from experiments import cifar10_training, train
 from fhejax import nn
-from fhejax.nn.models import average_pool, flatten
+from fhejax.nn.models import average_pool, flatten, quadratic
 
 SHAPE = (4, 4, 3)
 RECIPE = cifar10_training.Recipe(
@@ -76,7 +78,38 @@ def test_a_recipe_of_one_stage():
     assert "2 epochs" in printed and "test images, folded" in printed
 
 
+class TinyShallow(Tiny):
+    """With an activation of its own in place of normalisation and square."""
+
+    def __init__(self, activation=quadratic, *, rngs):
+        super().__init__(rngs=rngs)
+        self.square = activation(4)
+
+    def layers(self):
+        return (self.convolution, self.square, average_pool, flatten, self.output)
+
+
+def test_hermite_activations_imitate_a_teacher_and_fold_to_quadratics(tmp_path):
+    own, _, _ = run(None)
+    teacher = cifar10_training.Teacher(own, nn.Preparation((0.5,) * 3, (0.25,) * 3, 1.5, SHAPE))
+    first = dataclasses.replace(RECIPE.normalised, distillation_weight=0.9, temperature=4.0)
+    recipe = cifar10_training.Recipe(first, RECIPE.bounded)
+    network = TinyShallow(cifar10_training.hermite, rngs=nnx.Rngs(0))
+    found, preparation, results = cifar10_training.run(
+        network, dataset(), recipe, tmp_path, held_out=8, teacher=teacher
+    )
+    assert preparation == teacher.preparation and results["steps"] == 2
+    nn.save_weights(found, tmp_path / "weights", preparation=preparation)
+    loaded = nn.load_weights(TinyShallow(rngs=nnx.Rngs(1)), tmp_path / "weights")
+    images = preparation(dataset().test_images)
+    np.testing.assert_allclose(loaded(images), found(images), rtol=1e-5, atol=1e-6)
+
+
 def test_what_cannot_be_run_is_one_sentence(tmp_path):
+    with pytest.raises(SystemExit, match="hcnn_cifar has none of"):
+        train.main(train.Arguments("hcnn_cifar", steps=3))
+    with pytest.raises(SystemExit, match="absent"):
+        train.read(nn.ShallowCifar(rngs=nnx.Rngs(0)), tmp_path / "absent")
     with pytest.raises(SystemExit, match="holds out 5,000 images as it is"):
         train.main(train.Arguments("hcnn_cifar", validation=100))
     with pytest.raises(SystemExit, match="in one piece"):

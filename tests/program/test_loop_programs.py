@@ -128,7 +128,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes(tmp_path):
 def test_a_folder_of_another_run_is_refused(tmp_path):
     program, (secret, keys, arguments, _) = training(), run()
     (tmp_path / "turn-000001.fhe").write_bytes(b"")
-    with pytest.raises(ValueError, match="holds turns of an unknown run"):
+    with pytest.raises(ValueError, match="holds turns or results of an unknown run"):
         program(keys, *arguments, folder=tmp_path)
     program(keys, *arguments, folder=tmp_path / "run")
     others = program.encrypt(secret, MODEL, *data())

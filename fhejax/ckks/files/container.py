@@ -27,6 +27,7 @@ the header, and is compared with what is there before anything is allocated.
 import dataclasses
 import enum
 import hashlib
+import itertools
 import math
 import struct
 from collections.abc import Iterable
@@ -51,6 +52,7 @@ KEY_ID_BYTES = 16
 _AXES = 6
 _BATCH_BOUND = 2**32
 _SCALE_MARGIN_BITS = 64
+_PIECE = 2**22  # bytes that are read at once where a payload is only looked at
 _DOMAINS: tuple[Domain | None, ...] = (None, "evaluation", "coefficient")
 
 
@@ -339,10 +341,32 @@ def read_payload(source: Source, header: Header) -> tuple[bytes, bytes]:
     return payload, found
 
 
+def check_rest(source: Source, header: Header, start: bytes) -> None:
+    """Read what follows the start of a payload, a little at a time, and refuse a wrong checksum.
+
+    Args:
+        source: after that start.
+        header: checked.
+        start: of the payload.
+
+    Raises:
+        FormatError: fewer bytes than declared, or a wrong checksum.
+    """
+    left = header.payload - len(start)
+    sizes = (min(_PIECE, left - done) for done in range(0, left, _PIECE))
+    made = checksum(itertools.chain([header.pack(), start], map(source.read, sizes)))
+    if source.read(CHECKSUM_BYTES) != made:
+        raise _damaged()
+
+
 def check_checksum(found: bytes, parts: Iterable[bytes | memoryview]) -> None:
     """Refuse a checksum that is not that of these parts."""
     if found != checksum(parts):
-        raise FormatError("the checksum does not fit the content, which was damaged; send or write it again.")
+        raise _damaged()
+
+
+def _damaged() -> FormatError:
+    return FormatError("the checksum does not fit the content, which was damaged; send or write it again.")
 
 
 def read_residues(payload: bytes, header: Header, params: Parameters) -> tuple[np.ndarray, np.ndarray]:

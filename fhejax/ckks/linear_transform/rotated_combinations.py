@@ -111,8 +111,9 @@ def _combined(keys: Found, ciphertext: Ciphertext, taps: PlainTaps) -> Ciphertex
     for start in range(0, len(data), held):
         rows = rotations.of(data[start : start + held], together)
         matrix = _columns(weights[:, :, start : start + held], together)
-        total = _added(modular_matrix_product(matrix, rows, moduli, taps.bound), total, moduli)
-        del rows
+        product = modular_matrix_product(matrix, rows, moduli, taps.bound)
+        total = _flat(product) if total is None else _sum(total, product, moduli)
+        del rows, product
     assert total is not None  # of at least one ciphertext
     divided = [
         divide_by_special(total[s : s + together], params, level, level)
@@ -193,16 +194,17 @@ def _masked(pair: jax.Array, mask: jax.Array, moduli: tuple[int, ...]) -> jax.Ar
     return modular.multiply(pair, mask, constants(moduli))
 
 
-def _added(product: jax.Array, total: jax.Array | None, moduli: tuple[int, ...]) -> jax.Array:
-    """The results [result, 2, limb, N] of a matrix product, added to `total`."""
-    found = product.reshape(-1, *product.shape[3:])
-    return found if total is None else _sum(total, found, moduli)
+@functools.partial(kernel, donate_argnums=0)
+def _flat(product: jax.Array) -> jax.Array:
+    """The results [result, 2, limb, N] of a matrix product, in its memory."""
+    return product.reshape(-1, *product.shape[3:])
 
 
 @functools.partial(kernel, static_argnames="moduli", donate_argnums=0)
 @wide
-def _sum(total: jax.Array, more: jax.Array, moduli: tuple[int, ...]) -> jax.Array:
-    return modular.add(total, more, constants(moduli).value)
+def _sum(total: jax.Array, product: jax.Array, moduli: tuple[int, ...]) -> jax.Array:
+    """The results [result, 2, limb, N] of a matrix product, added to others in their memory."""
+    return modular.add(total, product.reshape(total.shape), constants(moduli).value)
 
 
 def held_bytes(sources: Sequence[int], results: int, taps: int, limbs: int, degree: int) -> int:

@@ -93,6 +93,20 @@ class HermiteActivation(Activation):
         """The factor 1: the interval is not scaled."""
         return jnp.ones((), jnp.float32)
 
+    def with_moments_of(self, x: jax.Array) -> "HermiteActivation":
+        """A copy that normalises by the moments of its inputs (values, features), not by those of batches.
+
+        Raises:
+            ValueError: no values.
+        """
+        if not len(x):
+            raise ValueError("moments of no values were asked for; give inputs of some images.")
+        basis = np.concatenate(_orthonormal_hermite(jnp.asarray(x), self.degree), axis=-1)
+        copy = nnx.clone(self)
+        copy.normalisation.mean[...] = jnp.asarray(basis.mean(0, np.float64), jnp.float32)
+        copy.normalisation.var[...] = jnp.asarray(basis.var(0, np.float64), jnp.float32)
+        return copy
+
     def folded(self) -> PolynomialActivation:
         """The same function of inference, up to rounding of float32: a polynomial for each channel.
 

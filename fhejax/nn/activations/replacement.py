@@ -38,22 +38,42 @@ def replace_activation(network: AnyModule, index: int, activation: Activation) -
     return replace_modules(network, {id(found[index]): activation})
 
 
-def fold_activations(network: AnyModule) -> AnyModule:
+def fold_activations(network: AnyModule, images: np.ndarray | None = None) -> AnyModule:
     """A copy of `network` whose activations have static intervals, and no modes, range or noise.
 
     Every Hermite activation becomes one polynomial for each channel, every trained or dynamic range the
     interval that it has reached. The function computed is that of inference mode, up to rounding of
     float32. Weights files fit the folded network only where the one they come from was folded too.
 
+    Averages over batches are poor moments for Hermite activations: behind each batch's own polynomials values
+    lie otherwise than behind the folded ones. With `images` each takes its moments from these, behind the
+    polynomials of those before it, which are static by then.
+
+    Args:
+        network: a Flax module.
+        images: a batch of its inputs, such as 2,000 training images; by default the averages are taken.
+
     Raises:
         ValueError: an activation with a coefficient that is not finite.
     """
+    if images is not None:
+        network = _folded_in_order(network, images)
     folded = {
         id(layer): layer.folded()
         for layer in activation_layers(network)
         if isinstance(layer, PolynomialActivation | HermiteActivation)
     }
     return replace_modules(network, folded)
+
+
+def _folded_in_order(network: AnyModule, images: np.ndarray) -> AnyModule:
+    """A copy whose Hermite activations are folded one after the other, by their moments on images."""
+    for index, layer in enumerate(activation_layers(network)):
+        if isinstance(layer, HermiteActivation):
+            view = nnx.view(network, use_running_average=True, raise_if_not_found=False)
+            seen = preactivations(view, images)[1][index]
+            network = replace_activation(network, index, layer.with_moments_of(seen).folded())
+    return network
 
 
 def exact_twin(network: AnyModule, function: str | Function = "relu") -> AnyModule:

@@ -18,13 +18,20 @@ def fitted_seconds(plan: ProgramPlan, machine: Machine) -> float | None:
     device = FITTED.get(machine.name)
     if device is None:
         return None
-    busy = plan.blocks * sum(_step_seconds(plan, number, device) for number in range(len(plan.steps)))
+    busy = plan.blocks * sum(step_seconds(plan, number, device) for number in range(len(plan.steps)))
     if plan.bootstrapping is None:
         return busy
     return busy + plan.blocks * plan.bootstraps * plan.bootstrapping.predicted_seconds(device)
 
 
-def _step_seconds(plan: ProgramPlan, number: int, device: Device) -> float:
+def step_seconds(plan: ProgramPlan, number: int, device: Device) -> float:
+    """The seconds of one step in one block, without bootstraps.
+
+    Args:
+        plan: of a program.
+        number: of the step.
+        device: that it runs on.
+    """
     step = plan.steps[number]
     read = [plan.steps[source] for source in step.sources]
     levels = int(step.level), int(read[0].level if read else step.level)

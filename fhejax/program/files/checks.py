@@ -188,6 +188,7 @@ def check_server(server: ServerProgram) -> None:
     require(not tiles or (len(tiles) == len(plan.steps) and can_be_cut(plan)), "tiles of other steps")
     require(all(is_count(count) and not count & (count - 1) for count in tiles), "its numbers of tiles")
     require(type(plan.peak_bytes) is int and plan.peak_bytes >= 0, "its memory")
+    require(type(plan.memory_map) is bool, "where its arguments are")
     kinds = (np.int32, np.uint32, np.float32)  # the last of diagonals that are encoded as they are used
     require(all(leaf.dtype in kinds for leaf in server.leaves), "constants of another type")
     held = (leaf for leaf in server.leaves if leaf.dtype == np.float32)

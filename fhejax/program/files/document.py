@@ -13,6 +13,7 @@ any way is another object, or none.
 import dataclasses
 import functools
 import json
+import math
 import types
 import typing
 from collections.abc import Sequence
@@ -85,6 +86,11 @@ class ArrayDescription(NamedTuple):
 
     dtype: np.dtype
     shape: tuple[int, ...]
+
+    @property
+    def bytes(self) -> int:
+        """The bytes of its numbers."""
+        return math.prod(self.shape) * self.dtype.itemsize
 
 
 def parse(text: bytes) -> tuple[Any, list[ArrayDescription]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from jax.core import Tracer
 
 from fhejax.ckks import Parameters
@@ -145,13 +146,32 @@ def from_bytes(data: bytes, params: Parameters | None = None, **options: Any) ->
     return ckks_files.from_bytes(data, params, **options)
 
 
-def load(path: str | os.PathLike, params: Parameters | None = None, **options: Any) -> Any:
-    """Read what `save` wrote. Arguments and errors as `from_bytes`, and OSError."""
+def load(
+    path: str | os.PathLike, params: Parameters | None = None, *, memory_map: bool = False, **options: Any
+) -> Any:
+    """Read what `save` wrote.
+
+    Args:
+        path: of the file.
+        params: of the program: `program.params`.
+        memory_map: whether the residues of encrypted arrays stay in the file, a read-only `numpy.memmap`, of
+            which a program in tiles reads what each tile needs. All of them are looked at once, so that
+            nothing is read later that was not checked; let nobody write into the file until then.
+        **options: of `ckks.files.from_bytes`.
+
+    Raises:
+        FormatError: as `from_bytes`. ValueError: a map of anything but encrypted arrays. OSError.
+    """
     with opened(path) as source:
         start = source.stream.read(HEADER.size)
         source.stream.seek(0)
         if _names_arrays(start):
-            return _read_arrays(source, params)
+            return _read_arrays(source, params, memory_map)
+    if memory_map:
+        raise ValueError(
+            f"{path} was to be read as a memory map, and holds no encrypted arrays; keys and programs are "
+            f"read as a whole: leave memory_map out."
+        )
     return ckks_files.load(path, params, **options)
 
 
@@ -178,17 +198,20 @@ def _write_arrays(stream: Any, obj: Any, arrays: list[EncryptedArray]) -> None:
     write_object(stream, Kind.ENCRYPTED_ARRAYS, obj, params, params)
 
 
-def _read_arrays(source: Source, params: Parameters | None) -> Any:
+def _read_arrays(source: Source, params: Parameters | None, memory_map: bool = False) -> Any:
     if params is None:
         raise FormatError("a set of encrypted arrays was to be read without parameters; give program.params.")
-    _, found = read_object(source, Kind.ENCRYPTED_ARRAYS, params)
+    _, found = read_object(source, Kind.ENCRYPTED_ARRAYS, params, memory_map)
     _checked(lambda: _check_arrays(found, params), Kind.ENCRYPTED_ARRAYS)
     return found
 
 
 def _check_arrays(found: Any, params: Parameters) -> None:
     leaves, arrays = jax.tree.leaves(found, is_leaf=_is_encrypted), _encrypted_arrays(found)
-    require(arrays and all(isinstance(leaf, EncryptedArray | jax.Array) for leaf in leaves), "other objects")
+    require(
+        arrays and all(isinstance(leaf, EncryptedArray | jax.Array | np.ndarray) for leaf in leaves),
+        "other objects",
+    )
     for array in arrays:
         require(array.params == params, "other parameters")
         check_encrypted_array(array)

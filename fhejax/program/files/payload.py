@@ -4,6 +4,7 @@ Nothing in a file is trusted: lengths are compared with what is there before arr
 beyond the file's own bytes is taken for its arrays once, and for the document.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any, BinaryIO
@@ -21,13 +22,16 @@ from fhejax.ckks.files.container import (
     Header,
     Kind,
     Source,
+    check_rest,
     read_payload,
     unpack_header,
 )
 from fhejax.ckks.files.serialisation import check_length, write_container
+from fhejax.ckks.memory_maps import mapped
 from fhejax.program.files.document import ArrayDescription, parse, read_document, write_document
 
 LARGEST_DOCUMENT = 2**26
+_AXES_OF_RESIDUES = 4  # at least: block, component, limb, N
 
 
 def write_object(
@@ -71,13 +75,16 @@ def object_bytes(value: Any, known: Parameters | None = None) -> int:
     return HEADER.size + len(text) + sum(sizes) + CHECKSUM_BYTES
 
 
-def read_object(source: Source, kind: Kind, known: Parameters | None = None) -> tuple[Header, Any]:
+def read_object(
+    source: Source, kind: Kind, known: Parameters | None = None, memory_map: bool = False
+) -> tuple[Header, Any]:
     """The header and the object of a container; what the object says is not yet checked.
 
     Args:
         source: of the bytes.
         kind: that is wanted.
         known: parameters that the object may refer to.
+        memory_map: whether residues stay in the file that is read; else all arrays are on the device.
 
     Raises:
         FormatError: whatever is wrong with the bytes.
@@ -97,25 +104,41 @@ def read_object(source: Source, kind: Kind, known: Parameters | None = None) -> 
             f"where one of 1 to {LARGEST_DOCUMENT} is needed; it was altered or damaged."
         )
     check_length(source, header)
-    payload, _ = read_payload(source, header)
+    if memory_map:
+        text = source.read(length)
+        check_rest(source, header, text)
+        payload = None
+    else:
+        payload, _ = read_payload(source, header)
+        text = payload[:length]
     source.finish()
-    text = payload[:length]
     plain, described = parse(text)
-    return header, read_document(plain, text, _arrays(payload, length, described), known)
+    starts = _starts(described, length, header.payload)
+    pairs = zip(described, starts, strict=True)
+    if payload is None:
+        arrays = [_array_in_file(source, HEADER.size + start, array) for array, start in pairs]
+    else:
+        arrays = [_array(memoryview(payload)[start : start + array.bytes], array) for array, start in pairs]
+    return header, read_document(plain, text, arrays, known)
 
 
-def _arrays(payload: bytes, start: int, described: Sequence[ArrayDescription]) -> list[jax.Array]:
-    sizes = [math.prod(array.shape) * array.dtype.itemsize for array in described]
-    if start + sum(sizes) != len(payload):
+def _starts(described: Sequence[ArrayDescription], start: int, length: int) -> list[int]:
+    """The places of arrays in a payload of this length, from a start on."""
+    ends = list(itertools.accumulate((array.bytes for array in described), initial=start))
+    if ends[-1] != length:
         raise FormatError(
-            f"the file's document names arrays of {sum(sizes)} bytes, and {len(payload) - start} follow it; "
+            f"the file's document names arrays of {ends[-1] - start} bytes, and {length - start} follow it; "
             f"it was altered."
         )
-    arrays = []
-    for array, size in zip(described, sizes, strict=True):
-        arrays.append(_array(memoryview(payload)[start : start + size], array))
-        start += size
-    return arrays
+    return ends[:-1]
+
+
+def _array_in_file(source: Source, start: int, described: ArrayDescription) -> jax.Array | np.ndarray:
+    """An array that begins somewhere in a file: residues as a map of them, any other on the device."""
+    if described.dtype == np.uint32 and len(described.shape) >= _AXES_OF_RESIDUES and described.bytes:
+        return mapped(source.stream, np.dtype("<u4"), start, described.shape)
+    source.stream.seek(start)
+    return _array(memoryview(source.stream.read(described.bytes)), described)
 
 
 def _array(data: memoryview, described: ArrayDescription) -> jax.Array:

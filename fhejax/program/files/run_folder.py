@@ -1,9 +1,10 @@
-"""The folder of an encrypted loop: the results of every turn, so that it can go on later."""
+"""The folder of an encrypted loop or call: the results of turns or steps, so that it can go on later."""
 
 import dataclasses
 import hashlib
 import io
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,21 +12,24 @@ from typing import Any
 import jax
 import numpy as np
 
-from fhejax.ckks import Parameters
+from fhejax.ckks import Ciphertext, Parameters, files
 from fhejax.ckks.files.atomic_file import replaced
 from fhejax.ckks.files.container import Kind
+from fhejax.ckks.memory_maps import pieces
 from fhejax.program.circuit.steps.call import Keys
 from fhejax.program.files.files import load, save
 from fhejax.program.files.payload import write_object
 from fhejax.program.run.encrypted_array import EncryptedArray
+from fhejax.program.run.finished_results import Place
 from fhejax.program.server_program import ServerProgram
 
 _WORDS_OF_A_KEY = 64
 _IDENTITY = "run.sha256"
+_RESULT = re.compile(r"block-(\d{3,})-step-(\d{4,})-tile-(\d{4,})\.fhe")
 
 
 class RunFolder:
-    """A folder with a file for each turn of one run, which appears whole or not at all.
+    """A folder with a file for each turn of one run, or for results within a call; each appears whole or not.
 
     Attributes:
         path: of the folder.
@@ -47,8 +51,10 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         known = self.path / _IDENTITY
         if not known.exists():
-            if any(self.path.glob("turn-*.fhe")):
-                raise ValueError(f"the folder {self.path} holds turns of an unknown run; name an empty one.")
+            if any(self.path.glob("turn-*.fhe")) or self.places():
+                raise ValueError(
+                    f"the folder {self.path} holds turns or results of an unknown run; name an empty one."
+                )
             with replaced(known, 0o666) as stream:
                 stream.write(identity.encode())
         elif known.read_text() != identity:
@@ -71,6 +77,51 @@ class RunFolder:
         if not path.exists():
             save(path, compute())
         return load(path, self.params)
+
+    def places(self) -> frozenset[Place]:
+        """The block, the step and the tile of each result of a call that is there."""
+        found = (_RESULT.fullmatch(path.name) for path in self.path.iterdir())
+        return frozenset((int(name[1]), int(name[2]), int(name[3])) for name in found if name)
+
+    def read(self, place: Place) -> Ciphertext:
+        """The result at a place.
+
+        Raises:
+            FormatError: a file that was altered. OSError.
+        """
+        found = files.load(self._result(place), self.params)
+        if not isinstance(found, Ciphertext):
+            raise files.FormatError(f"the file {self._result(place)} holds no ciphertexts; it was altered.")
+        return found
+
+    def write(self, place: Place, result: Ciphertext) -> None:
+        """Write a result to its file."""
+        files.save(self._result(place), result)
+
+    def remove(self, place: Place) -> None:
+        """Remove the file of a result."""
+        self._result(place).unlink(missing_ok=True)
+
+    def _result(self, place: Place) -> Path:
+        block, step, tile = place
+        return self.path / f"block-{block:03}-step-{step:04}-tile-{tile:04}.fhe"
+
+
+def call_folder(
+    path: str | os.PathLike, server: ServerProgram, keys: Keys, arguments: Sequence[Any]
+) -> RunFolder:
+    """The folder of one call of a program.
+
+    Args:
+        path: of the folder.
+        server: that is called.
+        keys: of the call.
+        arguments: flat.
+
+    Raises:
+        ValueError: a folder of another call. OSError.
+    """
+    return RunFolder(path, server.params, identity_of_run(server, b"call", keys, arguments, []))
 
 
 def identity_of_run(
@@ -115,4 +166,5 @@ def _without_predictions(server: ServerProgram) -> ServerProgram:
 def _add(found: Any, array: np.ndarray) -> None:
     """Add an array to a digest, with its type and shape."""
     found.update(f"{array.dtype}{array.shape}".encode())
-    found.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    for part in pieces(np.atleast_1d(array), 0):
+        found.update(np.ascontiguousarray(part).view(np.uint8).data)

@@ -44,7 +44,8 @@ class ProgramPlan:
         empty.
     together: the samples in a block where there are layouts; 0 where a slot holds one.
     tiles: how many each step's result is computed in, where values do not fit in memory at once; else empty.
-    peak_bytes: that the values of one block take at once; 0 where they may not be cut.
+    peak_bytes: that the values of one block may take at once; 0 where they may not be cut.
+    memory_map: whether arguments stay in their files, of which each tile reads what it needs.
     """
 
     params: Parameters
@@ -66,6 +67,7 @@ class ProgramPlan:
     together: int = dataclasses.field(default=0, kw_only=True)
     tiles: tuple[int, ...] = dataclasses.field(default=(), kw_only=True)
     peak_bytes: int = dataclasses.field(default=0, compare=False, kw_only=True)
+    memory_map: bool = dataclasses.field(default=False, compare=False, kw_only=True)
 
     @property
     def bootstrapping(self) -> BootstrappingParameters | None:

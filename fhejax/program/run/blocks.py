@@ -25,6 +25,7 @@ from fhejax.program.packing.layout import Layout, pack, samples_in, unpack
 from fhejax.program.run.client import decrypt_entries
 from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.execution import run
+from fhejax.program.run.finished_results import FinishedResults, Store, kept_steps
 from fhejax.program.run.interface import ResultDescription
 from fhejax.program.run.tiled_execution import Progress, run_tiled
 from fhejax.ring.compile_ahead import compile_ahead, shape_of
@@ -114,6 +115,7 @@ def evaluate_blocks(
     keys: Keys,
     arguments: Sequence[EncryptedArray | None],
     progress: Progress | None = None,
+    store: Store | None = None,
 ) -> list[tuple[Ciphertext, ...]]:
     """The blocks of each encrypted result of a circuit.
 
@@ -127,18 +129,29 @@ def evaluate_blocks(
         arguments: the encrypted ones; None in place of a plain one.
         progress: told how many tiles are done, of how many, or how many steps where there are no tiles; never
             where a call is compiled as one function.
+        store: of the results of a call that can be stopped, which is not compiled as one function.
 
     Returns:
         For each encrypted result its blocks, data [entry, poly, limb, N].
     """
     concrete = is_concrete(*jax.tree.leaves((circuit.leaves, keys, arguments)))
+    kept = frozenset() if store is None else kept_steps(plan)
+
+    def finished(block: int) -> FinishedResults | None:
+        """What is there of a block's results, and where others are kept."""
+        return None if store is None else FinishedResults(store, kept, block)
+
     if plan.tiles and concrete:
-        tiled = (circuit.steps, circuit.leaves, keys, arguments, circuit.registers, plan.tiles)
-        runs = [run_tiled(*tiled, b, _of_block(progress, b, plan.blocks)) for b in range(plan.blocks)]
+        tiled = plan, circuit, keys, arguments
+        runs = [
+            run_tiled(*tiled, block, _of_block(progress, block, plan.blocks), finished(block))
+            for block in range(plan.blocks)
+        ]
         return [sum(parts, ()) for parts in zip(*runs, strict=True)]
     samples = count_samples(plan, arguments)
     longest = current_device().blocks.compiled_steps
     short = len(circuit.steps) <= longest and not plan.rotations and plan.bootstrapping is None
+    short = short and store is None
     fixed = (circuit.steps, circuit.leaves, keys, arguments)
 
     def execute(block: np.int32 | None, live: jax.Array | None) -> list[tuple[Ciphertext, ...]]:
@@ -147,8 +160,9 @@ def evaluate_blocks(
             return _run_compiled(*fixed, block, live, circuit.registers)
         if concrete:
             _compile_kernels(plan.params, circuit, block, (circuit.leaves, keys, arguments, live))
-        told = _of_block(progress, int(block or 0), 1 if block is None else plan.blocks)
-        return _run(*fixed, block, live, circuit.registers, told if concrete else None)
+        number = int(block or 0)
+        told = _of_block(progress, number, 1 if block is None else plan.blocks) if concrete else None
+        return _run(*fixed, block, live, circuit.registers, told, finished(number))
 
     if plan.sums_slots or plan.blocks == 1:
         live = live_slots(plan, samples)
@@ -178,6 +192,7 @@ def _run(
     live: jax.Array | None,
     registers: tuple[int, ...],
     progress: Progress | None = None,
+    finished: FinishedResults | None = None,
 ) -> list[tuple[Ciphertext, ...]]:
     """The results of one block of every argument, or of all of them where `block` is None."""
     flat = [
@@ -187,7 +202,7 @@ def _run(
         for a in arguments
     ]
     watch = None if progress is None else functools.partial(_tell, progress, len(steps))
-    return run(steps, leaves, keys, flat, registers, live, watch)
+    return run(steps, leaves, keys, flat, registers, live, watch, finished)
 
 
 def _compile_kernels(params: Parameters, circuit: Circuit, block: np.int32 | None, given: tuple) -> None:

@@ -5,10 +5,12 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from fhejax.ckks import Ciphertext, Parameters
 from fhejax.ckks.checked import validate_object
+from fhejax.ckks.memory_maps import taken
 from fhejax.ckks.parameters import Scale
 from fhejax.ckks.types import check_residues
 from fhejax.program.arguments import Normalisation
@@ -32,7 +34,8 @@ def _static() -> Any:
 class EncryptedArray:
     """An array whose batch axis lies in the slots: one ciphertext for each other entry and block.
 
-    data: uint32 [block, *shape without the batch axis, poly, limb, N], evaluation domain. Sample i is
+    data: uint32 [block, *shape without the batch axis, poly, limb, N], evaluation domain; or a map of such an
+    array in a file, from `load(memory_map=True)`. Sample i is
     in slot i % slots of block i // slots; what all samples share (batch_axis None) is in all slots of one
     block. key_id: uint32 [4], which secret opens it.
     shape: the logical shape, batch included; samples: how many of the batch are in use. view: of a
@@ -92,9 +95,9 @@ class EncryptedArray:
             entries: which of its ciphertexts, in the order wanted.
         """
         first = 0 if self.data.shape[0] == 1 else block
-        data = _taken(self.data, first, entries.astype(np.int32), 3)
+        data = _entries_of(self.data, first, entries, 3)
         if self.seeds is not None:
-            seeds = _taken(self.seeds, first, entries.astype(np.int32), 1)
+            seeds = _entries_of(self.seeds, first, entries, 1)
             data = expand_bodies(data, seeds, self.params.level_moduli(self.level))
         return Ciphertext(data, self.key_id, self.params, self.level, self.scale, "evaluation")
 
@@ -111,6 +114,13 @@ class EncryptedArray:
             f"N=2**{self.params.ring.degree.bit_length() - 1}, level={self.level}/{self.params.depth}, "
             f"scale={self.scale})"
         )
+
+
+def _entries_of(array: jax.Array | np.ndarray, block: int, entries: np.ndarray, kept: int) -> jax.Array:
+    """Some entries of one block of an array, which may lie in a file, on the device."""
+    if isinstance(array, np.ndarray):
+        return jnp.asarray(taken(array, block, entries, kept))
+    return _taken(array, block, entries.astype(np.int32), kept)
 
 
 @functools.partial(kernel, static_argnames="kept")

@@ -6,10 +6,13 @@ kernels that are compiled once a shape, so that compiling does not take minutes.
 
 from collections.abc import Callable, Sequence
 
+import jax.numpy as jnp
+
 from fhejax.ckks import Ciphertext
 from fhejax.program.circuit.nodes.input import InputStep
 from fhejax.program.circuit.steps.call import Blocks, Constants, Keys, Live
 from fhejax.program.circuit.steps.step import Step
+from fhejax.program.run.finished_results import FinishedResults
 
 Watch = Callable[[int, Step, Ciphertext], None]
 
@@ -22,6 +25,7 @@ def run(
     outputs: tuple[int, ...],
     live: Live | None = None,
     watch: Watch | None = None,
+    finished: FinishedResults | None = None,
 ) -> list[Blocks]:
     """The blocks of every wanted register after running steps on the blocks of the arguments.
 
@@ -36,12 +40,18 @@ def run(
         outputs: the registers wanted.
         live: [block, slot], one where a slot holds a sample and else zero; for masks.
         watch: sees the first block of every register as it is made.
+        finished: registers of an earlier run, which are not made again, and where those of this one are kept.
     """
+    known = frozenset() if finished is None else _registers_there(finished)
     last = _last_uses(steps, outputs)
     count = max(len(a) for a in arguments if a is not None)
     registers: dict[int, Blocks] = {}
-    for number, step in enumerate(steps):
-        if isinstance(step, InputStep):
+    for number in range(len(steps)) if finished is None else _asked(steps, outputs, known):
+        step = steps[number]
+        if finished is not None and number in known:
+            joined = finished.read(number)
+            registers[number] = tuple(joined.replace(data=data) for data in joined.data)
+        elif isinstance(step, InputStep):
             registers[number] = _argument(step, arguments)
         else:
             sources = [registers[s] for s in step.sources]
@@ -49,6 +59,12 @@ def run(
                 sources, [leaves[c] for c in step.constants], keys, live, count
             )
             del sources
+            if finished is not None and number in finished.steps:
+                joined = registers[number][0].replace(data=jnp.stack([b.data for b in registers[number]]))
+                finished.keep(joined, number)
+                there = _registers_there(finished)
+                for other in there.difference(_asked(steps, outputs, there)):
+                    finished.remove(other)
         if watch is not None:
             watch(number, step, registers[number][0])
         for register in [r for r in registers if last[r] <= number]:
@@ -62,6 +78,19 @@ def _argument(step: InputStep, arguments: Sequence[Blocks | None]) -> Blocks:
     if blocks is None:
         raise ValueError(f"{step.label} of a program is encrypted, and was given in the clear; encrypt it.")
     return blocks
+
+
+def _registers_there(finished: FinishedResults) -> frozenset[int]:
+    return frozenset(number for number, _ in finished.known())
+
+
+def _asked(steps: Sequence[Step], outputs: Sequence[int], known: frozenset[int]) -> list[int]:
+    """The registers that are read on the way to the wanted ones, in order, where some are known."""
+    asked = set(outputs)
+    for number in reversed(range(len(steps))):
+        if number in asked and number not in known:
+            asked.update(steps[number].sources)
+    return sorted(asked)
 
 
 def _last_uses(steps: tuple[Step, ...], outputs: tuple[int, ...]) -> list[int]:

@@ -92,6 +92,18 @@ def test_folding_makes_every_interval_static():
         np.testing.assert_allclose(evaluate(rows()), predict(rows()), rtol=1e-4, atol=1e-4)
 
 
+def test_moments_are_taken_behind_the_polynomials_before():
+    network = nn.ShallowCifar(lambda features: nn.HermiteActivation(features), rngs=nnx.Rngs(0))
+    x = np.random.default_rng(0).normal(size=(3, 32, 32, 3)).astype(np.float32)
+    folded = nn.fold_activations(network, x)
+    np.testing.assert_allclose(
+        folded(x), nnx.view(network, use_running_average=False)(x), rtol=1e-3, atol=1e-3
+    )
+    assert all(isinstance(layer, nn.PolynomialActivation) for layer in nn.activation_layers(folded))
+    with pytest.raises(ValueError, match="moments of no values"):
+        nn.activation_layers(network)[0].with_moments_of(np.zeros((0, 32), np.float32))
+
+
 def test_the_exact_twin_has_the_same_weights_and_relu():
     digits = nnx.view(nn.Digits(rngs=nnx.Rngs(0)), use_running_average=True)
     twin = nn.exact_twin(digits)

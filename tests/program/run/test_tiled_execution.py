@@ -1,6 +1,7 @@
 """Programs in tiles give the ciphertexts that they give without, bit by bit."""
 
 import dataclasses
+import time
 
 import jax
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from small_networks import convolutional, residual
 
 import fhejax
+from fhejax.program.run import tiled_execution
 
 SAMPLES = 24  # in two blocks of 16 slots
 
@@ -41,6 +43,28 @@ def test_bit_by_bit_as_without_tiles(function):
     for count, given in ((16, upload.expanded()), (2, upload)):
         again = tiled(program, count)(keys, given)
         np.testing.assert_array_equal(jax.tree.leaves(again)[0], jax.tree.leaves(expected)[0])
+
+
+@pytest.mark.parametrize("room", [0, 10**9])
+def test_a_tile_is_made_beside_others_only_where_there_is_room(monkeypatch, room):
+    program = tiled(compiled(convolutional), 4)
+    program = dataclasses.replace(program, plan=dataclasses.replace(program.plan, peak_bytes=room))
+    secret, keys = program.keygen()
+    upload = program.encrypt(secret, np.ones((SAMPLES, 8, 8, 3), np.float32))
+    running, most = [], []
+    make = tiled_execution._finished
+
+    def noted(*task):
+        running.append(None)
+        most.append(len(running))
+        time.sleep(0.01)
+        found = make(*task)
+        running.pop()
+        return found
+
+    monkeypatch.setattr(tiled_execution, "_finished", noted)
+    program(keys, upload)
+    assert max(most) == (2 if room else 1)
 
 
 def test_a_long_program_without_tiles_tells_of_its_steps():

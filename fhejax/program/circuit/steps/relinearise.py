@@ -23,6 +23,7 @@ class RelinearisationStep(Step):
     operation: ClassVar[str] = "relinearise"
     elementwise: ClassVar[bool] = True
     switches_keys: ClassVar[bool] = True
+    compiled_bytes: ClassVar[int] = 40_000_000
 
     def run(self, call: StepCall) -> Ciphertext:
         """The relinearised ciphertexts, a few at a time."""

@@ -32,6 +32,8 @@ class Step(abc.ABC):
         rotates: whether a rotation key is.
         masks: whether it has to know which slots hold a sample.
         elementwise: whether each entry of the result is made of the same entry of every source alone.
+        compiled_bytes: that XLA keeps of the kernels of a step at a level of its own, in any ring: measured
+            on a CPU by the growth of a process from step to step.
         sources: the registers it reads.
         size: ciphertexts in its result; components: 2 or 3 each.
         level, scale: of its result.
@@ -45,6 +47,7 @@ class Step(abc.ABC):
     rotates: ClassVar[bool] = False
     masks: ClassVar[bool] = False
     elementwise: ClassVar[bool] = False
+    compiled_bytes: ClassVar[int] = 5_000_000
 
     sources: tuple[int, ...]
     size: int

@@ -8,7 +8,7 @@ once. So memory follows a few rows of each layer, and nothing is computed twice.
 import dataclasses
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -41,6 +41,7 @@ def schedule(
     constants: Sequence[Sequence[np.ndarray]],
     parts: Sequence[Partition],
     outputs: Sequence[int],
+    known: Collection[Tile] = (),
 ) -> tuple[Task, ...]:
     """The tasks that make all tiles of the wanted registers, in order.
 
@@ -49,12 +50,16 @@ def schedule(
         constants: of each step.
         parts: the partition of each step's result.
         outputs: the registers wanted, whose tiles are all kept.
+        known: tiles that are there already, and read none.
     """
     reads: dict[Tile, tuple[tuple[Tile, ...], ...]] = {}
 
     def visit(tile: Tile) -> None:
         """Note what a tile reads, and what that reads, unless it is known."""
         if tile in reads:
+            return
+        if tile in known:
+            reads[tile] = ()
             return
         number, part = tile
         step = steps[number]
@@ -76,16 +81,14 @@ def uses(tasks: Sequence[Task]) -> Counter[Tile]:
     return Counter(itertools.chain.from_iterable(task.needs for task in tasks))
 
 
-def peak_bytes(
-    tasks: Sequence[Task], parts: Sequence[Partition], widths: Sequence[int], together: int
-) -> int:
-    """The largest number of bytes that tiles hold, where tasks end in order.
+def peak_bytes(tasks: Sequence[Task], parts: Sequence[Partition], widths: Sequence[int], ahead: int) -> int:
+    """The largest number of bytes that tiles hold.
 
     Args:
         tasks: in order.
         parts: the partition of each step's result.
         widths: bytes of one ciphertext of each step's result.
-        together: tasks that run at once.
+        ahead: how many of the largest tile may be made ahead of the order, where several tasks run at once.
     """
     left, held, peak, largest = uses(tasks), 0, 0, 0
 
@@ -97,4 +100,4 @@ def peak_bytes(
         peak, largest = max(peak, held), max(largest, size(task.tile))
         left.subtract(task.needs)
         held -= sum(size(tile) for tile in task.needs if not left[tile])
-    return peak + (together - 1) * largest
+    return peak + ahead * largest

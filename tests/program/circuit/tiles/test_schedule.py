@@ -61,12 +61,12 @@ def test_memory_is_that_of_what_is_kept():
     widths = [1, 10, 100, 1000]
     for counts, expected in (([1] * 4, 16 * 100 + 1000), ([8, 1, 8, 1], 16 * 100 + 1000)):
         parts = partitions(steps, constants, counts)
-        assert peak_bytes(schedule(steps, constants, parts, [3]), parts, widths, 1) == expected
+        assert peak_bytes(schedule(steps, constants, parts, [3]), parts, widths, 0) == expected
     parts = partitions(steps, constants, [8, 1, 8, 1])
     tasks = schedule(steps, constants, parts, [2])
     # At the end all 16 results are there, and the squares of the last two positions.
-    assert peak_bytes(tasks, parts, widths, 1) == 16 * 100 + 2 * 10
-    assert peak_bytes(tasks, parts, widths, 3) == 16 * 100 + 2 * 10 + 2 * 200
+    assert peak_bytes(tasks, parts, widths, 0) == 16 * 100 + 2 * 10
+    assert peak_bytes(tasks, parts, widths, 2) == 16 * 100 + 2 * 10 + 2 * 200
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])

@@ -80,6 +80,7 @@ class PlaneTransformStep(Step):
     operation: ClassVar[str] = "plane_transform"
     switches_keys: ClassVar[bool] = True
     rotates: ClassVar[bool] = True
+    compiled_bytes: ClassVar[int] = 100_000_000
     distances: tuple[tuple[int, ...], ...] = ()
     weight_scales: tuple[AnyScale, ...] = ()
     mask_scales: tuple[AnyScale, ...] = ()

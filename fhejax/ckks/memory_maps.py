@@ -1,0 +1,54 @@
+"""Arrays that lie in files: read-only memory maps, of which parts are read and their memory given back.
+
+A page of a file that was read counts as the process's until the system takes it back. Here it is given back
+at once, so that a process that reads a file of any size stays as small as the parts that it holds.
+"""
+
+import mmap
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+
+_PIECE = 2**26  # bytes that are read at once
+
+
+def mapped(stream: BinaryIO, dtype: np.dtype, offset: int, shape: tuple[int, ...]) -> np.ndarray:
+    """The array in an open file, which may be closed: a map of it, read-only.
+
+    Args:
+        stream: of the file.
+        dtype: of the numbers.
+        offset: of the first of them, in bytes.
+        shape: of the array, not empty.
+    """
+    return np.memmap(stream, dtype, "r", offset, shape)
+
+
+def taken(array: np.ndarray, row: int, entries: np.ndarray, kept: int) -> np.ndarray:
+    """A copy of some entries of one row of an array [row, *entry axes, *the last `kept`]."""
+    found = array[row].reshape(-1, *array.shape[array.ndim - kept :])[entries]
+    _give_back(array)
+    return found
+
+
+def pieces(array: np.ndarray, kept: int) -> Iterator[np.ndarray]:
+    """An array [*axes, *the last `kept`] as parts [some, *the last], which are not copied.
+
+    Args:
+        array: a map or any other.
+        kept: axes that are not cut.
+    """
+    flat = array.reshape(-1, *array.shape[array.ndim - kept :])
+    count = max(1, _PIECE * len(flat) // max(1, flat.nbytes))
+    for start in range(0, len(flat), count):
+        yield flat[start : start + count]
+        _give_back(array)
+
+
+def _give_back(array: Any) -> None:
+    """Give the pages of a map back to the system; they are read again when they are looked at again."""
+    while isinstance(array, np.ndarray):
+        array = array.base
+    if isinstance(array, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        array.madvise(mmap.MADV_DONTNEED)
