@@ -84,6 +84,11 @@ def compile_ahead(function: Callable[..., Any], *arguments: Any) -> int:
         return collector.wait()
 
 
+def is_compiling_ahead() -> bool:
+    """Whether this is the trace of a computation whose kernels will be called one by one, untraced."""
+    return _collecting.get() is not None
+
+
 @contextlib.contextmanager
 def compiling_ahead(compiled: Any, arguments: tuple, keywords: dict) -> Iterator[None]:
     """Around the call of a kernel: has it compiled, if the computation is traced for that.

@@ -13,7 +13,6 @@ from fhejax import ckks
 from fhejax.ckks import Ciphertext, EvaluationKeys
 from fhejax.ckks.counts import OperationCounts
 from fhejax.ckks.counts.key_switching import key_reads, rotation
-from fhejax.ckks.types import is_concrete
 from fhejax.program.circuit.intervals import ValueInterval
 from fhejax.program.circuit.lowering.register import Register
 from fhejax.program.circuit.lowering.scales import Real
@@ -26,6 +25,7 @@ from fhejax.program.circuit.steps.call import (
     Keys,
     Live,
     StepCall,
+    calls_kernels,
     evaluation_of,
     in_groups,
 )
@@ -92,7 +92,7 @@ class SlotSumStep(Step):
 
 
 def _sum_slots(keys: EvaluationKeys, ciphertext: Ciphertext, count: int) -> Ciphertext:
-    if is_concrete(ciphertext.data):
+    if calls_kernels(ciphertext):
         return in_groups(lambda part: ckks.inner_sum(keys, part, count=count), ciphertext)
 
     def one(data: jax.Array) -> jax.Array:

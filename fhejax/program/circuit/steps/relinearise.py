@@ -7,10 +7,9 @@ from fhejax import ckks
 from fhejax.ckks import Ciphertext
 from fhejax.ckks.counts import OperationCounts
 from fhejax.ckks.counts.key_switching import key_reads, relinearisation
-from fhejax.ckks.types import is_concrete
 from fhejax.program.circuit.lowering.scales import Real
 from fhejax.program.circuit.lowering.settings import Settings
-from fhejax.program.circuit.steps.call import StepCall, in_groups
+from fhejax.program.circuit.steps.call import StepCall, calls_kernels, in_groups
 from fhejax.program.circuit.steps.place import StepPlace
 from fhejax.program.circuit.steps.step import Step
 from fhejax.ring.platform import Device
@@ -31,7 +30,7 @@ class RelinearisationStep(Step):
         def one(part: Ciphertext) -> Ciphertext:
             return ckks.relinearise(call.evaluation, part, target_level=self.level)
 
-        return in_groups(one, call.sources[0]) if is_concrete(call.sources[0].data) else one(call.sources[0])
+        return in_groups(one, call.sources[0]) if calls_kernels(call.sources[0]) else one(call.sources[0])
 
     def work(self, limbs: Real, before: Real, settings: Settings, device: Device) -> tuple[Real, Real]:
         """The nanoseconds and kernels of one key switch for each ciphertext."""
