@@ -28,7 +28,8 @@ jax.config.update("jax_debug_key_reuse", True)
 CACHE = os.environ.get("FHEJAX_TEST_CACHE", pathlib.Path(__file__).parents[1] / ".pytest_cache" / "xla")
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
-LARGEST_MEMORY = 5 * 2**30  # of a worker between two files
+MACHINE_MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+LARGEST_MEMORY = max(5 * 2**30, MACHINE_MEMORY // 3)  # of a worker between two files
 
 
 # The files that take minutes come first, so that no worker begins one when the other has nothing left to do.

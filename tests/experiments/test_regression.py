@@ -68,6 +68,7 @@ def test_the_weights_of_one_call_are_arguments_of_the_next(capsys):
     assert "INSECURE" in capsys.readouterr().out
 
 
+@pytest.mark.nightly
 @pytest.mark.filterwarnings("ignore:.*insecure")
 def test_a_run_that_was_stopped_ends_with_the_same_ciphertexts(tmp_path, monkeypatch):
     folder = tmp_path / "run"

@@ -143,7 +143,7 @@ def test_a_function_in_the_clear_and_in_fixed_point(case, kind):
 @pytest.mark.parametrize(
     ("case", "listed"),
     [
-        ("a plane in two ciphertexts", 0),
+        pytest.param("a plane in two ciphertexts", 0, marks=pytest.mark.nightly),
         pytest.param("residual blocks of an odd image", 0, marks=pytest.mark.nightly),
         pytest.param("a plane in four ciphertexts", 2**22, marks=pytest.mark.nightly),
     ],
