@@ -26,6 +26,7 @@ from fhejax.ring import (
     platform,
     twiddles,
 )
+from fhejax.ring.compile_ahead import compile_ahead
 from fhejax.ring.platform import current_device
 from fhejax.ring.transform import METHODS, chosen_method
 from fhejax.ring.wide import wide
@@ -187,6 +188,8 @@ def bootstrap(sheet: Sheet, sizes: Sizes) -> None:
     values = np.random.default_rng(0).uniform(-1, 1, chosen.params.slots)
     plaintext = ckks.encode(chosen.params, values, level=chosen.input_level)
     ciphertext = ckks.encrypt(ckks.random_key(), secret, plaintext)
+    kernels = "kernels of the bootstrap, compiled side by side"
+    sheet.once(kernels, lambda: compile_ahead(ckks.bootstrap, keys, ciphertext))
     found = sheet.time(
         "bootstrap",
         lambda: ckks.bootstrap(keys, ciphertext),
