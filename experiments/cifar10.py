@@ -30,6 +30,7 @@ from benchmarks.machine import describe_machine, peak_memory_bytes
 from experiments import checkpoints, pipeline, resnet, resnet_picture, resnet_table, table
 from experiments.mnist import WEIGHTS
 from experiments.resnet_ranges import ClearRun, beyond_plan
+from experiments.trained_network import read_cifar10, trained_network
 from fhejax import nn
 from fhejax.program.levels.tile_choice import predicted_memory
 
@@ -128,11 +129,8 @@ def load(arguments: Arguments) -> resnet.Experiment:
     """
     choice = NETWORKS[arguments.network]
     path = arguments.weights or WEIGHTS / f"{choice.weights}.safetensors"
-    try:
-        network = nn.inference_view(nn.load_weights(choice.make(rngs=nnx.Rngs(0)), path))
-        preparation, dataset = nn.load_preparation(path), nn.load_cifar10(arguments.data_dir)
-    except (FileNotFoundError, ValueError) as error:
-        raise SystemExit(str(error)) from error
+    network, preparation = trained_network(choice.make(rngs=nnx.Rngs(0)), path)
+    dataset = read_cifar10(arguments.data_dir)
     candidates = dataset.train_images[: resnet.CANDIDATES].copy()  # so that the others are given back
     images, labels = (a[: arguments.images].copy() for a in (dataset.test_images, dataset.test_labels))
     return resnet.Experiment(choice.name, network, preparation, candidates, images, labels)

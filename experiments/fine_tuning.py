@@ -23,6 +23,7 @@ from experiments.encrypted_training.networks import perceptron, squared_error
 from experiments.encrypted_training.recipes import Recipe
 from experiments.encrypted_training.training import Training, training_on
 from experiments.mnist import WEIGHTS
+from experiments.trained_network import read_cifar10, trained_network
 from fhejax import nn
 
 RECIPE = Recipe(
@@ -68,13 +69,9 @@ def make_training(arguments: Arguments) -> Training:
         SystemExit: where the images or the weights cannot be read, with the reason.
     """
     path = WEIGHTS / "resnet20.safetensors"
-    try:
-        network = nn.load_weights(nn.ResNet20(rngs=nnx.Rngs(0)), path)
-        preparation, images = nn.load_preparation(path), nn.load_cifar10(arguments.data_dir)
-    except (FileNotFoundError, ValueError) as error:
-        raise SystemExit(str(error)) from error
+    network, preparation = trained_network(nn.ResNet20(rngs=nnx.Rngs(0)), path)
+    images = read_cifar10(arguments.data_dir)
     train, tests = images.train_images[: arguments.images], images.test_images[: arguments.tests]
-    network = nn.inference_view(network)
     inputs, test_inputs = (features(network, preparation, part) for part in (train, tests))
     labels = images.train_labels[: arguments.images], images.test_labels[: arguments.tests]
     return training_on_features(inputs, test_inputs, labels, arguments.steps, arguments.seed)

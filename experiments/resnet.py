@@ -30,6 +30,7 @@ from benchmarks.machine import describe_machine, peak_memory_bytes
 from experiments import checkpoints, pipeline, resnet_picture, resnet_table, resnet_training
 from experiments.mnist import WEIGHTS
 from experiments.resnet_ranges import ClearRun, beyond_plan, clear_run
+from experiments.trained_network import read_cifar10, trained_network
 from fhejax import nn
 from fhejax.ckks import SecretKey
 from fhejax.ckks.counts import limb_table
@@ -139,12 +140,8 @@ def load(arguments: Arguments) -> tuple[nn.ResNet20, nn.Preparation, nn.Dataset]
     Raises:
         SystemExit: where either cannot be read, with the reason.
     """
-    try:
-        network = nn.load_weights(nn.ResNet20(rngs=nnx.Rngs(0)), arguments.weights)
-        preparation = nn.load_preparation(arguments.weights)
-        return nn.inference_view(network), preparation, nn.load_cifar10(arguments.data_dir)
-    except (FileNotFoundError, ValueError) as error:
-        raise SystemExit(str(error)) from error
+    network, preparation = trained_network(nn.ResNet20(rngs=nnx.Rngs(0)), arguments.weights)
+    return network, preparation, read_cifar10(arguments.data_dir)
 
 
 def train(

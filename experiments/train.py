@@ -26,6 +26,7 @@ from flax import nnx
 from tqdm import tqdm
 
 from experiments import cifar10_training, resnet_training
+from experiments.trained_network import trained_network
 from fhejax import nn
 
 NetworkName = Literal["cryptodl", "cryptonets", "hcnn", "hcnn_cifar", "mlp", "shallow_cifar"]
@@ -147,11 +148,11 @@ def train_on_cifar10(arguments: Arguments) -> dict[str, Any]:
     rngs = nnx.Rngs(arguments.seed)
     if arguments.weights is not None:
         assert recipe.bounded is not None  # of the shallow network
-        network, preparation = read(nn.ShallowCifar(rngs=rngs), arguments.weights)
+        network, preparation = trained_network(nn.ShallowCifar(rngs=rngs), arguments.weights)
         network, row = resnet_training.run(network, preparation, dataset, recipe.bounded, arguments.folder)
     elif shallow:
         network = nn.ShallowCifar(cifar10_training.hermite, rngs=rngs)
-        teacher = cifar10_training.Teacher(*read(nn.ResNet20(rngs=rngs), TEACHER))
+        teacher = cifar10_training.Teacher(*trained_network(nn.ResNet20(rngs=rngs), TEACHER))
         found = cifar10_training.run(network, dataset, recipe, arguments.folder, teacher=teacher)
         network, preparation, row = found
     else:
@@ -171,18 +172,6 @@ def with_numbers(recipe: cifar10_training.Recipe, arguments: Arguments) -> cifar
     if second is not None:
         second = replace(second, seed=arguments.seed, steps=arguments.steps or second.steps)
     return cifar10_training.Recipe(first, second)
-
-
-def read(network: nn.Network, path: Path) -> tuple[nn.Network, nn.Preparation]:
-    """The network in inference mode with the weights of a file, and the preparation of its images.
-
-    Raises:
-        SystemExit: a file that cannot be read, with the reason.
-    """
-    try:
-        return nn.inference_view(nn.load_weights(network, path)), nn.load_preparation(path)
-    except (FileNotFoundError, ValueError) as error:
-        raise SystemExit(str(error)) from error
 
 
 def hold_out(dataset: nn.Dataset, count: int) -> nn.Dataset:

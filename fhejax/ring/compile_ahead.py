@@ -91,14 +91,12 @@ def is_compiling_ahead() -> bool:
 
 @contextlib.contextmanager
 def compiling_ahead(compiled: Any, arguments: tuple, keywords: dict) -> Iterator[None]:
-    """Around the call of a kernel: has it compiled, if the computation is traced for that.
+    """Around the call of a kernel in such a trace: has it compiled.
 
     Kernels that this kernel calls are part of it.
     """
     collector = _collecting.get()
-    if collector is None:
-        yield
-        return
+    assert collector is not None  # in such a trace
     with _collected_by(None):
         collector.add(compiled, arguments, keywords)
         yield

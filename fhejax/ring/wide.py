@@ -6,7 +6,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import jax
 
-from fhejax.ring.compile_ahead import compiling_ahead
+from fhejax.ring.compile_ahead import compiling_ahead, is_compiling_ahead
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -27,6 +27,8 @@ def kernel(function: Callable[Arguments, Result], **options: Any) -> Callable[Ar
 
     @functools.wraps(function)
     def call(*arguments: Arguments.args, **keywords: Arguments.kwargs) -> Result:
+        if not is_compiling_ahead():
+            return run(*arguments, **keywords)
         with compiling_ahead(compiled, arguments, keywords):
             return run(*arguments, **keywords)
 

@@ -8,6 +8,7 @@ import pytest
 from flax import nnx
 
 from experiments import cifar10_training, train
+from experiments.trained_network import trained_network
 from fhejax import nn
 from fhejax.nn.models import average_pool, flatten, quadratic
 
@@ -109,7 +110,7 @@ def test_what_cannot_be_run_is_one_sentence(tmp_path):
     with pytest.raises(SystemExit, match="hcnn_cifar has none of"):
         train.main(train.Arguments("hcnn_cifar", steps=3))
     with pytest.raises(SystemExit, match="absent"):
-        train.read(nn.ShallowCifar(rngs=nnx.Rngs(0)), tmp_path / "absent")
+        trained_network(nn.ShallowCifar(rngs=nnx.Rngs(0)), tmp_path / "absent")
     with pytest.raises(SystemExit, match="holds out 5,000 images as it is"):
         train.main(train.Arguments("hcnn_cifar", validation=100))
     with pytest.raises(SystemExit, match="in one piece"):

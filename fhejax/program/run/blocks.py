@@ -211,10 +211,10 @@ def _compile_kernels(params: Parameters, circuit: Circuit, block: np.int32 | Non
     Kernels of small rings take less time to compile than to be found in this way. Of arrays on several
     devices each kernel is compiled as it is called, for the layout that its arguments then have.
     """
+    if params.ring.degree < current_device().blocks.compiled_ahead_from:
+        return
     leaves, structure = jax.tree.flatten(given)
-    arrays = [leaf for leaf in leaves if isinstance(leaf, jax.Array)]
-    alone = all(len(array.devices()) == 1 for array in arrays)
-    if params.ring.degree >= current_device().blocks.compiled_ahead_from and alone:
+    if all(len(leaf.devices()) == 1 for leaf in leaves if isinstance(leaf, jax.Array)):
         shapes = tuple(shape_of(leaf) for leaf in leaves)
         _compile_once(circuit.steps, circuit.registers, block, structure, shapes)
 
