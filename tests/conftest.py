@@ -21,6 +21,7 @@ os.environ.setdefault(
 import jax
 import pytest
 
+pytest_plugins = ["entropy"]
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_legacy_prng_key", "error")

@@ -131,5 +131,6 @@ def test_encrypted_with_a_degree_for_each_channel():
     program = small(polynomial, fhejax.Encrypted((SAMPLES, FEATURES), range=(-2, 2)))
     x = points(-2.0, 2.0)
     expected = np.stack([chebval(x[:, c] / 2, coefficients[c]) for c in range(FEATURES)], 1)
-    found = run(program, *program.keygen(), x)
-    assert relative_bits(found, expected) > program.plan.predicted_bits - 1
+    bits = np.array([relative_bits(run(program, *program.keygen(), x), expected) for _ in range(16)])
+    # One secret of this small ring may err twice as much as predicted; the mean square of 16 does not.
+    assert -np.log2(np.mean(4.0**-bits)) / 2 > program.plan.predicted_bits - 0.75
