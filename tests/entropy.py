@@ -1,10 +1,10 @@
 """Entropy that repeats: each test and fixture draws its keys from a stream of its own name.
 
-A test of noise holds for most secrets, not for all: in a ring of 32 slots the error of one secret in thirty is
-twice the predicted one. With the operating system's entropy, a suite of thousands of tests would fail now and
-then for no reason. So `secrets.token_bytes`, from which fhejax makes every key, is a hash of the test's name
-and a count, and a run can be repeated. `FHEJAX_TEST_ENTROPY=1` (or 2, ...) draws from other streams, and `fresh`
-leaves the operating system's. Processes that a test starts always have the operating system's.
+A test of noise holds for most secrets, not for all: in a ring of 32 slots the error of one secret in thirty
+is twice the predicted one. With the operating system's entropy, a suite of thousands of tests would fail now
+and then for no reason. So `secrets.token_bytes`, from which fhejax makes every key, is a hash of the test's
+name and a count, and a run can be repeated. `FHEJAX_TEST_ENTROPY=1` (or 2, ...) draws from other streams, and
+`fresh` leaves the operating system's. Processes that a test starts always have the operating system's.
 """
 
 import contextlib
@@ -33,7 +33,9 @@ def entropy_of(name: str) -> Iterator[None]:
     count = iter(range(2**62))
 
     def token_bytes(nbytes: int | None = None) -> bytes:
-        return hashlib.shake_256(f"{STREAM} {next(count)} {name}".encode()).digest(32 if nbytes is None else nbytes)
+        return hashlib.shake_256(f"{STREAM} {next(count)} {name}".encode()).digest(
+            32 if nbytes is None else nbytes
+        )
 
     with mock.patch.object(secrets, "token_bytes", token_bytes):
         yield

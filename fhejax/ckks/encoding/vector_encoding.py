@@ -64,6 +64,33 @@ def encode_term(params: Parameters, values: jax.Array | np.ndarray, level: int, 
     return _encoded(params, values, level, scale)
 
 
+def encode_for_all_levels(
+    params: Parameters, values: jax.Array | np.ndarray, level: int, scale: Scale
+) -> jax.Array:
+    """What `encode_term` encodes, modulo every prime of Q and then of P: one kernel for all levels.
+
+    A program has constants at each of its levels, and XLA would compile a kernel for each. The limbs of a
+    level are those of `params.limb_range`.
+
+    Args:
+        params: of the ciphertexts it will meet.
+        values: as `encode` takes them.
+        level: at which the values have to fit.
+        scale: at which they are encoded.
+
+    Returns:
+        uint32 [..., limb of Q and P, N] in the evaluation domain.
+
+    Raises:
+        TypeError, ValueError: as `encode`, but for values that round to zero.
+    """
+    values = slot_values(params, values, "encode")
+    check_encodable(params, values, level, scale, vanishing=True)
+    return _encode_for_all(
+        padded(params, values), *significand_and_exponent(scale), twiddles_of(params), params
+    )
+
+
 def _encoded(params: Parameters, values: jax.Array | np.ndarray, level: int, scale: Scale) -> Plaintext:
     values = padded(params, values)
     data = _encode(values, *significand_and_exponent(scale), twiddles_of(params), params, level)
@@ -95,6 +122,16 @@ def _encode(
     """Coefficients times significand * 2**exponent, rounded: the scale is no constant of the executable."""
     moduli = params.level_moduli(level)
     return encoded_residues(values, significand, exponent, twiddles, params.ring, moduli)
+
+
+@functools.partial(kernel, static_argnames="params")
+@wide
+def _encode_for_all(
+    values: jax.Array, significand: jax.Array, exponent: np.int32, twiddles: Twiddles, params: Parameters
+) -> jax.Array:
+    return encoded_residues(
+        values, significand, exponent, twiddles, params.ring, params.moduli + params.special
+    )
 
 
 def encoded_residues(

@@ -1,6 +1,7 @@
 """The steps of a linear transform: rotations and sums of pairs, which stay in the extended basis Q P."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 
 import jax
@@ -16,10 +17,11 @@ from fhejax.ckks.linear_transform.double_hoisting import (
     streamed_sum,
     sum_of_products,
 )
-from fhejax.ckks.linear_transform.transform import LinearTransform, put_row
+from fhejax.ckks.linear_transform.transform import LinearTransform
 from fhejax.ckks.parameters.parameters import Parameters
 from fhejax.ckks.types import SwitchingKey
 from fhejax.ring import permutation
+from fhejax.ring.wide import kernel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Steps:
             return BabySteps(places, list(pairs))
         stacked = jnp.zeros((len(distances), *lifted.shape), jnp.uint32)
         for number, pair in enumerate(pairs):  # into one array: they may take gigabytes
-            stacked = put_row(stacked, pair, np.int32(number))
+            stacked = _put_row(stacked, pair, np.int32(number))
         return BabySteps(places, stacked)
 
     def summed(
@@ -92,3 +94,9 @@ class Steps:
 
     def _positions(self, distance: int) -> jax.Array:
         return permutation(self.params.ring, rotation_exponent(self.params, distance))
+
+
+@functools.partial(kernel, donate_argnums=0)
+def _put_row(rows: jax.Array, row: jax.Array, number: np.int32) -> jax.Array:
+    """The rows with one of them set; the memory of those that are given is used again."""
+    return jax.lax.dynamic_update_index_in_dim(rows, row, number, 0)

@@ -13,15 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax.ckks.encoding.encodable import check_encodable, rounds_to_zero, slot_values
-from fhejax.ckks.encoding.vector_encoding import encode_term
+from fhejax.ckks.encoding.vector_encoding import encode_for_all_levels
 from fhejax.ckks.keys.switching import extended_moduli
 from fhejax.ckks.linear_transform.diagonals import Numbers, as_words, period_of, read_diagonals
 from fhejax.ckks.linear_transform.rotation_plan import rotation_costs, split_distances
-from fhejax.ckks.parameters.parameters import Parameters, twiddles_of
+from fhejax.ckks.parameters.parameters import Parameters
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.types import Array, is_concrete, static
-from fhejax.ring import Twiddles, convert_basis, inverse_ntt, ntt
-from fhejax.ring.wide import kernel, wide
+from fhejax.ring.wide import kernel
 
 _TRANSFORMED_BYTES = 2**28  # of a transform, up to which its diagonals are held as residues by default
 
@@ -215,25 +214,19 @@ def extended_residues(
     Raises:
         ValueError: a diagonal that does not fit the level's modulus.
     """
-    limbs = len(extended_moduli(params, level))
+    limbs, range_of_level = len(extended_moduli(params, level)), params.limb_range(level)
     rows = jnp.zeros((len(diagonals), limbs, params.ring.degree), jnp.uint32)
     for number, diagonal in enumerate(diagonals):
-        data = encode_term(params, diagonal, level, scale).data
-        rows = put_row(rows, _extend(data, twiddles_of(params), params, level), np.int32(number))
+        data = encode_for_all_levels(params, diagonal, level, scale)
+        rows = _put_diagonal(rows, data, np.int32(number), range_of_level, len(params.moduli))
     return rows
 
 
-@functools.partial(kernel, donate_argnums=0)
-def put_row(rows: jax.Array, row: jax.Array, number: np.int32) -> jax.Array:
-    """The rows with one of them set; the memory of those that are given is used again."""
+@functools.partial(kernel, donate_argnums=0, static_argnames=("range_of_level", "primes"))
+def _put_diagonal(
+    rows: jax.Array, data: jax.Array, number: np.int32, range_of_level: tuple[int, int], primes: int
+) -> jax.Array:
+    """The rows with one of them set, of whose residues some of Q's primes are kept, and all of P's."""
+    start, stop = range_of_level
+    row = jnp.concatenate([data[start:stop], data[primes:]])
     return jax.lax.dynamic_update_index_in_dim(rows, row, number, 0)
-
-
-@functools.partial(kernel, static_argnames=("params", "level"))
-@wide
-def _extend(data: jax.Array, twiddles: Twiddles, params: Parameters, level: int) -> jax.Array:
-    """Values modulo the primes of the level, and those of the same small polynomial modulo P's."""
-    moduli, special = params.level_moduli(level), params.special
-    coefficients = inverse_ntt(data, twiddles, moduli)
-    extension = ntt(convert_basis(coefficients, moduli, special), twiddles, special)
-    return jnp.concatenate([data, extension], -2)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax.ckks import Parameters
-from fhejax.ckks.encoding.vector_encoding import encode_term
+from fhejax.ckks.encoding.vector_encoding import encode_for_all_levels
 from fhejax.ckks.linear_transform.diagonals import as_words
 from fhejax.ckks.linear_transform.transform import extended_residues
 from fhejax.ckks.parameters import Scale
@@ -31,8 +31,10 @@ class RawSlots:
 
     def encoded(self, params: Parameters, level: int) -> jax.Array:
         """Residues uint32 [ciphertext, limb, N]."""
-        rows = [_repeated(row, params) for row in np.atleast_2d(self.values)]
-        return jnp.stack([encode_term(params, row, level, self.scale).data for row in rows])
+        vectors = [_repeated(row, params) for row in np.atleast_2d(self.values)]
+        rows = (encode_for_all_levels(params, vector, level, self.scale) for vector in vectors)
+        limbs = slice(*params.limb_range(level))
+        return jnp.asarray(np.stack([np.asarray(row)[limbs] for row in rows]))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import csr_array
 
 from fhejax.program.circuit.nodes import Linear
 from fhejax.program.packing.multiplexed.window_term import WindowTerm
@@ -105,15 +105,13 @@ def sums_of(rows: np.ndarray, size: int) -> csr_array:
 def matrix_of(node: Linear, size: int) -> csr_array:
     """The matrix [result, entry] of a linear layer that reads so many entries, without its zeros."""
     groups, outputs, positions = node.weights.shape[0], node.weights.shape[1], node.entries.shape[2]
-    shape = (groups, outputs, node.weights.shape[2], positions)
-    numbers = np.arange(groups * outputs * positions).reshape(groups, outputs, 1, positions)
-    rows, columns, values = (
-        np.broadcast_to(part, shape).ravel()
-        for part in (numbers, node.entries[:, None], node.weights[..., None])
-    )
+    shape = (groups, outputs, positions, node.weights.shape[2])
+    columns = np.broadcast_to(node.entries.swapaxes(1, 2)[:, None], shape)
+    values = np.broadcast_to(node.weights[:, :, None], shape)
     held = (columns >= 0) & (values != 0)
-    terms = (values[held], (rows[held], columns[held]))
-    return _compact(coo_array(terms, shape=(numbers.size, size)).tocsr())
+    ends = np.cumsum(held.sum(-1).ravel())  # rows are in order: no list of them has to be sorted
+    terms = (values[held], columns[held], np.concatenate([[0], ends]))
+    return _compact(csr_array(terms, shape=(groups * outputs * positions, size)))
 
 
 def window_of(node: Linear, form: AffineForm) -> AffineForm | None:

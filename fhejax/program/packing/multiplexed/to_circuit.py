@@ -290,10 +290,10 @@ def _linear(packer: Packer, node: Linear) -> AffineForm:
     form = packer.forms[node.source]
     if form.windows or (_is_large(node) and form.as_slots() is None):
         form = packer.forms[node.source] = packer.own_slots(form, packer.entries.nodes[node.source].label)
-    found = _multiplied_by(node, form)
     if _is_large(node):
-        return found.shifted(node.bias)
+        return _multiplied_by(node, form).shifted(node.bias)
     matrix = matrix_of(node, form.size)
+    found = form.mapped(matrix, anchor_of(node, form.anchor))
     if form.as_slots() is None and nonzeros(found) > _DENSER * (matrix.nnz + nonzeros(form)):
         form = packer.forms[node.source] = packer.own_slots(form, packer.entries.nodes[node.source].label)
         found = form.mapped(matrix, anchor_of(node, form.anchor))
