@@ -102,11 +102,17 @@ def _pipes(process: subprocess.Popen) -> tuple[IO[str], IO[str]]:
     return process.stdin, process.stdout
 
 
-def started(folder: Path) -> Checkout:
-    """The process of the checkout in this folder, which imports what lies there."""
+def started(folder: Path, worker: str = _WORKER, *arguments: str) -> Checkout:
+    """The process of the checkout in this folder, which imports what lies there.
+
+    Args:
+        folder: of the checkout.
+        worker: the script that it runs, which answers each line of its input by a line.
+        arguments: of the script.
+    """
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     process = subprocess.Popen(
-        [sys.executable, "-c", _WORKER],
+        [sys.executable, "-c", worker, *arguments],
         cwd=folder,
         env=environment,
         stdin=subprocess.PIPE,
