@@ -31,6 +31,7 @@ RANGES = (1e-9, 2.0**50)
 FACTORS = (1e-8, 1e8)
 _DRAWS = 8  # of arguments, for the typical size of outputs
 _LARGEST_END = 1e20  # of a polynomial's interval
+_ROUNDING = 2.0**-40  # of a value of float64, at most: what is smaller is zero
 _PROBE = 2.0**-24  # of a value's bound: the errors by which the condition is measured
 
 
@@ -324,8 +325,13 @@ class _Draft:
 
     def _batch_sum(self) -> None:
         source = self._recent()
-        if len(self.values[source]) == self.batch:
-            self._add(str(self.generator.choice(["batch mean", "centred"])), [source])
+        if len(self.values[source]) != self.batch:
+            return
+        kind, value = str(self.generator.choice(["batch mean", "centred"])), self.values[source]
+        mean, largest = root_mean_square(value.mean(0)), root_mean_square(value)
+        if kind == "batch mean" and mean <= _ROUNDING * largest:  # always zero, of which no part is an error
+            return
+        self._add(kind, [source])
 
 
 def _log_uniform(generator: np.random.Generator, low: float, high: float) -> float:

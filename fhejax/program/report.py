@@ -232,9 +232,17 @@ def _result_lines(predicted: "Predictions") -> list[str]:
         return []
     lines = []
     for number, (error, size) in enumerate(zip(predicted.errors, predicted.sizes, strict=True)):
-        bits = f"{math.log2(size / error):.1f} bits" if size and error else "exact"
-        lines.append(f"{'results' if not number else '':14}{number}: {bits}, {error:.2g} of {size:.3g}")
+        lines.append(f"{'results' if not number else '':14}{number}: {_precision(error, size)}")
     return lines
+
+
+def _precision(error: float, size: float) -> str:
+    """What a result gets, of which one that is always zero has an error and no bits."""
+    if not error:
+        return f"exact, of {size:.3g}"
+    if not size:
+        return f"zero on the sample, with an error of {error:.2g}"
+    return f"{math.log2(size / error):.1f} bits, {error:.2g} of {size:.3g}"
 
 
 def _security(client: "ClientProgram") -> str:

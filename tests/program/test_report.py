@@ -56,6 +56,13 @@ def test_the_bound_of_the_outputs_counts_factors_and_offsets():
     assert program.plan.largest_output == pytest.approx(107, rel=1e-6)
 
 
+def test_a_result_that_is_zero_on_the_sample_has_an_error_and_no_bits():
+    zeros = np.zeros((SAMPLES, 4), np.float32)
+    report = compiled(lambda x: (x + 1, x * x), rows(), sample=zeros, margin=4).report()
+    assert re.search(r"^results +0: \d+\.\d bits, ", report, re.MULTILINE)
+    assert re.search(r"^ +1: zero on the sample, with an error of \d", report, re.MULTILINE)
+
+
 def test_representations_are_short_and_hold_no_data(program):
     secret, keys = program.keygen()
     ciphertext = program.encrypt(secret, data(SAMPLES, 4))
