@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.sparse import csr_array
 
+from fhejax.program.circuit.constants import are_streamed
 from fhejax.program.circuit.graph import Graph, consumers
 from fhejax.program.circuit.node import Node
 from fhejax.program.circuit.nodes import ElementwiseSquare, SlotTransform
@@ -31,9 +32,10 @@ from fhejax.program.circuit.nodes.in_slots.slot_matrix import (
 
 # What a map takes, in hoisted rotations of a deep program on two cores: a giant step is a key switch of its
 # own, and a diagonal in all slots that is encoded where it is used takes as long as ten products with it.
-_GIANT_COST = 8.0
+_GIANT_COST = 10.0
 _PRODUCT_COST = 0.2
 _ENCODING_COST = 1.8
+_TYPICAL_LIMBS = 32  # by which it is told whether diagonals are held ready for use, and encoded once
 _LEAST = 16  # slots by which copies are shifted at least
 _FEW = 4  # coefficients a row, up to which a map may both read and write copies
 
@@ -137,7 +139,8 @@ def _cost(matrix: SlotMatrix, source: int, result: int, slots: int) -> float:
     distances, shared = found
     folds = max(1, own // period).bit_length() - 1
     babies, giants = key_switches_of(distance_steps(tuple(distances.tolist()), shared), ())
-    encoding = _ENCODING_COST * min(1.0, max(period, own) / slots)
+    is_streamed = are_streamed(len(distances), _TYPICAL_LIMBS, slots)
+    encoding = is_streamed * _ENCODING_COST * min(1.0, max(period, own) / slots)
     return babies + _GIANT_COST * (giants + folds) + (_PRODUCT_COST + encoding) * len(distances)
 
 
@@ -219,7 +222,7 @@ def _cost_of_term(node: SlotTransform, slots: int, term: int, source: int, resul
 def _options(node: SlotTransform, most: int) -> list[int]:
     """The numbers of copies that a value may have."""
     period = node.matrices[0].periods[0]
-    return [2**bit for bit in range((most // period).bit_length()) if 4**bit * _LEAST <= most]
+    return [2**bit for bit in range((most // period).bit_length()) if period >> bit >= _LEAST]
 
 
 def _with_copies(graph: Graph, number: int, chosen: Assignment) -> Node:
