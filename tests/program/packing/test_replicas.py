@@ -39,7 +39,7 @@ def convolution(outputs=CHANNELS, inputs=CHANNELS):
     for row, column in np.ndindex(4, 4):
         for down, right in np.ndindex(3, 3):
             to = row + down - 1, column + right - 1
-            if 0 <= min(to) and max(to) < 4:
+            if min(to) >= 0 and max(to) < 4:
                 matrix[:, row, column, :, *to] = 1.0
     weight = generator.normal(size=matrix.shape)
     return (matrix * weight).reshape(outputs * PIXELS, inputs * PIXELS)
@@ -87,8 +87,15 @@ def circuit_of(function, shape):
 
 
 def diagonal_counts(graph):
+    """Of the widest map of each layer."""
     nodes = [node for node in graph.nodes if isinstance(node, SlotTransform)]
     return [max(len(matrix.distances) for matrix in node.matrices) for node in nodes]
+
+
+def writers(graph):
+    """The diagonals of each layer whose result has copies."""
+    periods = [node.matrices[0].periods[0] for node in graph.nodes if isinstance(node, SlotTransform)]
+    return [count for count, period in zip(diagonal_counts(graph), periods, strict=True) if period > 128]
 
 
 def test_every_second_convolution_of_a_chain_takes_a_fraction():
@@ -105,14 +112,14 @@ def test_every_second_convolution_of_a_chain_takes_a_fraction():
     assert max(len(other) for other in after) > 128
 
 
-def test_copies_take_no_slots_that_are_not_there_and_none_where_encoding_costs_more(monkeypatch):
+def test_copies_take_no_slots_that_are_not_there_and_fewer_where_encoding_costs_more(monkeypatch):
     graph = circuit_of(chain, (1, 4, 4, 1))
     assert with_replicas(graph, 2**20) is graph
     roomy = dataclasses.replace(graph, least_slots=2**13)
-    assert with_replicas(roomy, 2**13) is not roomy
+    assert writers(with_replicas(roomy, 2**13)).count(72) == 2
     monkeypatch.setattr(replicas, "_ENCODING_COST", 100.0)
     monkeypatch.setattr(replicas, "are_streamed", lambda *_: True)
-    assert with_replicas(roomy, 2**13) is roomy
+    assert max(writers(with_replicas(roomy, 2**13))) <= 9  # only the first layer has few diagonals
 
 
 def narrowing(x):

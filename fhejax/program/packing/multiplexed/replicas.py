@@ -98,7 +98,7 @@ def _chosen(matrix: SlotMatrix, source: int, result: int, rows: np.ndarray) -> n
         result: copies of the result.
         rows: slots of the result for each coefficient, of one of its copies.
     """
-    (period, own), columns = matrix.periods, matrix.places[1]
+    own, columns = matrix.periods[1], matrix.places[1]
     if source == 1:
         return columns
     if not _folds(matrix, source, result):  # then the copy in whose slots the result lies
