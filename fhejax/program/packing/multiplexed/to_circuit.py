@@ -54,6 +54,7 @@ from fhejax.program.packing.multiplexed.placement import (
     placed,
     placement_of,
 )
+from fhejax.program.packing.multiplexed.replicas import with_replicas
 from fhejax.program.packing.sample_per_slot.to_circuit import to_circuit as to_entries
 from fhejax.program.tensor.graph import TensorGraph
 from fhejax.program.tensor.operation import Label
@@ -76,7 +77,7 @@ def to_circuit(graph: TensorGraph) -> Graph:
     """
     check_arguments(graph.arguments, "multiplexed")
     entries = simplify(to_entries(graph, joins_positions=False))
-    return Packer(entries, graph.slots).packed()
+    return with_replicas(Packer(entries, graph.slots).packed(), graph.slots)
 
 
 def check_arguments(arguments: Sequence[Encrypted | Plain], packing: str) -> None:

@@ -183,7 +183,7 @@ class SlotMatrix:
     def steps(self) -> tuple[tuple[int, int], ...]:
         """The (giant, baby) of each distance, signed, by which the diagonals cost least."""
         classes = tuple(self.distances.tolist())
-        return ((0, 0),) if classes == (0,) else _steps(classes, min(self.periods))
+        return ((0, 0),) if classes == (0,) else distance_steps(classes, min(self.periods))
 
     @property
     def folds(self) -> tuple[int, ...]:
@@ -215,7 +215,7 @@ class SlotMatrix:
 
 
 @functools.lru_cache(maxsize=64)
-def _steps(classes: tuple[int, ...], period: int) -> tuple[tuple[int, int], ...]:
+def distance_steps(classes: tuple[int, ...], period: int) -> tuple[tuple[int, int], ...]:
     """The (giant, baby) of each class of distances modulo the period, signed."""
     split = split_distances(classes, period, _COSTS)
     return tuple((signed(split[c][0], period), signed(split[c][1], period)) for c in classes)
