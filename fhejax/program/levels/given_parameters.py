@@ -29,9 +29,9 @@ from fhejax.program.levels.predicted_time import predicted_block_seconds
 from fhejax.ring import modulus_bits
 
 _PRIME_BITS = 30  # of the largest primes
-_ALIKE_BITS = 0.5  # by which levels that a program spends may differ in size
+_ALIKE_BITS = 2  # by which levels that a program spends may differ in size: in large rings small primes are few
 _MISSING_BITS = 0.2  # by which a modulus may be smaller than was thought, since a need has that to spare
-_NOMINAL_BITS = 0.25  # by which the primes that were made for a size may differ from it
+_WHOLE_BITS = 1e-3  # by which what was asked for as a whole number may differ from it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,11 +61,12 @@ class GivenLevels:
 
     @functools.cached_property
     def bits(self) -> float:
-        """The size of a level: that for which its primes were made, where they tell."""
+        """The size of a level: that of the scale for which the primes were made, or about its own."""
         if not self._sizes:
             return _PRIME_BITS
-        mean = math.fsum(self._sizes) / len(self._sizes)
-        return round(mean) if abs(mean - round(mean)) < _NOMINAL_BITS else mean
+        mean, made = math.fsum(self._sizes) / len(self._sizes), self.params.scales[self.top].bits
+        size = made if abs(made - mean) < _ALIKE_BITS else mean
+        return round(size) if abs(size - round(size)) < _WHOLE_BITS else size
 
     @functools.cached_property
     def _modulus_bits(self) -> np.ndarray:
