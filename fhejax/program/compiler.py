@@ -89,10 +89,10 @@ def compile(
             or rotate, are never cut.
         memory_map: whether the arguments of a call in tiles stay in their files, as `load(path, params,
             memory_map=True)` leaves them: they then count nothing.
-        parameters: to plan in, such as another program's `program.params`, in place of a ring and primes found
-            by search. Programs of the same parameters may share a secret: `second.evaluation_keys(secret)`.
-            Scales are chosen within them, and the lowest level to begin at; nothing is bootstrapped. Those
-            of less than `security` need insecure=True.
+        parameters: to plan in, such as another program's `program.params`, in place of a ring and primes that
+            are searched for. Programs of the same parameters may share a secret, by
+            `second.evaluation_keys(secret)`. Scales are chosen within them, and the lowest level to begin at;
+            nothing is bootstrapped. Parameters of less than `security` need insecure=True.
 
     Returns:
         A Program: `report()`, `keygen()`, `encrypt()`, a call, `decrypt()`, `simulate()`, `verify()`.

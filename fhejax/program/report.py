@@ -205,7 +205,9 @@ def _first_lines(client: "ClientProgram", given: bool = False) -> list[str]:
     """The lines on ring, security and primes, and whether compile was given them."""
     params, blocks = client.params, client.blocks
     kind = "conjugate-invariant" if params.ring.conjugate_invariant else "standard"
-    spent = "" if client.bootstrapping or client.level == params.depth else f", the lowest {client.level} used"
+    spent = (
+        "" if client.bootstrapping or client.level == params.depth else f", the lowest {client.level} used"
+    )
     told = "; given as parameters=" if given else ""
     return [
         f"ring          N = 2**{params.ring.degree.bit_length() - 1} ({kind}), {params.slots} slots, "

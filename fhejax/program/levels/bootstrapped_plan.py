@@ -16,10 +16,11 @@ from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.node_lowering import lower
 from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.lowering.state import TooLowError
-from fhejax.program.circuit.nodes import CarriedSlots, CarriedValues, MaskedSum, RotatedSum, SumOfProducts
+from fhejax.program.circuit.nodes import CarriedSlots, CarriedValues
 from fhejax.program.circuit.slots import batch_period
 from fhejax.program.levels.bootstrap_noise import bootstrap_deviation
 from fhejax.program.levels.bootstrap_placement import Cut, in_order, place_bootstraps, with_bootstraps
+from fhejax.program.levels.canonical_plan import is_of_tiles
 from fhejax.program.levels.carry import Carry, with_carry
 from fhejax.program.levels.plan import LoweredCircuit, ProgramPlan, TooDeepError, described
 from fhejax.program.levels.precision_prediction import Predictor
@@ -27,7 +28,6 @@ from fhejax.program.levels.predicted_time import predicted_block_seconds
 from fhejax.ring import modulus_bits
 from fhejax.ring.platform import Device
 
-_OF_TILES = (MaskedSum, RotatedSum, SumOfProducts)  # nodes that want canonical scales
 _LOG_DEGREE = 16
 _SCALE_BITS = (40, 45, 50)
 _LEVELS = (3, 15)  # the fewest and the most
@@ -68,7 +68,7 @@ def make_bootstrapped_plan(
     Raises:
         TooDeepError: where the error of bootstraps is too large, or one node takes too many levels.
     """
-    if graph.least_slots and not carry and any(isinstance(node, _OF_TILES) for node in graph.nodes):
+    if not carry and is_of_tiles(graph):
         raise TooDeepError(
             "packing='tiles' bootstraps nothing but what is carried yet; use a function of fewer products in "
             "a row, or another packing."

@@ -1,9 +1,7 @@
 """The plan in parameters that are given: scales and levels are chosen, ring and primes are what they are."""
 
 import dataclasses
-import functools
 import itertools
-import math
 
 import numpy as np
 
@@ -23,66 +21,12 @@ from fhejax.program.levels.candidates import (
     bits_of_scales,
     first_precise,
 )
+from fhejax.program.levels.canonical_plan import canonical_in, quicker
+from fhejax.program.levels.given_levels import LARGEST_PRIME_BITS, GivenLevels
 from fhejax.program.levels.plan import LoweredCircuit, TooDeepError
 from fhejax.program.levels.predicted_keys import predicted_key_bytes
 from fhejax.program.levels.predicted_time import predicted_block_seconds
 from fhejax.ring import modulus_bits
-
-_PRIME_BITS = 30  # of the largest primes
-_ALIKE_BITS = 2  # by which levels that a program spends may differ in size: in large rings small primes are few
-_MISSING_BITS = 0.2  # by which a modulus may be smaller than was thought, since a need has that to spare
-_WHOLE_BITS = 1e-3  # by which what was asked for as a whole number may differ from it
-
-
-@dataclasses.dataclass(frozen=True)
-class GivenLevels:
-    """The levels of given parameters that a program may spend: those from the lowest up that are of one size.
-
-    Above them are, in parameters of bootstraps, those that these spend.
-
-    Attributes:
-        params: that were given.
-    """
-
-    params: Parameters
-
-    @functools.cached_property
-    def _sizes(self) -> list[float]:
-        """log2 of what a rescale from each level divides by, from level 1 up, while they are alike."""
-        params = self.params
-        sizes = (math.log2(params.rescale_factor(n, n - 1)) for n in range(1, params.depth + 1))
-        first = math.log2(params.rescale_factor(1, 0)) if params.depth else 0.0
-        return list(itertools.takewhile(lambda size: abs(size - first) <= _ALIKE_BITS, sizes))
-
-    @property
-    def top(self) -> int:
-        """The highest level at which ciphertexts may be fresh."""
-        return len(self._sizes)
-
-    @functools.cached_property
-    def bits(self) -> float:
-        """The size of a level: that of the scale for which the primes were made, or about its own."""
-        if not self._sizes:
-            return _PRIME_BITS
-        mean, made = math.fsum(self._sizes) / len(self._sizes), self.params.scales[self.top].bits
-        size = made if abs(made - mean) < _ALIKE_BITS else mean
-        return round(size) if abs(size - round(size)) < _WHOLE_BITS else size
-
-    @functools.cached_property
-    def _modulus_bits(self) -> np.ndarray:
-        """log2 of the modulus at each level that may be spent, and a last one that nothing exceeds."""
-        held = [modulus_bits(self.params.level_moduli(level)) for level in range(self.top + 1)]
-        return np.array([*held, math.inf]) + _MISSING_BITS
-
-    def lowest(self, base_bits: float | np.ndarray) -> Whole:
-        """The level at which a circuit may end that needs so large a modulus there; above all if none does."""
-        found = np.searchsorted(self._modulus_bits, base_bits)
-        return found if np.ndim(base_bits) else int(found)
-
-    def limbs(self, level: np.ndarray) -> np.ndarray:
-        """The primes of each of several levels."""
-        counts = np.array([len(self.params.levels[number]) for number in range(self.top + 1)])
-        return counts[np.minimum(level, self.top)]
 
 
 def plan_in(params: Parameters, wish: Wish) -> Planned:
@@ -102,20 +46,25 @@ def plan_in(params: Parameters, wish: Wish) -> Planned:
     _check_keys(levels, shape)
     needed = shape.drops + levels.lowest(shape.base_bits)
     fits = np.isfinite(shape.base_bits) & (needed <= levels.top)
+    canonical = canonical_in(levels, wish)
     if not fits.any():
+        if canonical is not None:
+            return canonical
         raise TooDeepError(_too_few_levels(levels, wish, needed))
     found = first_precise(
         wish, _candidates(levels, wish, settings, shape, fits), lambda one: _build(levels, wish, one)
     )
-    if isinstance(found, Failure):
+    if isinstance(found, tuple):
+        return quicker(found, canonical, wish)
+    if canonical is None:
         raise TooDeepError(_too_little_precision(levels, wish, found))
-    return found
+    return canonical
 
 
 def _all_settings(levels: GivenLevels, wish: Wish) -> tuple[Settings, Lowered]:
     """All settings that may be chosen, as arrays, and the circuit lowered under them."""
     params = levels.params
-    wider = max(0, round(levels.bits) - _PRIME_BITS)
+    wider = max(0, round(levels.bits) - LARGEST_PRIME_BITS)
     choices = np.array(list(itertools.product(*bits_of_scales(wish.graph, wider))))
     sizes = np.full(len(choices), levels.bits)
     settings = Settings(params.ring, *choices.T, sizes, digit_size=params.digit_size)
@@ -137,7 +86,7 @@ def _candidates(
     blocks = block_count(wish.graph, levels.params.slots)
     # The modulus that remains is that of a level, of as many primes as it has.
     held = dataclasses.replace(
-        shape, base_bits=_PRIME_BITS * levels.limbs(levels.lowest(shape.base_bits)).astype(float)
+        shape, base_bits=LARGEST_PRIME_BITS * levels.limbs(levels.lowest(shape.base_bits)).astype(float)
     )
     costs = blocks * np.broadcast_to(predicted_block_seconds(held, settings, wish.device), fits.shape)[fits]
     sizes = np.broadcast_to(predicted_key_bytes(held, settings), fits.shape)[fits]
@@ -187,15 +136,15 @@ def _offered(levels: GivenLevels) -> str:
     params = levels.params
     more = "" if levels.top == params.depth else f" of one size, of {params.depth} in all"
     return (
-        f"the parameters given as parameters= have {levels.top} levels of {levels.bits:.4g} bits{more}, above "
-        f"a modulus of {modulus_bits(params.level_moduli(0)):.0f} bits, in a ring of degree "
+        f"the parameters given as parameters= have {levels.top} levels of {levels.bits:.4g} bits{more}, "
+        f"above a modulus of {modulus_bits(params.level_moduli(0)):.0f} bits, in a ring of degree "
         f"2**{params.ring.degree.bit_length() - 1}"
     )
 
 
 _FIX = (
-    "Plan the program that needs most first and give its parameters to the others, leave parameters= out, use "
-    "fewer or lower-degree activations, narrow the range of the arguments, lower precision_bits, or compile "
+    "Plan the program that needs most first and give its parameters to the others, leave parameters= out, "
+    "use fewer or lower-degree activations, narrow the range of the arguments, lower precision_bits, or compile "
     "with a typical sample= and a margin="
 )
 

@@ -194,8 +194,6 @@ def _build(wish: Wish, candidate: Candidate, options: ParameterOptions) -> Lower
             continue
         missing = lowered.missing_bits(limits, params, params.depth)
         if not missing:
-            return LoweredCircuit(
-                graph, limits, params, settings, lowered, candidate.blocks, params.depth
-            )
+            return LoweredCircuit(graph, limits, params, settings, lowered, candidate.blocks, params.depth)
         base_bits += missing + 0.1
     return "with the primes that there are values could overflow"

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from fhejax.program.circuit.graph import Graph, live_nodes
-from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.levels import Levels
+from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.lowering.state import Lowering
 

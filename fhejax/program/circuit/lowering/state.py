@@ -14,8 +14,8 @@ from fhejax.ckks.parameters.deviations import (
 from fhejax.program.arguments import Plain
 from fhejax.program.circuit.constants import RawConstant, RawSlots
 from fhejax.program.circuit.graph import Graph, consumers
-from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.levels import Levels
+from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.policies import CanonicalScales, policy_of
 from fhejax.program.circuit.lowering.register import Register, after
 from fhejax.program.circuit.lowering.scales import (
