@@ -144,8 +144,8 @@ def _offered(levels: GivenLevels) -> str:
 
 _FIX = (
     "Plan the program that needs most first and give its parameters to the others, leave parameters= out, "
-    "use fewer or lower-degree activations, narrow the range of the arguments, lower precision_bits, or compile "
-    "with a typical sample= and a margin="
+    "use fewer or lower-degree activations, narrow the range of the arguments, lower precision_bits, or "
+    "compile with a typical sample= and a margin="
 )
 
 
