@@ -164,8 +164,8 @@ def report(
     predicted = client.predictions
     lines = [
         *_first_lines(client, source.given_parameters),
-        f"circuit       depth {plan.depth} (products in a row), {source.packing.replace('-', ' ')}, weights of "
-        f"{plan.settings.weight_bits} bits, input scale 2**{plan.settings.input_bits}",
+        f"circuit       depth {plan.depth} (products in a row), {source.packing.replace('-', ' ')}, weights "
+        f"of {plan.settings.weight_bits} bits, input scale 2**{plan.settings.input_bits}",
         _key_line(client),
         *_comparison_lines(source.considered),
         *_slot_transform_lines(plan),
@@ -205,9 +205,8 @@ def _first_lines(client: "ClientProgram", given: bool = False) -> list[str]:
     """The lines on ring, security and primes, and whether compile was given them."""
     params, blocks = client.params, client.blocks
     kind = "conjugate-invariant" if params.ring.conjugate_invariant else "standard"
-    spent = (
-        "" if client.bootstrapping or client.level == params.depth else f", the lowest {client.level} used"
-    )
+    whole = client.bootstrapping is not None or client.level == params.depth
+    spent = "" if whole else f", the lowest {client.level} used"
     told = "; given as parameters=" if given else ""
     return [
         f"ring          N = 2**{params.ring.degree.bit_length() - 1} ({kind}), {params.slots} slots, "
