@@ -20,8 +20,8 @@ from fhejax.program.circuit.nodes import CarriedSlots, CarriedValues
 from fhejax.program.circuit.slots import batch_period
 from fhejax.program.levels.bootstrap_noise import bootstrap_deviation
 from fhejax.program.levels.bootstrap_placement import Cut, in_order, place_bootstraps, with_bootstraps
-from fhejax.program.levels.canonical_plan import is_of_tiles
 from fhejax.program.levels.carry import Carry, with_carry
+from fhejax.program.levels.given.canonical_plan import is_of_tiles
 from fhejax.program.levels.plan import LoweredCircuit, ProgramPlan, TooDeepError, described
 from fhejax.program.levels.precision_prediction import Predictor
 from fhejax.program.levels.predicted_time import predicted_block_seconds

@@ -27,7 +27,7 @@ from fhejax.program.levels.candidates import (
     first_precise,
     weight_bits,
 )
-from fhejax.program.levels.given_parameters import plan_in
+from fhejax.program.levels.given.given_plan import plan_in
 from fhejax.program.levels.plain_ranges import alike, bounds_for_all
 from fhejax.program.levels.plan import LoweredCircuit, ProgramPlan, TooDeepError
 from fhejax.program.levels.precision_prediction import Predictor

@@ -6,7 +6,7 @@ from fhejax.program.circuit.lowering.node_lowering import lower
 from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.nodes import MaskedSum, RotatedSum, SumOfProducts
 from fhejax.program.levels.candidates import WEIGHT_BITS, Planned, Wish, place_of
-from fhejax.program.levels.given_levels import GivenLevels
+from fhejax.program.levels.given.given_levels import GivenLevels
 from fhejax.program.levels.plan import LoweredCircuit, described
 from fhejax.program.levels.predicted_keys import predicted_key_bytes
 from fhejax.program.levels.predicted_time import predicted_block_seconds
@@ -36,7 +36,8 @@ def canonical_in(levels: GivenLevels, wish: Wish) -> Planned | None:
     circuit = _lowered(levels, wish)
     if circuit is None:
         return None
-    cost = predicted_block_seconds(circuit.lowered, circuit.settings, wish.device)
+    held = levels.ending_at(circuit.top - circuit.lowered.drops, circuit.lowered)
+    cost = float(predicted_block_seconds(held, circuit.settings, wish.device))
     plan = described(circuit, wish.predictor, cost, wish.device)
     return (plan, circuit) if plan.predicted_bits >= wish.precision_bits else None
 

@@ -21,8 +21,8 @@ from fhejax.program.levels.candidates import (
     bits_of_scales,
     first_precise,
 )
-from fhejax.program.levels.canonical_plan import canonical_in, quicker
-from fhejax.program.levels.given_levels import LARGEST_PRIME_BITS, GivenLevels
+from fhejax.program.levels.given.canonical_plan import canonical_in, quicker
+from fhejax.program.levels.given.given_levels import LARGEST_PRIME_BITS, GivenLevels
 from fhejax.program.levels.plan import LoweredCircuit, TooDeepError
 from fhejax.program.levels.predicted_keys import predicted_key_bytes
 from fhejax.program.levels.predicted_time import predicted_block_seconds
@@ -37,11 +37,10 @@ def plan_in(params: Parameters, wish: Wish) -> Planned:
         wish: what the plan is made for.
 
     Raises:
-        TooDeepError: too few slots or levels, no special modulus where keys are switched, or less precision
+        TooDeepError: too few levels, no special modulus where keys are switched, or less precision
             than is asked for; with what there is.
     """
     levels = GivenLevels(params)
-    _check_slots(levels, wish)
     settings, shape = _all_settings(levels, wish)
     _check_keys(levels, shape)
     needed = shape.drops + levels.lowest(shape.base_bits)
@@ -84,10 +83,7 @@ def _candidates(
         fits: which of them fit.
     """
     blocks = block_count(wish.graph, levels.params.slots)
-    # The modulus that remains is that of a level, of as many primes as it has.
-    held = dataclasses.replace(
-        shape, base_bits=LARGEST_PRIME_BITS * levels.limbs(levels.lowest(shape.base_bits)).astype(float)
-    )
+    held = levels.ending_at(levels.lowest(shape.base_bits), shape)
     costs = blocks * np.broadcast_to(predicted_block_seconds(held, settings, wish.device), fits.shape)[fits]
     sizes = np.broadcast_to(predicted_key_bytes(held, settings), fits.shape)[fits]
     names = ("input_bits", "weight_bits", "working_bits", "prime_bits")
@@ -111,15 +107,6 @@ def _build(levels: GivenLevels, wish: Wish, candidate: Candidate) -> LoweredCirc
             return LoweredCircuit(graph, limits, params, settings, lowered, candidate.blocks, top)
         top = max(top + 1, lowered.drops)
     return f"with {levels.top} levels of these primes values could overflow"
-
-
-def _check_slots(levels: GivenLevels, wish: Wish) -> None:
-    slots, needed = levels.params.slots, wish.graph.least_slots
-    if slots < needed:
-        raise TooDeepError(
-            f"this packing lays the function out in {needed} slots, and the parameters given as parameters= "
-            f"have {slots}; give parameters of a larger ring, or use another packing."
-        )
 
 
 def _check_keys(levels: GivenLevels, shape: Lowered) -> None:

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from fhejax.ckks import Parameters
+from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.scales import Whole
 from fhejax.ring import modulus_bits
 
@@ -62,7 +63,8 @@ class GivenLevels:
         found = np.searchsorted(self._modulus_bits, base_bits)
         return found if np.ndim(base_bits) else int(found)
 
-    def limbs(self, level: np.ndarray) -> np.ndarray:
-        """The primes of each of several levels."""
+    def ending_at(self, level: Whole, lowered: Lowered) -> Lowered:
+        """A lowered circuit that ends at a level, or at several: with as many primes there as these have."""
         counts = np.array([len(self.params.levels[number]) for number in range(self.top + 1)])
-        return counts[np.minimum(level, self.top)]
+        held = LARGEST_PRIME_BITS * counts[np.minimum(level, self.top)].astype(float)
+        return dataclasses.replace(lowered, base_bits=held)
