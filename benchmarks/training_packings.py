@@ -8,8 +8,8 @@ Both packings compute the same step of gradient descent, with Nesterov's momentu
 --same in the same primes too, those of the plan for tiles; each then begins at the lowest level that it can.
 With one feature a ciphertext the second line's network has 2,778 encrypted weights, which a secure ring of
 its depth makes 15 GB, and momenta as much again. Every packing runs in a process of its own; the first call
-compiles with XLA, and times are medians of warm ones. The error is that of the weights against the step in the
-clear.
+compiles with XLA, and times are medians of warm ones. The error is that of the weights against the step in
+the clear.
 """
 
 import dataclasses
