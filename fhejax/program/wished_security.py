@@ -38,17 +38,16 @@ def wished_security(
             f"compile was given bootstrapping={shown(bootstrapping)}; it is True, False, or "
             f"BootstrappingParameters."
         )
-    given = [(parameters, "parameters", "parameters")]
-    if isinstance(bootstrapping, BootstrappingParameters):
-        given.append((bootstrapping, "bootstrapping", "parameters of bootstrapping"))
-    for one, name, _ in given:
-        if one is not None and one.security < security and not insecure:
+    given = {"parameters": parameters, "bootstrapping": bootstrapping}
+    named = {name: one for name, one in given.items() if one is not None and not isinstance(one, bool)}
+    for name, one in named.items():
+        if one.security < security and not insecure:
             raise SecurityError(
                 f"{security}-bit security was asked for, and the parameters given as {name}= reach "
                 f"{one.security} bits: {one}. Give others, ask for less, or pass insecure=True, for tests "
                 f"only."
             )
-    if insecure and log_degree is None and all(one is None for one, _, _ in given):
+    if insecure and log_degree is None and not named:
         raise ValueError(
             "compile was given insecure=True, which accepts parameters without security, and no such "
             "parameters; pass them as parameters= or bootstrapping=, or a small ring as insecure_log_degree=."

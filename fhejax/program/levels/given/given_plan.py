@@ -65,8 +65,9 @@ def _all_settings(levels: GivenLevels, wish: Wish) -> tuple[Settings, Lowered]:
     params = levels.params
     wider = max(0, round(levels.bits) - LARGEST_PRIME_BITS)
     choices = np.array(list(itertools.product(*bits_of_scales(wish.graph, wider))))
+    inputs, weights, working = choices.T
     sizes = np.full(len(choices), levels.bits)
-    settings = Settings(params.ring, *choices.T, sizes, digit_size=params.digit_size)
+    settings = Settings(params.ring, inputs, weights, working, sizes, digit_size=params.digit_size)
     return settings, lower(wish.graph, wish.limits, settings)
 
 
