@@ -1,13 +1,15 @@
 """One encrypted training step in tiles, and with one feature a ciphertext: times and key switches.
 
     python -m benchmarks.training_packings [--network 16-8-4] [--batch 60] [--packings tiles sample-per-slot]
-    python -m benchmarks.training_packings --network 64-32-16-10 --momentum 0 --insecure-log-degree 14
+    python -m benchmarks.training_packings --network 64-32-16-10 --momentum 0 --insecure-log-degree 12 --same
 
 Both packings compute the same step of gradient descent, with Nesterov's momentum unless that is 0, by
-`jax.grad` and optax, without bootstraps: at 128 bits, or both in one ring of a degree that is given. With one
-feature a ciphertext the second line's network has 2,778 encrypted weights, which a secure ring of its depth
-makes 15 GB, and momenta as much again. Every packing runs in a process of its own; the first call compiles
-with XLA, and times are medians of warm ones. The error is that of the weights against the step in the clear.
+`jax.grad` and optax, without bootstraps: at 128 bits, or both in one ring of a degree that is given, and with
+--same in the same primes too, those of the plan for tiles; each then begins at the lowest level that it can.
+With one feature a ciphertext the second line's network has 2,778 encrypted weights, which a secure ring of
+its depth makes 15 GB, and momenta as much again. Every packing runs in a process of its own; the first call
+compiles with XLA, and times are medians of warm ones. The error is that of the weights against the step in
+the clear.
 """
 
 import dataclasses
@@ -34,6 +36,7 @@ class Arguments:
         batch: samples of the step.
         momentum: of Nesterov's method; 0 is plain descent, which carries no momenta.
         insecure_log_degree: a ring of degree 2**this for both, WITHOUT ANY SECURITY.
+        same: have all packings planned in the parameters that tiles find for themselves.
         packings: names, as of `fhejax.compile`.
         repeats: timed calls, after a first one that compiles.
         plan: predict alone, and call nothing.
@@ -46,6 +49,7 @@ class Arguments:
     batch: int = 60
     momentum: float = 0.9
     insecure_log_degree: int | None = None
+    same: bool = False
     packings: tuple[str, ...] = ("tiles", "sample-per-slot")
     repeats: int = 2
     plan: bool = False
@@ -109,14 +113,19 @@ def measure(packing: str, arguments: Arguments) -> dict[str, Any]:
     seconds: dict[str, float] = {}
     stage = timed_stages(seconds)
     options = {"sample": tuple(jax.tree.leaves(values)), "margin": 4.0, "bootstrapping": False}
-    options |= {"insecure_log_degree": arguments.insecure_log_degree}
-    program = stage("plan", lambda: fhejax.compile(step, *described, packing=packing, **options))
+    ring = {"insecure_log_degree": arguments.insecure_log_degree}
+    if arguments.same:
+        tiles = fhejax.compile(step, *described, packing="tiles", **options, **ring)
+        ring = {"parameters": tiles.params, "insecure": tiles.params.insecure}
+    program = stage("plan", lambda: fhejax.compile(step, *described, packing=packing, **options, **ring))
     plan = program.plan
     rotations = sum(s.rotations_done + s.size * max(0, s.summed_slots.bit_length() - 1) for s in plan.steps)
     found = {
         "packing": packing,
         "ring": str(plan.params),
         "security": plan.security,
+        "level": plan.top_level,
+        "limbs": len(plan.params.level_moduli(plan.top_level)),
         "rotations": rotations,
         "relinearisations": sum(s.size for s in plan.steps if s.operation == "relinearise"),
         "predicted_seconds": plan.predicted_seconds,

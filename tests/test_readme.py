@@ -24,6 +24,12 @@ os.chdir(tempfile.mkdtemp())
 weights = np.random.default_rng(0).normal(size=(8, 2)).astype(np.float32) / 8
 samples = np.random.default_rng(1).uniform(-1, 1, (4096, 8))
 """,
+    "several programs under one secret": """
+import numpy as np, fhejax as fhe
+from jax import numpy as jnp
+weights = np.random.default_rng(0).normal(size=(8, 2)).astype(np.float32) / 8
+samples = np.random.default_rng(1).uniform(-1, 1, (4096, 8))
+""",
     "the scheme by itself": "",
     "functions to polynomials": """
 import jax.numpy as jnp
@@ -45,6 +51,11 @@ assert np.abs(squares - (samples @ weights) ** 2).max() < 1e-2
 assert os.path.getsize("keys.fhe") == client.predictions.key_bytes
 assert os.path.getsize("upload.fhe") == client.predictions.public_upload_bytes
 assert os.path.getsize("download.fhe") == client.predictions.download_bytes
+""",
+    "several programs under one secret": """
+assert mean.params == deep.params and mean.plan.top_level < deep.plan.top_level
+assert np.abs(means - (samples @ weights).mean(0)).max() < 1e-3
+assert mean.plan.security >= 128 and "given as parameters=" in mean.report()
 """,
     "the scheme by itself": """
 measured = ckks.precision(ckks.decrypt(secret, found), predicted.values)

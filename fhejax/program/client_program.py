@@ -120,10 +120,29 @@ class ClientProgram:
         """
         first, second = jax.random.split(_unused(random))
         secret = ckks.secret_key(first, self.params)
+        return secret, self._keys_of(second, secret)
+
+    def evaluation_keys(self, secret: SecretKey, *, random: jax.Array | None = None) -> Keys:
+        """The keys that the server needs, under a secret that exists, such as that of another program.
+
+        So several programs of the same parameters (`compile(..., parameters=first.params)`) have one secret,
+        and the server keys for each.
+
+        Args:
+            secret: from `keygen` of a program of the same parameters.
+            random: as for `keygen`.
+
+        Raises:
+            ValueError: a secret key of other parameters, or a random key that is not cryptographic.
+        """
+        check_parameters(secret, "the secret key", self.params)
+        return self._keys_of(_unused(random), secret)
+
+    def _keys_of(self, random: jax.Array, secret: SecretKey) -> Keys:
+        """The keys of the manifest, and of bootstraps, under a secret."""
         if self.bootstrapping is None:
-            return secret, evaluation_keys_for(second, secret, self.manifest)
-        circuit = bootstrapping_circuit(self.bootstrapping)
-        return secret, bootstrapping_keys(second, secret, circuit, self.manifest)
+            return evaluation_keys_for(random, secret, self.manifest)
+        return bootstrapping_keys(random, secret, bootstrapping_circuit(self.bootstrapping), self.manifest)
 
     def public_key(self, secret: SecretKey) -> PublicKey:
         """A new public key: whoever has it can encrypt arguments, and open none.

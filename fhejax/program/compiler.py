@@ -7,9 +7,8 @@ from typing import Any
 
 import jax
 
-from fhejax.ckks import BootstrappingParameters, SecurityError
-from fhejax.ckks.parameters.requested_numbers import flag, shown, whole_number
-from fhejax.ckks.parameters.security import checked_level
+from fhejax.ckks import BootstrappingParameters, Parameters
+from fhejax.ckks.parameters.requested_numbers import flag
 from fhejax.program.arguments import (
     Encrypted,
     Plain,
@@ -26,9 +25,9 @@ from fhejax.program.program import Program
 from fhejax.program.specialisation import CompilationRecord
 from fhejax.program.tensor.trace import trace
 from fhejax.program.typical_sample import calls_of, given_sample
+from fhejax.program.wished_security import check_together, wished_security
 from fhejax.ring.platform import Device, chosen_device
 
-_LOG_DEGREES = (4, 17)
 _AXES_OF_IMAGES = 3  # without that of the batch
 
 
@@ -47,6 +46,7 @@ def compile(
     carry: Any = None,
     memory: float | None = None,
     memory_map: bool = False,
+    parameters: Parameters | None = None,
 ) -> Program:
     """Turn a polynomial JAX function into a program on encrypted data.
 
@@ -89,20 +89,26 @@ def compile(
             or rotate, are never cut.
         memory_map: whether the arguments of a call in tiles stay in their files, as `load(path, params,
             memory_map=True)` leaves them: they then count nothing.
+        parameters: to plan in, such as another program's `program.params`, in place of a ring and primes that
+            are searched for. Programs of the same parameters may share a secret, by
+            `second.evaluation_keys(secret)`. Scales are chosen within them, and the lowest level to begin at;
+            nothing is bootstrapped. Parameters of less than `security` need insecure=True.
 
     Returns:
         A Program: `report()`, `keygen()`, `encrypt()`, a call, `decrypt()`, `simulate()`, `verify()`.
 
     Raises:
         NotPolynomialError: every operation that cannot be encrypted, with its line and a substitute.
-        TooDeepError: no secure parameters hold the function.
-        SecurityError: another level of security, or parameters of bootstrapping that do not reach it.
+        TooDeepError: no secure parameters hold the function, or not those that are given.
+        SecurityError: another level of security, or parameters given that do not reach it.
         ValueError: a device or a packing of an unknown name, no encrypted argument, or none that a result
             depends on; less memory than the smallest tiles take; results to be carried that do not fit their
-            arguments, or leave their range on `sample`.
+            arguments, or leave their range on `sample`; parameters= together with bootstraps, with carry=, or
+            with a ring of another choice.
     """
     planned_for = chosen_device(device)
-    wished = _wished_security(security, bootstrapping, insecure, insecure_log_degree)
+    check_together(parameters, bootstrapping, carry, insecure_log_degree)
+    wished = wished_security(security, parameters, bootstrapping, insecure, insecure_log_degree)
     described, nesting = described_arguments(arguments)
     batch = _common_batch(described)
     weights = sum(math.prod(a.shape) for a in described if isinstance(a, Encrypted) and a.batch_axis is None)
@@ -111,6 +117,8 @@ def compile(
     plain = [a.placeholder(i) for i, a in enumerate(described) if isinstance(a, Plain)]
     traced = trace(function, described, nesting, batch, plain)
     slots = traced.slots if insecure_log_degree is None else 2 ** (insecure_log_degree - 1)
+    if parameters is not None:
+        slots, bootstrapping = parameters.slots, False
     traced = dataclasses.replace(traced, carry=matched_pairs(traced, carry), slots=slots)
     _check_margin(margin, sample)
     _check_memory(memory)
@@ -143,6 +151,7 @@ def compile(
         best.typical,
         precision_bits,
         considered,
+        parameters is not None,
     )
     return Program(leaves, readings, plan, record)
 
@@ -162,34 +171,6 @@ def described_arguments(arguments: tuple) -> tuple[list[Encrypted | Plain], Any]
             "compile was given no encrypted argument; describe at least one by fhejax.Encrypted(shape)."
         )
     return described, nesting
-
-
-def _wished_security(
-    security: int, bootstrapping: bool | BootstrappingParameters, insecure: bool, log_degree: int | None
-) -> dict[str, Any]:
-    """The request to the planners: a level of security, whether less will do, and a given degree."""
-    security = checked_level(security)
-    if log_degree is not None:
-        log_degree = whole_number("insecure_log_degree", log_degree, *_LOG_DEGREES)
-    insecure = flag("insecure", insecure) or log_degree is not None
-    if isinstance(bootstrapping, BootstrappingParameters):
-        if bootstrapping.security < security and not insecure:
-            raise SecurityError(
-                f"{security}-bit security was asked for, and the parameters given as bootstrapping= reach "
-                f"{bootstrapping.security} bits: {bootstrapping}. Give others, ask for less, or pass "
-                f"insecure=True, for tests only."
-            )
-    elif not isinstance(bootstrapping, bool):
-        raise ValueError(
-            f"compile was given bootstrapping={shown(bootstrapping)}; it is True, False, or "
-            f"BootstrappingParameters."
-        )
-    elif insecure and log_degree is None:
-        raise ValueError(
-            "compile was given insecure=True, which accepts parameters of bootstrapping without security, "
-            "and no such parameters; pass them as bootstrapping=, or a small ring as insecure_log_degree=."
-        )
-    return {"security": security, "insecure": insecure, "log_degree": log_degree}
 
 
 def _check_margin(margin: float | None, sample: Any) -> None:

@@ -90,7 +90,7 @@ class LoopProgram:
         if device is not None:
             return "\n".join((*self._lines(), self.step.report(device)))
         source, plan = self.step.source, self.step.plan
-        return "\n".join((*self._lines(), report(self.client, plan, source.packing, source.considered)))
+        return "\n".join((*self._lines(), report(self.client, plan, source)))
 
     def save_client(self, path: str | os.PathLike) -> None:
         """Write the client's half of the loop to a file, which `fhejax.load_client` reads; see `Program`.
@@ -105,6 +105,10 @@ class LoopProgram:
     def keygen(self, *, random: jax.Array | None = None) -> tuple[SecretKey, Keys]:
         """The new keys: a secret one, and what the server needs; see `ClientProgram.keygen`."""
         return self.step.keygen(random=random)
+
+    def evaluation_keys(self, secret: SecretKey, *, random: jax.Array | None = None) -> Keys:
+        """What the server needs, under a secret that exists; see `ClientProgram.evaluation_keys`."""
+        return self.client.evaluation_keys(secret, random=random)
 
     def public_key(self, secret: SecretKey) -> PublicKey:
         """A public key, with which arguments can be encrypted; see `ClientProgram.public_key`."""

@@ -55,14 +55,14 @@ def planned_in(
                 "compile was given parameters of bootstraps and packing='planes', which holds no bootstrap "
                 "yet; leave them out, or use packing='multiplexed'."
             )
-        wide = dataclasses.replace(traced, slots=2 * traced.slots)
+        wide = _without_bootstraps(traced, request)
         return _planned_once(packing, wide, sample, margin, False, carry, request)
     if packing != ONE_SAMPLE:
         return _planned_once(packing, traced, sample, margin, bootstrapping, carry, request)
     if isinstance(bootstrapping, BootstrappingParameters):
         traced = dataclasses.replace(traced, slots=bootstrapping.slots)
         return _planned_once(packing, traced, sample, margin, bootstrapping, carry, request)
-    wide = dataclasses.replace(traced, slots=2 * traced.slots)
+    wide = _without_bootstraps(traced, request)
     try:
         return _planned_once(packing, wide, sample, margin, False, carry, request)
     except TooDeepError as error:
@@ -73,6 +73,13 @@ def planned_in(
         return _planned_once(packing, traced, sample, margin, None, carry, request)
     except TooDeepError as error:
         raise TooDeepError(f"{without} And {error}") from None
+
+
+def _without_bootstraps(traced: TensorGraph, request: dict[str, Any]) -> TensorGraph:
+    """The traced function for the slots of a ring without bootstraps, twice as many unless it is given."""
+    if request["parameters"] is not None:
+        return traced
+    return dataclasses.replace(traced, slots=2 * traced.slots)
 
 
 def _planned_once(
@@ -160,8 +167,9 @@ def _planned_program(
             if not bootstrapping or _is_beyond_bootstraps(request):
                 raise
             without = f"{error} "
+    known = {name: value for name, value in request.items() if name != "parameters"}
     try:
-        return make_bootstrapped_plan(graph, limits, sample, given=given, carry=carry, **request)
+        return make_bootstrapped_plan(graph, limits, sample, given=given, carry=carry, **known)
     except TooDeepError as error:
         raise TooDeepError(f"{without}And {error}" if without else f"{error}") from None
 

@@ -74,7 +74,7 @@ class Program:
         """
         if device is not None:
             return cost_report(self.plan, device)
-        return report(self.client, self.plan, self.source.packing, self.source.considered)
+        return report(self.client, self.plan, self.source)
 
     def save_server(self, path: str | os.PathLike) -> None:
         """Write the server's half to a file, which `fhejax.load_server` reads.
@@ -102,6 +102,10 @@ class Program:
     def keygen(self, *, random: jax.Array | None = None) -> tuple[SecretKey, Keys]:
         """The new keys: a secret one, and what the server needs; see `ClientProgram.keygen`."""
         return self.client.keygen(random=random)
+
+    def evaluation_keys(self, secret: SecretKey, *, random: jax.Array | None = None) -> Keys:
+        """What the server needs, under a secret that exists; see `ClientProgram.evaluation_keys`."""
+        return self.client.evaluation_keys(secret, random=random)
 
     def public_key(self, secret: SecretKey) -> PublicKey:
         """A public key, with which arguments can be encrypted; see `ClientProgram.public_key`."""

@@ -12,6 +12,7 @@ from fhejax.program.levels.tile_choice import holds_much, predicted_memory, valu
 
 if TYPE_CHECKING:
     from fhejax.program.client_program import ClientProgram, Predictions
+    from fhejax.program.specialisation import CompilationRecord
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,24 +152,22 @@ def _slot_transform_lines(plan: ProgramPlan) -> list[str]:
 def report(
     client: "ClientProgram",
     plan: ProgramPlan,
-    packing: str,
-    considered: Sequence[ConsideredPacking] = (),
+    source: "CompilationRecord",
 ) -> str:
     """The text of all that a person should know before making keys.
 
     Args:
         client: the program's half that knows what travels.
         plan: of the program.
-        packing: the name of the one that was used.
-        considered: the packings that were compared.
+        source: what compiling knew: the packing, those that were compared, and whether parameters were given.
     """
     predicted = client.predictions
     lines = [
-        *_first_lines(client),
-        f"circuit       depth {plan.depth} (products in a row), {packing.replace('-', ' ')}, weights of "
-        f"{plan.settings.weight_bits} bits, input scale 2**{plan.settings.input_bits}",
+        *_first_lines(client, source.given_parameters),
+        f"circuit       depth {plan.depth} (products in a row), {source.packing.replace('-', ' ')}, weights "
+        f"of {plan.settings.weight_bits} bits, input scale 2**{plan.settings.input_bits}",
         _key_line(client),
-        *_comparison_lines(considered),
+        *_comparison_lines(source.considered),
         *_slot_transform_lines(plan),
         *_batch_sum_lines(client),
         *_bootstrap_lines(plan),
@@ -202,15 +201,19 @@ def client_report(client: "ClientProgram") -> str:
     return "\n".join(lines)
 
 
-def _first_lines(client: "ClientProgram") -> list[str]:
-    """The lines on ring, security and primes."""
+def _first_lines(client: "ClientProgram", given: bool = False) -> list[str]:
+    """The lines on ring, security and primes, and whether compile was given them."""
     params, blocks = client.params, client.blocks
     kind = "conjugate-invariant" if params.ring.conjugate_invariant else "standard"
+    whole = client.bootstrapping is not None or client.level == params.depth
+    spent = "" if whole else f", the lowest {client.level} used"
+    told = "; given as parameters=" if given else ""
     return [
         f"ring          N = 2**{params.ring.degree.bit_length() - 1} ({kind}), {params.slots} slots, "
         f"{blocks} block{'s' if blocks > 1 else ''} for {client.batch} samples",
         f"security      {_security(client)}",
-        f"primes        {len(params.moduli)} of Q, {len(params.special)} of P; {params.depth} levels",
+        f"primes        {len(params.moduli)} of Q, {len(params.special)} of P; {params.depth} levels"
+        f"{spent}{told}",
     ]
 
 

@@ -13,6 +13,7 @@ from fhejax.program.arguments import Plain
 from fhejax.program.circuit.circuit import Circuit
 from fhejax.program.circuit.constants import encode_constants
 from fhejax.program.circuit.graph import Graph, sums_over_batch
+from fhejax.program.circuit.lowering.levels import Levels
 from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.node_lowering import lower
 from fhejax.program.circuit.lowering.settings import Settings
@@ -23,7 +24,7 @@ from fhejax.program.circuit.simplification import simplify
 from fhejax.program.circuit.views import Decisions
 from fhejax.program.levels.bootstrap_placement import Cut, with_bootstraps
 from fhejax.program.levels.carry import with_carry
-from fhejax.program.levels.plan import ProgramPlan, dropped_primes, placed
+from fhejax.program.levels.plan import ProgramPlan, placed
 from fhejax.program.levels.precision_prediction import Predictor
 from fhejax.program.levels.result_levels import cut_results
 from fhejax.program.packing.packings import packed
@@ -48,6 +49,7 @@ class CompilationRecord:
         precision_bits: that were asked for.
         recent: the circuit of the last call and its plain arguments, at most one, for calls with the same.
         considered: the packings that were compared.
+        given_parameters: whether compile was given them.
     """
 
     traced: TensorGraph
@@ -59,6 +61,7 @@ class CompilationRecord:
     sample: tuple[np.ndarray, ...] = ()
     precision_bits: float = 0.0
     considered: tuple[ConsideredPacking, ...] = ()
+    given_parameters: bool = False
     recent: list = dataclasses.field(default_factory=list, init=False, repr=False)
 
     @functools.cached_property
@@ -191,7 +194,7 @@ def specialised_anew(
     graph = graph_with_plain(source, plain)
     params, top = plan.params, plan.top_level
     for way in _ways_to_round(plan, source, graph):
-        lowered = lower(graph, way.limits, way.settings, dropped_primes(params, top), way.factors)
+        lowered = lower(graph, way.limits, way.settings, Levels(params, top), way.factors)
         if not lowered.missing_bits(way.limits, params, top):
             _check_precision(way.settings, source, graph, lowered)
             steps, registers = placed(graph, lowered, top)

@@ -316,7 +316,7 @@ def test_insecure_is_true_or_false_and_permits_given_parameters_alone():
         with pytest.raises(ValueError, match=r"insecure=.* True or False"):
             fhejax.compile(squared, rows(), insecure=insecure)
     for bootstrapping in (True, False):
-        with pytest.raises(ValueError, match="pass them as bootstrapping=, or a small ring"):
+        with pytest.raises(ValueError, match="pass them as parameters= or bootstrapping=, or a small ring"):
             fhejax.compile(squared, rows(), insecure=True, bootstrapping=bootstrapping)
     for wrong in (1, None, ckks.insecure_parameters(64, 1)):
         with pytest.raises(ValueError, match="it is True, False, or BootstrappingParameters"):

@@ -178,6 +178,8 @@ def check_server(server: ServerProgram) -> None:
     _check_bootstrapping(params, plan.bootstrapping)
     _check_blocks(plan.batch, plan.blocks, plan.layouts, params, server.interface.arguments)
     require(plan.settings.ring == params.ring, "settings of another ring")
+    given = plan.given_top
+    require(given is None or (is_count(given, 0) and given < params.depth), "its level of fresh ciphertexts")
     bits = plan.settings.input_bits
     require(type(bits) in (int, float) and 0 < bits <= params.modulus_bits, "its input scale")
     check_interface(server.interface, plan.batch)

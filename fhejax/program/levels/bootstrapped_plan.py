@@ -11,22 +11,23 @@ import numpy as np
 from fhejax.ckks import BootstrappingParameters
 from fhejax.ckks.bootstrapping import MOST_SHARED
 from fhejax.program.circuit.graph import Graph, block_count
+from fhejax.program.circuit.lowering.levels import Levels
 from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.node_lowering import lower
 from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.lowering.state import TooLowError
-from fhejax.program.circuit.nodes import CarriedSlots, CarriedValues, MaskedSum, RotatedSum, SumOfProducts
+from fhejax.program.circuit.nodes import CarriedSlots, CarriedValues
 from fhejax.program.circuit.slots import batch_period
 from fhejax.program.levels.bootstrap_noise import bootstrap_deviation
 from fhejax.program.levels.bootstrap_placement import Cut, in_order, place_bootstraps, with_bootstraps
 from fhejax.program.levels.carry import Carry, with_carry
-from fhejax.program.levels.plan import LoweredCircuit, ProgramPlan, TooDeepError, described, dropped_primes
+from fhejax.program.levels.given.canonical_plan import is_of_tiles
+from fhejax.program.levels.plan import LoweredCircuit, ProgramPlan, TooDeepError, described
 from fhejax.program.levels.precision_prediction import Predictor
 from fhejax.program.levels.predicted_time import predicted_block_seconds
 from fhejax.ring import modulus_bits
 from fhejax.ring.platform import Device
 
-_OF_TILES = (MaskedSum, RotatedSum, SumOfProducts)  # nodes that want canonical scales
 _LOG_DEGREE = 16
 _SCALE_BITS = (40, 45, 50)
 _LEVELS = (3, 15)  # the fewest and the most
@@ -67,7 +68,7 @@ def make_bootstrapped_plan(
     Raises:
         TooDeepError: where the error of bootstraps is too large, or one node takes too many levels.
     """
-    if graph.least_slots and not carry and any(isinstance(node, _OF_TILES) for node in graph.nodes):
+    if not carry and is_of_tiles(graph):
         raise TooDeepError(
             "packing='tiles' bootstraps nothing but what is carried yet; use a function of fewer products in "
             "a row, or another packing."
@@ -147,14 +148,14 @@ def _attempt_in_slots(
     scale_bits = parameters.params.scales[parameters.output_level].bits
     error = 2.0 ** -parameters.reduction_precision_bits[0]
     bits = scale_bits, max(_WEIGHT_BITS), scale_bits, scale_bits
-    settings = Settings(parameters.params.ring, *bits, parameters, error)
+    settings = Settings(parameters.params.ring, *bits, parameters, error, canonical=True)
     try:
         lowered = _lowered_with_bootstraps(graph, limits, settings, parameters)
     except TooLowError:
         return None
     if lowered.base_bits > modulus_bits(parameters.params.level_moduli(0)):
         return None
-    return LoweredCircuit(graph, limits, parameters.params, settings, lowered, 1)
+    return LoweredCircuit(graph, limits, parameters.params, settings, lowered, 1, parameters.output_level)
 
 
 def _why_not(best: float | None, wanted: float) -> str:
@@ -229,14 +230,15 @@ def _attempt(
             continue
         fits = lowered.base_bits <= modulus_bits(params.level_moduli(0))
         if fits and lowered.drops <= parameters.output_level:
-            return LoweredCircuit(planned, known, params, settings, lowered, blocks, cuts)
+            top = parameters.output_level
+            return LoweredCircuit(planned, known, params, settings, lowered, blocks, top, cuts)
     return None
 
 
 def _lowered_with_bootstraps(
     graph: Graph, limits: tuple[float, ...], settings: Settings, parameters: BootstrappingParameters
 ) -> Lowered:
-    return lower(graph, limits, settings, dropped_primes(parameters.params, parameters.output_level))
+    return lower(graph, limits, settings, Levels(parameters.params, parameters.output_level))
 
 
 def _with_error(attempt: LoweredCircuit) -> LoweredCircuit:

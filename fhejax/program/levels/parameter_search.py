@@ -1,24 +1,35 @@
 """The search for settings, ring and primes that meet the precision at the least predicted cost."""
 
 import dataclasses
-import functools
 import itertools
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
+from fhejax.ckks import Parameters
 from fhejax.ckks.parameters import ParameterOptions, make_parameters
 from fhejax.ckks.parameters.level_table import SMALLEST_LEVEL_BITS
 from fhejax.ckks.parameters.security import maximum_modulus_bits
 from fhejax.program.circuit.evaluation import evaluate_graph
 from fhejax.program.circuit.graph import Graph, block_count, depth, sums_over_batch
+from fhejax.program.circuit.lowering.levels import Levels
 from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.node_lowering import lower
 from fhejax.program.circuit.lowering.settings import Settings
 from fhejax.program.circuit.ranges import bounds, observed_bounds
+from fhejax.program.levels.candidates import (
+    INPUT_BITS,
+    Candidate,
+    Candidates,
+    Wish,
+    bits_of_scales,
+    first_precise,
+    weight_bits,
+)
+from fhejax.program.levels.given.given_plan import plan_in
 from fhejax.program.levels.plain_ranges import alike, bounds_for_all
-from fhejax.program.levels.plan import LoweredCircuit, ProgramPlan, TooDeepError, described, dropped_primes
+from fhejax.program.levels.plan import LoweredCircuit, ProgramPlan, TooDeepError
 from fhejax.program.levels.precision_prediction import Predictor
 from fhejax.program.levels.predicted_keys import predicted_key_bytes
 from fhejax.program.levels.predicted_time import predicted_block_seconds
@@ -27,16 +38,11 @@ from fhejax.ring import Ring
 from fhejax.ring.platform import Device
 
 _LOG_DEGREES = range(12, 17)
-_INPUT_BITS = (14, 16, 18, 20, 22, 24, 26, 28, 30, 32)
-_WEIGHT_BITS = (7, 8, 9, 10, 11, 12, 13, 14, 15)
-_DIAGONAL_BITS = (7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20)  # of weights that are plaintexts
-_WORKING_BITS = (18, 20, 22, 24, 26, 28)
 _PRIME_BITS = (30, 28, 26, 24, 22)
 _BUILDS = 3  # of parameters, each with more bits than the one before
 # Relinearised values have the scale of a square, far above a key switch's noise: single primes do as digits.
 # Rotations of long moduli take few digits.
 _DIGIT_SIZES = (1, 2, 3, 5, 8, 11, 14)
-_MOST_KEY_BYTES = 3e9  # that a client is to send, wherever time can be had for them
 
 
 def make_plan(
@@ -49,6 +55,7 @@ def make_plan(
     insecure: bool,
     log_degree: int | None,
     device: Device,
+    parameters: Parameters | None = None,
 ) -> tuple[ProgramPlan, LoweredCircuit]:
     """Choose parameters and lower the graph for them.
 
@@ -61,37 +68,25 @@ def make_plan(
         insecure: whether the ring may have less, as one of a given degree mostly has.
         log_degree: log2 of the ring's degree, where it is given.
         device: whose predicted time is to be least.
+        parameters: to plan in and no others, if any.
 
     Raises:
         TooDeepError: with the depth, the limit and what would help.
     """
-    predictor = Predictor(graph, sample)
-    best = "none fits in a modulus that is secure"
-    best_bits = -math.inf
-    wished = ParameterOptions(security=security, insecure=insecure)
-    found = _candidates(graph, limits, predictor, None if insecure else security, log_degree, device)
-    for candidate in sorted(found, key=lambda one: one.order(device)):
-        bits = candidate.bits_of_noise
-        if bits >= precision_bits:
-            settings, virtual = candidate.settings(), candidate.lowered()
-            bits = predictor.bits(settings, virtual, precision_bits)
-            built = None
-            if bits >= precision_bits:
-                built = _build(graph, limits, settings, virtual, wished, candidate.blocks)
-            if isinstance(built, str):
-                best_bits, best = math.inf, f"some would leave {bits:.1f} bits, but {built}"
-            if isinstance(built, LoweredCircuit):
-                plan = described(built, predictor, candidate.cost, device)
-                bits = plan.predicted_bits
-                if bits >= precision_bits:
-                    return plan, built
-        if bits > best_bits:
-            best_bits, best = bits, f"the best secure ones leave {bits:.1f} bits"
+    wish = Wish(graph, limits, Predictor(graph, sample), precision_bits, device)
+    if parameters is not None:
+        return plan_in(parameters, wish)
+    options = ParameterOptions(security=security, insecure=insecure)
+    found = _candidates(wish, None if insecure else security, log_degree)
+    best = first_precise(wish, found, lambda one: _build(wish, one, options))
+    if isinstance(best, tuple):
+        return best
     level = "the insecure ring of this test" if insecure else f"{security}-bit security"
     raise TooDeepError(
         f"the function multiplies encrypted values {depth(graph)} times in a row, and no ring up to degree "
-        f"2**{_LOG_DEGREES[-1]} keeps {precision_bits:g} bits at {level} ({best}; weights have at most "
-        f"{_weight_bits(graph)[-1]} bits and inputs a scale of at most 2**{_INPUT_BITS[-1]}). Use fewer "
+        f"2**{_LOG_DEGREES[-1]} keeps {precision_bits:g} bits at {level} "
+        f"({best.reason or 'none fits in a modulus that is secure'}; weights have at most "
+        f"{weight_bits(graph)[-1]} bits and inputs a scale of at most 2**{INPUT_BITS[-1]}). Use fewer "
         f"or lower-degree activations, lower precision_bits, narrow the range of the arguments, or split "
         f"the function in two programs. Interval arithmetic says that values reach {max(limits):.3g}; where "
         f"they do not, compile with a typical sample= and a margin=."
@@ -122,86 +117,16 @@ def value_bounds(
     return tuple(map(max, zip(*seen, strict=True)))
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Candidates:
-    """All settings of one ring that fit its modulus.
-
-    What noise they leave is worked out when the first of them is looked at, for all in one pass.
-
-    settings: arrays, one number for each candidate.
-    """
-
-    graph: Graph
-    limits: tuple[float, ...]
-    settings: Settings
-    blocks: int
-    predictor: Predictor
-
-    @functools.cached_property
-    def lowered(self) -> Lowered:
-        """The circuit lowered under all of them."""
-        return lower(self.graph, self.limits, self.settings)
-
-    @functools.cached_property
-    def bits_of_noise(self) -> np.ndarray:
-        """The precision that noise leaves to first order, for each candidate: no more is possible."""
-        return self.predictor.bits_of_noise(self.settings, self.lowered)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Candidate:
-    """One of the candidates: its number among them, predicted seconds, and bytes of keys.
-
-    coarseness: minus the bits that it spends on precision, for the order among equals.
-    """
-
-    among: _Candidates
-    index: int
-    cost: float
-    key_bytes: float
-    coarseness: float
-
-    def order(self, device: Device) -> tuple[int, int, float]:
-        """The place among others: by time, but after all whose keys are of a size that can be sent.
-
-        Where none can, those of keys of about a fourth of the size come first, whatever their time.
-        """
-        beyond = max(0, math.ceil(math.log(self.key_bytes / _MOST_KEY_BYTES, 4))) if self.key_bytes else 0
-        return beyond, round(self.cost / device.resolution), self.coarseness
-
-    @property
-    def blocks(self) -> int:
-        """The number of blocks of the batch."""
-        return self.among.blocks
-
-    def settings(self) -> Settings:
-        """The settings as plain numbers."""
-        return self.among.settings.at(self.index)
-
-    def lowered(self) -> Lowered:
-        """The circuit lowered under them."""
-        return self.among.lowered.at(self.index)
-
-    @property
-    def bits_of_noise(self) -> float:
-        """The precision that noise leaves to first order."""
-        return float(self.among.bits_of_noise[self.index])
-
-
-def _candidates(
-    graph: Graph,
-    limits: tuple[float, ...],
-    predictor: Predictor,
-    security: int | None,
-    log_degree: int | None,
-    device: Device,
-) -> list[_Candidate]:
+def _candidates(wish: Wish, security: int | None, log_degree: int | None) -> list[Candidate]:
     """The settings that fit a secure ring, with what they cost.
 
-    security: in bits, or None where any modulus will do.
+    Args:
+        wish: what they are for.
+        security: in bits, or None where any modulus will do.
+        log_degree: log2 of the ring's degree, where it is given.
     """
-    bits = (_INPUT_BITS, _weight_bits(graph), _WORKING_BITS, _PRIME_BITS)
-    choices = np.array(list(itertools.product(*bits)))
+    graph, limits, device = wish.graph, wish.limits, wish.device
+    choices = np.array(list(itertools.product(*bits_of_scales(graph), _PRIME_BITS)))
     rings = [
         Ring(2**k, conjugate_invariant=True) for k in (_LOG_DEGREES if log_degree is None else [log_degree])
     ]
@@ -223,17 +148,12 @@ def _candidates(
         sizes = np.broadcast_to(predicted_key_bytes(shape, settings), total.shape)[fits]
         fitting = choices[fits]
         fitting_settings = Settings(ring, *fitting.T, digit_size=digit_size)
-        among = _Candidates(graph, limits, fitting_settings, blocks, predictor)
+        among = Candidates(graph, limits, fitting_settings, blocks, wish.predictor)
         found += [
-            _Candidate(among, i, float(cost), float(size), -float(choice[:3].sum()))
+            Candidate(among, i, float(cost), float(size), -float(choice[:3].sum()))
             for i, (cost, size, choice) in enumerate(zip(costs, sizes, fitting, strict=True))
         ]
     return found
-
-
-def _weight_bits(graph: Graph) -> Sequence[int]:
-    """The bits that weights may have: as integers, or as plaintexts where a ciphertext holds one sample."""
-    return _DIAGONAL_BITS if graph.least_slots else _WEIGHT_BITS
 
 
 def _digit_sizes(lowered: Lowered) -> Sequence[int]:
@@ -248,37 +168,32 @@ def _total_bits(settings: Settings, lowered: Lowered) -> np.ndarray:
     return lowered.base_bits + lowered.drops * settings.prime_bits + special
 
 
-def _build(
-    graph: Graph,
-    limits: tuple[float, ...],
-    settings: Settings,
-    virtual: Lowered,
-    wished: ParameterOptions,
-    blocks: int,
-) -> LoweredCircuit | str:
+def _build(wish: Wish, candidate: Candidate, options: ParameterOptions) -> LoweredCircuit | str:
     """The graph lowered with real primes, or why those do not do.
 
     Real primes are larger or smaller than was thought: levels that are missing are added, and bits to the
     lowest modulus.
     """
+    graph, limits = wish.graph, wish.limits
+    settings, virtual = candidate.settings(), candidate.lowered()
     base_bits, levels = max(virtual.base_bits, float(SMALLEST_LEVEL_BITS)), virtual.drops
     for _ in range(_BUILDS):
         try:  # the scales of steps are their own; the primes are to be of equal size
-            options = dataclasses.replace(
-                wished,
+            wished = dataclasses.replace(
+                options,
                 base_bits=base_bits,
                 key_switching=virtual.switches_keys,
                 digit_size=settings.digit_size,
             )
-            params = make_parameters(settings.ring, levels, settings.prime_bits, options)
+            params = make_parameters(settings.ring, levels, settings.prime_bits, wished)
         except ValueError as error:  # too few primes of this size, or more of them than is secure
             return f"there are no such parameters: {error}"
-        lowered = lower(graph, limits, settings, dropped_primes(params, params.depth))
+        lowered = lower(graph, limits, settings, Levels(params, params.depth))
         if lowered.drops > params.depth:
             levels = lowered.drops
             continue
         missing = lowered.missing_bits(limits, params, params.depth)
         if not missing:
-            return LoweredCircuit(graph, limits, params, settings, lowered, blocks)
+            return LoweredCircuit(graph, limits, params, settings, lowered, candidate.blocks, params.depth)
         base_bits += missing + 0.1
     return "with the primes that there are values could overflow"

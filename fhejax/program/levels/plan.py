@@ -3,7 +3,6 @@
 import dataclasses
 import math
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Any
 
 from fhejax.ckks import BootstrappingParameters, Parameters
@@ -11,7 +10,6 @@ from fhejax.ckks.keys import KeyManifest
 from fhejax.program.circuit.graph import Graph, depth, needs_whole_batch, samples_together
 from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.settings import Settings
-from fhejax.program.circuit.lowering.state import Divisor
 from fhejax.program.circuit.slots import batch_period
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.views import View
@@ -46,6 +44,8 @@ class ProgramPlan:
     tiles: how many each step's result is computed in, where values do not fit in memory at once; else empty.
     peak_bytes: that the values of one block may take at once; 0 where they may not be cut.
     memory_map: whether arguments stay in their files, of which each tile reads what it needs.
+    given_top: the level of fresh ciphertexts, where parameters were given that have more levels than the
+        program takes; else None.
     """
 
     params: Parameters
@@ -68,6 +68,7 @@ class ProgramPlan:
     tiles: tuple[int, ...] = dataclasses.field(default=(), kw_only=True)
     peak_bytes: int = dataclasses.field(default=0, compare=False, kw_only=True)
     memory_map: bool = dataclasses.field(default=False, compare=False, kw_only=True)
+    given_top: int | None = dataclasses.field(default=None, kw_only=True)
 
     @property
     def bootstrapping(self) -> BootstrappingParameters | None:
@@ -88,6 +89,8 @@ class ProgramPlan:
     @property
     def top_level(self) -> int:
         """The level of fresh and of bootstrapped ciphertexts."""
+        if self.given_top is not None:
+            return self.given_top
         return self.params.depth if self.bootstrapping is None else self.bootstrapping.output_level
 
     @property
@@ -166,6 +169,7 @@ class LoweredCircuit:
         settings: that it was lowered under.
         lowered: steps, constants and noise.
         blocks: of the batch.
+        top: the level of fresh ciphertexts.
         cuts: the places of bootstraps in the circuit without them.
     """
 
@@ -175,6 +179,7 @@ class LoweredCircuit:
     settings: Settings
     lowered: Lowered
     blocks: int
+    top: int
     cuts: tuple[Cut, ...] = ()
 
 
@@ -189,8 +194,8 @@ def described(circuit: LoweredCircuit, predictor: Predictor, cost: float, device
     """
     graph, limits, settings, lowered = circuit.graph, circuit.limits, circuit.settings, circuit.lowered
     bootstrapping = settings.bootstrapping
-    top = circuit.params.depth if bootstrapping is None else bootstrapping.output_level
-    steps, registers = placed(graph, lowered, top)
+    whole = circuit.params.depth if bootstrapping is None else bootstrapping.output_level
+    steps, registers = placed(graph, lowered, circuit.top)
     encrypted = [o.value for o in graph.outputs if isinstance(o.value, View)]
     largest = max(float((limits[v.node] * abs(v.multiplier) + abs(v.offset)).max()) for v in encrypted)
     return ProgramPlan(
@@ -211,6 +216,7 @@ def described(circuit: LoweredCircuit, predictor: Predictor, cost: float, device
         whole_batch=needs_whole_batch(graph),
         layouts=tuple(_in_ring(layout, circuit.params.slots, graph) for layout in graph.layouts),
         together=samples_together(graph, circuit.params.slots) if graph.least_slots else 0,
+        given_top=None if circuit.top == whole else circuit.top,
     )
 
 
@@ -221,18 +227,6 @@ def _in_ring(layout: Layout | None, slots: int, graph: Graph) -> Layout | None:
     if graph.shares_blocks:
         return with_samples(layout, slots)
     return layout.replace(slots=(copies(slots // layout.slot_count), *layout.slots))
-
-
-def dropped_primes(params: Parameters, top: int) -> Divisor:
-    """The divisor of the d-th rescale from level `top` on.
-
-    Where a circuit drops more primes than there are, any number will do: it is found too deep.
-    """
-
-    def divisor(drop: int) -> int | Fraction:
-        return params.moduli[-1] if drop >= top else params.rescale_factor(top - drop, top - drop - 1)
-
-    return divisor
 
 
 def placed(graph: Graph, lowered: Lowered, top: int) -> tuple[tuple[Step, ...], tuple[int, ...]]:

@@ -14,6 +14,7 @@ from fhejax.ckks.parameters import ParameterOptions, make_parameters
 from fhejax.program.circuit import nodes
 from fhejax.program.circuit.evaluation import evaluate_graph
 from fhejax.program.circuit.graph import Graph, Output
+from fhejax.program.circuit.lowering.levels import Levels
 from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.node_lowering import lower
 from fhejax.program.circuit.lowering.settings import Settings
@@ -285,7 +286,7 @@ def test_a_new_kind_of_node_is_one_class():
     ring = Ring(2**6, conjugate_invariant=True)
     params = make_parameters(ring, 1, 30, ParameterOptions(insecure=True))
     settings = Settings(ring, 28, 10, 28, 30)
-    lowered: Lowered = lower(graph, bounds(graph), settings, lambda drop: params.moduli[-1])
+    lowered: Lowered = lower(graph, bounds(graph), settings, Levels(params, params.depth))
     key, other, third = jax.random.split(ckks.random_key(), 3)
     secret = ckks.secret_key(key, params)
     plain = ckks.encode(params, np.tile(x[0], 64)[:64], scale=2.0**28)

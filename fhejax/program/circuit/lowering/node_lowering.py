@@ -9,16 +9,17 @@ from collections.abc import Mapping
 import numpy as np
 
 from fhejax.program.circuit.graph import Graph, live_nodes
+from fhejax.program.circuit.lowering.levels import Levels
 from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.settings import Settings
-from fhejax.program.circuit.lowering.state import Divisor, Lowering
+from fhejax.program.circuit.lowering.state import Lowering
 
 
 def lower(
     graph: Graph,
     bounds: tuple[float, ...],
     settings: Settings,
-    divisor: Divisor | None = None,
+    levels: Levels | None = None,
     factors: Mapping[int, tuple[float, ...]] | None = None,
 ) -> Lowered:
     """The steps of a graph under the planner's settings.
@@ -26,13 +27,13 @@ def lower(
     Args:
         graph: what to compute.
         bounds: largest magnitude of each node.
-        settings: what the planner chose, or, without a divisor, arrays of all that it may choose.
-        divisor: the d-th prime to be dropped; by default a number of the nominal size, which is all that
-            the search for settings needs (constants are then not made).
+        settings: what the planner chose, or, without levels, arrays of all that it may choose.
+        levels: of the parameters; by default primes are numbers of the nominal size, which is all that the
+            search for settings needs (constants are then not made).
         factors: what each node's weights are multiplied by before rounding; by default what makes the
             largest weight fill `weight_bits`.
     """
-    lowering = Lowering(graph, bounds, settings, divisor, factors)
+    lowering = Lowering(graph, bounds, settings, levels, factors)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what has no bound fits nowhere
         for number in sorted(live_nodes(graph)):
             _lower_node(lowering, number)

@@ -27,6 +27,7 @@ class Settings:
         bootstrapping: the parameters, where there are bootstraps.
         bootstrap_error: root mean square of what each adds to numbers in (-1, 1).
         digit_size: primes in one digit of a key switch.
+        canonical: whether every value has exactly the scale of its level, as `CanonicalScales` has it.
     """
 
     ring: Ring
@@ -37,13 +38,14 @@ class Settings:
     bootstrapping: BootstrappingParameters | None = None
     bootstrap_error: float = 0.0
     digit_size: int = 1
+    canonical: bool = False
 
     @property
     def special_bits(self) -> Real:
         """log2 of P: the one largest prime, or some bits more than a digit of several primes has."""
         if self.digit_size == 1:
             return _LARGEST_PRIME_BITS
-        return self.digit_size * self.prime_bits + MARGIN_BITS
+        return self.digit_size * self.prime_bits / base_limbs(self.prime_bits) + MARGIN_BITS
 
     @property
     def special_limbs(self) -> Whole:

@@ -14,6 +14,7 @@ from fhejax.ckks.parameters.deviations import (
 from fhejax.program.arguments import Plain
 from fhejax.program.circuit.constants import RawConstant, RawSlots
 from fhejax.program.circuit.graph import Graph, consumers
+from fhejax.program.circuit.lowering.levels import Levels
 from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.policies import CanonicalScales, policy_of
 from fhejax.program.circuit.lowering.register import Register, after
@@ -42,8 +43,6 @@ from fhejax.program.circuit.steps.shift import ShiftStep
 from fhejax.program.circuit.steps.slot_shift import SlotShiftStep
 from fhejax.program.circuit.steps.step import Step
 
-Divisor = Callable[[Whole], Number]  # the d-th prime to be dropped, or what a rational rescale divides by
-
 
 def _typical_prime(bits: Real, drop: Whole) -> Real:
     """A number of about the size of the d-th prime to be dropped; like primes, no two are equal."""
@@ -67,8 +66,8 @@ class TooLowError(ValueError):
 class Lowering:
     """The state in which one circuit becomes steps; mutable only while that goes on.
 
-    With a divisor scales are exact and the steps are those of a program. Without one scales are logarithms,
-    no constants are made, and settings may be arrays: then all of them are looked at in one pass, and a step
+    With levels scales are exact and the steps are those of a program. Without them scales are logarithms, no
+    constants are made, and settings may be arrays: then all of them are looked at in one pass, and a step
     that only some settings have is marked.
     """
 
@@ -77,13 +76,15 @@ class Lowering:
         graph: Graph,
         bounds: tuple[float, ...],
         settings: Settings,
-        divisor: Divisor | None,
+        levels: Levels | None,
         factors: Mapping[int, tuple[float, ...]] | None,
     ) -> None:
         self.graph, self.bounds, self.settings = graph, bounds, settings
-        self.policy = policy_of(settings, bool(graph.least_slots and graph.carry))
-        self.exact = divisor is not None
-        self.divisor: Divisor = divisor or (lambda drop: _typical_prime(settings.prime_bits, drop))
+        self.policy = policy_of(settings, levels)
+        self.exact = levels is not None
+        self.divisor: Callable[[Whole], Number] = (  # of the d-th rescale: a prime, or primes over others
+            levels.divisor if levels else lambda drop: _typical_prime(settings.prime_bits, drop)
+        )
         self.readers = consumers(graph)
         self.leads_to_product = leads_to_product(graph, self.readers)
         self.weights_may_change = any(isinstance(a, Plain) for a in graph.arguments)

@@ -94,7 +94,7 @@ class Input(Node):
         scale = lowering.scale(2.0**settings.input_bits)
         deviation = fresh_public_deviation if self.public_key else fresh_deviation
         lowering.add_noise(number, deviation(settings.ring) / value_of(scale))
-        drops = 0 * settings.prime_bits if not lowering.exact else 0
+        drops = np.zeros_like(settings.input_bits, np.int64) if np.ndim(settings.input_bits) else 0
         step = InputStep((), self.size, 2, drops, scale, self.argument, node=number, label=self.label)
         return lowering.emit(step)
 

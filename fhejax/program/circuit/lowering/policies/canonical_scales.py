@@ -19,8 +19,7 @@ class CanonicalScales(LevelScales):
 
     def own_scale(self, drops: Whole) -> AnyScale:
         """The scheme's scale after so many drops."""
-        level = max(0, self.parameters.output_level - drops)
-        return self.parameters.params.scales[level]
+        return self.levels.params.scales[max(0, self.levels.top - drops)]
 
     def least_scale_bits(self, bound: float) -> Real:
         """The scale of a level, about, whatever the bound."""

@@ -3,12 +3,9 @@
 import dataclasses
 import math
 
-from fhejax.ckks import BootstrappingParameters, Parameters
-from fhejax.ckks.keys.generation import digit_ranges
-from fhejax.ckks.parameters.deviations import division_variance, key_switch_variance, slot_deviation
+from fhejax.program.circuit.lowering.levels import Levels
 from fhejax.program.circuit.lowering.policies.policy import LevelPolicy
 from fhejax.program.circuit.lowering.scales import Real, Whole, floor
-from fhejax.ring import modulus_bits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,21 +13,18 @@ class LevelScales(LevelPolicy):
     """The policy of scales near those of their levels, since what is missing is squared with every product.
 
     Attributes:
-        parameters: of the bootstraps, whose levels these are.
+        levels: of the parameters, those of bootstraps where there are any.
     """
 
-    parameters: BootstrappingParameters
+    levels: Levels
 
     def bits_above(self, drops: Whole, at: Whole) -> Real:
         """The primes between the value's level and the lowest; none are left for what went too low."""
-        params, level = self.parameters.params, self.parameters.output_level - at
-        if level < 0:
-            return -math.inf
-        return modulus_bits(params.level_moduli(level)) - modulus_bits(params.level_moduli(0))
+        return self.levels.bits_above(at)
 
     def switch_deviation(self, base_bits: Real, total: Whole, drops: Whole) -> Real:
         """The key switch of the parameters at the value's level."""
-        return _switch_deviation(self.parameters.params, max(0, self.parameters.output_level - drops))
+        return self.levels.switch_deviation(drops)
 
     def least_scale_bits(self, bound: float) -> Real:
         """The working scale less the bits of the bound: larger values need no more of the modulus."""
@@ -43,10 +37,3 @@ class LevelScales(LevelPolicy):
         lost = self.settings.prime_bits - self.settings.working_bits
         own = floor_bits + lost + count * self.settings.prime_bits
         return floor(own - bits)
-
-
-def _switch_deviation(params: Parameters, level: int) -> float:
-    moduli = params.level_moduli(level)
-    digits = [math.prod(moduli[start:stop]) for start, stop in digit_ranges(params, level)]
-    variance = key_switch_variance(params.ring, digits, math.prod(params.special))
-    return slot_deviation(params.ring, variance + division_variance(params.ring))
