@@ -17,6 +17,9 @@ from fhejax.program.circuit.values import Values
 from fhejax.program.circuit.views import View
 from fhejax.program.packing.sample_per_slot.slots import in_slots
 
+_FEW = 3  # samples that tell most settings of too little precision from others
+_SLACK = 0.5  # bits by which they may be wrong
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Layout:
@@ -81,8 +84,13 @@ class Predictor:
             lowered: the graph lowered under them.
             wanted: bits below which the number is not looked at any further, and is an upper bound.
         """
-        error = np.zeros(len(self.views))
-        for kind in (self._linear_noise, self._rounding, self._even_noise):
+        error = self._linear_noise(settings, lowered)
+        if self._bits(error) < wanted:
+            return self._bits(error)
+        likely = self._bits(np.hypot(error, self._rounding(settings, lowered, few=True)))
+        if likely < wanted - _SLACK:
+            return likely
+        for kind in (self._rounding, self._even_noise):
             error = np.hypot(error, kind(settings, lowered))
             if self._bits(error) < wanted:
                 break
@@ -162,27 +170,33 @@ class Predictor:
         return np.array([root_mean_square(view_values(v, values[v.node])) for v in self.views])
 
     @np.errstate(over="ignore", invalid="ignore")
-    def _rounding(self, settings: Settings, lowered: Lowered) -> np.ndarray:
-        """The error of rounded weights: computed, or that of noise where a node knows the deviation."""
+    def _rounding(self, settings: Settings, lowered: Lowered, few: bool = False) -> np.ndarray:
+        """The error of rounded weights: computed, or that of noise where a node knows the deviation.
+
+        Of few samples it is about the same, and known sooner.
+        """
         known = self._rounding_deviations(lowered)
         rest = {node: factors for node, factors in lowered.rounding.items() if node not in known}
         gains = self._noise_gains(settings.ring.slots)
         variances = np.zeros(len(self.graph.nodes))
         variances[list(known)] = np.square(list(known.values()))
-        return np.hypot(self._computed_rounding(rest), np.sqrt(gains**2 @ variances))
+        return np.hypot(self._computed_rounding(rest, few), np.sqrt(gains**2 @ variances))
 
     def _rounding_deviations(self, lowered: Lowered) -> dict[int, Any]:
         nodes = self.graph.nodes
         found = {n: nodes[n].rounding_deviation(f, self.values) for n, f in lowered.rounding.items()}
         return {node: deviation for node, deviation in found.items() if deviation is not None}
 
-    def _computed_rounding(self, rounding: dict[int, Any]) -> np.ndarray:
+    def _computed_rounding(self, rounding: dict[int, Any], few: bool) -> np.ndarray:
         if not rounding:
             return np.zeros(len(self.views))
-        key = tuple(rounding.items())
+        first = _FEW if few and not sums_over_batch(self.graph) else None
+        key = (first, *rounding.items())
         if key not in self._rounded:
-            found = evaluate_graph(self.graph, self.sample, rounding=rounding)
-            differences = [view_difference(v, found[v.node] - self.values[v.node]) for v in self.views]
+            sample = [given[:, :first] for given in self.sample]
+            found = evaluate_graph(self.graph, sample, rounding=rounding)
+            known = [(v, found[v.node], self.values[v.node][:, :first]) for v in self.views]
+            differences = [view_difference(v, rounded - exact) for v, rounded, exact in known]
             self._rounded[key] = np.array([root_mean_square(d) for d in differences])
         return self._rounded[key]
 
