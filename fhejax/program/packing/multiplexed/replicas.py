@@ -39,7 +39,11 @@ _TYPICAL_LIMBS = 32  # by which it is told whether diagonals are held ready for 
 _LEAST = 16  # slots by which copies are shifted at least
 _FEW = 4  # coefficients a row, up to which a map may both read and write copies
 
+_MOST_CHOICES = 256  # that are looked at further, where many values are to be read later
+
 Assignment = Mapping[int, int]  # a node -> its copies, where there is more than one
+_Live = tuple[tuple[int, int], ...]  # transforms that are read later, and the copies of each
+_Choice = tuple[float, dict[int, int]]  # the cost so far, and the copies of all transforms
 
 
 def with_replicas(graph: Graph, slots: int) -> Graph:
@@ -59,14 +63,14 @@ def with_replicas(graph: Graph, slots: int) -> Graph:
     return dataclasses.replace(graph, nodes=nodes)
 
 
-def shifted_positions(positions: np.ndarray, period: int, copies: int, copy: int) -> np.ndarray:
-    """The slots in which a copy of a value lies.
+def shifted_positions(positions: np.ndarray, period: int, copies: int, copy: int | np.ndarray) -> np.ndarray:
+    """The slots in which copies of a value lie.
 
     Args:
         positions: int64 [entry], those of copy 0 within one period.
         period: of the value.
         copies: that there are, a power of two.
-        copy: its number k, which is rotated by k / copies of the period.
+        copy: the number k of one, or of one for each entry, which is rotated by k / copies of the period.
     """
     return copy * period + (positions - copy * (period // copies)) % period
 
@@ -102,19 +106,14 @@ def _chosen(matrix: SlotMatrix, source: int, result: int, rows: np.ndarray) -> n
     if source == 1:
         return columns
     if not _folds(matrix, source, result):  # then the copy in whose slots the result lies
-        return shifted_positions_of(columns, own, source, rows % (source * own) // own)
+        return shifted_positions(columns, own, source, rows % (source * own) // own)
     shared = own // source
     distances = (columns - rows) % shared
     wanted = np.zeros(shared, np.int64)
     for known, distance in _steps(tuple(np.unique(matrix.distances % shared).tolist()), shared).items():
         wanted[known] = distance
     slot = (rows + wanted[distances]) % own  # of one period: that of the copy which is as far away
-    return shifted_positions_of(columns, own, source, (columns - slot) % own // shared)
-
-
-def shifted_positions_of(positions: np.ndarray, period: int, copies: int, copy: np.ndarray) -> np.ndarray:
-    """As `shifted_positions`, of another copy for each entry."""
-    return copy * period + (positions - copy * (period // copies)) % period
+    return shifted_positions(columns, own, source, (columns - slot) % own // shared)
 
 
 def _folds(matrix: SlotMatrix, source: int, result: int) -> bool:
@@ -178,19 +177,19 @@ def _groups(graph: Graph) -> list[int | None]:
 def _cheapest(graph: Graph, slots: int) -> Assignment:
     """The copies of every node that has more than one, at the least cost of all maps together.
 
-    Node after node, for all numbers of copies of the values that later ones read, the cheapest choice of the
-    others is kept.
+    Node after node, for each choice of copies of the values that later ones read, the cheapest for the others
+    is kept.
     """
     groups = _groups(graph)
     last = {group: number for number, node in enumerate(graph.nodes) for group in _read(groups, node)}
-    best: dict[tuple[tuple[int, int], ...], tuple[float, dict[int, int]]] = {(): (0.0, {})}
+    best: dict[_Live, _Choice] = {(): (0.0, {})}
     for number, node in enumerate(graph.nodes):
         if not isinstance(node, SlotTransform):
             continue
         costs = functools.cache(functools.partial(_cost_of_term, node, slots))
         is_free = groups[number] == number and number in last
         options = _options(node, graph.least_slots) if is_free else [1]
-        following: dict[tuple[tuple[int, int], ...], tuple[float, dict[int, int]]] = {}
+        following: dict[_Live, _Choice] = {}
         for (total, chosen), copies in itertools.product(best.values(), options):
             sources = [chosen.get(_group(groups, source), 1) for source in node.sources]
             cost = total + sum(costs(term, source, copies) for term, source in enumerate(sources))
@@ -198,10 +197,17 @@ def _cheapest(graph: Graph, slots: int) -> Assignment:
             live = tuple((group, r) for group, r in given.items() if last.get(group, -1) > number)
             if cost < following.get(live, (math.inf, {}))[0]:
                 following[live] = cost, given
-        best = following
+        best = _kept(following)
     chosen = min(best.values(), key=lambda found: found[0])[1]
     copies = {number: chosen.get(_group(groups, number), 1) for number in range(len(groups))}
     return {number: count for number, count in copies.items() if count > 1}
+
+
+def _kept(found: Mapping[_Live, _Choice]) -> dict[_Live, _Choice]:
+    """The cheapest choices for the values that are still to be read, and that without copies."""
+    names = sorted(found, key=lambda live: found[live][0])
+    plain = (live for live in names[_MOST_CHOICES:] if all(copies == 1 for _, copies in live))
+    return {live: found[live] for live in (*names[:_MOST_CHOICES], *plain)}
 
 
 def _group(groups: Sequence[int | None], number: int) -> int:
