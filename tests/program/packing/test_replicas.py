@@ -112,14 +112,14 @@ def test_every_second_convolution_of_a_chain_takes_a_fraction():
     assert max(len(other) for other in after) > 128
 
 
-def test_copies_take_no_slots_that_are_not_there_and_fewer_where_encoding_costs_more(monkeypatch):
+def test_copies_take_no_slots_that_are_not_there_and_none_where_encoding_costs_more(monkeypatch):
     graph = circuit_of(chain, (1, 4, 4, 1))
     assert with_replicas(graph, 2**20) is graph
     roomy = dataclasses.replace(graph, least_slots=2**13)
     assert writers(with_replicas(roomy, 2**13)).count(72) == 2
     monkeypatch.setattr(replicas, "_ENCODING_COST", 100.0)
     monkeypatch.setattr(replicas, "are_streamed", lambda *_: True)
-    assert max(writers(with_replicas(roomy, 2**13))) <= 9  # only the first layer has few diagonals
+    assert with_replicas(roomy, 2**13) is roomy  # less than a tenth would be saved, by the first layer
 
 
 def with_room(x, features):

@@ -37,6 +37,7 @@ _PRODUCT_COST = 0.2
 _ENCODING_COST = 1.8
 _TYPICAL_LIMBS = 32  # by which it is told whether diagonals are held ready for use, and encoded once
 _LEAST = 16  # slots by which copies are shifted at least
+_LEAST_GAIN = 0.1  # of the cost of all maps, below which the costs above are too rough to tell
 _FEW = 4  # coefficients a row, up to which a map may both read and write copies
 
 _MOST_CHOICES = 256  # that are looked at further, where many values are to be read later
@@ -198,9 +199,17 @@ def _cheapest(graph: Graph, slots: int) -> Assignment:
             if cost < following.get(live, (math.inf, {}))[0]:
                 following[live] = cost, given
         best = _kept(following)
-    chosen = min(best.values(), key=lambda found: found[0])[1]
+    least, chosen = min(best.values(), key=lambda found: found[0])
+    if least > (1 - _LEAST_GAIN) * _cost_without(graph, slots):
+        return {}
     copies = {number: chosen.get(_group(groups, number), 1) for number in range(len(groups))}
     return {number: count for number, count in copies.items() if count > 1}
+
+
+def _cost_without(graph: Graph, slots: int) -> float:
+    """What all maps take where no value has copies."""
+    transforms = [node for node in graph.nodes if isinstance(node, SlotTransform)]
+    return sum(_cost(matrix, 1, 1, slots) for node in transforms for matrix in node.matrices)
 
 
 def _kept(found: Mapping[_Live, _Choice]) -> dict[_Live, _Choice]:
