@@ -158,8 +158,8 @@ def main(arguments: Arguments) -> None:
         called = row["seconds"].get("call")
         each = "" if called is None else f" ({1e3 * called / switches:.2f} ms a key switch)"
         print(
-            f"{packing:16} {switches:6} key switches from level {row['level']} ({row['limbs']} primes), predicted "
-            f"{row['predicted_seconds']:.1f} s, a step {'-' if called is None else f'{called:.2f} s'}{each}, "
+            f"{packing:16} {switches:6} key switches from level {row['level']} ({row['limbs']} primes), "
+            f"predicted {row['predicted_seconds']:.1f} s, a step {'-' if called is None else f'{called:.2f} s'}{each}, "
             f"{row['ring']}",
             flush=True,
         )
