@@ -156,9 +156,12 @@ def main(arguments: Arguments) -> None:
         rows.append(row)
         switches = row["rotations"] + row["relinearisations"]
         called = row["seconds"].get("call")
+        took = "-"
+        if called is not None:
+            took = f"{called:.2f} s ({1e3 * called / switches:.2f} ms a key switch)"
         print(
-            f"{packing:16} {switches:6} key switches, predicted {row['predicted_seconds']:.1f} s, "
-            f"a step {'-' if called is None else f'{called:.2f} s'}, {row['ring']}",
+            f"{packing:16} {switches:6} key switches from level {row['level']} ({row['limbs']} primes), "
+            f"predicted {row['predicted_seconds']:.1f} s, a step {took}, {row['ring']}",
             flush=True,
         )
     if arguments.save and not arguments.plan:
