@@ -1,6 +1,7 @@
 """A training step in tiles in parameters that are given: the secret of another program, and which scales."""
 
 import numpy as np
+import pytest
 
 import fhejax as fhe
 from fhejax import ckks
@@ -31,6 +32,7 @@ def check(program, secret, keys):
     assert np.sqrt(np.mean((found - program.clear(*values)) ** 2)) < 5 * program.plan.predicted_errors[0]
 
 
+@pytest.mark.nightly
 def test_both_packings_of_a_step_in_one_ring_under_one_secret():
     """As `benchmarks.training_packings --same` times them."""
     tiles = compiled("tiles", insecure_log_degree=7, bootstrapping=False)
