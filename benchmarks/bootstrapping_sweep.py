@@ -235,10 +235,7 @@ class Arguments:
     processes: int = 1
     fresh: bool = False
     name: str = NAME
-    xla_flags: str = (
-        "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
-        " --xla_cpu_use_fusion_emitters=false"
-    )
+    xla_flags: str = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 
 
 def main(arguments: Arguments) -> None:

@@ -60,10 +60,7 @@ class Arguments:
     file: pathlib.Path = RESULTS / "random_programs.jsonl"
     cache: str | None = None
     fresh: bool = False
-    xla_flags: str = (
-        "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
-        " --xla_cpu_use_fusion_emitters=false"
-    )
+    xla_flags: str = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 
 
 def main(arguments: Arguments) -> int:

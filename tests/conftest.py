@@ -11,11 +11,10 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-# Before JAX is imported; a later XLA does not know the last flag, and would abort. A kernel that is not split
-# for several threads compiles in 15 % less of the processors' time, which the workers share.
+# Before JAX is imported; a later XLA does not know the second flag, and would abort.
 os.environ.setdefault(
     "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
+    "--xla_backend_optimization_level=0"
     + " --xla_cpu_use_fusion_emitters=false" * importlib.metadata.version("jaxlib").startswith("0.10."),
 )
 

@@ -51,8 +51,7 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: Any, request: Any) -> Iterator[None]:
     """What a fixture draws, whichever test is the first to ask for it."""
-    parameter = getattr(request, "param", "")
-    with entropy_of(f"{request.node.nodeid}::{fixturedef.argname}::{parameter}"):
+    with entropy_of(f"{request.node.nodeid}::{fixturedef.argname}::{request.param_index}"):
         return (yield)
 
 

@@ -49,8 +49,8 @@ QUICK = ("scheme", "program")
 @pytest.mark.parametrize(
     ("name", "jobs"),
     [
-        (ALL, QUICK),
-        pytest.param(ALL, ("bootstrapped",), marks=pytest.mark.nightly),
+        (ALL, QUICK[:1]),
+        pytest.param(ALL, ("program", "bootstrapped"), marks=pytest.mark.nightly),
         *(pytest.param(name, QUICK, marks=pytest.mark.nightly) for name in SETTINGS if name != ALL),
     ],
 )
