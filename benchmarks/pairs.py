@@ -24,14 +24,20 @@ import tyro
 from benchmarks.machine import write_result
 from benchmarks.peers.serving import COUNTED, SETTINGS
 
-# Runs in either checkout, so that it names only what both have.
-_WORKER = """
+# The beginning of what runs in either checkout: whose fhejax it is, and where answers are written to.
+PREAMBLE = """
 import json, os, sys
 import fhejax
 if not os.path.realpath(fhejax.__file__).startswith(os.path.realpath(os.getcwd()) + os.sep):
     sys.exit(f"{os.getcwd()} is no checkout of fhejax: another one was imported, {fhejax.__file__}")
 answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
+"""
+
+# It names only what both have.
+_WORKER = (
+    PREAMBLE
+    + """
 from benchmarks.ckks import our_side
 from benchmarks.peers.serving import SETTINGS, time_calls
 sides = {}
@@ -48,6 +54,7 @@ for line in sys.stdin:
     answers.write(json.dumps(answer) + "\\n")
     answers.flush()
 """
+)
 
 
 @dataclasses.dataclass(frozen=True)

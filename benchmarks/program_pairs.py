@@ -18,22 +18,18 @@ import tyro
 
 from benchmarks.intervals import ratio_interval
 from benchmarks.machine import write_result
-from benchmarks.pairs import Checkout, started
+from benchmarks.pairs import PREAMBLE, Checkout, started
 
 JOBS = ("cryptonets", "hcnn", "mlp", "regression", "deep")
 
 # Runs in either checkout. It answers a line of its input by the seconds of one call.
-_WORKER = """
-import json, os, sys, time
+_WORKER = (
+    PREAMBLE
+    + """
+import time
 from pathlib import Path
-sys.path.insert(0, os.getcwd())
-answers = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)
 import jax
 import numpy as np
-import fhejax
-if not os.path.realpath(fhejax.__file__).startswith(os.path.realpath(os.getcwd()) + os.sep):
-    sys.exit(f"{os.getcwd()} is no checkout of fhejax: another one was imported, {fhejax.__file__}")
 from experiments import pipeline
 job, folder, degree = sys.argv[1], sys.argv[2] or None, int(sys.argv[3]) or None
 pipeline.use_cache(pipeline.CACHE)
@@ -75,6 +71,7 @@ for line in sys.stdin:
     answers.write(json.dumps(time.perf_counter() - start) + "\\n")
     answers.flush()
 """
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +153,7 @@ def main(arguments: Arguments) -> dict[str, Any]:
     results["geometric mean"] = geometric_mean(list(results.values()))
     print(line("geometric mean", results["geometric mean"]))
     if arguments.save:
-        write_result("program_pairs", {"before": "the commit before the compiler around layouts"} | results)
+        write_result("program_pairs", results)
     return results
 
 
