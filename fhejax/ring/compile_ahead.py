@@ -43,8 +43,11 @@ class _Collector:
 
 
 def shape_of(leaf: Any) -> Any:
-    """An array's shape and type in its place; what is no array stands for itself."""
-    if isinstance(leaf, np.ndarray):
+    """An array's shape and type in its place; what is no array stands for itself.
+
+    A NumPy scalar is an array too: kernels take it as an argument, and compile once for all its values.
+    """
+    if isinstance(leaf, np.ndarray | np.generic):
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
     if isinstance(leaf, jax.Array):
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, weak_type=leaf.aval.weak_type)

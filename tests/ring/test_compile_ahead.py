@@ -49,6 +49,24 @@ def test_a_call_finds_what_was_compiled_ahead(caplog):
     np.testing.assert_array_equal(part, 3 * (np.asarray(whole)[:2] + 1))
 
 
+@kernel
+@wide
+def _row(x, number):
+    return jax.lax.dynamic_index_in_dim(x, number, keepdims=False)
+
+
+def test_a_kernel_is_compiled_once_for_all_values_of_a_number(caplog):
+    x = jnp.arange(12, dtype=np.uint32).reshape(4, 3)
+
+    def rows(x):
+        return [_row(x, np.int32(number)) for number in range(4)]
+
+    assert compile_ahead(rows, x) == 1
+    found, later = compiled_in(caplog, lambda: rows(x))
+    assert not [text for text in later if "_row" in text]
+    np.testing.assert_array_equal(found, x)
+
+
 def test_kernels_of_the_scheme_are_found(caplog):
     params = ckks.insecure_parameters(32, 3, digit_size=1)
     secret = ckks.secret_key(ckks.random_key(), params)
