@@ -102,5 +102,5 @@ def kept(path: Path, program: fhejax.Program, make: Callable[[], Any]) -> Any:
     Where the program reads arguments from files, they stay there.
     """
     if not path.exists():
-        fhejax.save(path, make())
+        fhejax.save(path, make(), memory_map=program.plan.memory_map)
     return fhejax.load(path, program.params, memory_map=program.plan.memory_map)

@@ -117,7 +117,7 @@ class Header:
 
     automorphism: the exponent of a rotation key, 0 for the relinearisation key. batch of a set of keys: how
     many there are; and, if they are for bootstrapping, the weight of the sparse secret. batch of what begins
-    with a document: the bytes of that.
+    with a document: the bytes of that, and how many bits a residue takes if that is no word.
     """
 
     kind: Kind

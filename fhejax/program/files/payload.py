@@ -2,6 +2,9 @@
 
 Nothing in a file is trusted: lengths are compared with what is there before arrays are made, and memory
 beyond the file's own bytes is taken for its arrays once, and for the document.
+
+Of encrypted arrays, residues take as many bits as the widest prime of their parameters, unless the file is to
+be read as a memory map; a second number in the header's batch says how many.
 """
 
 import itertools
@@ -16,6 +19,7 @@ from jax.core import Tracer
 
 from fhejax.ckks import Parameters
 from fhejax.ckks.files import FormatError
+from fhejax.ckks.files.bit_packing import GROUP, pack_bits, packed_bytes, unpack_bits
 from fhejax.ckks.files.container import (
     CHECKSUM_BYTES,
     HEADER,
@@ -35,7 +39,12 @@ _AXES_OF_RESIDUES = 4  # at least: block, component, limb, N
 
 
 def write_object(
-    stream: BinaryIO, kind: Kind, value: Any, params: Parameters, known: Parameters | None = None
+    stream: BinaryIO,
+    kind: Kind,
+    value: Any,
+    params: Parameters,
+    known: Parameters | None = None,
+    memory_map: bool = False,
 ) -> None:
     """Write an object of registered types.
 
@@ -45,6 +54,7 @@ def write_object(
         value: the object.
         params: the parameters it belongs to.
         known: parameters that its reader knows.
+        memory_map: whether the reader may map residues, which then take whole words.
 
     Raises:
         TypeError: an object of another type in it. ValueError: one that is being traced, or too large.
@@ -58,20 +68,53 @@ def write_object(
             f"the program has too many steps to be a file: compile it in parts."
         )
     host = [np.ascontiguousarray(np.asarray(array)).reshape(-1) for array in arrays]
-    size = len(text) + sum(array.nbytes for array in host)
-    header = Header(kind, params.fingerprint, size, batch=(len(text),))
-    write_container(stream, header, [text, *(array.view(np.uint8).data for array in host)])
+    bits = None if memory_map else packed_bits(known)
+    written = [
+        pack_bits(flat, bits) if bits and _holds_residues(array, known) else flat
+        for flat, array in zip(host, arrays, strict=True)
+    ]
+    size = len(text) + sum(array.nbytes for array in written)
+    header = Header(kind, params.fingerprint, size, batch=(len(text), bits) if bits else (len(text),))
+    write_container(stream, header, [text, *(array.view(np.uint8).data for array in written)])
+
+
+def packed_bits(known: Parameters | None) -> int | None:
+    """The bits that a residue takes in a file: None where it is a word of 32 bits.
+
+    Args:
+        known: parameters that the reader knows. Of other objects no residues are packed.
+    """
+    if known is None or known.ring.degree % GROUP:
+        return None
+    bits = max(known.moduli + known.special).bit_length()
+    return bits if bits < GROUP else None
+
+
+def _holds_residues(array: Any, known: Parameters | None) -> bool:
+    """Whether an array, or its description, is one of residues under these parameters."""
+    shape = array.shape
+    of_residues = array.dtype == np.uint32 and len(shape) >= _AXES_OF_RESIDUES
+    return known is not None and of_residues and shape[-1] == known.ring.degree
+
+
+def _bytes_in_file(array: Any, known: Parameters | None, bits: int | None) -> int:
+    """The bytes that an array, or what describes it, takes in a file."""
+    count = math.prod(array.shape)
+    return (
+        packed_bytes(count, bits) if bits and _holds_residues(array, known) else count * array.dtype.itemsize
+    )
 
 
 def object_bytes(value: Any, known: Parameters | None = None) -> int:
-    """The bytes of the container of an object, whose arrays may be `jax.ShapeDtypeStruct`.
+    """The bytes of the container of an object, whose arrays may be `jax.ShapeDtypeStruct`, and no map's.
 
     Args:
         value: the object.
         known: parameters that its reader knows.
     """
     text, arrays = write_document(value, known)
-    sizes = [math.prod(array.shape) * array.dtype.itemsize for array in arrays]
+    bits = packed_bits(known)
+    sizes = [_bytes_in_file(array, known, bits) for array in arrays]
     return HEADER.size + len(text) + sum(sizes) + CHECKSUM_BYTES
 
 
@@ -87,7 +130,7 @@ def read_object(
         memory_map: whether residues stay in the file that is read; else all arrays are on the device.
 
     Raises:
-        FormatError: whatever is wrong with the bytes.
+        FormatError: whatever is wrong with the bytes. ValueError: a map of residues that are packed.
     """
     header = unpack_header(source.read(HEADER.size))
     if header.kind != kind:
@@ -97,7 +140,18 @@ def read_object(
             f"the {kind.words} belong to parameters of fingerprint {header.fingerprint.hex()[:16]}, and "
             f"{known} were given, of {known.fingerprint.hex()[:16]}; give those they were made with."
         )
-    length = header.batch[0] if len(header.batch) == 1 else 0
+    length, *packed = header.batch or (0,)
+    if packed and tuple(packed) != (packed_bits(known),):
+        raise FormatError(
+            f"the {kind.words} names a batch of {header.batch}, which no file of these parameters has; it was "
+            f"altered or damaged."
+        )
+    bits = packed[0] if packed else None
+    if memory_map and bits:
+        raise ValueError(
+            f"the {kind.words} were to be read as a memory map, and their residues lie in the file {bits} bits "
+            f"each; write the file by save(path, obj, memory_map=True), or leave memory_map out."
+        )
     if not 0 < length <= min(header.payload, LARGEST_DOCUMENT):
         raise FormatError(
             f"the {kind.words} names a document of {header.batch} bytes among {header.payload} of payload, "
@@ -113,18 +167,23 @@ def read_object(
         text = payload[:length]
     source.finish()
     plain, described = parse(text)
-    starts = _starts(described, length, header.payload)
-    pairs = zip(described, starts, strict=True)
+    sizes = [_bytes_in_file(array, known, bits) for array in described]
+    starts = _starts(sizes, length, header.payload)
     if payload is None:
+        pairs = zip(described, starts, strict=True)
         arrays = [_array_in_file(source, HEADER.size + start, array) for array, start in pairs]
     else:
-        arrays = [_array(memoryview(payload)[start : start + array.bytes], array) for array, start in pairs]
+        contents = memoryview(payload)
+        arrays = [
+            _array(contents[start : start + size], array, bits if _holds_residues(array, known) else None)
+            for array, start, size in zip(described, starts, sizes, strict=True)
+        ]
     return header, read_document(plain, text, arrays, known)
 
 
-def _starts(described: Sequence[ArrayDescription], start: int, length: int) -> list[int]:
-    """The places of arrays in a payload of this length, from a start on."""
-    ends = list(itertools.accumulate((array.bytes for array in described), initial=start))
+def _starts(sizes: Sequence[int], start: int, length: int) -> list[int]:
+    """The places of arrays of these bytes in a payload of this length, from a start on."""
+    ends = list(itertools.accumulate(sizes, initial=start))
     if ends[-1] != length:
         raise FormatError(
             f"the file's document names arrays of {ends[-1] - start} bytes, and {length - start} follow it; "
@@ -141,9 +200,12 @@ def _array_in_file(source: Source, start: int, described: ArrayDescription) -> j
     return _array(memoryview(source.stream.read(described.bytes)), described)
 
 
-def _array(data: memoryview, described: ArrayDescription) -> jax.Array:
+def _array(data: memoryview, described: ArrayDescription, bits: int | None = None) -> jax.Array:
+    """An array of these bytes, whose numbers take so many bits each, or all of their type's."""
     if described.dtype == bool and max(data, default=0) > 1:
         raise FormatError("the file holds truth values that are neither 0 nor 1; it was altered.")
     values = np.frombuffer(data, described.dtype) if len(data) else np.zeros(0, described.dtype)
+    if bits is not None:
+        return jnp.asarray(unpack_bits(values, bits).reshape(described.shape))
     with jax.enable_x64(True):  # factors of results are numbers of 64 bits
         return jnp.array(values.reshape(described.shape))
