@@ -165,8 +165,9 @@ def load(
         path: of the file.
         params: of the program: `program.params`.
         memory_map: whether the residues of encrypted arrays stay in the file, a read-only `numpy.memmap`, of
-            which a program in tiles reads what each tile needs; the file was written for that. All of them are looked at once, so that
-            nothing is read later that was not checked; let nobody write into the file until then.
+            which a program in tiles reads what each tile needs; the file was written for that. All of them
+            are looked at once, so that nothing is read later that was not checked; let nobody write into
+            the file until then.
         **options: of `ckks.files.from_bytes`.
 
     Raises:

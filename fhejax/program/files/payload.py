@@ -132,31 +132,14 @@ def read_object(
     Raises:
         FormatError: whatever is wrong with the bytes. ValueError: a map of residues that are packed.
     """
-    header = unpack_header(source.read(HEADER.size))
-    if header.kind != kind:
-        raise FormatError(f"the file is {header.kind.one}, and {kind.one} was to be read.")
-    if known is not None and header.fingerprint != known.fingerprint:
-        raise FormatError(
-            f"the {kind.words} belong to parameters of fingerprint {header.fingerprint.hex()[:16]}, and "
-            f"{known} were given, of {known.fingerprint.hex()[:16]}; give those they were made with."
-        )
-    length, *packed = header.batch or (0,)
-    if packed and tuple(packed) != (packed_bits(known),):
-        raise FormatError(
-            f"the {kind.words} names a batch of {header.batch}, which no file of these parameters has; it was "
-            f"altered or damaged."
-        )
-    bits = packed[0] if packed else None
+    header = _read_header(source, kind, known)
+    bits = _bits_told(header, known)
     if memory_map and bits:
         raise ValueError(
-            f"the {kind.words} were to be read as a memory map, and their residues lie in the file {bits} bits "
-            f"each; write the file by save(path, obj, memory_map=True), or leave memory_map out."
+            f"the {kind.words} were to be read as a memory map, and their residues lie in the file {bits} "
+            f"bits each; write the file by save(path, obj, memory_map=True), or leave memory_map out."
         )
-    if not 0 < length <= min(header.payload, LARGEST_DOCUMENT):
-        raise FormatError(
-            f"the {kind.words} names a document of {header.batch} bytes among {header.payload} of payload, "
-            f"where one of 1 to {LARGEST_DOCUMENT} is needed; it was altered or damaged."
-        )
+    length = header.batch[0]
     check_length(source, header)
     if memory_map:
         text = source.read(length)
@@ -179,6 +162,38 @@ def read_object(
             for array, start, size in zip(described, starts, sizes, strict=True)
         ]
     return header, read_document(plain, text, arrays, known)
+
+
+def _read_header(source: Source, kind: Kind, known: Parameters | None) -> Header:
+    """The header of a container of this kind and these parameters, which says that a document follows."""
+    header = unpack_header(source.read(HEADER.size))
+    if header.kind != kind:
+        raise FormatError(f"the file is {header.kind.one}, and {kind.one} was to be read.")
+    if known is not None and header.fingerprint != known.fingerprint:
+        raise FormatError(
+            f"the {kind.words} belong to parameters of fingerprint {header.fingerprint.hex()[:16]}, and "
+            f"{known} were given, of {known.fingerprint.hex()[:16]}; give those they were made with."
+        )
+    length = header.batch[0] if header.batch else 0
+    if not 0 < length <= min(header.payload, LARGEST_DOCUMENT):
+        raise FormatError(
+            f"the {kind.words} names a document of {length} bytes among {header.payload} of payload, "
+            f"where one of 1 to {LARGEST_DOCUMENT} is needed; it was altered or damaged."
+        )
+    return header
+
+
+def _bits_told(header: Header, known: Parameters | None) -> int | None:
+    """The bits that a residue takes, as a header tells: those of the parameters, or None for whole words."""
+    packed = header.batch[1:]
+    if not packed:
+        return None
+    if packed != (packed_bits(known),):
+        raise FormatError(
+            f"the {header.kind.words} names a batch of {header.batch}, which no file of these parameters "
+            f"has; it was altered or damaged."
+        )
+    return packed[0]
 
 
 def _starts(sizes: Sequence[int], start: int, length: int) -> list[int]:
