@@ -8,7 +8,7 @@ once. So memory follows a few rows of each layer, and nothing is computed twice.
 import dataclasses
 import itertools
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -81,23 +81,18 @@ def uses(tasks: Sequence[Task]) -> Counter[Tile]:
     return Counter(itertools.chain.from_iterable(task.needs for task in tasks))
 
 
-def peak_bytes(tasks: Sequence[Task], parts: Sequence[Partition], widths: Sequence[int], ahead: int) -> int:
+def peak_bytes(tasks: Sequence[Task], sizes: Mapping[Tile, int], ahead: int) -> int:
     """The largest number of bytes that tiles hold.
 
     Args:
         tasks: in order.
-        parts: the partition of each step's result.
-        widths: bytes of one ciphertext of each step's result.
+        sizes: the bytes of each tile.
         ahead: how many of the largest tile may be made ahead of the order, where several tasks run at once.
     """
     left, held, peak, largest = uses(tasks), 0, 0, 0
-
-    def size(tile: Tile) -> int:
-        return len(parts[tile[0]].tiles[tile[1]]) * widths[tile[0]]
-
     for task in tasks:
-        held += size(task.tile)
-        peak, largest = max(peak, held), max(largest, size(task.tile))
+        held += sizes[task.tile]
+        peak, largest = max(peak, held), max(largest, sizes[task.tile])
         left.subtract(task.needs)
-        held -= sum(size(tile) for tile in task.needs if not left[tile])
+        held -= sum(sizes[tile] for tile in task.needs if not left[tile])
     return peak + ahead * largest

@@ -8,6 +8,7 @@ from fhejax.program.circuit.nodes.gather import GatherStep
 from fhejax.program.circuit.nodes.input import InputStep
 from fhejax.program.circuit.nodes.linear import LinearStep
 from fhejax.program.circuit.nodes.square import SquareStep
+from fhejax.program.circuit.tiles.memory import tile_sizes
 from fhejax.program.circuit.tiles.partition import Partition, partitions
 from fhejax.program.circuit.tiles.schedule import peak_bytes, schedule, uses
 
@@ -61,12 +62,14 @@ def test_memory_is_that_of_what_is_kept():
     widths = [1, 10, 100, 1000]
     for counts, expected in (([1] * 4, 16 * 100 + 1000), ([8, 1, 8, 1], 16 * 100 + 1000)):
         parts = partitions(steps, constants, counts)
-        assert peak_bytes(schedule(steps, constants, parts, [3]), parts, widths, 0) == expected
+        tasks = schedule(steps, constants, parts, [3])
+        assert peak_bytes(tasks, tile_sizes(tasks, parts, widths), 0) == expected
     parts = partitions(steps, constants, [8, 1, 8, 1])
     tasks = schedule(steps, constants, parts, [2])
     # At the end all 16 results are there, and the squares of the last two positions.
-    assert peak_bytes(tasks, parts, widths, 0) == 16 * 100 + 2 * 10
-    assert peak_bytes(tasks, parts, widths, 2) == 16 * 100 + 2 * 10 + 2 * 200
+    sizes = tile_sizes(tasks, parts, widths)
+    assert peak_bytes(tasks, sizes, 0) == 16 * 100 + 2 * 10
+    assert peak_bytes(tasks, sizes, 2) == 16 * 100 + 2 * 10 + 2 * 200
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
