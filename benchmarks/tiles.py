@@ -5,8 +5,8 @@
 The shallow network for CIFAR-10 (4 convolutions, 32,768 ciphertexts in its widest layer) in a ring without
 security, on random images. Each amount of memory is measured in a process of its own, which looks at its
 resident size all the while it is called, after a first call that compiles; that needs Linux's /proc.
-With `--files` the upload stays in its file, and tiles that have no room go to files too: then less memory than
-the smallest tiles take may be allowed.
+With `--files` the upload stays in its file, and tiles that have no room go to files too: then less memory
+than the smallest tiles take may be allowed.
 """
 
 import dataclasses
@@ -82,8 +82,8 @@ def measure(arguments: Arguments) -> dict[str, Any]:
     secret, keys = program.keygen()
     upload = program.encrypt(secret, images)
     del images
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(temporary)
         if arguments.files:
             fhejax.save(folder / "upload", upload)
             upload = fhejax.load(folder / "upload", program.params, memory_map=True)

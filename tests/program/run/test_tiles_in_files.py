@@ -1,5 +1,10 @@
 """Tiles without room in memory go to files: the same results, as maps, and calls that were stopped go on."""
 
+import os
+import signal
+import subprocess
+import sys
+
 import jax
 import numpy as np
 import pytest
@@ -15,6 +20,25 @@ from fhejax.program.levels.tile_choice import predicted_memory, process_bytes
 ARGUMENT = fhejax.Encrypted((24, 16, 16, 3), range=(-1, 1))  # in two blocks of 16 slots
 OPTIONS = {"insecure_log_degree": 4, "device": "cpu"}
 ROOM = 200_000  # bytes for tiles; in memory alone the smallest take 835,584, and a task 86,016
+
+
+KILLED = """
+import os, pathlib, signal, sys
+import fhejax
+
+folder = pathlib.Path(sys.argv[1])
+server = fhejax.load_server(folder / "server", allow_insecure=True)
+keys = fhejax.load(folder / "keys", server.params)
+upload = fhejax.load(folder / "upload", server.params, memory_map=True)
+
+
+def progress(done, total):
+    if done >= 150:  # of 192, within the second block
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+server(keys, upload, folder=folder / "call", progress=progress)
+"""
 
 
 class Stopped(Exception):
@@ -118,6 +142,23 @@ def test_a_stopped_call_goes_on_from_its_files(call, tmp_path, monkeypatch):
     written.clear()
     same(program(keys, upload, folder=tmp_path), expected)
     assert not written
+
+
+def test_a_call_whose_process_is_killed_goes_on_in_another(call, tmp_path):
+    program, secret, keys, upload, expected = call
+    program.save_server(tmp_path / "server")
+    for name, value in (("keys", keys), ("upload", upload)):
+        fhejax.save(tmp_path / name, value)
+    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(jax.config.jax_compilation_cache_dir)}
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False, env=environment)
+    assert killed.returncode == -signal.SIGKILL
+    left = list((tmp_path / "call").glob("block-*.fhe"))
+    assert left
+    told = []
+    same(program(keys, upload, folder=tmp_path / "call", progress=lambda *done: told.append(done)), expected)
+    assert len(told) < told[-1][1]  # some of the first block was there
+    hidden = np.asarray(secret.coefficients).tobytes()
+    assert not any(hidden in path.read_bytes() for path in (tmp_path / "call").iterdir())
 
 
 def test_files_need_a_folder(call, tmp_path):
