@@ -18,7 +18,7 @@ from fhejax.program.circuit.steps.call import Constants, Keys, StepCall
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.tiles.memory import TileMemory, tile_sizes
 from fhejax.program.circuit.tiles.partition import Partition, partitions
-from fhejax.program.circuit.tiles.schedule import Task, Tile, schedule
+from fhejax.program.circuit.tiles.schedule import Task, Tile, remaining, schedule
 from fhejax.program.levels.plan import ProgramPlan
 from fhejax.program.levels.tile_choice import ciphertext_bytes
 from fhejax.program.run.encrypted_array import EncryptedArray
@@ -56,9 +56,9 @@ def run_tiled(
     steps, outputs = circuit.steps, circuit.registers
     constants = [[np.asarray(circuit.leaves[c]) for c in step.constants] for step in steps]
     parts = partitions(steps, constants, plan.tiles)
-    asked = functools.partial(schedule, steps, constants, parts, outputs)
+    every = schedule(steps, constants, parts, outputs)
     known = frozenset() if finished is None else finished.known()
-    tasks, total = asked(known), len(asked()) if known else 0
+    tasks = remaining(every, outputs, known)
     there = _TilesInFiles(steps, parts, arguments, block, finished, set(known))
 
     def make(task: Task, held: Mapping[Tile, Ciphertext]) -> dict[Tile, Ciphertext]:
@@ -76,11 +76,10 @@ def run_tiled(
         """Forget what another start would not ask for, and tell how much is done."""
         if finished is not None and task.tile[0] in finished.steps:
             known = finished.known()
-            for tile in known.difference(task.tile for task in asked(known)):
+            for tile in known.difference(task.tile for task in remaining(every, outputs, known)):
                 finished.remove(*tile)
         if progress is not None:
-            before = max(0, total - len(tasks))
-            progress(before + count, before + len(tasks))
+            progress(len(every) - len(tasks) + count, len(every))
 
     sizes = tile_sizes(tasks, parts, [ciphertext_bytes(plan, step) for step in steps])
     memory = TileMemory(tasks, sizes, plan.peak_bytes, outputs, results is not None)

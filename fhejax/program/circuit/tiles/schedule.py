@@ -41,7 +41,6 @@ def schedule(
     constants: Sequence[Sequence[np.ndarray]],
     parts: Sequence[Partition],
     outputs: Sequence[int],
-    known: Collection[Tile] = (),
 ) -> tuple[Task, ...]:
     """The tasks that make all tiles of the wanted registers, in order.
 
@@ -50,16 +49,12 @@ def schedule(
         constants: of each step.
         parts: the partition of each step's result.
         outputs: the registers wanted, whose tiles are all kept.
-        known: tiles that are there already, and read none.
     """
     reads: dict[Tile, tuple[tuple[Tile, ...], ...]] = {}
 
     def visit(tile: Tile) -> None:
-        """Note what a tile reads, and what that reads, unless it is known."""
+        """Note what a tile reads, and what that reads."""
         if tile in reads:
-            return
-        if tile in known:
-            reads[tile] = ()
             return
         number, part = tile
         step = steps[number]
@@ -74,6 +69,23 @@ def schedule(
         for part in range(len(parts[output].tiles)):
             visit((output, part))
     return tuple(Task(tile, found) for tile, found in reads.items())
+
+
+def remaining(tasks: Sequence[Task], outputs: Collection[int], known: Collection[Tile]) -> tuple[Task, ...]:
+    """The tasks that are left where some tiles are there already, which then read none.
+
+    Args:
+        tasks: all, in order.
+        outputs: the registers wanted.
+        known: tiles that are there.
+    """
+    left: list[Task] = []
+    wanted: set[Tile] = set()
+    for task in reversed(tasks):
+        if task.tile[0] in outputs or task.tile in wanted:
+            left.append(Task(task.tile, ()) if task.tile in known else task)
+            wanted |= left[-1].needs
+    return tuple(reversed(left))
 
 
 def uses(tasks: Sequence[Task]) -> Counter[Tile]:
