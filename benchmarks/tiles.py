@@ -1,10 +1,12 @@
 """The memory of programs in tiles: predicted by the planner and measured by the process's resident size.
 
-    python -m benchmarks.tiles [--log-degree 9] [--gigabytes 2.5 2.1]
+    python -m benchmarks.tiles [--log-degree 9] [--gigabytes 2.5 2.1] [--files]
 
 The shallow network for CIFAR-10 (4 convolutions, 32,768 ciphertexts in its widest layer) in a ring without
 security, on random images. Each amount of memory is measured in a process of its own, which looks at its
 resident size all the while it is called, after a first call that compiles; that needs Linux's /proc.
+With `--files` the upload stays in its file, and tiles that have no room go to files too: then less memory
+than the smallest tiles take may be allowed.
 """
 
 import dataclasses
@@ -12,6 +14,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -33,6 +36,7 @@ class Arguments:
     Attributes:
         log_degree: log2 of the ring's degree, and of the images in a call.
         gigabytes: that a call may take; one process for each.
+        files: whether the upload, and tiles without room, are in files.
         cache: folder of compiled kernels.
         save: write benchmarks/results/tiles.json.
         single: (internal) measure in this process and print JSON.
@@ -40,6 +44,7 @@ class Arguments:
 
     log_degree: int = 9
     gigabytes: tuple[float, ...] = (2.5, 2.1)
+    files: bool = False
     cache: str = ""
     save: bool = True
     single: bool = False
@@ -72,14 +77,28 @@ def measure(arguments: Arguments) -> dict[str, Any]:
         packing="sample-per-slot",
         insecure_log_degree=arguments.log_degree,
         memory=arguments.gigabytes[0] * 1e9,
+        memory_map=arguments.files,
     )
     secret, keys = program.keygen()
     upload = program.encrypt(secret, images)
     del images
-    stage("first call", lambda: program(keys, upload))
-    peak = peak_resident(lambda: stage("call", lambda: program(keys, upload)))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(temporary)
+        if arguments.files:
+            fhejax.save(folder / "upload", upload, memory_map=True)
+            upload = fhejax.load(folder / "upload", program.params, memory_map=True)
+
+        def call(name: str) -> None:
+            """Call the program, with files in a folder of that name."""
+            kept = {"folder": folder / name} if arguments.files else {}
+            stage(name, lambda: program(keys, upload, **kept))
+
+        call("first call")
+        peak = peak_resident(lambda: call("call"))
     return {
         "allowed": arguments.gigabytes[0] * 1e9,
+        "files": arguments.files,
+        "moved": program.plan.moved_bytes,
         "tiles": program.plan.tiles,
         "predicted": predicted_memory(program.plan),
         "measured": peak,
@@ -110,6 +129,7 @@ def in_process(gigabytes: float, arguments: Arguments) -> dict[str, Any]:
     """`measure` in a fresh process."""
     command = [sys.executable, "-m", "benchmarks.tiles", "--single", "--gigabytes", str(gigabytes)]
     command += ["--log-degree", str(arguments.log_degree), "--cache", arguments.cache]
+    command += ["--files"] if arguments.files else []
     answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(answer.stdout.splitlines()[-1])
 
@@ -120,13 +140,19 @@ def main(arguments: Arguments) -> None:
         print(json.dumps(measure(arguments)))
         return
     found = [in_process(gigabytes, arguments) for gigabytes in arguments.gigabytes]
-    print(f"{'allowed':>10}{'tiles':>8}{'predicted':>12}{'measured':>12}{'a call':>10}")
+    print(f"{'allowed':>10}{'tiles':>8}{'predicted':>12}{'measured':>12}{'files':>12}{'a call':>10}")
     for row in found:
-        tiles, sizes = max(row["tiles"], default=1), (row[key] / 1e9 for key in ("predicted", "measured"))
+        tiles, sizes = (
+            max(row["tiles"], default=1),
+            (row[key] / 1e9 for key in ("predicted", "measured", "moved")),
+        )
         columns = "".join(f"{size:9.2f} GB" for size in sizes)
         print(f"{row['allowed'] / 1e9:7.1f} GB{tiles:8}{columns}{row['seconds']['call']:8.1f} s")
     if arguments.save:
-        write_result("tiles", {"log_degree": arguments.log_degree, "rows": found})
+        write_result(
+            "tiles_in_files" if arguments.files else "tiles",
+            {"log_degree": arguments.log_degree, "rows": found},
+        )
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ class Arguments:
         weights: safetensors file to read; the one beside this program without it.
         folder: of the run: keys (the secret one too), uploads and results within each call, gigabytes. A run
             that was stopped goes on from there. Where layers are computed in tiles, uploads stay in the
-            folder, and take no memory.
+            folder, and take no memory, and so do tiles that have no room.
         memory: gigabytes that the call may take, its arguments included; without it two thirds of the
             machine's.
         margin: how many times as large as on the sample values may become.

@@ -1,11 +1,14 @@
-"""Arrays that lie in files: read-only memory maps, of which parts are read and their memory given back.
+"""Arrays that lie in files: memory maps, of which parts are read or written and their memory given back.
 
 A page of a file that was read counts as the process's until the system takes it back. Here it is given back
 at once, so that a process that reads a file of any size stays as small as the parts that it holds.
 """
 
+import math
 import mmap
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -23,6 +26,25 @@ def mapped(stream: BinaryIO, dtype: np.dtype, offset: int, shape: tuple[int, ...
         shape: of the array, not empty.
     """
     return np.memmap(stream, dtype, "r", offset, shape)
+
+
+def blank(folder: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    """An array of zeros in a file of a folder: a map that can be written to, and whose file goes with it.
+
+    Args:
+        folder: that exists.
+        dtype: of the numbers.
+        shape: of the array, not empty.
+    """
+    with tempfile.TemporaryFile(dir=folder) as stream:
+        stream.truncate(dtype.itemsize * math.prod(shape))
+        return np.memmap(stream, dtype, "r+", 0, shape)
+
+
+def put(array: np.ndarray, rows: np.ndarray, values: np.ndarray) -> None:
+    """Write some rows of an array, of which the system keeps what is in a file."""
+    array[rows] = values
+    _give_back(array)
 
 
 def taken(array: np.ndarray, row: int, entries: np.ndarray, kept: int) -> np.ndarray:

@@ -88,7 +88,9 @@ def compile(
             report says how many, and what they take. Programs whose samples meet, and those that bootstrap
             or rotate, are never cut.
         memory_map: whether the arguments of a call in tiles stay in their files, as `load(path, params,
-            memory_map=True)` leaves them: they then count nothing.
+            memory_map=True)` leaves them: they then count nothing. Where even the smallest tiles take more
+            than `memory`, those that are read last go to files of the call's folder (`program(..., folder=)`
+            is then needed), and results are maps of files too.
         parameters: to plan in, such as another program's `program.params`, in place of a ring and primes that
             are searched for. Programs of the same parameters may share a secret, by
             `second.evaluation_keys(secret)`. Scales are chosen within them, and the lowest level to begin at;

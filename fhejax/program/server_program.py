@@ -80,14 +80,16 @@ class ServerProgram:
             folder: where the results of tiles, or of steps where there are no tiles, are kept while others
                 need them, each in a file that appears whole or not at all. They are ciphertexts. A call that
                 was stopped, made again with the same program, keys, arguments and folder, goes on where it
-                was, and returns the same bits; one that was finished returns them at once.
+                was, and returns the same bits; one that was finished returns them at once. Tiles that have no
+                room in memory (`compile(memory_map=True)`) are there as well, and results are then read-only
+                maps of files in the folder that vanish with them.
             progress: told how many tiles are done, of how many, or how many steps where there are no tiles;
                 never under jit, and where a short program is compiled as one function.
 
         Raises:
             ValueError: keys or ciphertexts of other parameters or another secret, a missing
                 relinearisation key, altered residues, or a wrong number of arguments; a folder under jit,
-                or of another call.
+                or of another call; no folder where tiles go to files.
             FormatError: a file of the folder that was altered. OSError.
         """
         flat = self.interface.flatten(arguments, "call")

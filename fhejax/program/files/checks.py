@@ -191,6 +191,8 @@ def check_server(server: ServerProgram) -> None:
     require(all(is_count(count) and not count & (count - 1) for count in tiles), "its numbers of tiles")
     require(type(plan.peak_bytes) is int and plan.peak_bytes >= 0, "its memory")
     require(type(plan.memory_map) is bool, "where its arguments are")
+    moved = plan.moved_bytes
+    require(is_count(moved, 0) and (not moved or bool(tiles)), "its tiles in files")
     kinds = (np.int32, np.uint32, np.float32)  # the last of diagonals that are encoded as they are used
     require(all(leaf.dtype in kinds for leaf in server.leaves), "constants of another type")
     held = (leaf for leaf in server.leaves if leaf.dtype == np.float32)

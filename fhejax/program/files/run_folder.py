@@ -15,7 +15,7 @@ import numpy as np
 from fhejax.ckks import Ciphertext, Parameters, files
 from fhejax.ckks.files.atomic_file import replaced
 from fhejax.ckks.files.container import Kind
-from fhejax.ckks.memory_maps import pieces
+from fhejax.ckks.memory_maps import blank, pieces
 from fhejax.program.circuit.steps.call import Keys
 from fhejax.program.files.files import load, save
 from fhejax.program.files.payload import write_object
@@ -101,6 +101,10 @@ class RunFolder:
     def remove(self, place: Place) -> None:
         """Remove the file of a result."""
         self._result(place).unlink(missing_ok=True)
+
+    def blank(self, shape: tuple[int, ...]) -> np.ndarray:
+        """An array uint32 of zeros in a file of the folder that vanishes with it."""
+        return blank(self.path, np.dtype("<u4"), shape)
 
     def _result(self, place: Place) -> Path:
         block, step, tile = place

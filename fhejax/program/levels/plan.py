@@ -44,6 +44,8 @@ class ProgramPlan:
     tiles: how many each step's result is computed in, where values do not fit in memory at once; else empty.
     peak_bytes: that the values of one block may take at once; 0 where they may not be cut.
     memory_map: whether arguments stay in their files, of which each tile reads what it needs.
+    moved_bytes: that tiles of one block without room in memory are written to files, and read from these, in
+        about; 0 where all that is made stays in memory.
     given_top: the level of fresh ciphertexts, where parameters were given that have more levels than the
         program takes; else None.
     """
@@ -68,6 +70,7 @@ class ProgramPlan:
     tiles: tuple[int, ...] = dataclasses.field(default=(), kw_only=True)
     peak_bytes: int = dataclasses.field(default=0, compare=False, kw_only=True)
     memory_map: bool = dataclasses.field(default=False, compare=False, kw_only=True)
+    moved_bytes: int = dataclasses.field(default=0, compare=False, kw_only=True)
     given_top: int | None = dataclasses.field(default=None, kw_only=True)
 
     @property

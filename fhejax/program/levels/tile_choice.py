@@ -9,13 +9,15 @@ import numpy as np
 
 from fhejax.program.circuit.nodes.input import InputStep
 from fhejax.program.circuit.steps.step import Step
+from fhejax.program.circuit.tiles.memory import largest_task_bytes, moved_bytes, tile_sizes
 from fhejax.program.circuit.tiles.partition import partitions
-from fhejax.program.circuit.tiles.schedule import peak_bytes, schedule
+from fhejax.program.circuit.tiles.schedule import Task, Tile, peak_bytes, schedule
 from fhejax.program.levels.plan import ProgramPlan
 
 _SHARE = 2 / 3  # of a device's memory, where a program is not told how much it may take
 _RESIDUE = 4  # bytes
 _MOST = 1024  # tiles of the widest step; smaller ones save nothing
+_NUMBERS = tuple(2**k for k in range(1, _MOST.bit_length()))  # of tiles that are tried
 _PROCESS = 1.1e9  # bytes of Python, JAX and what planning left behind
 
 
@@ -30,10 +32,11 @@ def in_memory(
         plan: without tiles.
         leaves: constants of its steps.
         memory: bytes that a call may take, its arguments included; by default two thirds of the device's.
-        memory_map: whether the arguments of a call in tiles stay in files.
+        memory_map: whether the arguments of a call in tiles stay in files, and tiles and results that have no
+            room in memory.
 
     Raises:
-        ValueError: where no tiles are small enough for the memory that was asked for.
+        ValueError: where no tiles are small enough for the memory that there is.
     """
     if holds_much(plan) and memory is not None and predicted_memory(plan) > memory:
         raise ValueError(
@@ -44,30 +47,88 @@ def in_memory(
     if not can_be_cut(plan):
         return plan
     room = (_SHARE * plan.device.memory if memory is None else memory) - process_bytes(plan)
-    constants = [[np.asarray(leaves[c]) for c in step.constants] for step in plan.steps]
-    widths = [ciphertext_bytes(plan, step) for step in plan.steps]
-    whole = _peak(plan, constants, widths, [1] * len(plan.steps), 0)
+    cuts = _Cuts(plan, [[np.asarray(leaves[c]) for c in step.constants] for step in plan.steps])
+    whole = cuts.peak(1, 0)
     if whole <= room - argument_bytes(plan):
         return dataclasses.replace(plan, peak_bytes=whole)
     plan = dataclasses.replace(plan, memory_map=memory_map)
     room -= argument_bytes(plan)
-    sizes = [step.size * width for step, width in zip(plan.steps, widths, strict=True)]
     together = plan.device.blocks.tiles
-    best, tiles = (math.inf if memory_map else whole, ()), 2  # without tiles all is read from files at once
+    # Without tiles all is read from files at once.
+    best: tuple[float, int] = (math.inf if memory_map else whole, 1)
     # Of two tasks at once one waits now and then where only one tile can be made ahead, and never with two.
     for ahead in (together, together - 1) if together > 1 else (0,):
-        while best[0] > room and tiles <= _MOST:
-            counts = [_count(size, max(sizes) / tiles) for size in sizes]
-            best = min(best, (_peak(plan, constants, widths, counts, ahead), tuple(counts)))
-            tiles *= 2
-        tiles = 2
+        for tiles in _NUMBERS:
+            if best[0] > room:
+                best = min(best, (cuts.peak(tiles, ahead), tiles))
+    if best[0] > room and memory_map and (found := _with_files(plan, cuts, room)):
+        return found
     if best[0] > room and memory is not None:
-        least = best[0] + argument_bytes(plan) + process_bytes(plan)
+        least = min(map(cuts.largest_task, _NUMBERS)) if memory_map else best[0]
+        advice = "" if memory_map else "; or memory_map=True, by which tiles may be in files"
         raise ValueError(
-            f"memory={memory:.3g} bytes were allowed, and a call takes {least:.3g} at least, its arguments "
-            f"included, in the smallest tiles; allow more, or compile for fewer samples."
+            f"memory={memory:.3g} bytes were allowed, and a call takes "
+            f"{least + argument_bytes(plan) + process_bytes(plan):.3g} at least, its arguments included, in "
+            f"the smallest tiles; allow more, or compile for fewer samples{advice}."
         )
-    return dataclasses.replace(plan, tiles=best[1], peak_bytes=best[0])
+    counts = () if best[1] == 1 else cuts.counts(best[1])
+    return dataclasses.replace(plan, tiles=counts, peak_bytes=int(best[0]))
+
+
+def _with_files(plan: ProgramPlan, cuts: "_Cuts", room: float) -> ProgramPlan | None:
+    """The plan in tiles of which those that have no room go to files: as few bytes of them as can be.
+
+    Args:
+        plan: whose arguments stay in files.
+        cuts: of its steps' results.
+        room: bytes that tiles may take.
+
+    Returns:
+        The plan, or None where a single task takes more.
+    """
+    arguments = [number for number, step in enumerate(plan.steps) if isinstance(step, InputStep)]
+    for together in range(max(1, plan.device.blocks.tiles), 0, -1):  # tasks that may run at once
+        fitting = [tiles for tiles in _NUMBERS if together * cuts.largest_task(tiles) <= room]
+        moved = [
+            (moved_bytes(*cuts.tasks_and_sizes(tiles), int(room), plan.outputs, arguments), tiles)
+            for tiles in fitting
+        ]
+        if moved:
+            least, tiles = min(moved)
+            found = {"tiles": cuts.counts(tiles), "moved_bytes": max(1, least)}
+            return dataclasses.replace(plan, peak_bytes=int(room), **found)
+    return None
+
+
+class _Cuts:
+    """The results of a plan's steps in tiles, more or fewer of them, each kind worked out once."""
+
+    def __init__(self, plan: ProgramPlan, constants: Sequence[Sequence[np.ndarray]]) -> None:
+        """Of the steps of a plan, with their constants."""
+        self._steps, self._outputs, self._constants = plan.steps, plan.outputs, constants
+        self._widths = [ciphertext_bytes(plan, step) for step in plan.steps]
+        self._sizes = [step.size * width for step, width in zip(plan.steps, self._widths, strict=True)]
+        self._known: dict[int, tuple[tuple[Task, ...], dict[Tile, int]]] = {}
+
+    def counts(self, tiles: int) -> tuple[int, ...]:
+        """The tiles of each step where the widest one has so many."""
+        return tuple(_count(size, max(self._sizes) / tiles) for size in self._sizes)
+
+    def tasks_and_sizes(self, tiles: int) -> tuple[tuple[Task, ...], dict[Tile, int]]:
+        """The tasks in order, and the bytes of each tile."""
+        if tiles not in self._known:
+            parts = partitions(self._steps, self._constants, self.counts(tiles))
+            tasks = schedule(self._steps, self._constants, parts, self._outputs)
+            self._known[tiles] = tasks, tile_sizes(tasks, parts, self._widths)
+        return self._known[tiles]
+
+    def largest_task(self, tiles: int) -> int:
+        """The most bytes that a task reads and makes."""
+        return largest_task_bytes(*self.tasks_and_sizes(tiles))
+
+    def peak(self, tiles: int, ahead: int) -> int:
+        """The largest number of bytes that tiles hold at once, some of them made ahead of the order."""
+        return peak_bytes(*self.tasks_and_sizes(tiles), ahead)
 
 
 def predicted_memory(plan: ProgramPlan) -> float:
@@ -122,19 +183,6 @@ def ciphertext_bytes(plan: ProgramPlan, step: Step) -> int:
     """The bytes of one ciphertext of a step's result."""
     limbs = len(plan.params.level_moduli(int(step.level)))
     return step.components * limbs * plan.params.ring.degree * _RESIDUE
-
-
-def _peak(
-    plan: ProgramPlan,
-    constants: Sequence[Sequence[np.ndarray]],
-    widths: Sequence[int],
-    counts: Sequence[int],
-    ahead: int,
-) -> int:
-    """The largest number of bytes that so many tiles hold at once, some of them made ahead of the order."""
-    parts = partitions(plan.steps, constants, counts)
-    tasks = schedule(plan.steps, constants, parts, plan.outputs)
-    return peak_bytes(tasks, parts, widths, ahead)
 
 
 def _count(size: float, limit: float) -> int:

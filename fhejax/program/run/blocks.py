@@ -116,8 +116,8 @@ def evaluate_blocks(
     arguments: Sequence[EncryptedArray | None],
     progress: Progress | None = None,
     store: Store | None = None,
-) -> list[tuple[Ciphertext, ...]]:
-    """The blocks of each encrypted result of a circuit.
+) -> list[Ciphertext]:
+    """Each encrypted result of a circuit.
 
     Block after block, so that memory is that of one; all at once where slots are summed, for there
     they meet.
@@ -132,7 +132,10 @@ def evaluate_blocks(
         store: of the results of a call that can be stopped, which is not compiled as one function.
 
     Returns:
-        For each encrypted result its blocks, data [entry, poly, limb, N].
+        The ciphertexts of each encrypted result, data [block, entry, poly, limb, N].
+
+    Raises:
+        ValueError: no store, where tiles are to be in files.
     """
     concrete = is_concrete(*jax.tree.leaves((circuit.leaves, keys, arguments)))
     kept = frozenset() if store is None else kept_steps(plan)
@@ -142,12 +145,22 @@ def evaluate_blocks(
         return None if store is None else FinishedResults(store, kept, block)
 
     if plan.tiles and concrete:
-        tiled = plan, circuit, keys, arguments
-        runs = [
-            run_tiled(*tiled, block, _of_block(progress, block, plan.blocks), finished(block))
-            for block in range(plan.blocks)
-        ]
-        return [sum(parts, ()) for parts in zip(*runs, strict=True)]
+        wholes = _in_files(plan, store) if plan.moved_bytes else None
+
+        def results_of(block: int) -> list[Ciphertext]:
+            """The results of one block, tile by tile."""
+            told, parts = (
+                _of_block(progress, block, plan.blocks),
+                wholes and [whole[block] for whole in wholes],
+            )
+            return run_tiled(plan, circuit, keys, arguments, block, told, finished(block), parts)
+
+        runs = zip(*map(results_of, range(plan.blocks)), strict=True)
+        if wholes is None:
+            return [_stacked(blocks) for blocks in runs]
+        for whole in wholes:
+            whole.flags.writeable = False
+        return [blocks[0].replace(data=whole) for blocks, whole in zip(runs, wholes, strict=True)]
     samples = count_samples(plan, arguments)
     longest = current_device().blocks.compiled_steps
     short = len(circuit.steps) <= longest and not plan.rotations and plan.bootstrapping is None
@@ -166,9 +179,29 @@ def evaluate_blocks(
 
     if plan.sums_slots or plan.blocks == 1:
         live = live_slots(plan, samples)
-        return execute(None, None if live is None else jnp.asarray(live))
+        return [_stacked(blocks) for blocks in execute(None, None if live is None else jnp.asarray(live))]
     results = [execute(np.int32(block), None) for block in range(plan.blocks)]
-    return [sum(parts, ()) for parts in zip(*results, strict=True)]
+    return [_stacked(sum(parts, ())) for parts in zip(*results, strict=True)]
+
+
+def _stacked(blocks: Sequence[Ciphertext]) -> Ciphertext:
+    """The ciphertexts of all blocks, data [block, entry, poly, limb, N]."""
+    return blocks[0].replace(data=jnp.stack([block.data for block in blocks]))
+
+
+def _in_files(plan: ProgramPlan, store: Store | None) -> list[np.ndarray]:
+    """An array in a file, uint32 [block, entry, poly, limb, N], for each encrypted result."""
+    if store is None:
+        raise ValueError(
+            f"a program was called that writes tiles to files where they have no room in memory, about "
+            f"{plan.moved_bytes / 1e9:.3g} GB written and read in a block, and no folder was named; call it "
+            f"with folder=, or compile it with more memory= or without memory_map=True."
+        )
+    steps, degree = [plan.steps[output] for output in plan.outputs], plan.params.ring.degree
+    return [
+        store.blank((plan.blocks, s.size, s.components, len(plan.params.level_moduli(int(s.level))), degree))
+        for s in steps
+    ]
 
 
 def _of_block(progress: Progress | None, block: int, blocks: int) -> Progress | None:
@@ -248,32 +281,30 @@ _run_compiled = functools.partial(jax.jit, static_argnames=("steps", "registers"
 
 
 def collect(
-    blocks: Sequence[Ciphertext],
+    found: Ciphertext,
     key_id: jax.Array,
     samples: int,
     reading: AffineView,
     output: ResultDescription,
     layout: Layout | None = None,
 ) -> EncryptedArray:
-    """The encrypted array of one result: its blocks, with the way in which they are read.
+    """The encrypted array of one result: its ciphertexts, with the way in which they are read.
 
     Args:
-        blocks: of the result's node.
+        found: the blocks of the result's node, data [block, entry, poly, limb, N].
         key_id: the identity of the secret that opens them.
         samples: how many of the batch are in use.
         reading: of the node's entries.
         output: shape, dtype and batch axis of the result.
         layout: of the slots, where a block holds one sample.
     """
-    first = blocks[0]
-    kept = blocks[:1] if output.batch_axis is None else blocks
     return EncryptedArray(
-        jnp.stack([block.data for block in kept]),
+        found.data[:1] if output.batch_axis is None else found.data,
         key_id,
         reading,
-        first.params,
-        first.level,
-        first.scale,
+        found.params,
+        found.level,
+        found.scale,
         output.shape,
         output.batch_axis,
         samples,

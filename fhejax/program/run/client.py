@@ -109,10 +109,10 @@ def decrypt_entries(secret: SecretKey, ciphertext: Ciphertext) -> np.ndarray:
     """
     count = len(ciphertext.data)
     parts, size = _equal_parts(count)
-    missing = parts * size - count
-    data = jnp.pad(ciphertext.data, [(0, missing), (0, 0), (0, 0), (0, 0)])
     values = []
     for start in range(0, parts * size, size):
-        part = ciphertext.replace(data=data[start : start + size])
+        data = ciphertext.data[start : start + size]
+        data = jnp.pad(data, [(0, size - len(data)), (0, 0), (0, 0), (0, 0)])  # so that one shape is compiled
+        part = ciphertext.replace(data=data)
         values.append(np.real(ckks.decode(ckks.decrypt(secret, part))))
     return np.concatenate(values)[:count]

@@ -35,8 +35,8 @@ class EncryptedArray:
     """An array whose batch axis lies in the slots: one ciphertext for each other entry and block.
 
     data: uint32 [block, *shape without the batch axis, poly, limb, N], evaluation domain; or a map of such an
-    array in a file, from `load(memory_map=True)`. Sample i is
-    in slot i % slots of block i // slots; what all samples share (batch_axis None) is in all slots of one
+    array in a file, from `load(memory_map=True)` or a call whose tiles are in files. Sample i is in slot
+    i % slots of block i // slots; what all samples share (batch_axis None) is in all slots of one
     block. key_id: uint32 [4], which secret opens it.
     shape: the logical shape, batch included; samples: how many of the batch are in use. view: of a
     result, whose data is [block, ciphertext, poly, limb, N] and is read through it; else None.

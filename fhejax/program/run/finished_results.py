@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Protocol
 
+import numpy as np
+
 from fhejax.ckks import Ciphertext
 from fhejax.program.circuit.nodes.input import InputStep
 from fhejax.program.costs.fitted import step_seconds
@@ -34,6 +36,10 @@ class Store(Protocol):
         """Forget a result."""
         ...
 
+    def blank(self, shape: tuple[int, ...]) -> np.ndarray:
+        """An array uint32 of zeros in a file that vanishes with it."""
+        ...
+
 
 @dataclasses.dataclass(frozen=True)
 class FinishedResults:
@@ -60,7 +66,11 @@ class FinishedResults:
     def keep(self, result: Ciphertext, step: int, tile: int = 0) -> None:
         """Keep a result, if it is one of those that are kept."""
         if step in self.steps:
-            self.store.write((self.block, step, tile), result)
+            self.write(result, step, tile)
+
+    def write(self, result: Ciphertext, step: int, tile: int = 0) -> None:
+        """Keep any result, such as one for which there is no room in memory."""
+        self.store.write((self.block, step, tile), result)
 
     def remove(self, step: int, tile: int = 0) -> None:
         """Forget a result that nothing will ask for again."""

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 import jax
@@ -11,12 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax.ckks import Ciphertext
+from fhejax.ckks.memory_maps import put
 from fhejax.program.circuit.circuit import Circuit
 from fhejax.program.circuit.nodes.input import InputStep
 from fhejax.program.circuit.steps.call import Constants, Keys, StepCall
 from fhejax.program.circuit.steps.step import Step
+from fhejax.program.circuit.tiles.memory import TileMemory, tile_sizes
 from fhejax.program.circuit.tiles.partition import Partition, partitions
-from fhejax.program.circuit.tiles.schedule import Task, Tile, schedule, uses
+from fhejax.program.circuit.tiles.schedule import Task, Tile, remaining, schedule
 from fhejax.program.levels.plan import ProgramPlan
 from fhejax.program.levels.tile_choice import ciphertext_bytes
 from fhejax.program.run.encrypted_array import EncryptedArray
@@ -36,7 +38,8 @@ def run_tiled(
     block: int,
     progress: Progress | None = None,
     finished: FinishedResults | None = None,
-) -> list[tuple[Ciphertext, ...]]:
+    results: Sequence[np.ndarray] | None = None,
+) -> list[Ciphertext]:
     """The wanted registers of one block, bit by bit those of `run`.
 
     Args:
@@ -47,118 +50,158 @@ def run_tiled(
         block: its number.
         progress: told how many tiles are done, of how many.
         finished: tiles of an earlier run, which are not made again, and where those of this one are kept.
+        results: arrays in files, uint32 [ciphertext, poly, limb, N], that take the wanted registers tile by
+            tile, where these may not be in memory; tiles that have no room there then go to `finished`.
     """
     steps, outputs = circuit.steps, circuit.registers
     constants = [[np.asarray(circuit.leaves[c]) for c in step.constants] for step in steps]
     parts = partitions(steps, constants, plan.tiles)
-    asked = functools.partial(schedule, steps, constants, parts, outputs)
+    every = schedule(steps, constants, parts, outputs)
     known = frozenset() if finished is None else finished.known()
-    tasks, total = asked(known), len(asked()) if known else 0
+    tasks = remaining(every, outputs, known)
+    there = _TilesInFiles(steps, parts, arguments, block, finished, set(known))
 
-    def make(task: Task, held: Mapping[Tile, Ciphertext]) -> Ciphertext:
-        """The tile of a task; all that it reads is held."""
+    def make(task: Task, held: Mapping[Tile, Ciphertext]) -> dict[Tile, Ciphertext]:
+        """The tile of a task, and what it reads that is not held but in files."""
         number, tile = task.tile
-        step, entries = steps[number], parts[number].tiles[tile]
-        if finished is not None and task.tile in known:
-            return finished.read(number, tile)
-        if isinstance(step, InputStep):
-            argument = arguments[step.argument]
-            assert argument is not None  # of an encrypted argument
-            return argument.chosen(block, entries)
-        made = _made(step, constants[number], keys, parts, task, held)
+        if task.tile in known or isinstance(steps[number], InputStep):
+            return {task.tile: there.read(task.tile)}
+        brought = {other: there.read(other) for other in task.needs if other not in held}
+        made = _made(steps[number], constants[number], keys, parts, task, {**held, **brought})
         if finished is not None:
             finished.keep(jax.block_until_ready(made), number, tile)
-        return made
+        return {task.tile: made, **brought}
 
     def done(task: Task, count: int) -> None:
         """Forget what another start would not ask for, and tell how much is done."""
         if finished is not None and task.tile[0] in finished.steps:
-            there = finished.known()
-            for tile in there.difference(task.tile for task in asked(there)):
+            known = finished.known()
+            for tile in known.difference(task.tile for task in remaining(every, outputs, known)):
                 finished.remove(*tile)
         if progress is not None:
-            before = max(0, total - len(tasks))
-            progress(before + count, before + len(tasks))
+            progress(len(every) - len(tasks) + count, len(every))
 
-    widths = [ciphertext_bytes(plan, step) for step in steps]
-    sizes = {(n, tile): len(parts[n].tiles[tile]) * widths[n] for n, tile in (task.tile for task in tasks)}
-    room = _Room(plan.peak_bytes, sizes, current_device().blocks.tiles)
-    held = _run_tasks(tasks, make, frozenset(outputs), len(steps), room, done)
-    return [(_joined(held, output, parts[output]),) for output in outputs]
+    sizes = tile_sizes(tasks, parts, [ciphertext_bytes(plan, step) for step in steps])
+    memory = TileMemory(tasks, sizes, plan.peak_bytes, outputs, results is not None)
+    together = current_device().blocks.tiles
+    held = _run_tasks(tasks, make, there.write, memory, len(steps), together, done)
+    if results is None:
+        return [_joined(held, output, parts[output]) for output in outputs]
+    return [there.whole(output, held, result) for output, result in zip(outputs, results, strict=True)]
 
 
 @dataclasses.dataclass(frozen=True)
-class _Room:
-    """The memory that tiles may take.
+class _TilesInFiles:
+    """The tiles of one block that are in files: those of arguments, and of results that are kept.
 
     Attributes:
-        bytes: of all tiles at once, as it was predicted.
-        sizes: of each tile.
-        together: tasks that may run at once.
+        steps: of the circuit.
+        parts: the partition of each step's result.
+        arguments: the encrypted ones.
+        block: its number.
+        finished: where results are kept.
+        written: tiles that are kept there already.
     """
 
-    bytes: int
-    sizes: Mapping[Tile, int]
-    together: int
+    steps: Sequence[Step]
+    parts: Sequence[Partition]
+    arguments: Sequence[EncryptedArray | None]
+    block: int
+    finished: FinishedResults | None
+    written: set[Tile]
 
-    def next_task(
-        self, waiting: Sequence[Task], held: Collection[Tile], running: Collection[Task]
-    ) -> Task | None:
-        """The first task whose tiles are there and whose own has room, or that runs alone; or none."""
-        taken = sum(self.sizes[tile] for tile in (*held, *(task.tile for task in running)))
-        for task in waiting if len(running) < self.together else ():
-            fits = not running or taken + self.sizes[task.tile] <= self.bytes
-            if fits and all(tile in held for tile in task.needs):
-                return task
-        return None
+    def read(self, tile: Tile) -> Ciphertext:
+        """A tile that was written, or one of an argument."""
+        number, part = tile
+        step = self.steps[number]
+        if isinstance(step, InputStep):
+            argument = self.arguments[step.argument]
+            assert argument is not None  # of an encrypted argument
+            return argument.chosen(self.block, self.parts[number].tiles[part])
+        assert self.finished is not None  # where it was written
+        return self.finished.read(number, part)
+
+    def write(self, tile: Tile, value: Ciphertext) -> None:
+        """Write a tile, if it is in no file yet."""
+        assert self.finished is not None  # else no tile leaves memory
+        number, part = tile
+        there = isinstance(self.steps[number], InputStep) or number in self.finished.steps
+        if not there and tile not in self.written:
+            self.finished.write(value, number, part)
+            self.written.add(tile)
+
+    def whole(self, number: int, held: Mapping[Tile, Ciphertext], result: np.ndarray) -> Ciphertext:
+        """The whole register in an array of a file, which takes tile after tile."""
+        found = None
+        for part, entries in enumerate(self.parts[number].tiles):
+            found = held[number, part] if (number, part) in held else self.read((number, part))
+            put(result, entries, np.asarray(found.data))
+        assert found is not None  # a register has a tile
+        return found.replace(data=result)
 
 
 def _run_tasks(
     tasks: Sequence[Task],
-    make: Callable[[Task, Mapping[Tile, Ciphertext]], Ciphertext],
-    kept: frozenset[int],
+    make: Callable[[Task, Mapping[Tile, Ciphertext]], dict[Tile, Ciphertext]],
+    put_away: Callable[[Tile, Ciphertext], None],
+    memory: TileMemory,
     ahead: int,
-    room: _Room,
+    together: int,
     done: Callable[[Task, int], None],
 ) -> dict[Tile, Ciphertext]:
-    """The tiles of the kept registers, after all tasks.
+    """The tiles that are in memory after all tasks.
 
     XLA runs what is inside of a loop on one core of a CPU, so several tasks run at once, each in a thread of
     its own: the first ones in order whose tiles are there, and for whose own there is room.
 
     Args:
         tasks: in order.
-        make: the tile of a task, from those that are held.
-        kept: registers whose tiles are not forgotten.
+        make: the tile of a task, from those that are held, and what it read from files.
+        put_away: takes a tile that leaves memory, and will be read again.
+        memory: which tiles are held.
         ahead: how far behind the first task that has not begun others may begin.
-        room: for tiles.
+        together: tasks that may run at once.
         done: told of each task that is done, and how many are.
     """
     held: dict[Tile, Ciphertext] = {}
-    left, waiting = uses(tasks), list(tasks)
-    running: dict[Future[Ciphertext], Task] = {}
-    with ThreadPoolExecutor(room.together) as pool:
+    waiting = list(tasks)
+    running: dict[Future[dict[Tile, Ciphertext]], Task] = {}
+    with ThreadPoolExecutor(together) as pool:
         while waiting or running:
-            while task := room.next_task(waiting[:ahead], held, running.values()):
+            while len(running) < together and (begun := _begun(waiting[:ahead], memory)):
+                task, leaving = begun
+                for tile in leaving:
+                    put_away(tile, held.pop(tile))
                 waiting.remove(task)
-                running[pool.submit(_finished, make, task, {tile: held[tile] for tile in task.needs})] = task
+                read = {tile: held[tile] for tile in task.needs if tile in held}
+                running[pool.submit(_finished, make, task, read)] = task
+                del read  # which would keep its tiles
             ended = wait(running, return_when=FIRST_COMPLETED).done
             while ended:
                 future = ended.pop()
                 task = running.pop(future)
-                held[task.tile] = future.result()
+                held.update(future.result())
                 del future  # which would keep its tile
-                left.subtract(task.needs)
-                for tile in task.needs:
-                    if not left[tile] and tile[0] not in kept:
-                        del held[tile]
+                for tile in memory.end(task):
+                    del held[tile]
                 done(task, len(tasks) - len(waiting) - len(running))
     return held
 
 
+def _begun(waiting: Sequence[Task], memory: TileMemory) -> tuple[Task, tuple[Tile, ...]] | None:
+    """The first task that may begin, with the tiles that leave memory for it; or none."""
+    for task in waiting:
+        leaving = memory.begin(task)
+        if leaving is not None:
+            return task, leaving
+    return None
+
+
 def _finished(
-    make: Callable[[Task, Mapping[Tile, Ciphertext]], Ciphertext], task: Task, held: Mapping[Tile, Ciphertext]
-) -> Ciphertext:
+    make: Callable[[Task, Mapping[Tile, Ciphertext]], dict[Tile, Ciphertext]],
+    task: Task,
+    held: Mapping[Tile, Ciphertext],
+) -> dict[Tile, Ciphertext]:
     """The tile of a task once it is computed: else memory would be taken ahead of its time."""
     return jax.block_until_ready(make(task, held))
 

@@ -8,7 +8,7 @@ once. So memory follows a few rows of each layer, and nothing is computed twice.
 import dataclasses
 import itertools
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -41,7 +41,6 @@ def schedule(
     constants: Sequence[Sequence[np.ndarray]],
     parts: Sequence[Partition],
     outputs: Sequence[int],
-    known: Collection[Tile] = (),
 ) -> tuple[Task, ...]:
     """The tasks that make all tiles of the wanted registers, in order.
 
@@ -50,16 +49,12 @@ def schedule(
         constants: of each step.
         parts: the partition of each step's result.
         outputs: the registers wanted, whose tiles are all kept.
-        known: tiles that are there already, and read none.
     """
     reads: dict[Tile, tuple[tuple[Tile, ...], ...]] = {}
 
     def visit(tile: Tile) -> None:
-        """Note what a tile reads, and what that reads, unless it is known."""
+        """Note what a tile reads, and what that reads."""
         if tile in reads:
-            return
-        if tile in known:
-            reads[tile] = ()
             return
         number, part = tile
         step = steps[number]
@@ -76,28 +71,40 @@ def schedule(
     return tuple(Task(tile, found) for tile, found in reads.items())
 
 
+def remaining(tasks: Sequence[Task], outputs: Collection[int], known: Collection[Tile]) -> tuple[Task, ...]:
+    """The tasks that are left where some tiles are there already, which then read none.
+
+    Args:
+        tasks: all, in order.
+        outputs: the registers wanted.
+        known: tiles that are there.
+    """
+    left: list[Task] = []
+    wanted: set[Tile] = set()
+    for task in reversed(tasks):
+        if task.tile[0] in outputs or task.tile in wanted:
+            left.append(Task(task.tile, ()) if task.tile in known else task)
+            wanted |= left[-1].needs
+    return tuple(reversed(left))
+
+
 def uses(tasks: Sequence[Task]) -> Counter[Tile]:
     """The number of tasks that read each tile."""
     return Counter(itertools.chain.from_iterable(task.needs for task in tasks))
 
 
-def peak_bytes(tasks: Sequence[Task], parts: Sequence[Partition], widths: Sequence[int], ahead: int) -> int:
+def peak_bytes(tasks: Sequence[Task], sizes: Mapping[Tile, int], ahead: int) -> int:
     """The largest number of bytes that tiles hold.
 
     Args:
         tasks: in order.
-        parts: the partition of each step's result.
-        widths: bytes of one ciphertext of each step's result.
+        sizes: the bytes of each tile.
         ahead: how many of the largest tile may be made ahead of the order, where several tasks run at once.
     """
     left, held, peak, largest = uses(tasks), 0, 0, 0
-
-    def size(tile: Tile) -> int:
-        return len(parts[tile[0]].tiles[tile[1]]) * widths[tile[0]]
-
     for task in tasks:
-        held += size(task.tile)
-        peak, largest = max(peak, held), max(largest, size(task.tile))
+        held += sizes[task.tile]
+        peak, largest = max(peak, held), max(largest, sizes[task.tile])
         left.subtract(task.needs)
-        held -= sum(size(tile) for tile in task.needs if not left[tile])
+        held -= sum(sizes[tile] for tile in task.needs if not left[tile])
     return peak + ahead * largest

@@ -8,8 +8,9 @@ from fhejax.program.circuit.nodes.gather import GatherStep
 from fhejax.program.circuit.nodes.input import InputStep
 from fhejax.program.circuit.nodes.linear import LinearStep
 from fhejax.program.circuit.nodes.square import SquareStep
+from fhejax.program.circuit.tiles.memory import tile_sizes
 from fhejax.program.circuit.tiles.partition import Partition, partitions
-from fhejax.program.circuit.tiles.schedule import peak_bytes, schedule, uses
+from fhejax.program.circuit.tiles.schedule import peak_bytes, remaining, schedule, uses
 
 ONE = Scale.of(1)
 WINDOWS = np.stack([np.arange(-1, 7), np.arange(8), np.r_[1:8, -1]])[None].astype(np.int32)  # [1, 3, 8]
@@ -56,17 +57,31 @@ def test_a_tile_of_a_window_reads_its_neighbours_and_each_tile_is_made_once():
     assert [t.tile for t in tasks[:5]] == [(0, 0), (1, 0), (0, 1), (1, 1), (2, 0)]
 
 
+def test_what_is_left_where_some_tiles_are_there():
+    steps, constants = circuit()
+    parts = partitions(steps, constants, [4, 1, 4, 1])
+    tasks = schedule(steps, constants, parts, [3])
+    assert remaining(tasks, [3], []) == tasks
+    left = remaining(tasks, [3], [(2, 0), (2, 1), (1, 3), (0, 0)])
+    # The squares that the first two sums read alone, and what was read for the fourth, nobody asks for.
+    assert {task.tile for task in tasks} - {task.tile for task in left} == {(0, 0), (1, 0), (0, 3)}
+    assert {task.tile for task in left if not task.needs} == {(2, 0), (2, 1), (1, 3), (0, 1), (0, 2)}
+    assert [task.tile for task in remaining(tasks, [3], [(3, 0)])] == [(3, 0)]
+
+
 def test_memory_is_that_of_what_is_kept():
     steps, constants = circuit()
     widths = [1, 10, 100, 1000]
     for counts, expected in (([1] * 4, 16 * 100 + 1000), ([8, 1, 8, 1], 16 * 100 + 1000)):
         parts = partitions(steps, constants, counts)
-        assert peak_bytes(schedule(steps, constants, parts, [3]), parts, widths, 0) == expected
+        tasks = schedule(steps, constants, parts, [3])
+        assert peak_bytes(tasks, tile_sizes(tasks, parts, widths), 0) == expected
     parts = partitions(steps, constants, [8, 1, 8, 1])
     tasks = schedule(steps, constants, parts, [2])
     # At the end all 16 results are there, and the squares of the last two positions.
-    assert peak_bytes(tasks, parts, widths, 0) == 16 * 100 + 2 * 10
-    assert peak_bytes(tasks, parts, widths, 2) == 16 * 100 + 2 * 10 + 2 * 200
+    sizes = tile_sizes(tasks, parts, widths)
+    assert peak_bytes(tasks, sizes, 0) == 16 * 100 + 2 * 10
+    assert peak_bytes(tasks, sizes, 2) == 16 * 100 + 2 * 10 + 2 * 200
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
