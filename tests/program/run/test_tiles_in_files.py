@@ -148,7 +148,7 @@ def test_a_call_whose_process_is_killed_goes_on_in_another(call, tmp_path):
     program, secret, keys, upload, expected = call
     program.save_server(tmp_path / "server")
     for name, value in (("keys", keys), ("upload", upload)):
-        fhejax.save(tmp_path / name, value)
+        fhejax.save(tmp_path / name, value, memory_map=True)
     environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(jax.config.jax_compilation_cache_dir)}
     killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False, env=environment)
     assert killed.returncode == -signal.SIGKILL
