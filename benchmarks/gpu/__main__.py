@@ -17,6 +17,7 @@ NAMES = (
     "device",
     "transforms",
     "operations",
+    "launches",
     "bootstrap",
     "cryptonets",
     "hcnn",

@@ -14,10 +14,12 @@ import numpy as np
 
 import fhejax
 from benchmarks.gpu import checks
+from benchmarks.gpu.launches import kernels_of
 from benchmarks.gpu.measuring import Sheet, require
 from benchmarks.gpu.sizes import Shape, Sizes
 from fhejax import ckks
 from fhejax.ckks.bootstrapping import bootstrapping_circuit, bootstrapping_keys
+from fhejax.ckks.encryption.opening import real_numbers
 from fhejax.ring import (
     Ring,
     inverse_ntt,
@@ -36,6 +38,7 @@ from fhejax.ring.wide import wide
 _BATCHES = {"cryptonets": 8192, "hcnn": 8192, "mlp": 10_000, "small": 64}
 _WEIGHTS = Path(__file__).resolve().parents[2] / "experiments" / "weights"
 _LAUNCHES = 100
+_IN_A_ROW = 10
 
 
 def device(sheet: Sheet, sizes: Sizes) -> None:
@@ -189,6 +192,35 @@ def operations(sheet: Sheet, sizes: Sizes) -> None:
     sheet.once("decryption", lambda: ckks.decode(ckks.decrypt(secret, x)))
 
 
+def launches(sheet: Sheet, sizes: Sizes) -> None:
+    """Kernels of each operation, and its time where calls follow each other, sent before any is waited for.
+
+    In a row an operation takes what its kernels take, unless sending it takes longer.
+    """
+    params = sizes.parameters()
+    key, second, third = jax.random.split(ckks.random_key(), 3)
+    secret = ckks.secret_key(key, params)
+    steps = (1, 2, 3, 4)
+    keys = ckks.evaluation_keys(second, secret, relinearise=True, rotations=steps)
+    values = np.linspace(-1, 1, params.slots)
+    x = jax.block_until_ready(ckks.encrypt(third, secret, ckks.encode(params, values)))
+    known = {
+        "rotate": lambda keys, x: ckks.rotate(keys, x, 1),
+        "multiply, relinearise, rescale": lambda keys, x: ckks.multiply(keys, x, x),
+        "four hoisted rotations": lambda keys, x: ckks.rotate_hoisted(keys, x, steps),
+        "decrypt and decode": lambda keys, x: real_numbers(secret, x.replace(data=x.data[None]), (0,), 1),
+    }
+    for name, operation in known.items():
+        sheet.time(
+            f"{name}, {_IN_A_ROW} in a row",
+            lambda f=operation: [f(keys, x) for _ in range(_IN_A_ROW)],
+            in_one=_IN_A_ROW,
+        )
+        if name != "decrypt and decode":
+            text = jax.jit(operation).lower(keys, x).compile().as_text()
+            sheet.notes[f"kernels of {name}"] = kernels_of(text)
+
+
 def bootstrap(sheet: Sheet, sizes: Sizes) -> None:
     """A bootstrap of all slots: time, precision, and what the planner predicts."""
     chosen = sizes.bootstrap()
@@ -232,7 +264,7 @@ def network(sheet: Sheet, sizes: Sizes, *, section: str) -> None:
         predicted=program.plan.predicted_seconds,
         bar=bar,
     )
-    found = sheet.once(f"{name}: decrypt", lambda: program.decrypt(secret, result), bar=0.05)
+    found = sheet.time(f"{name}: decrypt", lambda: program.decrypt(secret, result), bar=0.05)
     error = float(np.abs(np.asarray(found) - np.asarray(program.clear(images))).max())
     sheet.notes[f"{name}, largest error"] = error
     require(error < 2e-2, f"{name} is wrong by {error:.1e}.")
@@ -266,6 +298,7 @@ SECTIONS: dict[str, Callable[[Sheet, Sizes], None]] = {
     "device": device,
     "transforms": transforms,
     "operations": operations,
+    "launches": launches,
     "bootstrap": bootstrap,
     **{name: functools.partial(network, section=name) for name in ("cryptonets", "hcnn", "mlp")},
     "matrix": matrix,

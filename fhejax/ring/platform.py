@@ -31,12 +31,12 @@ class BlockSizes:
     rows gathered for a tile hold, at most; with its sums where a tile has all limbs. widest_band: rows of a
     matrix that joins positions of a convolution. keystream_blocks: ChaCha20 blocks; on a CPU their state has
     to stay in the second-level cache, elsewhere they have to fill the device. polynomials_drawn: uniform
-    polynomials drawn at once. relinearised: key switches of one kernel, within the caches. switched:
-    ciphertexts of one kernel where a program switches keys step by step. encrypted: plaintexts of one
-    encryption. encrypted_singly: below this many, one by one. compiled_steps: steps of the longest program
-    that is compiled as one function; a longer one takes minutes. compiled_ahead_from: degree of the smallest
-    ring whose kernels are compiled several at a time before a program runs; tracing the program for that
-    takes longer than it saves in smaller ones.
+    polynomials drawn at once. relinearised: key switches of one kernel, within the caches, or within
+    `matrix_room` numbers elsewhere. switched: ciphertexts of one kernel where a program switches keys step by
+    step. encrypted: plaintexts of one encryption. encrypted_singly: below this many, one by one.
+    compiled_steps: steps of the longest program that is compiled as one function; a longer one takes minutes.
+    compiled_ahead_from: degree of the smallest ring whose kernels are compiled several at a time before a
+    program runs; tracing the program for that takes longer than it saves in smaller ones.
     tiles: of a program that does not fit in memory, computed at once: XLA runs loops on one core each.
     transform_tile, transform_lane: rows or columns of one program of the transform's kernels, and values
     that one of its threads holds; no CPU runs them.
@@ -121,6 +121,11 @@ class Device:
     blocks: BlockSizes
     costs: UnitCosts
 
+    @property
+    def launches_slowly(self) -> bool:
+        """Whether launching takes time of its own, so that few large executables are worth compiling."""
+        return self.launch > 0
+
     def multiply_add(self, method: str | None = None) -> float:
         """Nanoseconds for a modular multiply-add, by default by the device's own method."""
         return 1e9 / dict(self.multiply_adds)[method or self.matrix_method]
@@ -191,6 +196,7 @@ _GPU_BLOCKS = dataclasses.replace(
     matrix_tile=1 << 17,
     keystream_blocks=1 << 18,
     polynomials_drawn=64,
+    relinearised=128,
     switched=16,
     tiles=1,
 )
