@@ -16,6 +16,7 @@ NAMES = (
     "digests",
     "device",
     "transforms",
+    "conversion",
     "operations",
     "launches",
     "bootstrap",

@@ -22,6 +22,7 @@ from fhejax.ckks.bootstrapping import bootstrapping_circuit, bootstrapping_keys
 from fhejax.ckks.encryption.opening import real_numbers
 from fhejax.ring import (
     Ring,
+    basis_conversion,
     inverse_ntt,
     matrix_product,
     modular_matrix_product,
@@ -31,6 +32,8 @@ from fhejax.ring import (
     twiddles,
 )
 from fhejax.ring.compile_ahead import compile_ahead
+from fhejax.ring.conversion import conversion_backend
+from fhejax.ring.conversion.constants import conversion as constants_of_conversion
 from fhejax.ring.platform import current_device
 from fhejax.ring.transform import METHODS, chosen_method
 from fhejax.ring.wide import wide
@@ -169,6 +172,29 @@ def _product_traced_anew(moduli: tuple[int, ...], tile: int, method: str) -> Cal
     return jax.jit(wide(lambda weights, x: unwrapped(weights, x, moduli, 1023, **given)))
 
 
+def conversion(sheet: Sheet, sizes: Sizes) -> None:
+    """Base conversion of a digit, by XLA on arrays and by the kernel that reads it once for all targets."""
+    log_degree, sources, targets = sizes.conversion
+    row = current_device()
+    primes = ntt_primes(29.9, 2 << log_degree, sources + targets)
+    source, target = primes[:sources], primes[sources:]
+    x = checks.residues((1, 1 << log_degree), source)
+    on_arrays = jax.jit(wide(lambda x: basis_conversion.converted_on_arrays(x, source, target)))
+    expected = sheet.time("base conversion on arrays", lambda: on_arrays(x))
+    name = "the interpreter" if row.kind == "cpu" else conversion_backend(row)
+    if name is None:
+        sheet.notes["base conversion"] = "the kernel does not run on this card"
+        return
+    from fhejax.ring.conversion.kernel import converted
+    from fhejax.ring.transform.pallas import backends
+
+    backend = backends.interpreter() if row.kind == "cpu" else backends.BACKENDS[name]()
+    by_kernel = jax.jit(wide(lambda x: converted(x, constants_of_conversion(source, target), backend)))
+    least = (sources + targets) * 4 * (1 << log_degree) / row.bandwidth
+    found = sheet.time("base conversion by the kernel", lambda: by_kernel(x), predicted=least)
+    require((found == expected).all(), "the kernel of base conversion: wrong bits.")
+
+
 def operations(sheet: Sheet, sizes: Sizes) -> None:
     """The scheme's operations at the highest level, decrypted once each."""
     params = sizes.parameters()
@@ -297,6 +323,7 @@ SECTIONS: dict[str, Callable[[Sheet, Sizes], None]] = {
     "digests": digests,
     "device": device,
     "transforms": transforms,
+    "conversion": conversion,
     "operations": operations,
     "launches": launches,
     "bootstrap": bootstrap,

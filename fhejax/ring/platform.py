@@ -103,7 +103,8 @@ class Device:
     transform_method, matrix_method: the faster ones. matrix_limbs: of a tile of the modular matrix product;
     one where tiles have to stay in caches, all where a tile is to fill the device. spare_transform_method:
     for rings and machines on which the first does not run. multiply_adds: modular multiply-adds a second by
-    each method of the matrix product, in one digit of weights.
+    each method of the matrix product, in one digit of weights. conversion_method: of residues between bases,
+    by XLA on arrays, or by the kernel of `ring/conversion` where it passes its trial.
     """
 
     name: str
@@ -115,6 +116,7 @@ class Device:
     resolution: float
     transform_method: str
     spare_transform_method: str
+    conversion_method: Literal["arrays", "pallas"]
     matrix_method: str
     matrix_limbs: Literal["one", "all"]
     multiply_adds: tuple[tuple[str, float], ...]
@@ -148,6 +150,7 @@ TWO_CORES = Device(
     # Alone direct sums take as long; in larger programs XLA computes their terms again and again.
     transform_method="butterflies",
     spare_transform_method="butterflies",
+    conversion_method="arrays",
     # Where a CPU has no int8 matrix unit, XLA's integer dots are naive loops: 60 times slower than float64.
     matrix_method="float64",
     matrix_limbs="one",
@@ -245,6 +248,7 @@ def _gpu(
         # sums were the faster one elsewhere.
         transform_method="pallas",
         spare_transform_method="direct sums",
+        conversion_method="pallas",
         matrix_method="int8",
         matrix_limbs="all",
         multiply_adds=rates,

@@ -20,6 +20,7 @@ ROWS = {
     "device": ("copying", "one more kernel"),
     "layouts": ("kernels, tiles of 4",),
     "operations": ("rotate",),
+    "conversion": ("conversion on arrays", "by the kernel"),
     "launches": ("rotate, 10 in a row", "kernels of rotate: "),
     "mlp": ("small: 64 images",),
     "matrix": ("float64, tiles of 64",),
@@ -29,7 +30,7 @@ ROWS = {
 @pytest.mark.parametrize(
     "sections",
     [
-        ("device", "layouts"),
+        ("device", "layouts", "conversion"),
         pytest.param(("operations", "launches", "mlp", "matrix"), marks=pytest.mark.nightly),
     ],
     ids=str,
