@@ -8,6 +8,7 @@ import functools
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -338,7 +339,7 @@ def square(keys: Keys, x: Value) -> Value:
     return relinearise(keys, square_tensor(x), target_level=x.level - 1)
 
 
-def _noise_of_product(x: NoiseEstimate, y: NoiseEstimate, target: int) -> NoiseEstimate:
+def _noise_of_product(x: NoiseEstimate, y: Any, target: int) -> NoiseEstimate:
     return estimates.relinearise(estimates.tensor(x, y), target)
 
 
