@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import inspect
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,15 @@ import numpy as np
 
 import fhejax
 from benchmarks.gpu import checks
+from benchmarks.gpu.launches import kernels_of
 from benchmarks.gpu.measuring import Sheet, require
 from benchmarks.gpu.sizes import Shape, Sizes
 from fhejax import ckks
 from fhejax.ckks.bootstrapping import bootstrapping_circuit, bootstrapping_keys
+from fhejax.ckks.encryption.opening import real_numbers
 from fhejax.ring import (
     Ring,
+    basis_conversion,
     inverse_ntt,
     matrix_product,
     modular_matrix_product,
@@ -27,6 +32,8 @@ from fhejax.ring import (
     twiddles,
 )
 from fhejax.ring.compile_ahead import compile_ahead
+from fhejax.ring.conversion import conversion_backend
+from fhejax.ring.conversion.constants import conversion as constants_of_conversion
 from fhejax.ring.platform import current_device
 from fhejax.ring.transform import METHODS, chosen_method
 from fhejax.ring.wide import wide
@@ -34,6 +41,7 @@ from fhejax.ring.wide import wide
 _BATCHES = {"cryptonets": 8192, "hcnn": 8192, "mlp": 10_000, "small": 64}
 _WEIGHTS = Path(__file__).resolve().parents[2] / "experiments" / "weights"
 _LAUNCHES = 100
+_IN_A_ROW = 10
 
 
 def device(sheet: Sheet, sizes: Sizes) -> None:
@@ -129,31 +137,62 @@ def layouts(sheet: Sheet, sizes: Sizes) -> None:
 
 
 def matrix(sheet: Sheet, sizes: Sizes) -> None:
-    """The exact matrix product by method and tile: what `matrix_tile` and `matrix_room` are to be.
+    """The exact matrix product by method and tile: what the matrix fields of the card's row are to be.
 
-    On an H200 the planner puts a batch through CryptoNets at 20.0 ms with tiles of 128 coefficients (19.7
-    were measured), and at 6.9 with tiles of 8192: most of the time is that of launching kernels.
+    Of tiles of one limb, as a CPU takes them, most of a card's time is that of launching kernels: CryptoNets
+    took 19.7 ms with tiles of 128. Of all limbs a tile of N coefficients is one product without a loop.
     """
     log_degree, limbs, outputs, inputs, tiles = sizes.matrix
     moduli, row, found_row = ntt_primes(30.0, 4 << log_degree, limbs), current_device(), current_device
     x = checks.residues((inputs, 2, 1 << log_degree), moduli)
     weights = np.random.default_rng(1).integers(-1023, 1024, (1, outputs, inputs)).astype(np.int32)
     expected = modular_matrix_product(weights, x, moduli, 1023)
-    roomy = dataclasses.replace(row, blocks=dataclasses.replace(row.blocks, matrix_room=2**27))
-    matrix_product.current_device = lambda: roomy
+    roomy = dataclasses.replace(row.blocks, matrix_room=max(2**27, row.blocks.matrix_room))
+    methods = ("float64",) if row.kind == "cpu" and sizes.turns > 10 else ("float64", "int8")
     try:
-        for method in ("float64",) if row.kind == "cpu" else ("float64", "int8"):
+        for together, method in itertools.product(("one", "all"), methods):
+            changed = dataclasses.replace(row, matrix_limbs=together, blocks=roomy)
+            matrix_product.current_device = lambda changed=changed: changed
             for tile in tiles:
-                function = functools.partial(
-                    modular_matrix_product, weights, x, moduli, 1023, tile=tile, method=method
-                )
-                require((function() == expected).all(), f"by {method} in tiles of {tile}: wrong.")
+                function = _product_traced_anew(moduli, tile, method)
+                what = f"matrix product, {method}, tiles of {tile}" + ", all limbs" * (together == "all")
+                require((function(weights, x) == expected).all(), f"{what}: wrong.")
                 products = weights.size * x[0].size * row.multiply_add(method) / 1e9
-                launches = limbs * (1 << log_degree) // tile * row.costs.tile_launches * row.launch
-                what = f"matrix product, {method}, tiles of {tile}"
-                sheet.time(what, function, predicted=products + launches)
+                turns = (limbs if together == "one" else 1) * (1 << log_degree) // tile
+                launches = turns * row.costs.tile_launches * row.launch
+                sheet.time(what, lambda f=function: f(weights, x), predicted=products + launches)
     finally:
         matrix_product.current_device = found_row
+
+
+def _product_traced_anew(moduli: tuple[int, ...], tile: int, method: str) -> Callable[..., jax.Array]:
+    """The product of |weights| <= 1023, which takes the current row: JAX finds no earlier trace of it."""
+    unwrapped = inspect.unwrap(modular_matrix_product)
+    given = {"tile": tile, "method": method}
+    return jax.jit(wide(lambda weights, x: unwrapped(weights, x, moduli, 1023, **given)))
+
+
+def conversion(sheet: Sheet, sizes: Sizes) -> None:
+    """Base conversion of a digit, by XLA on arrays and by the kernel that reads it once for all targets."""
+    log_degree, sources, targets = sizes.conversion
+    row = current_device()
+    primes = ntt_primes(29.9, 2 << log_degree, sources + targets)
+    source, target = primes[:sources], primes[sources:]
+    x = checks.residues((1, 1 << log_degree), source)
+    on_arrays = jax.jit(wide(lambda x: basis_conversion.converted_on_arrays(x, source, target)))
+    expected = sheet.time("base conversion on arrays", lambda: on_arrays(x))
+    name = "the interpreter" if row.kind == "cpu" else conversion_backend(row)
+    if name is None:
+        sheet.notes["base conversion"] = "the kernel does not run on this card"
+        return
+    from fhejax.ring.conversion.kernel import converted
+    from fhejax.ring.transform.pallas import backends
+
+    backend = backends.interpreter() if row.kind == "cpu" else backends.BACKENDS[name]()
+    by_kernel = jax.jit(wide(lambda x: converted(x, constants_of_conversion(source, target), backend)))
+    least = (sources + targets) * 4 * (1 << log_degree) / row.bandwidth
+    found = sheet.time("base conversion by the kernel", lambda: by_kernel(x), predicted=least)
+    require((found == expected).all(), "the kernel of base conversion: wrong bits.")
 
 
 def operations(sheet: Sheet, sizes: Sizes) -> None:
@@ -177,6 +216,35 @@ def operations(sheet: Sheet, sizes: Sizes) -> None:
         error = np.abs(np.asarray(ckks.decode(ckks.decrypt(secret, found))) - expected).max()
         require(error < 1e-3, f"{name} is wrong by {error:.1e}.")
     sheet.once("decryption", lambda: ckks.decode(ckks.decrypt(secret, x)))
+
+
+def launches(sheet: Sheet, sizes: Sizes) -> None:
+    """Kernels of each operation, and its time where calls follow each other, sent before any is waited for.
+
+    In a row an operation takes what its kernels take, unless sending it takes longer.
+    """
+    params = sizes.parameters()
+    key, second, third = jax.random.split(ckks.random_key(), 3)
+    secret = ckks.secret_key(key, params)
+    steps = (1, 2, 3, 4)
+    keys = ckks.evaluation_keys(second, secret, relinearise=True, rotations=steps)
+    values = np.linspace(-1, 1, params.slots)
+    x = jax.block_until_ready(ckks.encrypt(third, secret, ckks.encode(params, values)))
+    known = {
+        "rotate": lambda keys, x: ckks.rotate(keys, x, 1),
+        "multiply, relinearise, rescale": lambda keys, x: ckks.multiply(keys, x, x),
+        "four hoisted rotations": lambda keys, x: ckks.rotate_hoisted(keys, x, steps),
+        "decrypt and decode": lambda keys, x: real_numbers(secret, x.replace(data=x.data[None]), (0,), 1),
+    }
+    for name, operation in known.items():
+        sheet.time(
+            f"{name}, {_IN_A_ROW} in a row",
+            lambda f=operation: [f(keys, x) for _ in range(_IN_A_ROW)],
+            in_one=_IN_A_ROW,
+        )
+        if name != "decrypt and decode":
+            text = jax.jit(operation).lower(keys, x).compile().as_text()
+            sheet.notes[f"kernels of {name}"] = kernels_of(text)
 
 
 def bootstrap(sheet: Sheet, sizes: Sizes) -> None:
@@ -222,7 +290,7 @@ def network(sheet: Sheet, sizes: Sizes, *, section: str) -> None:
         predicted=program.plan.predicted_seconds,
         bar=bar,
     )
-    found = sheet.once(f"{name}: decrypt", lambda: program.decrypt(secret, result), bar=0.05)
+    found = sheet.time(f"{name}: decrypt", lambda: program.decrypt(secret, result), bar=0.05)
     error = float(np.abs(np.asarray(found) - np.asarray(program.clear(images))).max())
     sheet.notes[f"{name}, largest error"] = error
     require(error < 2e-2, f"{name} is wrong by {error:.1e}.")
@@ -255,7 +323,9 @@ SECTIONS: dict[str, Callable[[Sheet, Sizes], None]] = {
     "digests": digests,
     "device": device,
     "transforms": transforms,
+    "conversion": conversion,
     "operations": operations,
+    "launches": launches,
     "bootstrap": bootstrap,
     **{name: functools.partial(network, section=name) for name in ("cryptonets", "hcnn", "mlp")},
     "matrix": matrix,

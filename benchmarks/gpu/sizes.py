@@ -30,6 +30,7 @@ class Sizes:
         turns: transforms in the loop that is timed.
         layouts: pairs of a tile and values a thread, of the kernels, tried on the first shape.
         matrix: log2 N, limbs, rows and columns of a matrix product, and its tiles.
+        conversion: log2 N, source and target limbs of a base conversion.
         parameters: of the scheme's operations.
         bars: seconds for them.
         bootstrap: parameters of a bootstrap.
@@ -41,6 +42,7 @@ class Sizes:
     turns: int
     layouts: tuple[tuple[int, int], ...]
     matrix: tuple[int, int, int, int, tuple[int, ...]]
+    conversion: tuple[int, int, int]
     parameters: Callable[[], Any]
     bars: dict[str, float]
     bootstrap: Callable[[], Any]
@@ -60,6 +62,7 @@ CARD = Sizes(
     turns=24,
     layouts=((16, 32), (16, 16), (32, 32), (32, 16), (8, 32), (8, 16)),
     matrix=(13, 5, 100, 845, (128, 1024, 8192)),  # the first dense layer of CryptoNets
+    conversion=(16, 12, 46),
     parameters=lambda: ckks.preset("complex-n16-128bit-depth32-scale40"),
     bars={"rotate": 0.5e-3, "multiply, relinearise, rescale": 0.55e-3},
     bootstrap=lambda: ckks.BootstrappingParameters.for_levels(13),
@@ -71,6 +74,7 @@ DRY = Sizes(
     turns=2,
     layouts=((4, 4),),
     matrix=(6, 2, 3, 5, (16, 64)),
+    conversion=(6, 2, 3),
     parameters=lambda: ckks.insecure_parameters(64, 2, 28.0),
     bars={"rotate": 0.5e-3, "multiply, relinearise, rescale": 0.55e-3},
     bootstrap=lambda: ckks.BootstrappingParameters.for_levels(1, degree=64, insecure=True, failure_bits=20),

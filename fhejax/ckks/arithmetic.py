@@ -8,6 +8,7 @@ import functools
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -39,6 +40,7 @@ from fhejax.ckks.types import (
     common_key_id,
 )
 from fhejax.ring import Twiddles, modular
+from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
 from fhejax.ring.platform import current_device
 from fhejax.ring.wide import kernel, wide
@@ -188,16 +190,21 @@ def tensor(x: Value, y: Value) -> Value:
         ValueError: operands that already have three components, or are in the coefficient domain; other
             parameters or keys, or batches that do not broadcast.
     """
+    _check_factors(x, y)
+    level = min(x.level, y.level)
+    return _times(drop_level(x, level), drop_level(y, level))
+
+
+def _check_factors(x: Operand, y: Operand) -> None:
+    """Refuse what makes no product of three components."""
     check_same_parameters(x, y)
     check_evaluation_domain("a product", x, y)
     _check_batches("a product", x, y)
-    level = min(x.level, y.level)
     if x.components != 2 or y.components != 2:
         raise ValueError(
             f"a product of ciphertexts with {x.components} and {y.components} components was asked "
             f"for; both need 2. Relinearise first."
         )
-    return _times(drop_level(x, level), drop_level(y, level))
 
 
 @operation(noise=estimates.tensor)
@@ -219,13 +226,18 @@ def _tensor(x: jax.Array, y: jax.Array, params: Parameters, level: int) -> jax.A
 
 def square_tensor(x: Value) -> Value:
     """x^2 with three components, neither relinearised nor rescaled; 3 products where `tensor` has 4."""
+    _check_squared(x)
+    return _squared(x)
+
+
+def _check_squared(x: Operand) -> None:
+    """Refuse what makes no square of three components."""
     if x.components != 2:
         raise ValueError(
             f"the square of a ciphertext with {x.components} components was asked for; it needs 2. "
             f"Relinearise first."
         )
     check_evaluation_domain("a product", x)
-    return _squared(x)
 
 
 @operation(noise=estimates.square_tensor)
@@ -275,14 +287,33 @@ def _relinearised(keys: Found, ciphertext: Ciphertext, target: int) -> Ciphertex
 def _relinearise(
     key: SwitchingKey, data: jax.Array, twiddles: Twiddles, level: int, target: int
 ) -> jax.Array:
-    together = math.gcd(math.prod(data.shape[:-3]), current_device().blocks.relinearised)
-    blocks = data.reshape(math.prod(data.shape[:-3]) // together, together, *data.shape[-3:])
+    count = math.prod(data.shape[:-3])
+    together = _switched_together(count, math.prod(key.data.shape))
+    parts = -(-count // together)
+    rows = data.reshape(count, *data.shape[-3:])
+    if parts * together > count:
+        rows = jnp.pad(rows, [(0, parts * together - count), (0, 0), (0, 0), (0, 0)])
+    blocks = rows.reshape(parts, together, *data.shape[-3:])
 
     def one(block: jax.Array) -> jax.Array:
         return relinearise_and_divide(block, twiddles, key, level, target)
 
     result = one(blocks[0]) if blocks.shape[0] == 1 else jax.lax.map(one, blocks)
-    return result.reshape(*data.shape[:-3], *result.shape[-3:])
+    return result.reshape(-1, *result.shape[-3:])[:count].reshape(*data.shape[:-3], *result.shape[-3:])
+
+
+def _switched_together(count: int, numbers: int) -> int:
+    """The key switches of one turn of the loop over a batch, of about so many numbers each.
+
+    On a CPU as many as its caches hold, without a remainder; elsewhere each turn is dozens of launches, and
+    turns are as few and equal as memory allows.
+    """
+    device = current_device()
+    blocks = device.blocks
+    if not device.launches_slowly:
+        return math.gcd(count, blocks.relinearised)
+    most = max(1, min(blocks.relinearised, blocks.matrix_room // numbers))
+    return max(1, -(-count // max(1, -(-count // most))))
 
 
 def multiply(keys: Keys, x: Value, y: Value) -> Value:
@@ -293,10 +324,51 @@ def multiply(keys: Keys, x: Value, y: Value) -> Value:
     """
     x, y = align(x, y)
     check_level_left(x, "multiply")
+    if current_device().launches_slowly:
+        _check_factors(x, y)
+        return _product(keys, x, y, x.level - 1)
     return relinearise(keys, tensor(x, y), target_level=x.level - 1)
 
 
 def square(keys: Keys, x: Value) -> Value:
     """x^2, relinearised and rescaled: one level down, at that level's own scale."""
     check_level_left(x, "square")
+    if current_device().launches_slowly:
+        _check_squared(x)
+        return _square(keys, x, x.level - 1)
     return relinearise(keys, square_tensor(x), target_level=x.level - 1)
+
+
+def _noise_of_product(x: NoiseEstimate, y: Any, target: int) -> NoiseEstimate:
+    return estimates.relinearise(estimates.tensor(x, y), target)
+
+
+def _noise_of_square(x: NoiseEstimate, target: int) -> NoiseEstimate:
+    return estimates.relinearise(estimates.square_tensor(x), target)
+
+
+@operation(noise=_noise_of_product, keys=lambda x, y, target: (RELINEARISATION,))
+def _product(keys: Found, x: Ciphertext, y: Ciphertext, target: int) -> Ciphertext:
+    """Product, relinearisation and rescale in one executable."""
+    key, tables = keys[RELINEARISATION], twiddles_of(x.params)
+    data = _multiply(key, x.data, y.data, tables, x.level, target)
+    whole = x.replace(key_id=common_key_id(x, y), scale=x.scale * y.scale)
+    return divided_to(whole, data, target)
+
+
+@operation(noise=_noise_of_square, keys=lambda x, target: (RELINEARISATION,))
+def _square(keys: Found, x: Ciphertext, target: int) -> Ciphertext:
+    """Square, relinearisation and rescale in one executable."""
+    data = _multiply(keys[RELINEARISATION], x.data, None, twiddles_of(x.params), x.level, target)
+    return divided_to(x.replace(scale=x.scale * x.scale), data, target)
+
+
+@functools.partial(kernel, static_argnames=("level", "target"))
+@wide
+def _multiply(
+    key: SwitchingKey, x: jax.Array, y: jax.Array | None, twiddles: Twiddles, level: int, target: int
+) -> jax.Array:
+    """The relinearised product, or without y the square."""
+    params = key.params
+    parts = _square_tensor(x, params, level) if y is None else _tensor(x, y, params, level)
+    return _relinearise(key, materialise(parts), twiddles, level, target)

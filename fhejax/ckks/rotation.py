@@ -25,6 +25,7 @@ from fhejax.ckks.types import Ciphertext, SwitchingKey
 from fhejax.ring import Twiddles, modular, permutation, permute
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
+from fhejax.ring.platform import current_device
 from fhejax.ring.primes import root_of_unity
 from fhejax.ring.transform import evaluation_exponents
 from fhejax.ring.wide import kernel, wide
@@ -73,7 +74,15 @@ def rotate_hoisted(keys: Keys, ciphertext: Value, steps: Sequence[int]) -> list[
 
 @operation(noise=estimates.rotate_hoisted, keys=lambda ciphertext, exponents: exponents)
 def _hoisted(keys: Found, ciphertext: Ciphertext, exponents: Sequence[int]) -> list[Ciphertext]:
-    ring, digits = ciphertext.params.ring, decomposition(ciphertext)
+    ring, device = ciphertext.params.ring, current_device()
+    if device.launches_slowly:
+        wanted = tuple(dict.fromkeys(e for e in exponents if e != 1))
+        positions = [permutation(ring, e) for e in wanted]
+        tables, level = twiddles_of(ciphertext.params), ciphertext.level
+        rotated = _rotate_by_all([keys[e] for e in wanted], ciphertext.data, positions, tables, level)
+        found = dict(zip(wanted, rotated, strict=True))
+        return [ciphertext if e == 1 else ciphertext.replace(data=found[e]) for e in exponents]
+    digits = decomposition(ciphertext)
     return [
         ciphertext if e == 1 else _rotated(keys[e], ciphertext, digits, permutation(ring, e))
         for e in exponents
@@ -227,6 +236,21 @@ def _rotate(
     """One rotation in one kernel: what its parts share is neither returned nor waited for."""
     digits = switching.decompose(data[..., 1, :, :], twiddles, key.params, level)
     return _rotate_decomposed(key, data, digits, positions, twiddles)
+
+
+@functools.partial(kernel, static_argnames="level")
+@wide
+def _rotate_by_all(
+    keys: Sequence[SwitchingKey],
+    data: jax.Array,
+    positions: Sequence[jax.Array],
+    twiddles: Twiddles,
+    level: int,
+) -> list[jax.Array]:
+    """Hoisted rotations in one executable, which share the digits."""
+    digits = materialise(switching.decompose(data[..., 1, :, :], twiddles, keys[0].params, level))
+    pairs = zip(keys, positions, strict=True)
+    return [_rotate_decomposed(key, data, digits, places, twiddles) for key, places in pairs]
 
 
 @kernel

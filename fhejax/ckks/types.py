@@ -310,16 +310,26 @@ def check_residues(data: Array, moduli: tuple[int, ...], what: str) -> None:
     """Refuse, when called eagerly, residues that are not below their primes: tampered or damaged."""
     if not is_concrete(data):
         return
-    if data.dtype != jnp.uint32 or data.shape[-2] != len(moduli):
-        raise ValueError(
-            f"{what} holds {data.dtype} with {data.shape[-2]} limbs; it needs uint32 with "
-            f"{len(moduli)} limbs. It was altered, or belongs to other parameters: make it again."
-        )
+    check_form(data, moduli, what)
     if isinstance(data, np.ndarray):  # perhaps a map of a file
         highest = np.max([part.max((0, 2), initial=0) for part in pieces(data, 2)], 0, initial=0)
     else:
         others = tuple(a for a in range(data.ndim) if a != data.ndim - 2)
         highest = np.asarray(jnp.max(data, axis=others, initial=0))
+    refuse_residues(highest, moduli, what)
+
+
+def check_form(data: Array, moduli: tuple[int, ...], what: str) -> None:
+    """Refuse what are no residues of these primes by their type and number of limbs."""
+    if data.dtype != jnp.uint32 or data.shape[-2] != len(moduli):
+        raise ValueError(
+            f"{what} holds {data.dtype} with {data.shape[-2]} limbs; it needs uint32 with "
+            f"{len(moduli)} limbs. It was altered, or belongs to other parameters: make it again."
+        )
+
+
+def refuse_residues(highest: np.ndarray, moduli: tuple[int, ...], what: str) -> None:
+    """Refuse residues of which the highest of each limb is not below its prime."""
     if (highest >= np.array(moduli, np.uint32)).any():
         raise ValueError(
             f"{what} holds a residue that is not below its prime, so it was altered or damaged on the "

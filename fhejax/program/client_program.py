@@ -1,7 +1,6 @@
 """`ClientProgram`: what a client holds of a program: how to make keys, encrypt arguments and open results."""
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -15,7 +14,7 @@ from fhejax.ckks.keys import KeyManifest, evaluation_keys_for
 from fhejax.ckks.keys.generation import check_cryptographic_key
 from fhejax.ckks.parameters import Scale
 from fhejax.program.arguments import Encrypted, check_values, normalisation
-from fhejax.program.circuit.entries import sample_entries
+from fhejax.program.circuit.entries import samples_held
 from fhejax.program.circuit.slots import batch_period
 from fhejax.program.circuit.steps.call import Keys
 from fhejax.program.packing.layout import Layout
@@ -191,7 +190,7 @@ class ClientProgram:
         triples = zip(described, flat, left_out, strict=True)
         given = {n: (a, check_values(a, v)) for n, (a, v, without) in enumerate(triples) if not without}
         if given:
-            check_samples(self, sample_entries(*zip(*given.values(), strict=True)))
+            check_samples(self, samples_held(*zip(*given.values(), strict=True)))
         arrays = {n: self.encrypt_argument(holder, *pair, randoms[n]) for n, pair in given.items()}
         return self.interface.nest_encrypted([arrays.get(n) for n in range(len(described))])
 
@@ -327,17 +326,16 @@ def _unused(random: jax.Array | None) -> jax.Array:
     return jax.random.wrap_key_data(jax.random.key_data(random), impl=CHACHA20)
 
 
-def check_samples(plan: Any, entries: Sequence[np.ndarray]) -> None:
+def check_samples(plan: Any, samples: int) -> None:
     """Refuse too few samples where a sum over the batch needs every one.
 
     Args:
         plan: of the program, or its client's half.
-        entries: of the encrypted arguments, [size, sample] each.
+        samples: in the encrypted arguments.
 
     Raises:
         ValueError: with the ways out.
     """
-    samples = entries[0].shape[1]
     if plan.whole_batch and samples < plan.batch:
         raise ValueError(
             f"{samples} samples were given to a program planned for {plan.batch} that sums over the "

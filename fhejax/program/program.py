@@ -13,7 +13,12 @@ from fhejax import ckks
 from fhejax.ckks import PublicKey, SecretKey
 from fhejax.ckks.encryption import SharingBudget
 from fhejax.program.arguments import Encrypted, Plain, check_plain, check_values, for_any_samples
-from fhejax.program.circuit.entries import result_of, results_of_samples, sample_entries
+from fhejax.program.circuit.entries import (
+    result_of,
+    results_of_samples,
+    sample_entries,
+    samples_held,
+)
 from fhejax.program.circuit.evaluation import evaluate_graph
 from fhejax.program.circuit.graph import Graph
 from fhejax.program.circuit.reading import Reading
@@ -215,7 +220,7 @@ class Program:
         widened = for_any_samples if self.plan.layouts else lambda argument, _: argument
         checked = [check_values(widened(a, v), v) for a, v in pairs if isinstance(a, Encrypted)]
         known = sample_entries(interface.encrypted, checked)
-        check_samples(self.plan, known)
+        check_samples(self.plan, samples_held(interface.encrypted, checked))
         entries = iter(known)
         return [next(entries) if isinstance(a, Encrypted) else np.zeros((0, 0)) for a, _ in pairs]
 

@@ -10,10 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax.ring import modular
+from fhejax.ring.conversion import conversion_backend, convert
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
+from fhejax.ring.platform import current_device
 from fhejax.ring.ring import Ring
 from fhejax.ring.transform import Twiddles, inverse_ntt, ntt, twiddles
+from fhejax.ring.transform.pallas import SMALLEST_DEGREE
 from fhejax.ring.wide import kernel, wide
 
 
@@ -30,6 +33,16 @@ def convert_basis(x: jax.Array, source: tuple[int, ...], target: tuple[int, ...]
         value is sum of y_i Q/q_i - e Q where e rounds sum of y_i / q_i (Halevi, Polyakov and Shoup
         2019, section 2.2): exact unless x lies within 2^-45 Q of Q/2, and off by one Q there.
     """
+    device = current_device()
+    fits = len(target) > 1 and x.shape[-1] >= SMALLEST_DEGREE
+    backend = conversion_backend(device) if fits and device.kind != "cpu" else None
+    if backend is None:
+        return converted_on_arrays(x, source, target)
+    return convert(x, source, target, backend=backend, on_arrays=converted_on_arrays)
+
+
+def converted_on_arrays(x: jax.Array, source: tuple[int, ...], target: tuple[int, ...]) -> jax.Array:
+    """What `convert_basis` finds, by XLA on whole arrays; for wide callers."""
     scaled = _multiply_limbs(x, source, _punctured_inverses(source))
     scaled, overflow = materialise((scaled, _overflow(scaled, source)))
     weights = enumerate(_punctured(source, target))

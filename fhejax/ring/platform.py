@@ -15,6 +15,7 @@ bandwidths in data sheets. The block sizes of GPUs were measured against no othe
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
@@ -26,12 +27,13 @@ import jax
 class BlockSizes:
     """How much a kernel works on at once.
 
-    matrix_tile: coefficients in a tile of the modular matrix product. matrix_room: numbers that all rows
-    gathered for a tile hold, at most. widest_band: rows of a matrix that joins positions of a convolution.
-    keystream_blocks: ChaCha20 blocks; on a CPU their state has to stay in the second-level cache, elsewhere
-    they have to fill the device. polynomials_drawn: uniform polynomials drawn at once. relinearised: key
-    switches of one kernel, within the caches. switched: ciphertexts of one kernel where a program switches
-    keys step by step. encrypted: plaintexts of one encryption. encrypted_singly: below this many, one by one.
+    matrix_tile: coefficients in a tile of the modular matrix product, at most. matrix_room: numbers that all
+    rows gathered for a tile hold, at most; with its sums where a tile has all limbs. widest_band: rows of a
+    matrix that joins positions of a convolution. keystream_blocks: ChaCha20 blocks; on a CPU their state has
+    to stay in the second-level cache, elsewhere they have to fill the device. polynomials_drawn: uniform
+    polynomials drawn at once. relinearised: key switches of one kernel, within the caches, or within
+    `matrix_room` numbers elsewhere. switched: ciphertexts of one kernel where a program switches keys step by
+    step. encrypted: plaintexts of one encryption. encrypted_singly: below this many, one by one.
     compiled_steps: steps of the longest program that is compiled as one function; a longer one takes minutes.
     compiled_ahead_from: degree of the smallest ring whose kernels are compiled several at a time before a
     program runs; tracing the program for that takes longer than it saves in smaller ones.
@@ -98,9 +100,11 @@ class Device:
     name: of its row. title: as reports call it. memory: bytes. bandwidth: bytes a second that copying reads
     and writes. launch: seconds for one more kernel, however small; zero where the other costs hold it.
     resolution: seconds by which one plan must be faster than another to be preferred.
-    transform_method, matrix_method: the faster ones. spare_transform_method: for rings and machines on which
-    the first does not run. multiply_adds: modular multiply-adds a second by each
-    method of the matrix product, in one digit of weights.
+    transform_method, matrix_method: the faster ones. matrix_limbs: of a tile of the modular matrix product;
+    one where tiles have to stay in caches, all where a tile is to fill the device. spare_transform_method:
+    for rings and machines on which the first does not run. multiply_adds: modular multiply-adds a second by
+    each method of the matrix product, in one digit of weights. conversion_method: of residues between bases,
+    by XLA on arrays, or by the kernel of `ring/conversion` where it passes its trial.
     """
 
     name: str
@@ -112,10 +116,17 @@ class Device:
     resolution: float
     transform_method: str
     spare_transform_method: str
+    conversion_method: Literal["arrays", "pallas"]
     matrix_method: str
+    matrix_limbs: Literal["one", "all"]
     multiply_adds: tuple[tuple[str, float], ...]
     blocks: BlockSizes
     costs: UnitCosts
+
+    @property
+    def launches_slowly(self) -> bool:
+        """Whether launching takes time of its own, so that few large executables are worth compiling."""
+        return self.launch > 0
 
     def multiply_add(self, method: str | None = None) -> float:
         """Nanoseconds for a modular multiply-add, by default by the device's own method."""
@@ -139,8 +150,10 @@ TWO_CORES = Device(
     # Alone direct sums take as long; in larger programs XLA computes their terms again and again.
     transform_method="butterflies",
     spare_transform_method="butterflies",
+    conversion_method="arrays",
     # Where a CPU has no int8 matrix unit, XLA's integer dots are naive loops: 60 times slower than float64.
     matrix_method="float64",
+    matrix_limbs="one",
     multiply_adds=(("float64", 50e9), ("int8", 48e9)),
     blocks=BlockSizes(
         matrix_tile=128,
@@ -182,8 +195,15 @@ TWO_CORES = Device(
 
 _WORD = 4  # bytes of a residue
 _GPU_BLOCKS = dataclasses.replace(
-    TWO_CORES.blocks, keystream_blocks=1 << 18, polynomials_drawn=64, switched=16, tiles=1
+    TWO_CORES.blocks,
+    matrix_tile=1 << 17,
+    keystream_blocks=1 << 18,
+    polynomials_drawn=64,
+    relinearised=128,
+    switched=16,
+    tiles=1,
 )
+_MATRIX_SHARE = 1 / 32  # of the memory, for what a matrix product gathers and sums before it is reduced
 _COPIED = 4.1 / 4.8  # of the bandwidth in the H200's data sheet, by copying
 _REACHED = 1 / 4  # of the peaks in data sheets, by matrix products
 _INT8_PRODUCTS, _FLOAT_PRODUCTS = 4, 1  # of digits, for one residue and one digit of a weight
@@ -228,9 +248,13 @@ def _gpu(
         # sums were the faster one elsewhere.
         transform_method="pallas",
         spare_transform_method="direct sums",
+        conversion_method="pallas",
         matrix_method="int8",
+        matrix_limbs="all",
         multiply_adds=rates,
-        blocks=_GPU_BLOCKS,
+        blocks=dataclasses.replace(
+            _GPU_BLOCKS, matrix_room=2 ** int(math.log2(memory * _MATRIX_SHARE / _WORD))
+        ),
         costs=costs,
     )
 

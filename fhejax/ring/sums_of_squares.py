@@ -17,11 +17,11 @@ def sums_of_squares(signs: modular.Array, terms: Sequence[jax.Array], moduli: mo
 
     Args:
         signs: int32 [group, k], each -1, 0 or 1.
-        terms: at most `MOST_TERMS` arrays of residues below 2**30, uint32 [group, position, 2, column].
-        moduli: of one limb.
+        terms: at most `MOST_TERMS` arrays of residues below 2**30, uint32 [group, position, 2, ...].
+        moduli: of one limb, or of all, [limb, 1], where the last axes are [limb, column].
 
     Returns:
-        uint32 [group, position, 3, column].
+        uint32 [group, position, 3, ...].
     """
 
     def total(first: int, second: int) -> jax.Array:
@@ -29,7 +29,8 @@ def sums_of_squares(signs: modular.Array, terms: Sequence[jax.Array], moduli: mo
         result = jnp.zeros((), jnp.int64)
         for k, term in enumerate(terms):
             one, other = (term[:, :, poly].astype(jnp.int64) for poly in (first, second))
-            result = result + one * other * jnp.asarray(signs)[:, k, None, None].astype(jnp.int64)
+            factors = jnp.asarray(signs)[:, k, *(None,) * (one.ndim - 1)]
+            result = result + one * other * factors.astype(jnp.int64)
         return modular.reduce_signed(result, moduli)
 
     middle = total(0, 1)

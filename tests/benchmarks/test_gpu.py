@@ -3,12 +3,14 @@
 import json
 import sys
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from benchmarks.gpu import __main__ as script
 from benchmarks.gpu import checks, sections
+from benchmarks.gpu.launches import kernels_of
 from benchmarks.gpu.measuring import Row, Sheet, Wrong, require, shown, table
 from benchmarks.gpu.sizes import CARD, DRY
 from fhejax import ckks
@@ -18,6 +20,8 @@ ROWS = {
     "device": ("copying", "one more kernel"),
     "layouts": ("kernels, tiles of 4",),
     "operations": ("rotate",),
+    "conversion": ("conversion on arrays", "by the kernel"),
+    "launches": ("rotate, 10 in a row", "kernels of rotate: "),
     "mlp": ("small: 64 images",),
     "matrix": ("float64, tiles of 64",),
 }
@@ -25,7 +29,10 @@ ROWS = {
 
 @pytest.mark.parametrize(
     "sections",
-    [("device", "layouts"), pytest.param(("operations", "mlp", "matrix"), marks=pytest.mark.nightly)],
+    [
+        ("device", "layouts", "conversion"),
+        pytest.param(("operations", "launches", "mlp", "matrix"), marks=pytest.mark.nightly),
+    ],
     ids=str,
 )
 def test_a_dry_run_checks_and_times_small_sizes(sections, capsys):
@@ -107,6 +114,16 @@ def test_both_phases_on_this_machine(monkeypatch, capsys):
     assert script.main(["--sections", "device", "--seconds", "1"]) == 1
     assert "device failed. no time was left for it" in capsys.readouterr().out
     assert ("device", "timed") not in started
+
+
+def test_kernels_are_counted_with_the_turns_of_loops():
+    def looped(x):
+        return jax.lax.fori_loop(0, 7, lambda _, y: jnp.sort(y) + 1, x)
+
+    x = jnp.arange(8.0)
+    once = kernels_of(jax.jit(lambda x: jnp.sort(x) + 1).lower(x).compile().as_text())
+    assert once >= 1
+    assert 7 * once <= kernels_of(jax.jit(looped).lower(x).compile().as_text()) <= 7 * once + 14
 
 
 def test_digests_are_compared_by_name_or_with_another_method():

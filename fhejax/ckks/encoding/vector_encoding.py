@@ -203,16 +203,9 @@ def decode(plaintext: Plaintext) -> jax.Array:
     Raises:
         ValueError: a scale that float64 does not hold.
     """
-    if abs(plaintext.scale.bits) > _LARGEST_SCALE_BITS:
-        raise ValueError(
-            f"a plaintext of scale {plaintext.scale} was to be decoded, in float64, which holds scales up to "
-            f"2**{_LARGEST_SCALE_BITS}; rescale its ciphertext first."
-        )
-    with jax.enable_x64(True):
-        scale = jnp.asarray(float(plaintext.scale))
-    return _decode(
+    return decoded(
         plaintext.data,
-        scale,
+        float_scale(plaintext.scale),
         twiddles_of(plaintext.params),
         plaintext.params,
         plaintext.level,
@@ -220,11 +213,28 @@ def decode(plaintext: Plaintext) -> jax.Array:
     )
 
 
+@functools.lru_cache(maxsize=1024)
+def float_scale(scale: Scale) -> jax.Array:
+    """A scale in float64 on the default device, as an argument of `decoded`: made once, as `_significand`.
+
+    Raises:
+        ValueError: a scale that float64 does not hold.
+    """
+    if abs(scale.bits) > _LARGEST_SCALE_BITS:
+        raise ValueError(
+            f"a plaintext of scale {scale} was to be decoded, in float64, which holds scales up to "
+            f"2**{_LARGEST_SCALE_BITS}; rescale its ciphertext first."
+        )
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+        return jnp.asarray(float(scale))
+
+
 @functools.partial(kernel, static_argnames=("params", "level", "domain"))
 @wide
-def _decode(
+def decoded(
     data: jax.Array, scale: jax.Array, twiddles: Twiddles, params: Parameters, level: int, domain: Domain
 ) -> jax.Array:
+    """What `decode` finds in residues [..., limb, N]: the scale is no constant of the executable."""
     moduli = params.level_moduli(level)
     if domain == "evaluation":
         data = inverse_ntt(data, twiddles, moduli)

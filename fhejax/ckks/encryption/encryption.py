@@ -142,12 +142,13 @@ def decrypt(
     check_opens(secret, ciphertext)
     check_residues(ciphertext.data, ciphertext.moduli, "the ciphertext")
     check_precision_left(ciphertext, prediction)
-    return _decrypt(secret, ciphertext, twiddles_of(secret.params))
+    return decrypted(secret, ciphertext, twiddles_of(secret.params))
 
 
 @kernel
 @wide
-def _decrypt(secret: SecretKey, ciphertext: Ciphertext, twiddles: Twiddles) -> Plaintext:
+def decrypted(secret: SecretKey, ciphertext: Ciphertext, twiddles: Twiddles) -> Plaintext:
+    """What `decrypt` finds, of a ciphertext that nobody looks at."""
     moduli = ciphertext.moduli
     limbs = constants(moduli)
     data = ciphertext.data

@@ -25,8 +25,8 @@ def entries_of(array: np.ndarray, batch_axis: int | None, samples: int) -> Value
     return moved.reshape(-1, moved.shape[-1])
 
 
-def sample_entries(arguments: Sequence[Encrypted], arrays: Sequence[np.ndarray]) -> list[Values]:
-    """The entries of encrypted arguments, normalised, [size, sample], all with the same samples.
+def samples_held(arguments: Sequence[Encrypted], arrays: Sequence[np.ndarray]) -> int:
+    """The samples that the arrays of encrypted arguments hold, 1 where they have no batch axis.
 
     Raises:
         ValueError: when they hold different numbers of samples.
@@ -38,7 +38,16 @@ def sample_entries(arguments: Sequence[Encrypted], arrays: Sequence[np.ndarray])
             f"the arguments hold {sorted(counts)} samples; samples lie in the same slots, so give every "
             f"argument the same number."
         )
-    samples = max(counts, default=1)
+    return max(counts, default=1)
+
+
+def sample_entries(arguments: Sequence[Encrypted], arrays: Sequence[np.ndarray]) -> list[Values]:
+    """The entries of encrypted arguments, normalised, [size, sample], all with the same samples.
+
+    Raises:
+        ValueError: when they hold different numbers of samples.
+    """
+    samples, axes = samples_held(arguments, arrays), [argument.batch_axis for argument in arguments]
     held = [normalisation(argument).normalised(a) for argument, a in zip(arguments, arrays, strict=True)]
     return [entries_of(a, x, samples) for a, x in zip(held, axes, strict=True)]
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from fhejax.ckks import Ciphertext, Parameters, SecretKey
 from fhejax.ckks.identity import is_concrete
-from fhejax.ckks.types import check_opens
 from fhejax.program.arguments import Encrypted, Normalisation, Plain, filler, normalisation
 from fhejax.program.circuit.circuit import Circuit
 from fhejax.program.circuit.entries import entries_of, view_values
@@ -357,7 +356,6 @@ def decrypt_array(secret: SecretKey, result: EncryptedArray) -> np.ndarray:
     Raises:
         ValueError: a secret key that does not open it, or altered residues.
     """
-    check_opens(secret, result)
     blocks = [decrypt_entries(secret, result.flat(b)) for b in range(result.data.shape[0])]
     if result.layout is not None:
         values = np.concatenate([_samples_of(result, slots) for slots in blocks], 1)[:, : result.samples]

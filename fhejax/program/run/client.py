@@ -11,6 +11,7 @@ import numpy as np
 from fhejax import ckks
 from fhejax.ckks import Ciphertext, PublicKey, SecretKey
 from fhejax.ckks.encryption import encrypt_seeded
+from fhejax.ckks.encryption.opening import real_numbers
 from fhejax.ckks.keys.generation import expand_seed
 from fhejax.ckks.parameters import Scale
 from fhejax.ring.platform import current_device
@@ -108,11 +109,17 @@ def decrypt_entries(secret: SecretKey, ciphertext: Ciphertext) -> np.ndarray:
         ValueError: a secret that does not open them, or altered residues.
     """
     count = len(ciphertext.data)
+    if not count:
+        return np.zeros((0, ciphertext.params.slots))
     parts, size = _equal_parts(count)
-    values = []
-    for start in range(0, parts * size, size):
-        data = ciphertext.data[start : start + size]
-        data = jnp.pad(data, [(0, size - len(data)), (0, 0), (0, 0), (0, 0)])  # so that one shape is compiled
-        part = ciphertext.replace(data=data)
-        values.append(np.real(ckks.decode(ckks.decrypt(secret, part))))
-    return np.concatenate(values)[:count]
+    starts = [min(part * size, count - size) for part in range(parts)]
+    if isinstance(
+        ciphertext.data, np.ndarray
+    ):  # it may be a map of a file, of which one part is read at a time
+        each = (ciphertext.replace(data=ciphertext.data[start : start + size]) for start in starts)
+        found = np.concatenate([real_numbers(secret, part, [0], size) for part in each])
+    else:
+        found = real_numbers(secret, ciphertext, starts, size)
+    # The last part begins earlier, where it would reach beyond the end.
+    last = found[-1, parts * size - count :]
+    return np.concatenate([*found[:-1], last])

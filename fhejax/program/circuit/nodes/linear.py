@@ -119,10 +119,11 @@ class LinearStep(Step):
         return np.ix_(groups, np.arange(leaves[0].shape[2]), columns)
 
     def work(self, limbs: Real, before: Real, settings: Settings, device: Device) -> tuple[Real, Real]:
-        """The multiply-adds, and a few kernels for each tile."""
-        tiles = max(1, settings.ring.degree // device.blocks.matrix_tile)
+        """The multiply-adds, and a few kernels for each tile, of one limb or of all."""
+        tiles: Real = max(1, settings.ring.degree // device.blocks.matrix_tile)
+        tiles = tiles * (limbs if device.matrix_limbs == "one" else 1)
         nanoseconds = limbs * settings.ring.degree * self.components * self.products * device.multiply_add()
-        return nanoseconds, limbs * tiles * device.costs.tile_launches
+        return nanoseconds, tiles * device.costs.tile_launches
 
     def counts(self, place: StepPlace) -> OperationCounts:
         """The multiply-adds, and the squares of what is squared first."""
