@@ -113,9 +113,7 @@ def decrypt_entries(secret: SecretKey, ciphertext: Ciphertext) -> np.ndarray:
         return np.zeros((0, ciphertext.params.slots))
     parts, size = _equal_parts(count)
     starts = [min(part * size, count - size) for part in range(parts)]
-    if isinstance(
-        ciphertext.data, np.ndarray
-    ):  # it may be a map of a file, of which one part is read at a time
+    if isinstance(ciphertext.data, np.ndarray):  # perhaps a map of a file: one part is read at a time
         each = (ciphertext.replace(data=ciphertext.data[start : start + size]) for start in starts)
         found = np.concatenate([real_numbers(secret, part, [0], size) for part in each])
     else:
