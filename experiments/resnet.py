@@ -319,7 +319,8 @@ def encrypted_call(
     timed: pipeline.Stages,
     file: Path | None,
 ) -> tuple[np.ndarray, float | None, dict[str, int]]:
-    """Encrypt one image, evaluate, decrypt; return logits (1, classes), seconds of evaluation, and bytes.
+    """Encrypt one image, evaluate, decrypt; return logits (1, classes), seconds of evaluation, and bytes
+    of files.
 
     What the files hold is read; the seconds are those of the run that computed it.
     """
@@ -333,7 +334,8 @@ def encrypted_call(
     if file is not None:
         seconds = noted(file.with_suffix(".seconds.json"), seconds)
     logits = timed("decrypt", program.decrypt, secret, result)
-    return np.asarray(logits), seconds, {"upload": upload.bytes, "result": result.bytes}
+    sizes = {"upload": len(fhejax.to_bytes(upload)), "result": len(fhejax.to_bytes(result))}
+    return np.asarray(logits), seconds, sizes
 
 
 def kept(file: Path | None, what: str, program: fhejax.Program, make: Callable[[], Any]) -> Any:

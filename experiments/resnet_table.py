@@ -115,7 +115,7 @@ def _times(results: dict[str, Any]) -> list[str]:
     return [
         *table.stages(results["seconds"], notes),
         table.line("evaluation keys", table.size(sizes["keys"]), "on the wire, seeded"),
-        table.line("encrypted image", table.size(sizes["upload"]), "in memory"),
-        table.line("encrypted logits", table.size(sizes["result"]), "in memory"),
+        table.line("encrypted image", table.size(sizes["upload"]), "as a file"),
+        table.line("encrypted logits", table.size(sizes["result"]), "as a file"),
         table.peak_memory(results),
     ]
