@@ -319,7 +319,7 @@ def encrypted_call(
     timed: pipeline.Stages,
     file: Path | None,
 ) -> tuple[np.ndarray, float | None, dict[str, int]]:
-    """Encrypt one image, evaluate, decrypt; return logits (1, classes), seconds of evaluation, bytes of files.
+    """Encrypt an image, evaluate, decrypt; return logits (1, classes), seconds of evaluation, bytes of files.
 
     What the files hold is read; the seconds are those of the run that computed it.
     """
