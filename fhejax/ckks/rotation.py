@@ -75,8 +75,8 @@ def rotate_hoisted(keys: Keys, ciphertext: Value, steps: Sequence[int]) -> list[
 @operation(noise=estimates.rotate_hoisted, keys=lambda ciphertext, exponents: exponents)
 def _hoisted(keys: Found, ciphertext: Ciphertext, exponents: Sequence[int]) -> list[Ciphertext]:
     ring, device = ciphertext.params.ring, current_device()
-    if device.launches_slowly:
-        wanted = tuple(dict.fromkeys(e for e in exponents if e != 1))
+    wanted = tuple(dict.fromkeys(e for e in exponents if e != 1))
+    if wanted and device.launches_slowly:
         positions = [permutation(ring, e) for e in wanted]
         tables, level = twiddles_of(ciphertext.params), ciphertext.level
         rotated = _rotate_by_all([keys[e] for e in wanted], ciphertext.data, positions, tables, level)

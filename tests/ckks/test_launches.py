@@ -102,3 +102,10 @@ def test_estimates_and_refusals_are_those_of_a_cpu(held, monkeypatch):
         ckks.square(keys, three)
     with pytest.raises(ValueError, match="relinearis"):
         ckks.multiply(dataclasses.replace(keys, relinearisation=None), x, x)
+
+
+def test_rotations_by_nothing_need_no_key(held, monkeypatch):
+    keys, x = held
+    forced(monkeypatch, H200)
+    assert [one.data is x.data for one in ckks.rotate_hoisted(keys, x, (0, 0))] == [True, True]
+    assert ckks.rotate_hoisted(keys, x, ()) == []
