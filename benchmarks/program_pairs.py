@@ -26,12 +26,13 @@ JOBS = ("cryptonets", "hcnn", "mlp", "regression", "deep")
 _WORKER = (
     PREAMBLE
     + """
+import dataclasses
 import time
 from pathlib import Path
 import jax
 import numpy as np
 from experiments import pipeline
-job, folder, degree = sys.argv[1], sys.argv[2] or None, int(sys.argv[3]) or None
+job, folder, degree, products = sys.argv[1], sys.argv[2] or None, int(sys.argv[3]) or None, int(sys.argv[4])
 pipeline.use_cache(pipeline.CACHE)
 
 def network():
@@ -53,9 +54,9 @@ def regression():
 
 def deep():
     from benchmarks import deep_program
-    options = deep_program.Arguments(insecure_log_degree=degree)
+    options = deep_program.Arguments(insecure_log_degree=degree, products=products)
     if degree is not None:
-        options = deep_program.Arguments(insecure_log_degree=degree, products=20, samples=2 ** (degree - 1))
+        options = dataclasses.replace(options, samples=2 ** (degree - 1))
     values = np.random.default_rng(0).uniform(-0.8, 0.8, (options.samples, 1)).astype(np.float32)
     return deep_program.compile_program(options), (values,)
 
@@ -81,7 +82,8 @@ class Arguments:
     Attributes:
         before: the folder of the other checkout.
         data_dir: folder with MNIST's four IDX files, for the networks.
-        jobs: names: networks on MNIST, a regression of two steps, 100 products in a row with bootstraps.
+        jobs: names: networks on MNIST, a regression of two steps, products in a row with bootstraps.
+        products: in that row.
         rounds: turns of both at each job, after a first call.
         insecure_log_degree: rings of degree 2**this WITHOUT ANY SECURITY, for quick tests only.
         save: write benchmarks/results/program_pairs.json.
@@ -90,6 +92,7 @@ class Arguments:
     before: Path
     data_dir: Path | None = None
     jobs: tuple[str, ...] = JOBS
+    products: int = 100
     rounds: int = 9
     insecure_log_degree: int | None = None
     save: bool = False
@@ -138,7 +141,11 @@ def main(arguments: Arguments) -> dict[str, Any]:
         raise SystemExit(f"jobs {sorted(unknown)} were asked for; there are {', '.join(JOBS)}.")
     if arguments.data_dir is None and set(arguments.jobs) & {"cryptonets", "hcnn", "mlp"}:
         raise SystemExit("networks on MNIST take --data-dir, a folder with its four IDX files.")
-    given = (str(arguments.data_dir or ""), str(arguments.insecure_log_degree or 0))
+    given = (
+        str(arguments.data_dir or ""),
+        str(arguments.insecure_log_degree or 0),
+        str(arguments.products),
+    )
     folders = arguments.before, Path(__file__).parents[1]
     results: dict[str, Any] = {}
     print("after / before (95 % interval of the geometric mean over rounds)")
