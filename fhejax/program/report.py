@@ -98,18 +98,15 @@ def _memory_lines(plan: ProgramPlan) -> list[str]:
         ]
     if not plan.tiles:
         return [f"memory        about {widest} for the widest step of a block"]
+    files = [
+        f"files         tiles without room in memory go to the call's folder, about "
+        f"{amount(plan.moved_bytes)} written and read in a block; results are maps of files"
+    ]
     return [
         f"memory        about {amount(predicted_memory(plan))} in all, of which "
         f"{amount(plan.peak_bytes)} are tiles of one block"
         f"{'; arguments are read from their files' if plan.memory_map else ''}",
-        *(
-            [
-                f"files         tiles without room in memory go to the call's folder, about "
-                f"{amount(plan.moved_bytes)} written and read in a block; results are maps of files"
-            ]
-            if plan.moved_bytes
-            else []
-        ),
+        *(files if plan.moved_bytes else []),
         f"tiles         up to {max(plan.tiles)} a step, depth first, kept until their last use: nothing is "
         f"computed twice; the widest step alone has {widest}",
     ]

@@ -118,10 +118,7 @@ def _limb_by_limb(
         tiles = sums(block[:, :, 0], modulus)
         tiles = tiles.reshape(*tiles.shape[:3], -1, 1, tile)
         if bias is not None:
-            shift = bias[:, limb].reshape(*tiles.shape[:3], 1)
-            first = jnp.arange(shape[3]) == 0
-            shift = jnp.where(first, shift, jnp.uint32(0))[..., None, None]
-            tiles = modular.add(tiles, shift, modulus.value)
+            tiles = _with_bias(tiles, bias[:, limb], modulus)
         return jax.lax.dynamic_update_slice(result, tiles, (zero, zero, zero, zero, limb, column))
 
     steps = len(moduli) * (degree // tile)
@@ -141,11 +138,7 @@ def _limbs_together(
 
     def columns(parts: Sequence[jax.Array]) -> jax.Array:
         tiles = sums(parts[0] if len(parts) == 1 else jnp.concatenate(parts), limbs)
-        if bias is None:
-            return tiles
-        shift = jnp.asarray(bias).reshape(*shape[:3], 1, len(moduli), 1)
-        first = jnp.arange(shape[3])[:, None, None] == 0
-        return modular.add(tiles, jnp.where(first, shift, jnp.uint32(0)), limbs.value)
+        return tiles if bias is None else _with_bias(tiles, bias, limbs)
 
     def step(index: jax.Array, result: jax.Array) -> jax.Array:
         column = index.astype(jnp.int32) * np.int32(tile)
@@ -155,6 +148,13 @@ def _limbs_together(
     if tile == degree:
         return columns(arrays)
     return jax.lax.fori_loop(0, degree // tile, step, jnp.zeros(shape, jnp.uint32))
+
+
+def _with_bias(tiles: jax.Array, bias: modular.Array, moduli: modular.Moduli) -> jax.Array:
+    """The tiles [group, out, position, poly, limb, column], and a bias in the first component of each."""
+    shift = bias.reshape(*tiles.shape[:3], 1, -1, 1)
+    first = jnp.arange(tiles.shape[3])[:, None, None] == 0
+    return modular.add(tiles, jnp.where(first, shift, jnp.uint32(0)), moduli.value)
 
 
 def _tile(tile: int | None, degree: int, rows: int) -> int:

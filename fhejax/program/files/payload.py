@@ -70,8 +70,8 @@ def write_object(
     host = [np.ascontiguousarray(np.asarray(array)).reshape(-1) for array in arrays]
     bits = None if memory_map else packed_bits(known)
     written = [
-        pack_bits(flat, bits) if bits and _holds_residues(array, known) else flat
-        for flat, array in zip(host, arrays, strict=True)
+        flat if own is None else pack_bits(flat, own)
+        for flat, own in zip(host, (_bits_of(array, known, bits) for array in arrays), strict=True)
     ]
     size = len(text) + sum(array.nbytes for array in written)
     header = Header(kind, params.fingerprint, size, batch=(len(text), bits) if bits else (len(text),))
@@ -90,19 +90,16 @@ def packed_bits(known: Parameters | None) -> int | None:
     return bits if bits < GROUP else None
 
 
-def _holds_residues(array: Any, known: Parameters | None) -> bool:
-    """Whether an array, or its description, is one of residues under these parameters."""
-    shape = array.shape
-    of_residues = array.dtype == np.uint32 and len(shape) >= _AXES_OF_RESIDUES
-    return known is not None and of_residues and shape[-1] == known.ring.degree
+def _bits_of(array: Any, known: Parameters | None, bits: int | None) -> int | None:
+    """The bits of a number in an array, or in what describes one: of residues, or None for its type's."""
+    of_residues = array.dtype == np.uint32 and len(array.shape) >= _AXES_OF_RESIDUES
+    return bits if known is not None and of_residues and array.shape[-1] == known.ring.degree else None
 
 
 def _bytes_in_file(array: Any, known: Parameters | None, bits: int | None) -> int:
     """The bytes that an array, or what describes it, takes in a file."""
-    count = math.prod(array.shape)
-    return (
-        packed_bytes(count, bits) if bits and _holds_residues(array, known) else count * array.dtype.itemsize
-    )
+    count, own = math.prod(array.shape), _bits_of(array, known, bits)
+    return count * array.dtype.itemsize if own is None else packed_bytes(count, own)
 
 
 def object_bytes(value: Any, known: Parameters | None = None) -> int:
@@ -158,7 +155,7 @@ def read_object(
     else:
         contents = memoryview(payload)
         arrays = [
-            _array(contents[start : start + size], array, bits if _holds_residues(array, known) else None)
+            _array(contents[start : start + size], array, _bits_of(array, known, bits))
             for array, start, size in zip(described, starts, sizes, strict=True)
         ]
     return header, read_document(plain, text, arrays, known)

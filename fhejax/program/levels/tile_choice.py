@@ -104,7 +104,7 @@ class _Cuts:
     """The results of a plan's steps in tiles, more or fewer of them, each kind worked out once."""
 
     def __init__(self, plan: ProgramPlan, constants: Sequence[Sequence[np.ndarray]]) -> None:
-        """Of the steps of a plan, with their constants."""
+        """The cuts of a plan's steps, which have these constants; none is worked out yet."""
         self._steps, self._outputs, self._constants = plan.steps, plan.outputs, constants
         self._widths = [ciphertext_bytes(plan, step) for step in plan.steps]
         self._sizes = [step.size * width for step, width in zip(plan.steps, self._widths, strict=True)]

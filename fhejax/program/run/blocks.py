@@ -148,10 +148,8 @@ def evaluate_blocks(
 
         def results_of(block: int) -> list[Ciphertext]:
             """The results of one block, tile by tile."""
-            told, parts = (
-                _of_block(progress, block, plan.blocks),
-                wholes and [whole[block] for whole in wholes],
-            )
+            told = _of_block(progress, block, plan.blocks)
+            parts = wholes and [whole[block] for whole in wholes]
             return run_tiled(plan, circuit, keys, arguments, block, told, finished(block), parts)
 
         runs = zip(*map(results_of, range(plan.blocks)), strict=True)

@@ -11,7 +11,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import batching, mlir
 
 from fhejax.ring.conversion.constants import conversion
-from fhejax.ring.transform.pallas.backends import BACKENDS, announced
+from fhejax.ring.transform.pallas.backends import BACKENDS, cuda_rule
 from fhejax.ring.wide import kernel, wide
 
 convert_p = Primitive("base_conversion")
@@ -51,15 +51,6 @@ def _by_kernel(
     return wide(converted)(x, conversion(source, target), BACKENDS[backend]())
 
 
-def _for_cuda(context: mlir.LoweringRuleContext, *operands: Any, **parameters: Any) -> Any:
-    """The kernel, but for `jax.export`, which takes no code that later versions of JAX may refuse."""
-    lowering = context.module_context.lowering_parameters
-    exported = getattr(lowering, "for_export", False)
-    rule = mlir.lower_fun(_on_arrays if exported else _by_kernel, multiple_results=False)
-    with announced():
-        return rule(context, *operands, **parameters)
-
-
 def _abstract(x: Any, *, target: tuple[int, ...], **_: Any) -> ShapedArray:
     return ShapedArray((x.shape[0], len(target), x.shape[-1]), x.dtype)
 
@@ -76,4 +67,4 @@ convert_p.def_impl(functools.partial(kernel, static_argnames=_STATIC)(_on_arrays
 convert_p.def_abstract_eval(_abstract)
 batching.primitive_batchers[convert_p] = _batch
 mlir.register_lowering(convert_p, mlir.lower_fun(_on_arrays, multiple_results=False))
-mlir.register_lowering(convert_p, _for_cuda, platform="cuda")
+mlir.register_lowering(convert_p, cuda_rule(_on_arrays, _by_kernel), platform="cuda")

@@ -7,6 +7,7 @@ lower. A vector of 16 roots does not, for Mosaic loads multiples of 128 numbers:
 tables of roots as large as their tiles. What follows them was not reached.
 """
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import warnings
@@ -15,6 +16,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.interpreters import mlir
 
 from fhejax.ring.transform.pallas import phases
 
@@ -71,6 +73,42 @@ def announced() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         yield
+
+
+def cuda_rule(
+    on_arrays: Callable[..., jax.Array], by_kernels: Callable[..., jax.Array]
+) -> Callable[..., Any]:
+    """How a primitive is lowered for CUDA: by kernels.
+
+    But not for `jax.export`, which takes no code that later versions of JAX may refuse.
+    """
+
+    def lowered(context: mlir.LoweringRuleContext, *operands: Any, **parameters: Any) -> Any:
+        """The operation on these operands."""
+        exported = getattr(context.module_context.lowering_parameters, "for_export", False)
+        rule = mlir.lower_fun(on_arrays if exported else by_kernels, multiple_results=False)
+        with announced():
+            return rule(context, *operands, **parameters)
+
+    return lowered
+
+
+def problem_of(trial: Callable[[], str | None]) -> str | None:
+    """What a trial of a kernel found wrong, or raised, as the end of a sentence; None where all is right.
+
+    It runs in a thread of its own, since the caller may be tracing, and threads trace each for themselves.
+    """
+
+    def told() -> str | None:
+        """What the trial says, or what it raised."""
+        try:
+            with announced():
+                return trial()
+        except Exception as error:
+            return f"{type(error).__name__} was raised ({' '.join(str(error).split())[:200]})"
+
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        return thread.submit(told).result()
 
 
 # In the order in which they are tried.

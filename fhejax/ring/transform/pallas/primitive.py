@@ -15,7 +15,7 @@ from jax.interpreters import batching, mlir
 
 from fhejax.ring.ring import Ring
 from fhejax.ring.transform.pallas import whole
-from fhejax.ring.transform.pallas.backends import BACKENDS, announced
+from fhejax.ring.transform.pallas.backends import BACKENDS, cuda_rule
 from fhejax.ring.transform.pallas.roots import Tables
 from fhejax.ring.wide import kernel, wide
 
@@ -53,15 +53,6 @@ def _by_kernels(
     return run(x, structure.unflatten(leaves), ring, BACKENDS[backend]())
 
 
-def _for_cuda(context: mlir.LoweringRuleContext, *operands: Any, **parameters: Any) -> Any:
-    """Kernels, but for `jax.export`, which takes no code that later versions of JAX may refuse."""
-    lowering = context.module_context.lowering_parameters
-    exported = getattr(lowering, "for_export", False)
-    rule = mlir.lower_fun(_on_arrays if exported else _by_kernels, multiple_results=False)
-    with announced():
-        return rule(context, *operands, **parameters)
-
-
 def _abstract(x: Any, *leaves: Any, **_: Any) -> ShapedArray:
     return ShapedArray(x.shape, x.dtype)
 
@@ -93,4 +84,4 @@ transform_p.def_impl(kernel(_on_arrays, static_argnames=("structure", "direction
 transform_p.def_abstract_eval(_abstract)
 batching.primitive_batchers[transform_p] = _batch
 mlir.register_lowering(transform_p, mlir.lower_fun(_on_arrays, multiple_results=False))
-mlir.register_lowering(transform_p, _for_cuda, platform="cuda")
+mlir.register_lowering(transform_p, cuda_rule(_on_arrays, _by_kernels), platform="cuda")
