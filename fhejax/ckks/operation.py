@@ -11,6 +11,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
 from fhejax.ckks.keys.matching import find_keys, identity_under
 from fhejax.ckks.keys.recorder import KeyRecorder
+from fhejax.ckks.keys.shared_levels import key_level
 from fhejax.ckks.noise.noise_estimate import NoiseEstimate
 from fhejax.ckks.types import Ciphertext, EvaluationKeys, SwitchingKey, common_key_id
 
@@ -136,7 +137,7 @@ def _with_keys(
         first = value[0] if isinstance(value, list) else value
         if isinstance(first, NoiseEstimate):
             if isinstance(held, KeyRecorder):
-                held.note(exponents, first.level)
+                held.note(exponents, key_level(first.params, first.level))
             return noise(value, *rest, **options)
         found = find_keys(held, first, exponents)
         if isinstance(value, list):

@@ -15,8 +15,10 @@ from fhejax.ckks.arithmetic import add, subtract
 from fhejax.ckks.keys import switching
 from fhejax.ckks.keys.generation import conjugation_exponent, rotation_exponent
 from fhejax.ckks.keys.powers_of_two import signed_powers_of_two
+from fhejax.ckks.keys.shared_levels import working_level
 from fhejax.ckks.keys.switching import Decomposition
 from fhejax.ckks.levels import check_evaluation_domain
+from fhejax.ckks.linear_transform.extended_steps import Steps
 from fhejax.ckks.noise import estimates
 from fhejax.ckks.noise.estimates import NoiseEstimate
 from fhejax.ckks.operation import Found, Keys, Value, operation
@@ -82,6 +84,10 @@ def _hoisted(keys: Found, ciphertext: Ciphertext, exponents: Sequence[int]) -> l
         rotated = _rotate_by_all([keys[e] for e in wanted], ciphertext.data, positions, tables, level)
         found = dict(zip(wanted, rotated, strict=True))
         return [ciphertext if e == 1 else ciphertext.replace(data=found[e]) for e in exponents]
+    shared = working_level(ciphertext.params, ciphertext.level, ciphertext.data, [keys[e] for e in wanted])
+    if wanted and shared is not None:
+        found = _rotated_at(shared, keys, ciphertext, wanted)
+        return [ciphertext if e == 1 else found[e] for e in exponents]
     digits = decomposition(ciphertext)
     return [
         ciphertext if e == 1 else _rotated(keys[e], ciphertext, digits, permutation(ring, e))
@@ -202,11 +208,23 @@ def _moved(keys: Keys, ciphertext: Value, exponent: int) -> Value:
 
 @operation(noise=estimates.apply_automorphism, keys=lambda ciphertext, exponent: (exponent,))
 def _switched(keys: Found, ciphertext: Ciphertext, exponent: int) -> Ciphertext:
-    params, level = ciphertext.params, ciphertext.level
+    params, level, key = ciphertext.params, ciphertext.level, keys[exponent]
     positions = permutation(params.ring, exponent)
-    return ciphertext.replace(
-        data=_rotate(keys[exponent], ciphertext.data, positions, twiddles_of(params), level)
-    )
+    shared = working_level(params, level, ciphertext.data, [key])
+    if shared is not None:
+        return _rotated_at(shared, keys, ciphertext, [exponent])[exponent]
+    return ciphertext.replace(data=_rotate(key, ciphertext.data, positions, twiddles_of(params), level))
+
+
+def _rotated_at(
+    shared: int, keys: Found, ciphertext: Ciphertext, exponents: Sequence[int]
+) -> dict[int, Ciphertext]:
+    """The automorphisms of a ciphertext, by kernels of a level that others share."""
+    params, level = ciphertext.params, ciphertext.level
+    steps = Steps(keys, params, level, shared)
+    pairs = steps.automorphisms(ciphertext.data, exponents)
+    found = zip(exponents, pairs, strict=True)
+    return {exponent: ciphertext.replace(data=steps.divided(pair, level)) for exponent, pair in found}
 
 
 def decomposition(ciphertext: Ciphertext) -> Decomposition:

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax.ring import modular
-from fhejax.ring.conversion import conversion_backend, convert
+from fhejax.ring.conversion import Conversion, conversion, conversion_backend, convert
 from fhejax.ring.materialise import materialise
-from fhejax.ring.modular import constants
+from fhejax.ring.modular import Array, Moduli, constants
 from fhejax.ring.platform import current_device
 from fhejax.ring.ring import Ring
 from fhejax.ring.transform import Twiddles, inverse_ntt, ntt, twiddles
@@ -43,40 +43,26 @@ def convert_basis(x: jax.Array, source: tuple[int, ...], target: tuple[int, ...]
 
 def converted_on_arrays(x: jax.Array, source: tuple[int, ...], target: tuple[int, ...]) -> jax.Array:
     """What `convert_basis` finds, by XLA on whole arrays; for wide callers."""
-    scaled = _multiply_limbs(x, source, _punctured_inverses(source))
-    scaled, overflow = materialise((scaled, _overflow(scaled, source)))
-    weights = enumerate(_punctured(source, target))
-    parts = ((scaled[..., i : i + 1, :], weight) for i, weight in weights)
-    terms = itertools.chain([(overflow, _negated_product(source, target))], parts)
-    return modular.multiply_and_sum(terms, constants(target))
+    return converted_by(x, conversion(source, target), constants(target))
 
 
-def _overflow(scaled: jax.Array, source: tuple[int, ...]) -> jax.Array:
-    """The number of times that Q fits the sum of y_i Q/q_i, rounded: uint32 [..., 1, N].
+def converted_by(x: jax.Array, by: Conversion, target: Moduli) -> jax.Array:
+    """The same with constants that may be arguments of the kernel around it; for wide callers."""
+    inverse, quotient, modulus = (row[:, None] for row in by.inverses)
+    scaled = modular.multiply_constant(x, inverse, quotient, modulus)
+    scaled, overflow = materialise((scaled, _overflow(scaled, by.reciprocals)))
+    weights = by.weights.T[..., None]
+    parts = ((scaled[..., i : i + 1, :], weight) for i, weight in enumerate(weights[:-1]))
+    return modular.multiply_and_sum(itertools.chain([(overflow, weights[-1])], parts), target)
+
+
+def _overflow(scaled: jax.Array, reciprocals: Array) -> jax.Array:
+    """The number of times that Q fits the sum of y_i Q/q_i, rounded, from all 1/q_i: uint32 [..., 1, N].
 
     Terms are added one by one: XLA on a CPU does not vectorise a sum over the limb axis.
     """
-    shares = (scaled[..., i, :].astype(jnp.float64) * (1.0 / q) for i, q in enumerate(source))
+    shares = (scaled[..., i, :].astype(jnp.float64) * share for i, share in enumerate(reciprocals))
     return jnp.round(functools.reduce(operator.add, shares)).astype(jnp.uint32)[..., None, :]
-
-
-def _punctured_inverses(source: tuple[int, ...]) -> list[int]:
-    """The inverses (Q/q_i)^-1 mod q_i for each source prime."""
-    product = math.prod(source)
-    return [pow(product // q, -1, q) for q in source]
-
-
-def _punctured(source: tuple[int, ...], target: tuple[int, ...]) -> np.ndarray:
-    """The residues of Q/q_i mod p_j, uint64 [source limb, target limb, 1]."""
-    product = math.prod(source)
-    rows = [[product // q % p for p in target] for q in source]
-    return np.array(rows, np.uint64)[:, :, None]
-
-
-def _negated_product(source: tuple[int, ...], target: tuple[int, ...]) -> np.ndarray:
-    """The residues of -Q mod p_j, uint64 [target limb, 1]."""
-    product = math.prod(source)
-    return np.array([-product % p for p in target], np.uint64)[:, None]
 
 
 def _multiply_limbs(x: jax.Array, moduli: tuple[int, ...], factors: list[int]) -> jax.Array:

@@ -37,6 +37,8 @@ class BlockSizes:
     compiled_steps: steps of the longest program that is compiled as one function; a longer one takes minutes.
     compiled_ahead_from: degree of the smallest ring whose kernels are compiled several at a time before a
     program runs; tracing the program for that takes longer than it saves in smaller ones.
+    levels_shared_from: degree of the smallest ring in which kernels serve several levels, on the same levels
+    everywhere: keys are made for them.
     tiles: of a program that does not fit in memory, computed at once: XLA runs loops on one core each.
     transform_tile, transform_lane: rows or columns of one program of the transform's kernels, and values
     that one of its threads holds; no CPU runs them.
@@ -53,6 +55,7 @@ class BlockSizes:
     encrypted_singly: int
     compiled_steps: int
     compiled_ahead_from: int
+    levels_shared_from: int
     tiles: int
     transform_tile: int
     transform_lane: int
@@ -167,6 +170,7 @@ TWO_CORES = Device(
         encrypted_singly=8,
         compiled_steps=64,
         compiled_ahead_from=4096,
+        levels_shared_from=2**16,
         tiles=2,
         transform_tile=16,
         transform_lane=32,

@@ -9,7 +9,7 @@ ambient degree.
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,9 @@ from fhejax.ring import (
     ntt,
 )
 from fhejax.ring.modular import constants
+
+# Of coefficients, the primes that they are known by and those that are asked for.
+Conversion = Callable[[jax.Array, tuple[int, ...], tuple[int, ...]], jax.Array]
 
 
 @jax.tree_util.register_dataclass
@@ -69,14 +72,16 @@ def prime_ranges(params: Parameters, level: int) -> list[tuple[int, int]]:
     return [*digit_ranges(params, level), (limbs, limbs + len(params.special))]
 
 
-def decompose(x: jax.Array, twiddles: Twiddles, params: Parameters, level: int) -> Decomposition:
+def decompose(
+    x: jax.Array, twiddles: Twiddles, params: Parameters, level: int, convert: Conversion = convert_basis
+) -> Decomposition:
     """ModUp: every digit of x, uint32 [..., limb, N] in the evaluation domain, in the basis Q_level P."""
     moduli, special, digits = params.level_moduli(level), params.special, digit_ranges(params, level)
     coefficients = inverse_ntt(x, twiddles, moduli)
     raised = []
     for start, stop in digits:
         target = moduli[:start] + moduli[stop:] + special
-        raised.append(convert_basis(coefficients[..., start:stop, :], moduli[start:stop], target))
+        raised.append(convert(coefficients[..., start:stop, :], moduli[start:stop], target))
     beyond = jnp.stack([part[..., part.shape[-2] - len(special) :, :] for part in raised], -3)
     rows = [_row(raised, digits, number) for number in range(len(digits) - 1)]
     others = ntt(jnp.stack(rows, -3), twiddles, moduli) if rows else x[..., None, :, :][..., :0, :, :]

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import jax
 
 from fhejax.ckks.keys.generation import rotation_exponent
-from fhejax.ckks.keys.switching import divide_by_special
+from fhejax.ckks.keys.shared_levels import is_shared_division, working_level
 from fhejax.ckks.levels import bring_down, check_evaluation_domain, check_scales, divided_to
 from fhejax.ckks.linear_transform.extended_steps import BabySteps, Steps
 from fhejax.ckks.linear_transform.transform import LinearTransform
@@ -99,7 +99,10 @@ def _transformed(
 ) -> list[Ciphertext]:
     first = next(t for t in transforms[0] if t is not None)
     params, level = first.params, first.level
-    steps = Steps(keys, params, level)
+    shared = None
+    if is_shared_division(params, level, target) and not any(_is_transformed(row) for row in transforms):
+        shared = working_level(params, level, ciphertexts[0].data, keys.values())
+    steps = Steps(keys, params, level, shared)
     if len(ciphertexts) == 1:
         babies = steps.babies(ciphertexts[0].data, [t for (t,) in transforms if t is not None])
         sums = (_inner_sums(steps, [babies], row) for row in transforms)
@@ -107,10 +110,15 @@ def _transformed(
         sums = _sums_of_several(steps, ciphertexts, transforms)
     results = []
     for inner in sums:
-        data = divide_by_special(_undivided(steps, inner), params, level, target)
+        data = steps.divided(_undivided(steps, inner), target)
         product = ciphertexts[0].replace(scale=ciphertexts[0].scale * first.scale)
         results.append(divided_to(product, data, target))
     return results
+
+
+def _is_transformed(row: Row) -> bool:
+    """Whether some diagonals of a row are residues: they have the primes of the true level alone."""
+    return any(transform is not None and transform.is_transformed for transform in row)
 
 
 def _inner_sums(steps: Steps, babies: Sequence[BabySteps], row: Row) -> Iterator[tuple[int, jax.Array]]:

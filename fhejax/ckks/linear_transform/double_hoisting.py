@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax.ckks.encoding.vector_encoding import encoded_residues, significand_and_exponent
-from fhejax.ckks.keys import switching
+from fhejax.ckks.keys import shared_levels, switching
 from fhejax.ckks.keys.switching import Decomposition, divide_by_special, extended_moduli
 from fhejax.ckks.linear_transform.diagonals import from_words
 from fhejax.ckks.linear_transform.transform import LinearTransform
@@ -41,16 +41,20 @@ def lift(data: jax.Array, params: Parameters, level: int) -> jax.Array:
     return jnp.pad(lifted, padding)
 
 
-def decompose_at(x: jax.Array, params: Parameters, level: int) -> Decomposition:
-    """The digits of a polynomial, uint32 [..., limb of Q_level, N]."""
+def decompose_at(x: jax.Array, params: Parameters, level: int, shared: int | None = None) -> Decomposition:
+    """The digits of a polynomial, uint32 [..., limb of Q_level, N], or with the limbs of a shared level."""
+    if shared is not None:
+        return shared_levels.decompose(x, params, level, shared)
     return _decompose(x, twiddles_of(params), params, level)
 
 
 _decompose = functools.partial(kernel, static_argnames=("params", "level"))(wide(switching.decompose))
 
 
-def divide_mask(pair: jax.Array, params: Parameters, level: int) -> jax.Array:
-    """The second of a pair divided by P, rounding: uint32 [..., limb of Q_level, N]."""
+def divide_mask(pair: jax.Array, params: Parameters, level: int, shared: int | None = None) -> jax.Array:
+    """The second of a pair divided by P, rounding: uint32 [..., limb of Q_level or the shared level, N]."""
+    if shared is not None:
+        return shared_levels.divided_component(pair, 1, params, level, shared, level)
     return _divide_mask(pair, twiddles_of(params), params, level)
 
 
@@ -114,6 +118,7 @@ def streamed_sum(
     places: np.ndarray,
     start: int,
     stop: int,
+    level: int,
     total: jax.Array | None = None,
 ) -> jax.Array:
     """`total` plus the products of pairs with diagonals that are held as numbers: a few at a time.
@@ -124,9 +129,10 @@ def streamed_sum(
         places: int32 [term], the baby of each term.
         start: the first term.
         stop: after the last term.
+        level: of the pairs: that of the transform, or one that it shares.
         total: a pair.
     """
-    params, level = transform.params, transform.level
+    params = transform.params
     total = jnp.zeros(pairs.shape[1:], jnp.uint32) if total is None else total
     padded = np.append(places, np.repeat(places[-1:], _TERMS_AT_ONCE - 1))
     steps = (padded, np.int32(start), np.int32(stop))

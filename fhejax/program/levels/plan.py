@@ -7,6 +7,7 @@ from typing import Any
 
 from fhejax.ckks import BootstrappingParameters, Parameters
 from fhejax.ckks.keys import KeyManifest
+from fhejax.ckks.keys.shared_levels import key_level
 from fhejax.program.circuit.graph import Graph, depth, needs_whole_batch, samples_together
 from fhejax.program.circuit.lowering.lowered import Lowered
 from fhejax.program.circuit.lowering.settings import Settings
@@ -121,10 +122,10 @@ class ProgramPlan:
         """The keys of all steps but bootstraps."""
         levels: dict[int | str, int] = {}
         uses = [use for step in self.steps for use in self._uses(step)]
-        for use, level in uses:
-            levels[use] = max(level, levels.get(use, 0))
         if self.relinearises:
-            levels["relinearise"] = self.relinearisation_level
+            uses.append(("relinearise", self.relinearisation_level))
+        for use, level in uses:
+            levels[use] = max(key_level(self.params, level), levels.get(use, 0))
         return KeyManifest.of(_shared_levels(levels))
 
     @property

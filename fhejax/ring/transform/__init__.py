@@ -6,8 +6,18 @@ from fhejax.ring.transform.ntt import (
     chosen_method,
     evaluation_exponents,
     inverse_ntt,
+    inverse_ntt_by,
     ntt,
     twiddles,
 )
 
-__all__ = ["METHODS", "Twiddles", "chosen_method", "evaluation_exponents", "inverse_ntt", "ntt", "twiddles"]
+__all__ = [
+    "METHODS",
+    "Twiddles",
+    "chosen_method",
+    "evaluation_exponents",
+    "inverse_ntt",
+    "inverse_ntt_by",
+    "ntt",
+    "twiddles",
+]

@@ -17,7 +17,16 @@ from fhejax.ring.ring import Ring
 from fhejax.ring.transform import butterflies, direct_sums, one_loop, pallas
 from fhejax.ring.transform.tree import evaluation_exponents
 
-__all__ = ["METHODS", "Twiddles", "chosen_method", "evaluation_exponents", "inverse_ntt", "ntt", "twiddles"]
+__all__ = [
+    "METHODS",
+    "Twiddles",
+    "chosen_method",
+    "evaluation_exponents",
+    "inverse_ntt",
+    "inverse_ntt_by",
+    "ntt",
+    "twiddles",
+]
 
 METHODS: dict[str, ModuleType] = {
     "butterflies": butterflies,
@@ -51,6 +60,14 @@ class Twiddles:
             return jax.tree.map(lambda table: table[start:stop], self.tables)
         places = np.array(rows, np.int32)
         return jax.tree.map(lambda table: table.at[places].get(mode="promise_in_bounds"), self.tables)
+
+    def run(self, start: jax.Array, count: int, rest: tuple[int, ...]) -> Any:
+        """The tables of `count` primes from a place that may be traced on, and of `rest` after them."""
+
+        def rows(table: jax.Array, others: jax.Array) -> jax.Array:
+            return jnp.concatenate([jax.lax.dynamic_slice_in_dim(table, start, count), others])
+
+        return jax.tree.map(rows, self.tables, self.rows(rest))
 
     def __repr__(self) -> str:
         return f"Twiddles({self.ring}, {len(self.moduli)} primes, by {self.method})"
@@ -125,6 +142,11 @@ def inverse_ntt(
     """
     found = _checked(x, ring, moduli, method, "inverse_ntt")
     return METHODS[found.method].inverse(x, found.rows(moduli), found.ring)
+
+
+def inverse_ntt_by(x: jax.Array, twiddles: Twiddles, tables: Any) -> jax.Array:
+    """`inverse_ntt` by the tables of primes that only a kernel's arguments tell: those of `Twiddles.run`."""
+    return METHODS[twiddles.method].inverse(x, tables, twiddles.ring)
 
 
 def _checked(
