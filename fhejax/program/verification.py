@@ -1,6 +1,7 @@
 """`program.verify`: every layer in the clear, in fixed point, and encrypted."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -96,9 +97,15 @@ def verify(
             found = found[:, :width]
             layers.append(_layer(step, *rows, found))
 
-    flat = [None if a is None else tuple(map(a.flat, range(a.data.shape[0]))) for a in holders]
-    run(circuit.steps, circuit.leaves, keys, flat, circuit.registers, live_slots(plan, count), watch)
+    made = [None if a is None else functools.partial(_flat, a) for a in holders]
+    blocks = max(a.data.shape[0] for a in holders if a is not None)
+    run(circuit.steps, circuit.leaves, keys, made, blocks, circuit.registers, live_slots(plan, count), watch)
     return Verification(tuple(layers))
+
+
+def _flat(argument: EncryptedArray) -> tuple[Ciphertext, ...]:
+    """All blocks of an argument, expanded."""
+    return tuple(map(argument.flat, range(argument.data.shape[0])))
 
 
 def _root_mean_square(values: np.ndarray) -> float:

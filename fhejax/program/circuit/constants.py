@@ -14,6 +14,7 @@ from fhejax.ckks.linear_transform.diagonals import as_words
 from fhejax.ckks.linear_transform.transform import extended_residues
 from fhejax.ckks.parameters import Scale
 from fhejax.program.circuit.lowering.scales import Real
+from fhejax.ring.platform import TWO_CORES
 
 _RESIDUE_BYTES = 2**26  # of one map's diagonals, up to which they are held ready for use
 
@@ -60,12 +61,16 @@ class RawDiagonals:
 def are_streamed(count: int, limbs: Real, degree: int) -> Any:
     """Whether the diagonals of a map are held as numbers, to be encoded whenever they are used.
 
+    In rings in which levels share kernels all are: residues are those of one level, whose kernels serve no
+    other.
+
     Args:
         count: of diagonals.
         limbs: of Q and P; an array where many settings are looked at.
         degree: of the ring.
     """
-    return 4 * count * limbs * degree > _RESIDUE_BYTES
+    room = _RESIDUE_BYTES if degree < TWO_CORES.blocks.levels_shared_from else 0
+    return 4 * count * limbs * degree > room
 
 
 # Integers as they are, or numbers to be encoded: (numbers, scale, primes dropped before) in all slots alike.

@@ -294,6 +294,6 @@ def test_a_new_kind_of_node_is_one_class():
     batch = ciphertext.replace(data=jnp.stack([ciphertext.data] * 2))
     keys = ckks.evaluation_keys(third, secret)
     steps = tuple(step.placed(1) for step in lowered.steps)
-    ((found,),) = run(steps, (), keys, [(batch,)], (lowered.registers[1].step,))
+    ((found,),) = run(steps, (), keys, [lambda: (batch,)], 1, (lowered.registers[1].step,))
     decrypted = ckks.decode(ckks.decrypt(secret, found.replace(data=found.data[0])))
     np.testing.assert_allclose(decrypted[:3], -x[0], atol=1e-4)
