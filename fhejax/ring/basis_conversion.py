@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fhejax.ring import modular
-from fhejax.ring.conversion import Conversion, conversion, conversion_backend, convert
+from fhejax.ring.conversion import conversion, conversion_backend, convert
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import Array, Moduli, constants
 from fhejax.ring.platform import current_device
@@ -43,17 +43,20 @@ def convert_basis(x: jax.Array, source: tuple[int, ...], target: tuple[int, ...]
 
 def converted_on_arrays(x: jax.Array, source: tuple[int, ...], target: tuple[int, ...]) -> jax.Array:
     """What `convert_basis` finds, by XLA on whole arrays; for wide callers."""
-    return converted_by(x, conversion(source, target), constants(target))
+    by = conversion(source, target)
+    return converted_by(x, by.inverses, by.reciprocals, by.weights, constants(target))
 
 
-def converted_by(x: jax.Array, by: Conversion, target: Moduli) -> jax.Array:
-    """The same with constants that may be arguments of the kernel around it; for wide callers."""
-    inverse, quotient, modulus = (row[:, None] for row in by.inverses)
+def converted_by(
+    x: jax.Array, inverses: Array, reciprocals: Array, weights: Array, target: Moduli
+) -> jax.Array:
+    """The same by the constants of a `Conversion`, which may be arguments of a kernel; for wide callers."""
+    inverse, quotient, modulus = (row[:, None] for row in inverses)
     scaled = modular.multiply_constant(x, inverse, quotient, modulus)
-    scaled, overflow = materialise((scaled, _overflow(scaled, by.reciprocals)))
-    weights = by.weights.T[..., None]
-    parts = ((scaled[..., i : i + 1, :], weight) for i, weight in enumerate(weights[:-1]))
-    return modular.multiply_and_sum(itertools.chain([(overflow, weights[-1])], parts), target)
+    scaled, overflow = materialise((scaled, _overflow(scaled, reciprocals)))
+    columns = weights.T[..., None]
+    parts = ((scaled[..., i : i + 1, :], column) for i, column in enumerate(columns[:-1]))
+    return modular.multiply_and_sum(itertools.chain([(overflow, columns[-1])], parts), target)
 
 
 def _overflow(scaled: jax.Array, reciprocals: Array) -> jax.Array:

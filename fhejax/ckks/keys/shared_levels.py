@@ -24,7 +24,7 @@ from fhejax.ckks.types import SwitchingKey, is_concrete
 from fhejax.ring import Twiddles, convert_basis, modular, ntt
 from fhejax.ring.basis_conversion import converted_by
 from fhejax.ring.compile_ahead import is_compiling_ahead
-from fhejax.ring.conversion import Conversion, conversion
+from fhejax.ring.conversion import conversion
 from fhejax.ring.materialise import materialise
 from fhejax.ring.modular import constants
 from fhejax.ring.platform import current_device
@@ -35,9 +35,9 @@ _PIECES = 4  # of a digit, at whose ends levels are shared: of 14 primes, 4, 7, 
 
 
 class ConversionArrays(NamedTuple):
-    """The constants of a conversion between bases as a kernel's arguments: those of `Conversion`, in words.
+    """The constants of a conversion between bases as arguments of a kernel.
 
-    inverses: uint32 [3, source]. weights: uint32 [target, source and one more].
+    inverses: uint32 [3, source], as of `ring/conversion`. weights: uint32 [target, source and one more].
     """
 
     inverses: np.ndarray
@@ -133,8 +133,7 @@ def _converted(x: jax.Array, by: ConversionArrays, target: tuple[int, ...]) -> j
     """`convert_basis` with constants that are arrays."""
     inverses, weights = (jnp.asarray(array) for array in by)
     reciprocals = 1.0 / inverses[2].astype(jnp.float64)
-    moduli = constants(target)
-    return converted_by(x, Conversion(inverses, reciprocals, weights, moduli), moduli)
+    return converted_by(x, inverses, reciprocals, weights, constants(target))
 
 
 @functools.partial(kernel, static_argnames=("params", "level"))

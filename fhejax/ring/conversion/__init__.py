@@ -5,8 +5,8 @@ second-level cache: `benchmarks/gpu/key_switch_passes.py` predicts that this cos
 limbs. Importing this package does not import Pallas.
 """
 
-from fhejax.ring.conversion.constants import Conversion, conversion
+from fhejax.ring.conversion.constants import conversion
 from fhejax.ring.conversion.primitive import convert
 from fhejax.ring.conversion.trial import conversion_backend
 
-__all__ = ["Conversion", "conversion", "conversion_backend", "convert"]
+__all__ = ["conversion", "conversion_backend", "convert"]

@@ -61,7 +61,7 @@ class Twiddles:
         places = np.array(rows, np.int32)
         return jax.tree.map(lambda table: table.at[places].get(mode="promise_in_bounds"), self.tables)
 
-    def run(self, start: jax.Array, count: int, rest: tuple[int, ...]) -> Any:
+    def run(self, start: jax.Array | np.integer, count: int, rest: tuple[int, ...]) -> Any:
         """The tables of `count` primes from a place that may be traced on, and of `rest` after them."""
 
         def rows(table: jax.Array, others: jax.Array) -> jax.Array:
