@@ -257,7 +257,8 @@ def bootstrap(sheet: Sheet, sizes: Sizes) -> None:
     plaintext = ckks.encode(chosen.params, values, level=chosen.input_level)
     ciphertext = ckks.encrypt(ckks.random_key(), secret, plaintext)
     kernels = "kernels of the bootstrap, compiled side by side"
-    sheet.once(kernels, lambda: compile_ahead(ckks.bootstrap, keys, ciphertext))
+    count = sheet.once(kernels, lambda: compile_ahead(ckks.bootstrap, keys, ciphertext))
+    sheet.notes["executables of the bootstrap"] = count
     found = sheet.time(
         "bootstrap",
         lambda: ckks.bootstrap(keys, ciphertext),

@@ -13,6 +13,7 @@ from fhejax import ckks
 from fhejax.ckks import Ciphertext, EvaluationKeys
 from fhejax.ckks.counts import OperationCounts
 from fhejax.ckks.counts.key_switching import key_reads, rotation
+from fhejax.ckks.operation import calls_kernels
 from fhejax.program.circuit.intervals import ValueInterval
 from fhejax.program.circuit.lowering.register import Register
 from fhejax.program.circuit.lowering.scales import Real
@@ -25,7 +26,6 @@ from fhejax.program.circuit.steps.call import (
     Keys,
     Live,
     StepCall,
-    calls_kernels,
     evaluation_of,
     in_groups,
 )

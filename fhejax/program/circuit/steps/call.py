@@ -10,7 +10,6 @@ import numpy as np
 
 from fhejax.ckks import Ciphertext, EvaluationKeys
 from fhejax.ckks.bootstrapping import BootstrappingKeys
-from fhejax.ckks.types import is_concrete
 from fhejax.ring.compile_ahead import is_compiling_ahead
 from fhejax.ring.platform import current_device
 from fhejax.ring.wide import kernel
@@ -49,11 +48,6 @@ def evaluation_of(keys: Keys) -> EvaluationKeys:
             "rotations too: use the keys from its keygen()."
         )
     return evaluation
-
-
-def calls_kernels(ciphertext: Ciphertext) -> bool:
-    """Whether kernels are called one after another, rather than traced into one of the caller's."""
-    return is_concrete(ciphertext.data) or is_compiling_ahead()
 
 
 def in_groups(function: Callable[[Ciphertext], Ciphertext], ciphertext: Ciphertext) -> Ciphertext:
