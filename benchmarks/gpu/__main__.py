@@ -20,6 +20,7 @@ NAMES = (
     "operations",
     "launches",
     "bootstrap",
+    "tiles",
     "cryptonets",
     "hcnn",
     "mlp",

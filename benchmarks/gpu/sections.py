@@ -20,6 +20,7 @@ from benchmarks.gpu.sizes import Shape, Sizes
 from fhejax import ckks
 from fhejax.ckks.bootstrapping import bootstrapping_circuit, bootstrapping_keys
 from fhejax.ckks.encryption.opening import real_numbers
+from fhejax.program.run.step_groups import step_groups
 from fhejax.ring import (
     Ring,
     basis_conversion,
@@ -271,6 +272,34 @@ def bootstrap(sheet: Sheet, sizes: Sizes) -> None:
     require(error < 1e-4, f"the bootstrap is wrong by {error:.1e}.")
 
 
+def tiles(sheet: Sheet, sizes: Sizes) -> None:
+    """A training step in tiles, whose steps are executables by groups, with the bits of each step alone."""
+    features, batch, options = sizes.tiles
+    weights = fhejax.Encrypted((features, 2), batch_axis=None)
+    x, y = fhejax.Encrypted((batch, features)), fhejax.Encrypted((batch, 2))
+    program = sheet.once(
+        "tiles: plan",
+        lambda: fhejax.compile(
+            lambda w, x, y: w - 0.5 * (x.T @ (x @ w - y)) / batch,
+            *(weights, x, y),
+            **{"packing": "tiles", "bootstrapping": False, **options},
+        ),
+    )
+    secret, keys = sheet.once("tiles: keys", program.keygen)
+    generator = np.random.default_rng(0)
+    values = [generator.uniform(-0.5, 0.5, a.shape).astype(np.float32) for a in (weights, x, y)]
+    given = jax.block_until_ready(program.encrypt(secret, *values))
+    found = sheet.time(
+        "tiles: a training step", lambda: program(keys, *given), predicted=program.plan.predicted_seconds
+    )
+    alone = program(keys, *given, progress=lambda done, total: None)
+    require((found.data == alone.data).all(), "the training step has other bits by groups than step by step.")
+    groups = step_groups(program.plan.steps, tuple(program.plan.outputs), platform.accelerator(), True)
+    sheet.notes["tiles, steps and groups"] = [len(program.plan.steps), sum(1 for g in groups if g.steps)]
+    error = float(np.abs(np.asarray(program.decrypt(secret, found)) - program.clear(*values)).max())
+    require(error < 2e-2, f"the training step is wrong by {error:.1e}.")
+
+
 def network(sheet: Sheet, sizes: Sizes, *, section: str) -> None:
     """A batch of an MNIST network on random images, against the same network in the clear."""
     if section not in sizes.networks:
@@ -328,6 +357,7 @@ SECTIONS: dict[str, Callable[[Sheet, Sizes], None]] = {
     "operations": operations,
     "launches": launches,
     "bootstrap": bootstrap,
+    "tiles": tiles,
     **{name: functools.partial(network, section=name) for name in ("cryptonets", "hcnn", "mlp")},
     "matrix": matrix,
     "layouts": layouts,

@@ -23,6 +23,7 @@ ROWS = {
     "conversion": ("conversion on arrays", "by the kernel"),
     "launches": ("rotate, 10 in a row", "kernels of rotate: "),
     "mlp": ("small: 64 images",),
+    "tiles": ("tiles: a training step", "tiles, steps and groups: [26, 1]"),
     "matrix": ("float64, tiles of 64",),
 }
 
@@ -31,7 +32,7 @@ ROWS = {
     "sections",
     [
         ("device", "layouts", "conversion"),
-        pytest.param(("operations", "launches", "mlp", "matrix"), marks=pytest.mark.nightly),
+        pytest.param(("operations", "launches", "tiles", "mlp", "matrix"), marks=pytest.mark.nightly),
     ],
     ids=str,
 )

@@ -9,10 +9,13 @@ from collections.abc import Callable, Sequence
 import jax.numpy as jnp
 
 from fhejax.ckks import Ciphertext
+from fhejax.ckks.operation import calls_kernels
 from fhejax.program.circuit.nodes.input import InputStep
 from fhejax.program.circuit.steps.call import Blocks, Constants, Keys, Live
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.run.finished_results import FinishedResults
+from fhejax.program.run.step_groups import StepGroup, step_groups
+from fhejax.ring.platform import current_device
 
 Watch = Callable[[int, Step, Ciphertext], None]
 
@@ -46,30 +49,57 @@ def run(
     last = _last_uses(steps, outputs)
     count = max(len(a) for a in arguments if a is not None)
     registers: dict[int, Blocks] = {}
-    for number in range(len(steps)) if finished is None else _asked(steps, outputs, known):
+    asked = range(len(steps)) if finished is None else _asked(steps, outputs, known)
+    for group in _groups(steps, outputs, arguments, together=watch is None and finished is None):
+        number = group.numbers[-1]
         step = steps[number]
+        if number not in asked:
+            continue
         if finished is not None and number in known:
             joined = finished.read(number)
             registers[number] = tuple(joined.replace(data=data) for data in joined.data)
         elif isinstance(step, InputStep):
             registers[number] = _argument(step, arguments)
+        elif group.steps:
+            registers |= group.run(registers, leaves, keys, live, count)
         else:
             sources = [registers[s] for s in step.sources]
             registers[number] = step.run_blocks(
                 sources, [leaves[c] for c in step.constants], keys, live, count
             )
             del sources
-            if finished is not None and number in finished.steps:
-                joined = registers[number][0].replace(data=jnp.stack([b.data for b in registers[number]]))
-                finished.keep(joined, number)
-                there = _registers_there(finished)
-                for other in there.difference(_asked(steps, outputs, there)):
-                    finished.remove(other)
+        fresh = number not in known and not isinstance(step, InputStep)
+        if finished is not None and fresh and number in finished.steps:
+            _keep(finished, number, registers[number], steps, outputs)
         if watch is not None:
             watch(number, step, registers[number][0])
-        for register in [r for r in registers if last[r] <= number]:
-            del registers[register]
+        if not isinstance(step, InputStep):  # which, where steps are grouped, come before all others
+            for register in [r for r in registers if last[r] <= number]:
+                del registers[register]
     return [registers[o] for o in outputs]
+
+
+def _groups(
+    steps: tuple[Step, ...], outputs: tuple[int, ...], arguments: Sequence[Blocks | None], *, together: bool
+) -> Sequence[StepGroup]:
+    """The steps in the order of the run: in executables where launching takes time, and nobody traces them.
+
+    `together`: whether several steps may be one executable.
+    """
+    given = next(blocks for blocks in arguments if blocks is not None)
+    if current_device().launches_slowly and calls_kernels(given[0]):
+        return step_groups(steps, outputs, current_device(), together)
+    return [StepGroup((number,)) for number in range(len(steps))]
+
+
+def _keep(
+    finished: FinishedResults, number: int, made: Blocks, steps: Sequence[Step], outputs: Sequence[int]
+) -> None:
+    """Keep a register, and forget those that another start would not ask for."""
+    finished.keep(made[0].replace(data=jnp.stack([block.data for block in made])), number)
+    there = _registers_there(finished)
+    for other in there.difference(_asked(steps, outputs, there)):
+        finished.remove(other)
 
 
 def _argument(step: InputStep, arguments: Sequence[Blocks | None]) -> Blocks:

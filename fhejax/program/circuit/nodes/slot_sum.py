@@ -34,7 +34,7 @@ from fhejax.program.circuit.steps.relinearise import key_switches
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.steps.terms import add_terms
 from fhejax.program.circuit.values import Values, window_sums
-from fhejax.ring.platform import Device
+from fhejax.ring.platform import Device, current_device
 
 if TYPE_CHECKING:
     from fhejax.program.circuit.lowering.state import Lowering
@@ -92,7 +92,7 @@ class SlotSumStep(Step):
 
 
 def _sum_slots(keys: EvaluationKeys, ciphertext: Ciphertext, count: int) -> Ciphertext:
-    if calls_kernels(ciphertext):
+    if calls_kernels(ciphertext) or current_device().launches_slowly:
         return in_groups(lambda part: ckks.inner_sum(keys, part, count=count), ciphertext)
 
     def one(data: jax.Array) -> jax.Array:
