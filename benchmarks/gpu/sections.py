@@ -311,8 +311,8 @@ def network(sheet: Sheet, sizes: Sizes, *, section: str) -> None:
         f"{name}: plan",
         lambda: fhejax.compile(predict, described, precision_bits=10.0, sample=images[:64]),
     )
-    secret, keys = sheet.once(f"{name}: keys", program.keygen)
-    sent = sheet.once(f"{name}: encrypt {len(images)}", lambda: program.encrypt(secret, images))
+    secret, keys = sheet.time(f"{name}: keys", program.keygen)
+    sent = sheet.time(f"{name}: encrypt {len(images)}", lambda: program.encrypt(secret, images))
     given = jax.block_until_ready(sent.expanded())
     result = sheet.time(
         f"{name}: {len(images)} images",
