@@ -15,6 +15,7 @@ from typing import Any
 NAMES = (
     "digests",
     "device",
+    "costs",
     "transforms",
     "conversion",
     "operations",

@@ -16,6 +16,7 @@ import fhejax
 from benchmarks.gpu import checks
 from benchmarks.gpu.launches import kernels_of
 from benchmarks.gpu.measuring import Sheet, require
+from benchmarks.gpu.row_costs import costs, predicted_key_switch
 from benchmarks.gpu.sizes import Shape, Sizes
 from fhejax import ckks
 from fhejax.ckks.bootstrapping import bootstrapping_circuit, bootstrapping_keys
@@ -213,7 +214,8 @@ def operations(sheet: Sheet, sizes: Sizes) -> None:
     }
     sheet.notes["operations"] = f"N = {params.ring.degree}, {len(x.moduli)} limbs"
     for name, (operation, expected) in known.items():
-        found = sheet.time(name, operation, bar=sizes.bars.get(name))
+        switch = predicted_key_switch(params) if name in sizes.bars else None
+        found = sheet.time(name, operation, predicted=switch, bar=sizes.bars.get(name))
         error = np.abs(np.asarray(ckks.decode(ckks.decrypt(secret, found))) - expected).max()
         require(error < 1e-3, f"{name} is wrong by {error:.1e}.")
     sheet.once("decryption", lambda: ckks.decode(ckks.decrypt(secret, x)))
@@ -352,6 +354,7 @@ def digests(sheet: Sheet, sizes: Sizes) -> None:
 SECTIONS: dict[str, Callable[[Sheet, Sizes], None]] = {
     "digests": digests,
     "device": device,
+    "costs": costs,
     "transforms": transforms,
     "conversion": conversion,
     "operations": operations,

@@ -18,6 +18,7 @@ from fhejax.ckks.parameters.parameters import twiddles_of
 
 ROWS = {
     "device": ("copying", "one more kernel"),
+    "costs": ("residues permuted (moved)", "kernels of a tile, counted and in the row"),
     "layouts": ("kernels, tiles of 4",),
     "operations": ("rotate",),
     "conversion": ("conversion on arrays", "by the kernel"),
@@ -31,7 +32,7 @@ ROWS = {
 @pytest.mark.parametrize(
     "sections",
     [
-        ("device", "layouts", "conversion"),
+        ("device", "costs", "layouts", "conversion"),
         pytest.param(("operations", "launches", "tiles", "mlp", "matrix"), marks=pytest.mark.nightly),
     ],
     ids=str,
