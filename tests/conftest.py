@@ -54,6 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 # Files that use one small ring, whose kernels the worker that has compiled them keeps.
 TOGETHER = {
+    "tests/ckks/bootstrapping/test_stages.py": "tests/ckks/bootstrapping/test_bootstrapping.py",
     "tests/program/test_loop_programs.py": "tests/program/test_carry.py",
     "tests/program/levels/test_bootstrap_noise.py": "tests/program/test_carry.py",
     "tests/ckks/bootstrapping/test_bootstrapping_levels.py": "tests/program/levels/test_bootstraps.py",

@@ -15,11 +15,13 @@ from typing import Any
 NAMES = (
     "digests",
     "device",
+    "costs",
     "transforms",
     "conversion",
     "operations",
     "launches",
     "bootstrap",
+    "tiles",
     "cryptonets",
     "hcnn",
     "mlp",

@@ -16,10 +16,12 @@ import fhejax
 from benchmarks.gpu import checks
 from benchmarks.gpu.launches import kernels_of
 from benchmarks.gpu.measuring import Sheet, require
+from benchmarks.gpu.row_costs import costs, predicted_key_switch
 from benchmarks.gpu.sizes import Shape, Sizes
 from fhejax import ckks
 from fhejax.ckks.bootstrapping import bootstrapping_circuit, bootstrapping_keys
 from fhejax.ckks.encryption.opening import real_numbers
+from fhejax.program.run.step_groups import step_groups
 from fhejax.ring import (
     Ring,
     basis_conversion,
@@ -212,7 +214,8 @@ def operations(sheet: Sheet, sizes: Sizes) -> None:
     }
     sheet.notes["operations"] = f"N = {params.ring.degree}, {len(x.moduli)} limbs"
     for name, (operation, expected) in known.items():
-        found = sheet.time(name, operation, bar=sizes.bars.get(name))
+        switch = predicted_key_switch(params) if name in sizes.bars else None
+        found = sheet.time(name, operation, predicted=switch, bar=sizes.bars.get(name))
         error = np.abs(np.asarray(ckks.decode(ckks.decrypt(secret, found))) - expected).max()
         require(error < 1e-3, f"{name} is wrong by {error:.1e}.")
     sheet.once("decryption", lambda: ckks.decode(ckks.decrypt(secret, x)))
@@ -257,7 +260,8 @@ def bootstrap(sheet: Sheet, sizes: Sizes) -> None:
     plaintext = ckks.encode(chosen.params, values, level=chosen.input_level)
     ciphertext = ckks.encrypt(ckks.random_key(), secret, plaintext)
     kernels = "kernels of the bootstrap, compiled side by side"
-    sheet.once(kernels, lambda: compile_ahead(ckks.bootstrap, keys, ciphertext))
+    count = sheet.once(kernels, lambda: compile_ahead(ckks.bootstrap, keys, ciphertext))
+    sheet.notes["executables of the bootstrap"] = count
     found = sheet.time(
         "bootstrap",
         lambda: ckks.bootstrap(keys, ciphertext),
@@ -268,6 +272,34 @@ def bootstrap(sheet: Sheet, sizes: Sizes) -> None:
     sheet.notes["bootstrap"] = str(precision)
     error = np.abs(np.asarray(ckks.decode(ckks.decrypt(secret, found))) - values).max()
     require(error < 1e-4, f"the bootstrap is wrong by {error:.1e}.")
+
+
+def tiles(sheet: Sheet, sizes: Sizes) -> None:
+    """A training step in tiles, whose steps are executables by groups, with the bits of each step alone."""
+    features, batch, options = sizes.tiles
+    weights = fhejax.Encrypted((features, 2), batch_axis=None)
+    x, y = fhejax.Encrypted((batch, features)), fhejax.Encrypted((batch, 2))
+    program = sheet.once(
+        "tiles: plan",
+        lambda: fhejax.compile(
+            lambda w, x, y: w - 0.5 * (x.T @ (x @ w - y)) / batch,
+            *(weights, x, y),
+            **{"packing": "tiles", "bootstrapping": False, **options},
+        ),
+    )
+    secret, keys = sheet.once("tiles: keys", program.keygen)
+    generator = np.random.default_rng(0)
+    values = [generator.uniform(-0.5, 0.5, a.shape).astype(np.float32) for a in (weights, x, y)]
+    given = jax.block_until_ready(program.encrypt(secret, *values))
+    found = sheet.time(
+        "tiles: a training step", lambda: program(keys, *given), predicted=program.plan.predicted_seconds
+    )
+    alone = program(keys, *given, progress=lambda done, total: None)
+    require((found.data == alone.data).all(), "the training step has other bits by groups than step by step.")
+    groups = step_groups(program.plan.steps, tuple(program.plan.outputs), platform.accelerator(), True)
+    sheet.notes["tiles, steps and groups"] = [len(program.plan.steps), sum(1 for g in groups if g.steps)]
+    error = float(np.abs(np.asarray(program.decrypt(secret, found)) - program.clear(*values)).max())
+    require(error < 2e-2, f"the training step is wrong by {error:.1e}.")
 
 
 def network(sheet: Sheet, sizes: Sizes, *, section: str) -> None:
@@ -281,8 +313,8 @@ def network(sheet: Sheet, sizes: Sizes, *, section: str) -> None:
         f"{name}: plan",
         lambda: fhejax.compile(predict, described, precision_bits=10.0, sample=images[:64]),
     )
-    secret, keys = sheet.once(f"{name}: keys", program.keygen)
-    sent = sheet.once(f"{name}: encrypt {len(images)}", lambda: program.encrypt(secret, images))
+    secret, keys = sheet.time(f"{name}: keys", program.keygen)
+    sent = sheet.time(f"{name}: encrypt {len(images)}", lambda: program.encrypt(secret, images))
     given = jax.block_until_ready(sent.expanded())
     result = sheet.time(
         f"{name}: {len(images)} images",
@@ -322,11 +354,13 @@ def digests(sheet: Sheet, sizes: Sizes) -> None:
 SECTIONS: dict[str, Callable[[Sheet, Sizes], None]] = {
     "digests": digests,
     "device": device,
+    "costs": costs,
     "transforms": transforms,
     "conversion": conversion,
     "operations": operations,
     "launches": launches,
     "bootstrap": bootstrap,
+    "tiles": tiles,
     **{name: functools.partial(network, section=name) for name in ("cryptonets", "hcnn", "mlp")},
     "matrix": matrix,
     "layouts": layouts,

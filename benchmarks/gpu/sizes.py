@@ -35,6 +35,8 @@ class Sizes:
         bars: seconds for them.
         bootstrap: parameters of a bootstrap.
         bootstrap_bar: seconds for it.
+        costs: the shape of what the planner's costs are measured on, beyond what caches hold.
+        tiles: features, samples and options of a training step.
         networks: what a section of this name compiles, and the seconds for it.
     """
 
@@ -47,6 +49,8 @@ class Sizes:
     bars: dict[str, float]
     bootstrap: Callable[[], Any]
     bootstrap_bar: float | None
+    costs: Shape
+    tiles: tuple[int, int, dict[str, Any]]
     networks: dict[str, tuple[str, float | None]]
 
 
@@ -67,6 +71,8 @@ CARD = Sizes(
     bars={"rotate": 0.5e-3, "multiply, relinearise, rescale": 0.55e-3},
     bootstrap=lambda: ckks.BootstrappingParameters.for_levels(13),
     bootstrap_bar=40e-3,
+    costs=Shape(13, 48, 64),
+    tiles=(16, 64, {}),
     networks={"cryptonets": ("cryptonets", 8e-3), "hcnn": ("hcnn", 16e-3), "mlp": ("mlp", 4e-3)},
 )
 DRY = Sizes(
@@ -79,5 +85,7 @@ DRY = Sizes(
     bars={"rotate": 0.5e-3, "multiply, relinearise, rescale": 0.55e-3},
     bootstrap=lambda: ckks.BootstrappingParameters.for_levels(1, degree=64, insecure=True, failure_bits=20),
     bootstrap_bar=None,
+    costs=Shape(6, 2, 3),
+    tiles=(3, 6, {"insecure_log_degree": 6}),
     networks={"mlp": ("small", None)},
 )

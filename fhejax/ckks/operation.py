@@ -7,17 +7,23 @@ only to find out which it needs: the keys that are noted are the keys that the f
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
+
+import jax
 
 from fhejax.ckks.keys.matching import find_keys, identity_under
 from fhejax.ckks.keys.recorder import KeyRecorder
 from fhejax.ckks.keys.shared_levels import key_level
 from fhejax.ckks.noise.noise_estimate import NoiseEstimate
-from fhejax.ckks.types import Ciphertext, EvaluationKeys, SwitchingKey, common_key_id
+from fhejax.ckks.types import Ciphertext, EvaluationKeys, SwitchingKey, common_key_id, is_concrete
+from fhejax.ring.compile_ahead import is_compiling_ahead
+from fhejax.ring.one_executable import in_one_executable
+from fhejax.ring.platform import current_device
 
 Value = TypeVar("Value", Ciphertext, NoiseEstimate)
 Keys = EvaluationKeys | KeyRecorder | None  # the last two for estimates only
 Rest = ParamSpec("Rest")
+Result = TypeVar("Result")
 Found = Mapping[int, SwitchingKey]  # by the exponent of the automorphism, 0 for relinearisation
 
 
@@ -116,6 +122,38 @@ def operation(*, noise: Callable[..., Any], keys: Callable[..., Iterable[int]] |
         ValueError: keys that are missing, of too low a level, of other parameters or another secret.
     """
     return functools.partial(_dispatched if keys is None else functools.partial(_with_keys, keys), noise)
+
+
+def stage(function: Callable[Rest, Result]) -> Callable[Rest, Result]:
+    """Decorate a function of keys and a value that calls many operations: one executable on slow launchers.
+
+    Elsewhere, for estimates, and while the caller's own function is traced it is called as it is. Within one
+    executable no identity can be refused: whoever calls a stage has compared those of all its keys with the
+    value's, which is then that of its results.
+
+    Args:
+        function: of keys and a value, pytrees, and of further arguments that are hashable.
+    """
+    whole: Callable[..., Any] = function
+
+    @functools.wraps(function)
+    def staged(keys: Any, value: Any, *static: Any) -> Any:
+        untouched = isinstance(value, NoiseEstimate) or not calls_kernels(value)
+        if untouched or not current_device().launches_slowly:
+            return whole(keys, value, *static)
+        found = in_one_executable(whole, (keys, value), static)
+        return jax.tree.map(lambda x: x.replace(key_id=value.key_id), found, is_leaf=_is_ciphertext)
+
+    return cast(Callable[Rest, Result], staged)
+
+
+def calls_kernels(ciphertext: Ciphertext) -> bool:
+    """Whether kernels are called one after another, rather than traced into one of the caller's."""
+    return is_concrete(ciphertext.data) or is_compiling_ahead()
+
+
+def _is_ciphertext(node: Any) -> bool:
+    return isinstance(node, Ciphertext)
 
 
 def _dispatched(noise: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:

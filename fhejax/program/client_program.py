@@ -19,12 +19,14 @@ from fhejax.program.circuit.slots import batch_period
 from fhejax.program.circuit.steps.call import Keys
 from fhejax.program.packing.layout import Layout
 from fhejax.program.report import client_report
-from fhejax.program.run.blocks import decrypt_array, fill_slots
-from fhejax.program.run.client import encrypt_entries
+from fhejax.program.run.blocks import decrypt_array, fill_slots, unfilled
+from fhejax.program.run.client import encrypt_entries, encrypt_samples
 from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.interface import Interface
 from fhejax.program.run.result_checks import ExpectedArray, check_result
 from fhejax.program.server_program import check_parameters, kept_entries
+from fhejax.ring.one_executable import in_one_executable
+from fhejax.ring.platform import current_device
 from fhejax.ring.randomness import CHACHA20
 
 
@@ -117,7 +119,11 @@ class ClientProgram:
         Raises:
             ValueError: a random key that is not cryptographic.
         """
-        first, second = jax.random.split(_unused(random))
+        random, device = _unused(random), current_device()
+        few = len(self.manifest.exponents(self.params)) <= device.blocks.grouped_switches
+        if device.launches_slowly and few and self.bootstrapping is None:
+            return in_one_executable(_keys_at_once, (random,), (self.params, self.manifest))
+        first, second = jax.random.split(random)
         secret = ckks.secret_key(first, self.params)
         return secret, self._keys_of(second, secret)
 
@@ -227,12 +233,16 @@ class ClientProgram:
         axis = argument.batch_axis
         samples = self.batch if axis is None else array.shape[axis]
         layout = self._layout(argument)
-        rows = fill_slots(self, argument, array, layout)
-        entries = rows.reshape(-1, rows.shape[-1])
-        data, seeds = encrypt_entries(_unused(random), holder, entries, self.level, self.scale)
-        shape = (len(rows), *kept_entries(layout, argument))
+        random, kept, place = _unused(random), kept_entries(layout, argument), (self.level, self.scale)
+        if layout is None and axis is not None and current_device().launches_slowly:
+            given = unfilled(self, argument, normalisation(argument).normalised(array))
+            data, seeds = encrypt_samples(random, holder, *given, kept, *place)
+        else:
+            rows = fill_slots(self, argument, array, layout)
+            entries = rows.reshape(len(rows), *kept, rows.shape[-1])
+            data, seeds = encrypt_entries(random, holder, entries, *place)
         return EncryptedArray(
-            data.reshape(*shape, *data.shape[1:]),
+            data,
             holder.key_id,
             None,
             self.params,
@@ -243,7 +253,7 @@ class ClientProgram:
             samples,
             argument.dtype,
             normalisation(argument),
-            seeds=None if seeds is None else seeds.reshape(*shape, 8),
+            seeds=seeds,
             layout=layout,
         )
 
@@ -324,6 +334,13 @@ def _unused(random: jax.Array | None) -> jax.Array:
         return ckks.random_key()
     check_cryptographic_key(random)
     return jax.random.wrap_key_data(jax.random.key_data(random), impl=CHACHA20)
+
+
+def _keys_at_once(random: jax.Array, params: Parameters, manifest: KeyManifest) -> tuple[SecretKey, Keys]:
+    """The secret key and those of the manifest, for one executable: `keygen` without bootstraps."""
+    first, second = jax.random.split(random)
+    secret = ckks.secret_key(first, params)
+    return secret, evaluation_keys_for(second, secret, manifest)
 
 
 def check_samples(plan: Any, samples: int) -> None:

@@ -92,6 +92,11 @@ def is_compiling_ahead() -> bool:
     return _collecting.get() is not None
 
 
+def uncollected() -> contextlib.AbstractContextManager[None]:
+    """A scope in which kernels that are called belong to what is traced, and are not compiled alone."""
+    return _collected_by(None)
+
+
 @contextlib.contextmanager
 def compiling_ahead(compiled: Any, arguments: tuple, keywords: dict) -> Iterator[None]:
     """Around the call of a kernel in such a trace: has it compiled.

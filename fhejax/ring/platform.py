@@ -35,6 +35,8 @@ class BlockSizes:
     `matrix_room` numbers elsewhere. switched: ciphertexts of one kernel where a program switches keys step by
     step. encrypted: plaintexts of one encryption. encrypted_singly: below this many, one by one.
     compiled_steps: steps of the longest program that is compiled as one function; a longer one takes minutes.
+    grouped_switches: key switches in a run of steps that is one executable where launching takes time, at
+    most; so many of one step, unless they are more than `largest_step`, beyond which it would take minutes.
     compiled_ahead_from: degree of the smallest ring whose kernels are compiled several at a time before a
     program runs; tracing the program for that takes longer than it saves in smaller ones.
     levels_shared_from: degree of the smallest ring in which kernels serve several levels, on the same levels
@@ -54,6 +56,8 @@ class BlockSizes:
     encrypted: int
     encrypted_singly: int
     compiled_steps: int
+    grouped_switches: int
+    largest_step: int
     compiled_ahead_from: int
     levels_shared_from: int
     tiles: int
@@ -169,6 +173,8 @@ TWO_CORES = Device(
         encrypted=64,
         encrypted_singly=8,
         compiled_steps=64,
+        grouped_switches=16,
+        largest_step=48,
         compiled_ahead_from=4096,
         levels_shared_from=2**16,
         tiles=2,

@@ -18,11 +18,13 @@ from fhejax.ckks.parameters.parameters import twiddles_of
 
 ROWS = {
     "device": ("copying", "one more kernel"),
+    "costs": ("residues permuted (moved)", "kernels of a tile, counted and in the row"),
     "layouts": ("kernels, tiles of 4",),
     "operations": ("rotate",),
     "conversion": ("conversion on arrays", "by the kernel"),
     "launches": ("rotate, 10 in a row", "kernels of rotate: "),
     "mlp": ("small: 64 images",),
+    "tiles": ("tiles: a training step", "tiles, steps and groups: [26, 1]"),
     "matrix": ("float64, tiles of 64",),
 }
 
@@ -30,8 +32,8 @@ ROWS = {
 @pytest.mark.parametrize(
     "sections",
     [
-        ("device", "layouts", "conversion"),
-        pytest.param(("operations", "launches", "mlp", "matrix"), marks=pytest.mark.nightly),
+        ("device", "costs", "layouts", "conversion"),
+        pytest.param(("operations", "launches", "tiles", "mlp", "matrix"), marks=pytest.mark.nightly),
     ],
     ids=str,
 )

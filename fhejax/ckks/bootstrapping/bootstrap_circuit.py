@@ -15,7 +15,12 @@ import jax
 import jax.numpy as jnp
 
 from fhejax.ckks.arithmetic import add, relinearise, subtract
-from fhejax.ckks.bootstrapping.encapsulation import decapsulate, encapsulate, encapsulation_keys
+from fhejax.ckks.bootstrapping.encapsulation import (
+    check_encapsulation,
+    decapsulate,
+    encapsulate,
+    encapsulation_keys,
+)
 from fhejax.ckks.bootstrapping.homomorphic_dft import (
     FourierFactor,
     apply_factors,
@@ -27,11 +32,11 @@ from fhejax.ckks.bootstrapping.modulus_raising import raise_modulus
 from fhejax.ckks.bootstrapping.parameters import BootstrappingParameters
 from fhejax.ckks.keys.generation import RELINEARISATION, check_cryptographic_key
 from fhejax.ckks.keys.manifest import KeyManifest, generate_evaluation_keys
-from fhejax.ckks.keys.matching import held_key
+from fhejax.ckks.keys.matching import held_key, identity_under
 from fhejax.ckks.levels import bring_down
 from fhejax.ckks.noise import estimates
 from fhejax.ckks.noise.estimates import NoiseEstimate
-from fhejax.ckks.operation import Keys, Value, operation
+from fhejax.ckks.operation import Keys, Value, operation, stage
 from fhejax.ckks.parameters.scale import Scale
 from fhejax.ckks.rotation import conjugate, multiply_by_imaginary_unit, rotate
 from fhejax.ckks.types import (
@@ -42,6 +47,7 @@ from fhejax.ckks.types import (
     SwitchingKey,
     static,
 )
+from fhejax.ring.platform import current_device
 
 SPARSE_KEYS = ("dense_to_sparse", "sparse_to_dense")
 _LARGEST_SCALE_DRIFT_BITS = 1.0
@@ -222,11 +228,13 @@ def refresh(keys: BootstrappingKeys, x: Value, gain_bits: int = 0) -> Value:
     return reduce_modulo_one(keys, x, ratio)
 
 
+@stage
 def lower_to_coefficients(keys: BootstrappingKeys, x: Value) -> Value:
     """The first stage: slots to coefficients, from the input level to level 0."""
     return apply_factors(keys.evaluation, x, keys.circuit.slots_to_coefficients)
 
 
+@stage
 def raise_under_sparse_secret(keys: BootstrappingKeys, x: Value) -> Value:
     """The second stage: from level 0 to the highest; and the trace, where slots repeat themselves."""
     parameters = keys.circuit.parameters
@@ -238,10 +246,21 @@ def raise_under_sparse_secret(keys: BootstrappingKeys, x: Value) -> Value:
 
 def spread_to_slots(keys: BootstrappingKeys, x: Value) -> Value:
     """The third stage: data [2, ..., 2, limb, N], real parts and imaginary ones, at the reduction level."""
-    spread = apply_factors(keys.evaluation, x, keys.circuit.coefficients_to_slots)
-    return _stack(_real_and_imaginary(keys.evaluation, spread))
+    for number in range(len(keys.circuit.coefficients_to_slots)):
+        x = _spread_once(keys, x, number)
+    return x
 
 
+@stage
+def _spread_once(keys: BootstrappingKeys, x: Value, number: int) -> Value:
+    """One matrix of the third stage, a stage of its own: at the highest levels compiling takes longest."""
+    factors = keys.circuit.coefficients_to_slots
+    x = apply_factors(keys.evaluation, x, factors[number : number + 1])
+    last = number == len(factors) - 1
+    return _stack(_real_and_imaginary(keys.evaluation, x)) if last else x
+
+
+@stage
 def reduce_modulo_one(keys: BootstrappingKeys, x: Value, ratio: Scale) -> Value:
     """The fourth stage but for its last division: what `joined`, `separated` or `real_part_of` take.
 
@@ -260,18 +279,21 @@ def reduce_modulo_one(keys: BootstrappingKeys, x: Value, ratio: Scale) -> Value:
     return x.replace(scale=x.scale / ratio)
 
 
+@stage
 def joined(keys: BootstrappingKeys, parts: Value) -> Value:
     """real + i imaginary at the output level: added before the last division, which rounds them as one."""
     real, imaginary = _unstack(parts)
     return _divided(keys, add(real, multiply_by_imaginary_unit(imaginary)))
 
 
+@stage
 def separated(keys: BootstrappingKeys, parts: Value) -> tuple[Value, Value]:
     """(real, imaginary) at the output level."""
     real, imaginary = _unstack(_divided(keys, parts))
     return real, imaginary
 
 
+@stage
 def real_part_of(keys: BootstrappingKeys, parts: Value) -> Value:
     """The real one of both parts, at the output level."""
     return _divided(keys, _unstack(parts)[0])
@@ -300,6 +322,10 @@ def _check_keys(keys: BootstrappingKeys, ciphertext: Ciphertext | NoiseEstimate)
         )
     manifest = parameters.manifest.exponents(parameters.params)
     check_evaluation_keys(evaluation, manifest)
+    if current_device().launches_slowly:  # within the executable of a stage none can be refused
+        used = {exponent: held_key(evaluation, exponent) for exponent in manifest}
+        identity_under(evaluation, ciphertext, {e: key for e, key in used.items() if key is not None})
+        check_encapsulation(keys.dense_to_sparse, keys.sparse_to_dense, ciphertext)
 
 
 def check_evaluation_keys(evaluation: EvaluationKeys, levels: dict[int, int]) -> None:

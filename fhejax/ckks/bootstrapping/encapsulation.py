@@ -218,6 +218,15 @@ def _identity(key: SwitchingKey, ciphertext: Ciphertext, use: int) -> jax.Array:
     return matched_identity(ciphertext.key_id, switching_identity(key.key_id, use), lambda: _EXCHANGED)
 
 
+def check_encapsulation(
+    to_sparse: SwitchingKey | None, to_dense: SwitchingKey | None, ciphertext: Ciphertext
+) -> None:
+    """Refuse, when called eagerly, keys of another secret, or one in the place of the other."""
+    for key, use in ((to_sparse, TO_SPARSE), (to_dense, TO_DENSE)):
+        if key is not None:
+            _identity(key, ciphertext, use)
+
+
 @functools.partial(kernel, static_argnames="level")
 @wide
 def _switch(key: SwitchingKey, data: jax.Array, twiddles: Twiddles, level: int) -> jax.Array:

@@ -24,6 +24,7 @@ from fhejax.program.packing.layout import Layout, pack, samples_in, unpack
 from fhejax.program.run.client import decrypt_entries
 from fhejax.program.run.encrypted_array import EncryptedArray
 from fhejax.program.run.execution import run
+from fhejax.program.run.filling import Filling
 from fhejax.program.run.finished_results import FinishedResults, Store, kept_steps
 from fhejax.program.run.interface import ResultDescription
 from fhejax.program.run.tiled_execution import Progress, run_tiled
@@ -76,12 +77,16 @@ def fill_slots(
         return _samples_in_blocks(plan, argument, entries_of(array, axis, plan.batch), layout)
     if axis is None:
         return np.repeat(array.reshape(1, -1, 1), slots, 2)
-    entries = entries_of(array, axis, plan.batch)
+    entries, filling = unfilled(plan, argument, array)
+    return filling.filled(entries, np)
+
+
+def unfilled(plan: Batch, argument: Encrypted, array: np.ndarray) -> tuple[np.ndarray, Filling]:
+    """(entries, float64 [entry, sample], how they fill slots) of normalised values with a batch axis."""
+    slots = plan.params.slots
     columns = plan.blocks * slots if plan.blocks > 1 else plan.period
-    padded = np.full((len(entries), columns), filler(argument))
-    padded[:, : entries.shape[1]] = entries
-    padded = np.tile(padded, plan.blocks * slots // columns)
-    return np.moveaxis(padded.reshape(len(entries), plan.blocks, slots), 1, 0)
+    entries = entries_of(array, argument.batch_axis, plan.batch)
+    return entries, Filling(plan.blocks, slots, columns, filler(argument))
 
 
 def _samples_in_blocks(plan: Batch, argument: Encrypted, entries: np.ndarray, layout: Layout) -> np.ndarray:

@@ -14,6 +14,8 @@ from fhejax.ckks.encryption import encrypt_seeded
 from fhejax.ckks.encryption.opening import real_numbers
 from fhejax.ckks.keys.generation import expand_seed
 from fhejax.ckks.parameters import Scale
+from fhejax.program.run.filling import Filling
+from fhejax.ring.one_executable import in_one_executable
 from fhejax.ring.platform import current_device
 from fhejax.ring.randomness import CHACHA20
 from fhejax.ring.wide import kernel, wide
@@ -34,19 +36,72 @@ def _equal_parts(count: int) -> tuple[int, int]:
 def encrypt_entries(
     random: jax.Array, holder: SecretKey | PublicKey, entries: np.ndarray, level: int, scale: Scale
 ) -> tuple[jax.Array, jax.Array | None]:
-    """The ciphertexts of float64 numbers [entry, slot], each with randomness of its own.
+    """The ciphertexts of float64 numbers [*entry axes, slot], each with randomness of its own.
+
+    Where launching takes time all parts are one executable.
 
     Args:
         random: a cryptographic key, split so that each ciphertext has its own.
         holder: the key that encrypts.
-        entries: one row for each ciphertext.
+        entries: a row for each ciphertext.
         level: of the ciphertexts.
         scale: of the ciphertexts.
 
     Returns:
-        Under a secret key the bodies, uint32 [entry, 1, limb, N], and the seeds of the uniform halves, uint32
-        [entry, 8]. Under a public key whole ciphertexts, uint32 [entry, 2, limb, N], and None.
+        Under a secret key the bodies, uint32 [*entry axes, 1, limb, N], and the seeds of the uniform halves,
+        uint32 [*entry axes, 8]. Under a public key whole ciphertexts, uint32 [*entry axes, 2, limb, N], and
+        None.
     """
+    if current_device().launches_slowly:
+        return in_one_executable(_encrypted_at_once, (random, holder, entries), (level, scale))
+    rows = entries.reshape(-1, entries.shape[-1])
+    found = _encrypted_in_parts(random, holder, rows, level, scale)
+    return jax.tree.map(lambda a: a.reshape(*entries.shape[:-1], *a.shape[1:]), found)
+
+
+def encrypt_samples(
+    random: jax.Array,
+    holder: SecretKey | PublicKey,
+    entries: np.ndarray,
+    filling: Filling,
+    kept: tuple[int, ...],
+    level: int,
+    scale: Scale,
+) -> tuple[jax.Array, jax.Array | None]:
+    """`encrypt_entries` of samples that fill slots on the device, in the same executable.
+
+    Args:
+        random: a cryptographic key.
+        holder: the key that encrypts.
+        entries: float64 [entry, sample].
+        filling: how they fill the slots of their blocks.
+        kept: the axes of entries.
+        level: of the ciphertexts.
+        scale: of the ciphertexts.
+
+    Returns:
+        As of `encrypt_entries`, with a block and `kept` for the entry axes.
+    """
+    return in_one_executable(_samples_encrypted, (random, holder, entries), (filling, kept, level, scale))
+
+
+def _samples_encrypted(
+    random: jax.Array,
+    holder: SecretKey | PublicKey,
+    entries: jax.Array,
+    filling: Filling,
+    kept: tuple[int, ...],
+    level: int,
+    scale: Scale,
+) -> tuple[jax.Array, jax.Array | None]:
+    filled = filling.filled(entries, jnp).reshape(filling.blocks, *kept, filling.slots)
+    return _encrypted_at_once(random, holder, filled, level, scale)
+
+
+def _encrypted_in_parts(
+    random: jax.Array, holder: SecretKey | PublicKey, entries: np.ndarray, level: int, scale: Scale
+) -> tuple[jax.Array, jax.Array | None]:
+    """The ciphertexts of rows [entry, slot], an executable for each part."""
     parts, size = _equal_parts(len(entries))
     padded = np.zeros((parts * size, entries.shape[1]))
     padded[: len(entries)] = entries
@@ -56,6 +111,23 @@ def encrypt_entries(
     found = [_encrypt(randoms[part], holder, padded[part], level, scale) for part in rows]
     data, seeds = jax.tree.map(lambda *a: jnp.concatenate(a)[: len(entries)], *found)
     return data, seeds
+
+
+def _encrypted_at_once(
+    random: jax.Array, holder: SecretKey | PublicKey, entries: jax.Array, level: int, scale: Scale
+) -> tuple[jax.Array, jax.Array | None]:
+    """The same of entries [*entry axes, slot], their parts in a loop."""
+    count, slots = math.prod(entries.shape[:-1]), entries.shape[-1]
+    parts = max(1, math.ceil(count / current_device().blocks.encrypted))
+    size = math.ceil(count / parts)  # in all as many as in `_equal_parts`, and so the same randomness
+    padded = jnp.pad(entries.reshape(count, slots), ((0, parts * size - count), (0, 0)))
+    words = jax.random.key_data(jax.random.split(random, parts * size))
+    given = words.reshape(parts, size, -1), padded.reshape(parts, size, slots)
+    found = jax.lax.map(lambda part: _encrypt(part[0], holder, part[1], level, scale), given)
+    return jax.tree.map(
+        lambda a: a.reshape(parts * size, *a.shape[2:])[:count].reshape(*entries.shape[:-1], *a.shape[2:]),
+        found,
+    )
 
 
 @functools.partial(kernel, static_argnames=("level", "scale"))

@@ -13,6 +13,7 @@ from fhejax import ckks
 from fhejax.ckks import Ciphertext, EvaluationKeys
 from fhejax.ckks.counts import OperationCounts
 from fhejax.ckks.counts.key_switching import key_reads, rotation
+from fhejax.ckks.operation import calls_kernels
 from fhejax.program.circuit.intervals import ValueInterval
 from fhejax.program.circuit.lowering.register import Register
 from fhejax.program.circuit.lowering.scales import Real
@@ -25,7 +26,6 @@ from fhejax.program.circuit.steps.call import (
     Keys,
     Live,
     StepCall,
-    calls_kernels,
     evaluation_of,
     in_groups,
 )
@@ -34,7 +34,7 @@ from fhejax.program.circuit.steps.relinearise import key_switches
 from fhejax.program.circuit.steps.step import Step
 from fhejax.program.circuit.steps.terms import add_terms
 from fhejax.program.circuit.values import Values, window_sums
-from fhejax.ring.platform import Device
+from fhejax.ring.platform import Device, current_device
 
 if TYPE_CHECKING:
     from fhejax.program.circuit.lowering.state import Lowering
@@ -92,7 +92,7 @@ class SlotSumStep(Step):
 
 
 def _sum_slots(keys: EvaluationKeys, ciphertext: Ciphertext, count: int) -> Ciphertext:
-    if calls_kernels(ciphertext):
+    if calls_kernels(ciphertext) or current_device().launches_slowly:
         return in_groups(lambda part: ckks.inner_sum(keys, part, count=count), ciphertext)
 
     def one(data: jax.Array) -> jax.Array:

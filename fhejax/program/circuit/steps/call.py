@@ -10,7 +10,7 @@ import numpy as np
 
 from fhejax.ckks import Ciphertext, EvaluationKeys
 from fhejax.ckks.bootstrapping import BootstrappingKeys
-from fhejax.ckks.types import is_concrete
+from fhejax.ckks.operation import calls_kernels
 from fhejax.ring.compile_ahead import is_compiling_ahead
 from fhejax.ring.platform import current_device
 from fhejax.ring.wide import kernel
@@ -51,11 +51,6 @@ def evaluation_of(keys: Keys) -> EvaluationKeys:
     return evaluation
 
 
-def calls_kernels(ciphertext: Ciphertext) -> bool:
-    """Whether kernels are called one after another, rather than traced into one of the caller's."""
-    return is_concrete(ciphertext.data) or is_compiling_ahead()
-
-
 def in_groups(function: Callable[[Ciphertext], Ciphertext], ciphertext: Ciphertext) -> Ciphertext:
     """The results of a function of ciphertexts, applied to a few of them after the other.
 
@@ -67,6 +62,8 @@ def in_groups(function: Callable[[Ciphertext], Ciphertext], ciphertext: Cipherte
     count = len(ciphertext.data)
     if count <= size:
         return function(ciphertext)
+    if current_device().launches_slowly and not calls_kernels(ciphertext):
+        return _in_turns(function, ciphertext, size)
     starts: Sequence[int] = range(0, count, size)
     if is_compiling_ahead():  # groups of one size call the same kernels: the first is as good as all
         starts = sorted({0, count - (count % size or size)})
@@ -77,6 +74,18 @@ def in_groups(function: Callable[[Ciphertext], Ciphertext], ciphertext: Cipherte
         made = results[0].data
         return results[0].replace(data=jnp.zeros((count, *made.shape[1:]), made.dtype))
     return results[0].replace(data=jnp.concatenate([r.data for r in results]))
+
+
+def _in_turns(function: Callable[[Ciphertext], Ciphertext], ciphertext: Ciphertext, size: int) -> Ciphertext:
+    """The same within one executable: a loop, whose turns are equal, the last one filled up with zeros."""
+    count = len(ciphertext.data)
+    turns = -(-count // size)
+    together = -(-count // turns)
+    padding = [(0, turns * together - count)] + [(0, 0)] * (ciphertext.data.ndim - 1)
+    groups = jnp.pad(ciphertext.data, padding).reshape(turns, together, *ciphertext.data.shape[1:])
+    made = jax.lax.map(lambda data: function(ciphertext.replace(data=data)), groups)
+    data = made.data.reshape(turns * together, *made.data.shape[2:])[:count]
+    return made.replace(data=data, key_id=ciphertext.key_id)
 
 
 @functools.partial(kernel, static_argnames="size")

@@ -7,9 +7,10 @@ from fhejax import ckks
 from fhejax.ckks import Ciphertext
 from fhejax.ckks.counts import OperationCounts
 from fhejax.ckks.counts.key_switching import key_reads, relinearisation
+from fhejax.ckks.operation import calls_kernels
 from fhejax.program.circuit.lowering.scales import Real
 from fhejax.program.circuit.lowering.settings import Settings
-from fhejax.program.circuit.steps.call import StepCall, calls_kernels, in_groups
+from fhejax.program.circuit.steps.call import StepCall, in_groups
 from fhejax.program.circuit.steps.place import StepPlace
 from fhejax.program.circuit.steps.step import Step
 from fhejax.ring.platform import Device

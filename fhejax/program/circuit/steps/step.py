@@ -130,6 +130,13 @@ class Step(abc.ABC):
         """
         return 0.0, 0
 
+    def switch_calls(self, together: int) -> int:
+        """The key switches that follow each other in one block, each of up to so many ciphertexts.
+
+        What is as long to compile counts as one. By default at most: of one ciphertext each.
+        """
+        return max(len(self.rotations), self.rotations_done, int(self.switches_keys))
+
     def moved(self, read: int) -> int:
         """The ciphertexts that are read and written.
 

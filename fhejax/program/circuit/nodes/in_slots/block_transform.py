@@ -128,6 +128,16 @@ class BlockTransformStep(Step):
             launches = launches + kernels * (sources + giants) + babies + 2 * giants
         return total, launches
 
+    def switch_calls(self, together: int) -> int:
+        """One for each rotation, and one for each sum of products, which are encoded there."""
+        found = 0
+        for blocks, folds in zip(self.blocks, self.folds, strict=True):
+            babies = {(a, baby) for _, a, steps in blocks for _, baby in steps}
+            giants = {(b, giant) for b, _, steps in blocks for giant, _ in steps}
+            sums = {(b, a, giant) for b, a, steps in blocks for giant, _ in steps}
+            found += len(babies) + len(giants) + len(sums) + len(folds) * len({b for b, _, _ in blocks})
+        return found
+
     def counts(self, place: StepPlace) -> OperationCounts:
         """The maps by double hoisting, with the divisions of their results by P, and the folds."""
         at, found = place.switched, NOTHING

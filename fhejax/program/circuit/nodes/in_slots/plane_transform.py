@@ -123,6 +123,11 @@ class PlaneTransformStep(Step):
             launches = launches + groups * (kernels + len(distances) * (1 + masked)) + kernels
         return total, launches
 
+    def switch_calls(self, together: int) -> int:
+        """One for each tap and as many ciphertexts as go together."""
+        pairs = zip(self.distances, self.counts_read, strict=True)
+        return sum(-(-sources // together) * len(distances) for distances, sources in pairs)
+
     def counts(self, place: StepPlace) -> OperationCounts:
         """The combinations by one decomposition of each ciphertext and one division of each result."""
         at, found, share = place.switched, NOTHING, min(1.0, self.period / place.slots)

@@ -57,6 +57,10 @@ class RotatedSumStep(Step):
         nanoseconds, launches = key_switches(self.size, before, settings, device)
         return len(self.distances) * nanoseconds, len(self.distances) * launches
 
+    def switch_calls(self, together: int) -> int:
+        """One for each distance, in a loop over ciphertexts."""
+        return len(self.distances)
+
     def counts(self, place: StepPlace) -> OperationCounts:
         """One whole rotation for each distance and ciphertext."""
         at = place.switched

@@ -107,6 +107,14 @@ class SlotTransformStep(Step):
             launches += kernels * (1 + len(babies) + len(giants) + len(folds)) + len(giants) + 1
         return total, launches
 
+    def switch_calls(self, together: int) -> int:
+        """One for each rotation, and one for the sum of each giant step, which may encode what it adds up."""
+        found = sum(map(len, self.folds))
+        for steps in self.transforms:
+            babies, giants = ({step[part] for step in steps} for part in (1, 0))
+            found += len(babies) + 2 * len(giants)
+        return found
+
     def counts(self, place: StepPlace) -> OperationCounts:
         """The maps by double hoisting, each with its division by P, and the folds."""
         at, counted = place.switched, NOTHING
