@@ -1,9 +1,12 @@
 """What the tests of sums over the batch share: programs on 32 slots, run once and compared."""
 
+import functools
+
 import jax
 import numpy as np
 
 import fhejax
+from fhejax.ckks import Parameters
 
 LOG_DEGREE = 5
 SLOTS = 2**LOG_DEGREE
@@ -13,8 +16,15 @@ def shared(*shape):
     return fhejax.Encrypted(shape, batch_axis=None)
 
 
+@functools.cache
+def ring() -> Parameters:
+    """What a function as deep as any of these tests takes."""
+    return fhejax.compile(lambda x: x**8, fhejax.Encrypted((4, 2)), insecure_log_degree=LOG_DEGREE).params
+
+
 def small(function, *arguments, **options):
-    return fhejax.compile(function, *arguments, insecure_log_degree=LOG_DEGREE, **options)
+    """A program in the ring of the others, so that each of their kernels is compiled once for a level."""
+    return fhejax.compile(function, *arguments, parameters=ring(), insecure=True, **options)
 
 
 def run(program, secret, keys, *values):
