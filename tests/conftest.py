@@ -29,6 +29,8 @@ jax.config.update("jax_debug_key_reuse", True)
 CACHE = os.environ.get("FHEJAX_TEST_CACHE", pathlib.Path(__file__).parents[1] / ".pytest_cache" / "xla")
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+# Tracing makes objects by the million that live on in caches: Python looks for cycles among them less often.
+gc.set_threshold(50_000, 20, 20)
 LARGEST_MEMORY = 5 * 2**30  # of a worker between two files
 LARGEST_SHARE = 3 / 4  # of the memory maps that Linux allows a process, beyond which XLA crashes
 

@@ -19,7 +19,12 @@ def shared(*shape):
 @functools.cache
 def ring() -> Parameters:
     """What a function as deep as any of these tests takes."""
-    return fhejax.compile(lambda x: x**8, fhejax.Encrypted((4, 2)), insecure_log_degree=LOG_DEGREE).params
+    return alone(lambda x: x**8, fhejax.Encrypted((4, 2))).params
+
+
+def alone(function, *arguments, **options):
+    """A program in a ring of its own."""
+    return fhejax.compile(function, *arguments, insecure_log_degree=LOG_DEGREE, **options)
 
 
 def small(function, *arguments, **options):
