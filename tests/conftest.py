@@ -58,10 +58,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 TOGETHER = {
     "tests/program/test_loop_programs.py": "tests/program/test_carry.py",
     "tests/program/levels/test_bootstrap_noise.py": "tests/program/test_carry.py",
-    "tests/ckks/bootstrapping/test_bootstrapping_levels.py": "tests/program/levels/test_bootstraps.py",
-    "tests/ckks/bootstrapping/test_shared_numbers.py": "tests/program/levels/test_bootstraps.py",
-    "tests/program/packing/test_bootstrapped_ciphertexts.py": "tests/program/levels/test_bootstraps.py",
-    "tests/program/packing/tiles/test_carried_tiles.py": "tests/program/costs/test_step_counts.py",
+    "tests/program/levels/test_bootstraps.py": "tests/program/test_carry.py",
+    "tests/ckks/bootstrapping/test_bootstrapping_levels.py": "tests/program/test_carry.py",
+    "tests/ckks/bootstrapping/test_shared_numbers.py": "tests/program/test_carry.py",
+    "tests/program/levels/test_result_levels.py": "tests/program/run/test_encrypted_programs.py",
+    "tests/program/files/test_program_files.py": "tests/program/run/test_encrypted_programs.py",
+    "tests/program/packing/sample_per_slot/operations/test_encrypted_contractions.py": (
+        "tests/program/packing/sample_per_slot/test_batch_sums.py"
+    ),
 }
 
 
