@@ -46,6 +46,8 @@ LONGEST = (
     "test_bootstrapping_experiment.py",
     "test_readme.py",
     "test_sharding.py",
+    "test_encrypted_run.py",
+    "test_architecture.py",
 )
 
 
