@@ -29,6 +29,8 @@ jax.config.update("jax_debug_key_reuse", True)
 CACHE = os.environ.get("FHEJAX_TEST_CACHE", pathlib.Path(__file__).parents[1] / ".pytest_cache" / "xla")
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+# Tracing makes objects by the million that live on in caches: Python looks for cycles among them less often.
+gc.set_threshold(50_000, 20, 20)
 LARGEST_MEMORY = 5 * 2**30  # of a worker between two files
 LARGEST_SHARE = 3 / 4  # of the memory maps that Linux allows a process, beyond which XLA crashes
 
@@ -44,6 +46,8 @@ LONGEST = (
     "test_bootstrapping_experiment.py",
     "test_readme.py",
     "test_sharding.py",
+    "test_encrypted_run.py",
+    "test_architecture.py",
 )
 
 
@@ -57,10 +61,14 @@ TOGETHER = {
     "tests/ckks/bootstrapping/test_stages.py": "tests/ckks/bootstrapping/test_bootstrapping.py",
     "tests/program/test_loop_programs.py": "tests/program/test_carry.py",
     "tests/program/levels/test_bootstrap_noise.py": "tests/program/test_carry.py",
-    "tests/ckks/bootstrapping/test_bootstrapping_levels.py": "tests/program/levels/test_bootstraps.py",
-    "tests/ckks/bootstrapping/test_shared_numbers.py": "tests/program/levels/test_bootstraps.py",
-    "tests/program/packing/test_bootstrapped_ciphertexts.py": "tests/program/levels/test_bootstraps.py",
-    "tests/program/packing/tiles/test_carried_tiles.py": "tests/program/costs/test_step_counts.py",
+    "tests/program/levels/test_bootstraps.py": "tests/program/test_carry.py",
+    "tests/ckks/bootstrapping/test_bootstrapping_levels.py": "tests/program/test_carry.py",
+    "tests/ckks/bootstrapping/test_shared_numbers.py": "tests/program/test_carry.py",
+    "tests/program/levels/test_result_levels.py": "tests/program/run/test_encrypted_programs.py",
+    "tests/program/files/test_program_files.py": "tests/program/run/test_encrypted_programs.py",
+    "tests/program/packing/sample_per_slot/operations/test_encrypted_contractions.py": (
+        "tests/program/packing/sample_per_slot/test_batch_sums.py"
+    ),
 }
 
 

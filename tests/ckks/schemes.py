@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from fhejax import ckks
@@ -27,8 +28,18 @@ class Scheme:
         return (real + 1j * generator.uniform(-1, 1, shape)) / np.sqrt(2)
 
     def encrypt(self, values: np.ndarray, **options: object) -> Ciphertext:
+        """One row after the other, so that a single shape is compiled; tests of encryption have batches."""
         plaintext = ckks.encode(self.params, values, **options)
-        return ckks.encrypt(ckks.random_key(), self.secret, plaintext)
+        batch = plaintext.data.shape[:-2]
+        rows = np.asarray(plaintext.data).reshape(-1, *plaintext.data.shape[-2:])
+        each = [
+            ckks.encrypt(
+                ckks.random_key(), self.secret, dataclasses.replace(plaintext, data=jnp.asarray(row))
+            )
+            for row in rows
+        ]
+        data = np.stack([np.asarray(one.data) for one in each])
+        return each[0].replace(data=jnp.asarray(data.reshape(*batch, *data.shape[1:])))
 
     def decrypt(self, ciphertext: Ciphertext) -> np.ndarray:
         return np.asarray(ckks.decode(ckks.decrypt(self.secret, ciphertext)))

@@ -27,11 +27,11 @@ def small_training(**changes):
     return training_on("4-4-2 on noise", data, perceptron(SIZES, recipe.gain, 0), squared_error, recipe)
 
 
-def small_regression(loss, steps):
-    """A regression of two classes on 4 inputs."""
+def small_regression(loss, steps, **changes):
+    """A regression of two classes on 4 inputs; a logistic one has a constant in its gradient."""
     inputs, labels = small_inputs()
     data = TrainingData(inputs, labels[:, None].astype(np.float32), inputs, labels)
-    recipe = dataclasses.replace(RECIPE, steps=steps, gain=0)
+    recipe = dataclasses.replace(RECIPE, steps=steps, gain=0, **changes)
     return training_on("4-1 on noise", data, perceptron((SIZES[0], 1), recipe.gain, 0), loss, recipe)
 
 
@@ -57,7 +57,7 @@ def tiles(tmp_path_factory):
     arguments = dataclasses.replace(
         ARGUMENTS, folder=folder / "run", json=folder / "run.json", plot=folder / "run.png"
     )
-    return arguments, encrypted_sgd.run(small_training(), arguments)
+    return arguments, encrypted_sgd.run(small_regression(cross_entropy, 3), arguments)
 
 
 def check_probes(results, steps):
@@ -90,20 +90,20 @@ def test_a_run_that_was_stopped_comes_to_the_same_bits(tiles, monkeypatch, capsy
 
     monkeypatch.setattr("fhejax.program.files.run_folder.save", killed)
     with pytest.raises(KeyboardInterrupt):
-        encrypted_sgd.run(small_training(), arguments)
+        encrypted_sgd.run(small_regression(cross_entropy, 3), arguments)
     monkeypatch.undo()
-    again = encrypted_sgd.run(small_training(), arguments)
+    again = encrypted_sgd.run(small_regression(cross_entropy, 3), arguments)
     assert (turns / "turn-000003.fhe").read_bytes() == written
     assert again["probes"] == results["probes"][1:]  # of step 2, which was read again, and of step 3
     assert "INSECURE" in capsys.readouterr().out
 
 
 @pytest.mark.filterwarnings("ignore:.*insecure")
-@pytest.mark.parametrize("changes", [{"rate": 0.04}, {"steps": 2}, {"gain": 0.4}, {"momenta": 3.0}])
+@pytest.mark.parametrize("changes", [{"rate": 0.04}, {"steps": 2}, {"loss": squared_error}, {"momenta": 3.0}])
 def test_a_folder_of_another_run_is_refused(tiles, changes):
     arguments, _ = tiles
     with pytest.raises(SystemExit, match="holds a run of another program"):
-        encrypted_sgd.run(small_training(**changes), arguments)
+        encrypted_sgd.run(small_regression(**{"loss": cross_entropy, "steps": 3} | changes), arguments)
 
 
 @pytest.mark.nightly
@@ -125,9 +125,10 @@ def test_two_steps_of_a_call_are_the_oracles():
     assert results["seconds"]["step"]["calls"] == 2 and results["steps_per_call"] == 2
 
 
+@pytest.mark.nightly
 @pytest.mark.filterwarnings("ignore:.*insecure")
-def test_logistic_regression_has_a_constant_in_its_gradient():
-    check_probes(encrypted_sgd.run(small_regression(cross_entropy, 2), ARGUMENTS), 2)
+def test_a_hidden_layer_is_trained_too():
+    check_probes(encrypted_sgd.run(small_training(), ARGUMENTS), 3)
 
 
 @pytest.mark.nightly

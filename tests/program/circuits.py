@@ -1,9 +1,12 @@
 """What the tests of programs share: a tiny ring, weights, data, and how to run a program once."""
 
+import functools
+
 import jax.numpy as jnp
 import numpy as np
 
 import fhejax
+from fhejax.ckks import Parameters
 
 LOG_DEGREE = 7
 SAMPLES = 12
@@ -24,6 +27,21 @@ def rows(size=4, samples=SAMPLES, **options):
 
 def compiled(function, *arguments, **options):
     return fhejax.compile(function, *arguments, insecure_log_degree=LOG_DEGREE, **options)
+
+
+@functools.cache
+def ring() -> Parameters:
+    """What a function as deep as any of these tests takes."""
+    return compiled(deepest, rows()).params
+
+
+def deepest(x):
+    return x**8 @ weights(4, 3)
+
+
+def in_one_ring(function, *arguments, **options):
+    """A program in the ring of others, so that each of their kernels is compiled once for a level."""
+    return fhejax.compile(function, *arguments, parameters=ring(), insecure=True, **options)
 
 
 def relative_bits(found, expected):

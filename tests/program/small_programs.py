@@ -1,9 +1,12 @@
 """What the tests of sums over the batch share: programs on 32 slots, run once and compared."""
 
+import functools
+
 import jax
 import numpy as np
 
 import fhejax
+from fhejax.ckks import Parameters
 
 LOG_DEGREE = 5
 SLOTS = 2**LOG_DEGREE
@@ -13,8 +16,20 @@ def shared(*shape):
     return fhejax.Encrypted(shape, batch_axis=None)
 
 
-def small(function, *arguments, **options):
+@functools.cache
+def ring() -> Parameters:
+    """What a function as deep as any of these tests takes."""
+    return alone(lambda x: x**8, fhejax.Encrypted((4, 2))).params
+
+
+def alone(function, *arguments, **options):
+    """A program in a ring of its own."""
     return fhejax.compile(function, *arguments, insecure_log_degree=LOG_DEGREE, **options)
+
+
+def small(function, *arguments, **options):
+    """A program in the ring of the others, so that each of their kernels is compiled once for a level."""
+    return fhejax.compile(function, *arguments, parameters=ring(), insecure=True, **options)
 
 
 def run(program, secret, keys, *values):

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small_programs import shared, small
+from small_programs import alone as small
+from small_programs import shared
 
 import fhejax
 from fhejax import approx

@@ -17,7 +17,7 @@ def parameters() -> BootstrappingParameters:
     options = BootstrappingOptions(
         hamming_weight=4, double_angles=1, coefficients_to_slots=1, slots_to_coefficients=1
     )
-    return BootstrappingParameters.for_levels(3, degree=64, slots=16, insecure=True, options=options)
+    return BootstrappingParameters.for_levels(6, degree=64, slots=16, insecure=True, options=options)
 
 
 @pytest.mark.parametrize("below", [0, 1, 2])

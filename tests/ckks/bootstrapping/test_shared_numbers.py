@@ -24,7 +24,7 @@ OPTIONS = BootstrappingOptions(
 
 @functools.cache
 def setting(slots: int = 16) -> tuple[ckks.SecretKey, BootstrappingKeys]:
-    parameters = BootstrappingParameters.for_levels(3, degree=64, slots=slots, insecure=True, options=OPTIONS)
+    parameters = BootstrappingParameters.for_levels(6, degree=64, slots=slots, insecure=True, options=OPTIONS)
     secret = ckks.secret_key(ckks.random_key(), parameters.params)
     levels = dict.fromkeys((*shared_rotations(16), "conjugate"), parameters.output_level)
     circuit = bootstrapping_circuit(parameters)

@@ -77,24 +77,23 @@ def test_seeded_ciphertexts_expand_to_the_same_message(insecure):
 
 
 def test_encryptions_differ_from_key_to_key_and_within_a_batch(insecure):
-    values = np.zeros((3, 4))
-    plaintext = ckks.encode(insecure.params, values)
+    plaintext = ckks.encode(insecure.params, np.zeros((2, 4)))
     for holder in (insecure.secret, insecure.public):
         first, second = (ckks.encrypt(ckks.random_key(), holder, plaintext).data for _ in range(2))
         rows = np.concatenate([np.asarray(first), np.asarray(second)])
         for component in (0, 1):
-            assert len(np.unique(rows[:, component, 0], axis=0)) == 6
-            equal = (rows[:3, component] == rows[3:, component]).mean()
+            assert len(np.unique(rows[:, component, 0], axis=0)) == 4
+            equal = (rows[:2, component] == rows[2:, component]).mean()
             assert equal < 1e-2
 
 
 def test_a_ciphertext_looks_uniform(insecure_real):
     """Of a constant message: every residue class, in both components and every limb."""
-    plaintext = ckks.encode(insecure_real.params, np.zeros((20, 4)))
+    plaintext = ckks.encode(insecure_real.params, np.zeros((50, 4)))
     data = np.asarray(ckks.encrypt(ckks.random_key(), insecure_real.secret, plaintext).data)
     moduli = np.array(insecure_real.params.level_moduli(4))[:, None]
     means = (data / moduli).mean((0, 3))
-    assert abs(means - 0.5).max() < 6 / np.sqrt(12 * 20 * 256)
+    assert abs(means - 0.5).max() < 6 / np.sqrt(12 * 50 * 256)
 
 
 def test_jit_and_vmap_give_the_same_bits(insecure_real):
@@ -109,13 +108,12 @@ def test_jit_and_vmap_give_the_same_bits(insecure_real):
     assert (each(expected.data) == decrypted).all()
 
 
-@pytest.mark.parametrize("level", [0, 2])
-def test_encryption_at_a_lower_level(insecure, level):
+def test_encryption_at_a_lower_level(insecure):
     values = insecure.numbers(2)
-    plaintext = ckks.encode(insecure.params, values, level=level)
+    plaintext = ckks.encode(insecure.params, values, level=0)
     for holder in (insecure.secret, insecure.public):
         ciphertext = ckks.encrypt(ckks.random_key(), holder, plaintext)
-        assert ciphertext.level == level
+        assert ciphertext.level == 0
         assert abs(insecure.decrypt(ciphertext) - values).max() < 2e-3
 
 

@@ -111,12 +111,17 @@ def predicted(plan):
 
 
 def traced(program):
-    """What a call of a program does, counted."""
-    secret, keys = program.keygen()
+    """What a call of a program does, counted; of keys and ciphertexts no more than shapes is made."""
     interface = program.source.interface
     zeros = jax.tree.unflatten(interface.inputs, [np.zeros(a.shape, np.float32) for a in interface.encrypted])
-    given = program.encrypt(secret, *zeros)
-    held = tuple(given) if len(zeros) > 1 else (given,)
+
+    def made(random):
+        first, second = jax.random.split(random)
+        secret, keys = program.keygen(random=first)
+        given = program.encrypt(secret, *zeros, random=second)
+        return keys, tuple(given) if len(zeros) > 1 else (given,)
+
+    keys, held = jax.eval_shape(made, fhejax.ckks.random_key())
     with marked():
         return counted(jax.make_jaxpr(lambda keys, held: program(keys, *held))(keys, held).jaxpr)
 

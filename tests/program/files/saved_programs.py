@@ -4,7 +4,7 @@ import functools
 
 import jax.numpy as jnp
 import numpy as np
-from circuits import SAMPLES, compiled, data, linear_square_linear, rows, weights
+from circuits import SAMPLES, data, in_one_ring, linear_square_linear, rows, weights
 
 import fhejax
 from fhejax import approx
@@ -46,7 +46,7 @@ PROGRAMS = {
 def program(name: str) -> fhejax.Program:
     """One of the programs, compiled once."""
     function, arguments, _ = PROGRAMS[name]
-    return compiled(function, *arguments)
+    return in_one_ring(function, *arguments)
 
 
 def values(name: str) -> tuple:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from test_carry import SLOTS, parameters
 
 import fhejax as fhe
 from fhejax.ckks import BootstrappingParameters
@@ -17,22 +18,6 @@ from fhejax.program.circuit.graph import Graph, Output
 from fhejax.program.circuit.nodes import Bootstrap, Combine, ElementwiseSquare, Input
 from fhejax.program.circuit.views import View
 from fhejax.program.levels.bootstrap_placement import Cut, place_bootstraps, with_bootstraps
-
-SLOTS = 16
-
-
-@functools.cache
-def parameters() -> BootstrappingParameters:
-    """As few levels and matrices as there can be."""
-    return BootstrappingParameters.for_levels(
-        3,
-        degree=64,
-        slots=SLOTS,
-        insecure=True,
-        options=BootstrappingOptions(
-            hamming_weight=4, double_angles=1, coefficients_to_slots=1, slots_to_coefficients=1
-        ),
-    )
 
 
 def graph_of(nodes: list) -> Graph:
@@ -96,9 +81,9 @@ def test_the_graph_with_bootstraps_has_the_same_values():
 
 
 def deep(x: jax.Array) -> jax.Array:
-    """Seven squares in a row, and what was there before."""
+    """Thirteen squares in a row, and what was there before."""
     first = x
-    for _ in range(7):
+    for _ in range(13):
         x = x * x - 0.5
     return x + 0.25 * first * first
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from circuits import LOG_DEGREE, SAMPLES, data, relative_bits, rows
+from circuits import SAMPLES, compiled, data, in_one_ring, relative_bits, rows
 
 import fhejax
 from fhejax.program.circuit.steps.drop import DropStep
@@ -15,7 +15,7 @@ def several(x):
 
 @pytest.fixture(scope="module")
 def program():
-    return fhejax.compile(several, rows(), insecure_log_degree=LOG_DEGREE)
+    return in_one_ring(several, rows())
 
 
 def test_results_hold_no_limb_in_vain(program):
@@ -43,15 +43,15 @@ def test_values_stay(program):
 def test_a_margin_leaves_room_for_larger_values():
     """What was seen on a sample is no bound, so nothing is cut."""
     x = data(SAMPLES, 4)
-    program = fhejax.compile(several, rows(), insecure_log_degree=LOG_DEGREE, sample=x, margin=4)
+    program = compiled(several, rows(), sample=x, margin=4)
     assert program.plan.steps[program.plan.outputs[0]].level == program.plan.top_level
 
 
 def test_plain_arguments_are_cut_too():
     def function(x, w):
-        return x @ w, (x @ w) ** 8
+        return x @ w, (x @ w) ** 4
 
-    program = fhejax.compile(function, rows(), fhejax.Plain((4, 2)), insecure_log_degree=LOG_DEGREE)
+    program = in_one_ring(function, rows(), fhejax.Plain((4, 2)))
     secret, keys = program.keygen()
     x, w = data(SAMPLES, 4), data(4, 2)
     result = program(keys, program.encrypt(secret, x), w)

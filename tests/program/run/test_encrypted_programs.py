@@ -11,6 +11,7 @@ from circuits import (
     SAMPLES,
     compiled,
     data,
+    in_one_ring,
     linear_square_linear,
     relative_bits,
     rows,
@@ -50,7 +51,7 @@ def encrypted_result(program, *values):
 def test_circuits(name):
     """As precise as predicted, within a bit, and never less than asked for by more than that."""
     function, x = CIRCUITS[name], data(SAMPLES, 4)
-    program = compiled(function, rows())
+    program = in_one_ring(function, rows())
     found, expected = encrypted_result(program, x), np.asarray(function(x))
     assert found.shape == expected.shape
     assert found.dtype == np.float64
@@ -61,7 +62,7 @@ def test_circuits(name):
 @pytest.mark.parametrize("factor", [1e40, 1e-50])
 def test_results_of_64_bits_may_be_larger_and_smaller_than_numbers_of_32(factor):
     with jax.enable_x64(True):
-        program = compiled(lambda x: x * factor, fhejax.Encrypted((SAMPLES, 4), dtype=jnp.float64))
+        program = in_one_ring(lambda x: x * factor, fhejax.Encrypted((SAMPLES, 4), dtype=jnp.float64))
         x = data(SAMPLES, 4).astype(np.float64)
         found = encrypted_result(program, x)
     assert found.dtype == np.float64
@@ -70,7 +71,7 @@ def test_results_of_64_bits_may_be_larger_and_smaller_than_numbers_of_32(factor)
 
 @pytest.fixture(scope="module")
 def network():
-    program = compiled(linear_square_linear, rows())
+    program = in_one_ring(linear_square_linear, rows())
     return program, *program.keygen()
 
 
@@ -136,7 +137,7 @@ def test_verification(network):
 
 def test_several_blocks():
     samples = 2 * 2**LOG_DEGREE + 3
-    program = compiled(lambda x: x**2 @ weights(2, 1), rows(2, samples))
+    program = in_one_ring(lambda x: x**2 @ weights(2, 1), rows(2, samples))
     x = data(samples, 2)
     assert program.plan.blocks == 3
     close(encrypted_result(program, x), x**2 @ weights(2, 1))
@@ -147,7 +148,7 @@ def test_several_arguments_in_other_layouts():
     def function(x, y):
         return x * y.T + x, {"sum": (x + y.T).sum(1)}
 
-    program = compiled(function, rows(3), fhejax.Encrypted((3, SAMPLES), (0, 2), batch_axis=1))
+    program = in_one_ring(function, rows(3), fhejax.Encrypted((3, SAMPLES), (0, 2), batch_axis=1))
     x, y = data(7, 3), data(3, 7, low=0, high=2)
     found, expected = encrypted_result(program, x, y), function(x, y)
     assert jax.tree.structure(found) == jax.tree.structure(expected)
@@ -160,14 +161,14 @@ def test_values_that_all_samples_share():
     def function(w, x):
         return (x * w[None]).sum(1), w * w
 
-    program = compiled(function, fhejax.Encrypted((3,), batch_axis=None), rows(3))
+    program = in_one_ring(function, fhejax.Encrypted((3,), batch_axis=None), rows(3))
     w, x = data(3), data(5, 3)
     found = encrypted_result(program, w, x)
     jax.tree.map(close, found, function(w, x))
 
 
 def test_nothing_but_shared_values():
-    program = compiled(lambda w: w**2 + 1, fhejax.Encrypted((3,), batch_axis=None))
+    program = in_one_ring(lambda w: w**2 + 1, fhejax.Encrypted((3,), batch_axis=None))
     close(encrypted_result(program, data(3)), data(3) ** 2 + 1)
 
 
@@ -177,7 +178,7 @@ def test_nested_arguments_and_results_that_mix_plain_and_encrypted():
         return {"constant": jnp.arange(3), "product": x * y, "more": [jnp.float32(2.5), z + x]}
 
     nested = {"x": rows(2), "y": (rows(2),)}
-    program = compiled(function, nested, rows(2))
+    program = in_one_ring(function, nested, rows(2))
     secret, keys = program.keygen()
     values = ({"x": data(SAMPLES, 2), "y": (data(SAMPLES, 2) / 2,)}, data(SAMPLES, 2))
     given = program.encrypt(secret, *values)
@@ -195,7 +196,7 @@ def test_plain_arguments_are_given_with_the_call():
     def function(x, w):
         return (x @ w) ** 2 + w.sum()
 
-    program = compiled(function, rows(), fhejax.Plain((4, 3)))
+    program = in_one_ring(function, rows(), fhejax.Plain((4, 3)))
     secret, keys = program.keygen()
     x = data(SAMPLES, 4)
     ciphertext = program.encrypt(secret, x)
@@ -215,7 +216,7 @@ def test_empty_slots_cannot_overflow():
 
 def test_other_dtypes():
     argument = fhejax.Encrypted((SAMPLES, 4), dtype=jnp.bfloat16)
-    program = compiled(lambda x: x * 2, argument)
+    program = in_one_ring(lambda x: x * 2, argument)
     x = jnp.asarray(data(SAMPLES, 4), jnp.bfloat16)
     found = encrypted_result(program, x)
     assert found.dtype == np.float64

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.extend.core import Primitive
+from jax.interpreters import mlir
 from traced_functions import check_clear, encrypted, refusals
 
 from fhejax.program.packing.sample_per_slot.rules import RULES
@@ -15,8 +16,13 @@ from fhejax.program.tensor.operation import Operation
 from fhejax.program.tensor.primitives import PRIMITIVES
 
 swap_p = Primitive("swap_ends")
-swap_p.def_impl(lambda x: jnp.concatenate([x[..., -1:], x[..., 1:-1], x[..., :1]], -1))
 swap_p.def_abstract_eval(lambda x: x)
+mlir.register_lowering(
+    swap_p,
+    mlir.lower_fun(
+        lambda x: jnp.concatenate([x[..., -1:], x[..., 1:-1], x[..., :1]], -1), multiple_results=False
+    ),
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
