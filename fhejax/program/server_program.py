@@ -95,8 +95,7 @@ class ServerProgram:
         flat = self.interface.flatten(arguments, "call")
         key_id = self._check_call(keys, flat)
         store = None if folder is None else self._store(folder, keys, flat)
-        given = [a if isinstance(a, EncryptedArray) else None for a in flat]
-        holders = given if self.plan.tiles else [None if a is None else a.expanded() for a in given]
+        holders = [a if isinstance(a, EncryptedArray) else None for a in flat]
         circuit = self.circuit
         results = iter(evaluate_blocks(self.plan, circuit, keys, holders, progress, store))
         samples = count_samples(self.plan, holders)

@@ -167,6 +167,8 @@ def evaluate_blocks(
     longest = current_device().blocks.compiled_steps
     short = len(circuit.steps) <= longest and not plan.rotations and plan.bootstrapping is None
     short = short and store is None
+    if short:  # whose executable is then one for seeds and for what was expanded before
+        arguments = [None if a is None else a.expanded() for a in arguments]
     fixed = (circuit.steps, circuit.leaves, keys, arguments)
 
     def execute(block: np.int32 | None, live: jax.Array | None) -> list[tuple[Ciphertext, ...]]:

@@ -83,8 +83,11 @@ class EncryptedArray:
 
     def flat(self, block: int | jax.Array) -> Ciphertext:
         """The ciphertexts of one block as a batch, data [entry, poly, limb, N], expanded."""
-        whole = self.block(block).expanded().data
-        data = whole.reshape(-1, *whole.shape[-3:])
+        first = 0 if self.data.shape[0] == 1 else block
+        data, seeds = self.data, self.seeds
+        if isinstance(data, np.ndarray):  # of which one block is read
+            data, seeds, first = data[first][None], None if seeds is None else seeds[first][None], 0
+        data = _expanded_block(data, seeds, jnp.int32(first), self.params.level_moduli(self.level))
         return Ciphertext(data, self.key_id, self.params, self.level, self.scale, "evaluation")
 
     def chosen(self, block: int, entries: np.ndarray) -> Ciphertext:
@@ -101,19 +104,25 @@ class EncryptedArray:
             data = expand_bodies(data, seeds, self.params.level_moduli(self.level))
         return Ciphertext(data, self.key_id, self.params, self.level, self.scale, "evaluation")
 
-    def block(self, number: int | jax.Array) -> "EncryptedArray":
-        """The array with one of its blocks alone."""
-        if self.data.shape[0] == 1:  # a slice is a copy
-            return self
-        data, seeds = self.data[number][None], self.seeds
-        return dataclasses.replace(self, data=data, seeds=None if seeds is None else seeds[number][None])
-
     def __repr__(self) -> str:
         return (
             f"EncryptedArray(shape={self.shape}, samples={self.samples}, "
             f"N=2**{self.params.ring.degree.bit_length() - 1}, level={self.level}/{self.params.depth}, "
             f"scale={self.scale})"
         )
+
+
+@functools.partial(kernel, static_argnames="moduli")
+def _expanded_block(
+    data: jax.Array, seeds: jax.Array | None, block: jax.Array, moduli: tuple[int, ...]
+) -> jax.Array:
+    """One block of [block, *entry axes, poly, limb, N] as [entry, poly, limb, N], expanded without a copy."""
+    rows = jax.lax.dynamic_index_in_dim(data, block, keepdims=False)
+    rows = rows.reshape(-1, *rows.shape[-3:])
+    if seeds is None:
+        return rows
+    chosen = jax.lax.dynamic_index_in_dim(seeds, block, keepdims=False)
+    return expand_bodies(rows, chosen.reshape(-1, chosen.shape[-1]), moduli)
 
 
 def _entries_of(array: jax.Array | np.ndarray, block: int, entries: np.ndarray, kept: int) -> jax.Array:
