@@ -12,13 +12,12 @@ import jax
 import jax.numpy as jnp
 
 from fhejax.ckks.arithmetic import add, subtract
-from fhejax.ckks.keys import switching
+from fhejax.ckks.keys import shared_levels, switching
 from fhejax.ckks.keys.generation import conjugation_exponent, rotation_exponent
 from fhejax.ckks.keys.powers_of_two import signed_powers_of_two
 from fhejax.ckks.keys.shared_levels import working_level
 from fhejax.ckks.keys.switching import Decomposition
 from fhejax.ckks.levels import check_evaluation_domain
-from fhejax.ckks.linear_transform.extended_steps import Steps
 from fhejax.ckks.noise import estimates
 from fhejax.ckks.noise.estimates import NoiseEstimate
 from fhejax.ckks.operation import Found, Keys, Value, operation
@@ -221,10 +220,14 @@ def _rotated_at(
 ) -> dict[int, Ciphertext]:
     """The automorphisms of a ciphertext, by kernels of a level that others share."""
     params, level = ciphertext.params, ciphertext.level
-    steps = Steps(keys, params, level, shared)
-    pairs = steps.automorphisms(ciphertext.data, exponents)
-    found = zip(exponents, pairs, strict=True)
-    return {exponent: ciphertext.replace(data=steps.divided(pair, level)) for exponent, pair in found}
+    raised = shared_levels.raised(ciphertext.data, params, shared)
+    digits = shared_levels.decompose(raised[..., 1, :, :], params, level, shared)
+    found = {}
+    for exponent in exponents:
+        total = shared_levels.switched(keys[exponent], digits, raised, 1)
+        divided = shared_levels.divided(total, params, level, shared, level)
+        found[exponent] = ciphertext.replace(data=permute(divided, permutation(params.ring, exponent)))
+    return found
 
 
 def decomposition(ciphertext: Ciphertext) -> Decomposition:

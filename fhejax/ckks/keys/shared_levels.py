@@ -151,13 +151,24 @@ def _decompose(
     return switching.decompose(x, twiddles, params, level, convert)
 
 
-@functools.partial(kernel, static_argnames=("params", "level"))
+@functools.partial(kernel, static_argnames="components")
 @wide
-def _switched(
-    key: SwitchingKey, digits: Decomposition, data: jax.Array, params: Parameters, level: int
-) -> jax.Array:
-    """P (c_0, c_1) and the digits of c_2 times the key: uint32 [..., 2, limb of Q then P, N]."""
-    return switching.add_lifted(switching.inner_product(digits, key), data[..., :2, :, :], params, level)
+def switched(key: SwitchingKey, digits: Decomposition, data: jax.Array, components: int) -> jax.Array:
+    """Digits times a key, and P times the first component of a ciphertext, or the first two, added.
+
+    Args:
+        key: of a level that has the primes of the digits.
+        digits: with the primes of a shared level.
+        data: uint32 [..., 2 or 3, limb of the shared level, N].
+        components: how many are added.
+
+    Returns:
+        uint32 [..., 2, limb of Q then P, N], still times P.
+    """
+    product = switching.inner_product(digits, key)
+    parts = product[..., :components, :, :], data[..., :components, :, :]
+    total = switching.add_lifted(*parts, digits.params, digits.level)
+    return jnp.concatenate([total, product[..., components:, :, :]], -3)
 
 
 def relinearised(
@@ -170,7 +181,7 @@ def relinearised(
         row = rows if len(rows) == 1 else _row(rows, np.int32(number))
         whole = raised(row, params, shared)
         digits = decompose(whole[..., 2, :, :], params, level, shared)
-        total = _switched(key, digits, whole, params, shared)
+        total = switched(key, digits, whole, 2)
         results.append(divided(total, params, level, shared, target))
     result = results[0] if len(results) == 1 else jnp.concatenate(results)
     return result.reshape(*data.shape[:-3], *result.shape[-3:])
