@@ -11,7 +11,6 @@ the second below the end of a quarter of a digit of 14.
 
 import contextlib
 import dataclasses
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,7 +19,7 @@ import numpy as np
 import tyro
 
 from benchmarks.machine import write_result
-from benchmarks.rotation import ratio_interval, take_pairs
+from benchmarks.rotation import ratio_interval, seconds, take_pairs
 from fhejax import ckks
 from fhejax.ckks import arithmetic
 from fhejax.ckks.keys import shared_levels
@@ -83,13 +82,6 @@ def within(call: Call, *, shared: bool) -> Callable[[], Any]:
     return called
 
 
-def first_seconds(call: Callable[[], Any]) -> float:
-    """The time of a call, compilation included."""
-    start = time.perf_counter()
-    jax.block_until_ready(call())
-    return time.perf_counter() - start
-
-
 def main(arguments: Arguments) -> None:
     """Measure each operation, and print a table."""
     params = ckks.insecure_parameters(
@@ -106,10 +98,10 @@ def main(arguments: Arguments) -> None:
     for name, call in calls(arguments, arguments.level, keys, x).items():
         own, shared = within(call, shared=False), within(call, shared=True)
         row: dict[str, Any] = {"operation": name}
-        row["first call"] = [first_seconds(shared), first_seconds(own)]
+        row["first call"] = [seconds(shared), seconds(own)]
         if not bool((shared() == own()).all()):
             raise AssertionError(f"{name} with shared kernels has other bits than without.")
-        row["at the level below"] = [first_seconds(within(below[name], shared=s)) for s in (True, False)]
+        row["at the level below"] = [seconds(within(below[name], shared=s)) for s in (True, False)]
         samples = take_pairs(shared, own, arguments.pairs)
         row["seconds"] = [float(column) for column in np.median(samples, axis=0)]
         row["ratio"] = ratio_interval(samples)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from fhejax.ckks.encoding.values import exact_number
 from fhejax.ckks.keys.generation import RELINEARISATION
-from fhejax.ckks.keys.shared_levels import is_shared_division, relinearised, working_level
+from fhejax.ckks.keys.shared_levels import relinearised, working_level
 from fhejax.ckks.keys.switching import relinearise_and_divide
 from fhejax.ckks.levels import (
     align,
@@ -279,8 +279,8 @@ def relinearise(keys: Keys, ciphertext: Value, *, target_level: int | None = Non
 @operation(noise=estimates.relinearise, keys=lambda ciphertext, target: (RELINEARISATION,))
 def _relinearised(keys: Found, ciphertext: Ciphertext, target: int) -> Ciphertext:
     params, level, key = ciphertext.params, ciphertext.level, keys[RELINEARISATION]
-    shared = working_level(params, level, ciphertext.data, [key])
-    if shared is None or not is_shared_division(params, level, target):
+    shared = working_level(params, level, ciphertext.data, [key], target)
+    if shared is None:
         data = _relinearise(key, ciphertext.data, twiddles_of(params), level, target)
     else:
         data = relinearised(key, ciphertext.data, params, level, shared, target)

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import jax
 
-from fhejax.ckks.keys.shared_levels import divided, is_shared_division, raised, working_level
+from fhejax.ckks.keys.shared_levels import divided, raised, working_level
 from fhejax.ckks.noise import estimates
 from fhejax.ckks.noise.estimates import NoiseEstimate
 from fhejax.ckks.operation import Value, operation
@@ -134,8 +134,8 @@ def rescale(ciphertext: Value, target_level: int | None = None) -> Value:
 def _rescaled(ciphertext: Ciphertext, target: int) -> Ciphertext:
     params = ciphertext.params
     data, level = ciphertext.data, ciphertext.level
-    shared = working_level(params, level, data)
-    if shared is None or not is_shared_division(params, level, target):
+    shared = working_level(params, level, data, target=target)
+    if shared is None:
         data = _divide(data, twiddles_of(params), params, level, target)
     else:
         data = divided(raised(data, params, shared), params, level, shared, target)

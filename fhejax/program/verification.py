@@ -97,15 +97,10 @@ def verify(
             found = found[:, :width]
             layers.append(_layer(step, *rows, found))
 
-    made = [None if a is None else functools.partial(_flat, a) for a in holders]
+    made = [None if a is None else functools.partial(a.flat_blocks, range(a.data.shape[0])) for a in holders]
     blocks = max(a.data.shape[0] for a in holders if a is not None)
     run(circuit.steps, circuit.leaves, keys, made, blocks, circuit.registers, live_slots(plan, count), watch)
     return Verification(tuple(layers))
-
-
-def _flat(argument: EncryptedArray) -> tuple[Ciphertext, ...]:
-    """All blocks of an argument, expanded."""
-    return tuple(map(argument.flat, range(argument.data.shape[0])))
 
 
 def _root_mean_square(values: np.ndarray) -> float:

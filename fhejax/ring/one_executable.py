@@ -53,6 +53,7 @@ def _executable(
     function: Callable[..., Any], static: tuple, structure: Any, shapes: tuple[jax.ShapeDtypeStruct, ...]
 ) -> _Executable:
     def flat(*leaves: Any) -> Any:
+        """The function of the leaves of its arguments."""
         return function(*jax.tree.unflatten(structure, leaves), *static)
 
     with uncollected():
@@ -62,6 +63,7 @@ def _executable(
         closed_over = [jnp.asarray(value, variable.aval.dtype) for value, variable in constants]
 
     def evaluated(closed_over: Sequence[jax.Array], leaves: Sequence[Any]) -> list[jax.Array]:
+        """The same with what it closes over as arguments."""
         return jaxpr_as_fun(ClosedJaxpr(traced.jaxpr, closed_over))(*leaves)
 
     return _Executable(kernel(evaluated), closed_over, jax.tree.structure(result))

@@ -66,15 +66,22 @@ def key_level(params: Parameters, level: int) -> int:
 
 
 def working_level(
-    params: Parameters, level: int, data: jax.Array, keys: Iterable[SwitchingKey] = ()
+    params: Parameters,
+    level: int,
+    data: jax.Array,
+    keys: Iterable[SwitchingKey] = (),
+    target: int | None = None,
 ) -> int | None:
     """The level at whose primes the shared kernels of an operation on `data` work, or None without them.
 
-    There are none in small rings, where launching is slow, for arrays on several devices, and within a
-    function that is being traced, whose kernels are not called one by one. With keys of too low a level for
-    the shared one it is `level` itself.
+    There are none in small rings, where launching is slow, for arrays on several devices, within a function
+    that is being traced, whose kernels are not called one by one, and for a division to a level `target` that
+    does more than drop primes from the end. With keys of too low a level for the shared one it is `level`
+    itself.
     """
     if not _is_large(params) or current_device().launches_slowly:
+        return None
+    if target is not None and not _only_drops(params, level, target):
         return None
     if not is_compiling_ahead() and not (is_concrete(data) and len(data.devices()) == 1):
         return None
@@ -144,6 +151,7 @@ def _decompose(
     *_, (_, last) = ranges = switching.digit_ranges(params, level)
 
     def convert(digit: jax.Array, source: tuple[int, ...], target: tuple[int, ...]) -> jax.Array:
+        """A digit raised to other primes: the last one by the constants that are arguments."""
         if source == params.level_moduli(level)[ranges[-1][0] : last]:
             return _converted(digit, by, target)
         return convert_basis(digit, source, target)
@@ -192,7 +200,7 @@ def _row(rows: jax.Array, number: np.int32) -> jax.Array:
     return jax.lax.dynamic_slice_in_dim(rows, number, 1)
 
 
-def is_shared_division(params: Parameters, level: int, target: int) -> bool:
+def _only_drops(params: Parameters, level: int, target: int) -> bool:
     """Whether a division from one level to another only drops primes from the end."""
     (first, last), (start, stop) = params.limb_range(level), params.limb_range(target)
     return first == start and stop <= last

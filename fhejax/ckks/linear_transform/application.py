@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import jax
 
 from fhejax.ckks.keys.generation import rotation_exponent
-from fhejax.ckks.keys.shared_levels import is_shared_division, working_level
+from fhejax.ckks.keys.shared_levels import working_level
 from fhejax.ckks.levels import bring_down, check_evaluation_domain, check_scales, divided_to
 from fhejax.ckks.linear_transform.extended_steps import BabySteps, Steps
 from fhejax.ckks.linear_transform.transform import LinearTransform
@@ -100,8 +100,8 @@ def _transformed(
     first = next(t for t in transforms[0] if t is not None)
     params, level = first.params, first.level
     shared = None
-    if is_shared_division(params, level, target) and not any(_is_transformed(row) for row in transforms):
-        shared = working_level(params, level, ciphertexts[0].data, keys.values())
+    if not any(_is_transformed(row) for row in transforms):
+        shared = working_level(params, level, ciphertexts[0].data, keys.values(), target)
     steps = Steps(keys, params, level, shared)
     if len(ciphertexts) == 1:
         babies = steps.babies(ciphertexts[0].data, [t for (t,) in transforms if t is not None])

@@ -234,16 +234,11 @@ def _run(
     """The results of one block of every argument, or of all of them where `block` is None."""
     numbers = [() if a is None else range(a.data.shape[0]) if block is None else (block,) for a in arguments]
     made = [
-        None if a is None else functools.partial(_flat, a, wanted)
+        None if a is None else functools.partial(a.flat_blocks, wanted)
         for a, wanted in zip(arguments, numbers, strict=True)
     ]
     watch = None if progress is None else functools.partial(_tell, progress, len(steps))
     return run(steps, leaves, keys, made, max(map(len, numbers)), registers, live, watch, finished)
-
-
-def _flat(argument: EncryptedArray, blocks: Sequence[Any]) -> tuple[Ciphertext, ...]:
-    """The ciphertexts of some blocks of an argument, expanded."""
-    return tuple(map(argument.flat, blocks))
 
 
 def _compile_kernels(params: Parameters, circuit: Circuit, block: np.int32 | None, given: tuple) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -89,6 +90,10 @@ class EncryptedArray:
             data, seeds, first = data[first][None], None if seeds is None else seeds[first][None], 0
         data = _expanded_block(data, seeds, jnp.int32(first), self.params.level_moduli(self.level))
         return Ciphertext(data, self.key_id, self.params, self.level, self.scale, "evaluation")
+
+    def flat_blocks(self, numbers: Iterable[int | jax.Array]) -> tuple[Ciphertext, ...]:
+        """Some blocks, each as of `flat`."""
+        return tuple(map(self.flat, numbers))
 
     def chosen(self, block: int, entries: np.ndarray) -> Ciphertext:
         """Some ciphertexts of one block as a batch, data [entry, poly, limb, N], expanded.

@@ -26,6 +26,7 @@ def execution_order(steps: Sequence[Step], outputs: Sequence[int]) -> list[int]:
     order: dict[int, None] = {}  # a set that keeps its order
 
     def make(number: int) -> None:
+        """Add a step after its sources, and the drops that it leaves to be made."""
         step = steps[number]
         for source in step.sources:
             if source not in order:

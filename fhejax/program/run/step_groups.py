@@ -80,6 +80,7 @@ def step_groups(
     blocks, numbers, switches = device.blocks, list[int](), 0
 
     def close() -> None:
+        """Make a group of the steps so far."""
         if numbers:
             groups.append(_group(steps, tuple(numbers), outputs))
             numbers.clear()

@@ -4,12 +4,12 @@ from fhejax.ring.transform.ntt import (
     METHODS,
     Twiddles,
     chosen_method,
-    evaluation_exponents,
     inverse_ntt,
     inverse_ntt_by,
     ntt,
     twiddles,
 )
+from fhejax.ring.transform.tree import evaluation_exponents
 
 __all__ = [
     "METHODS",

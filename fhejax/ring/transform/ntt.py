@@ -15,18 +15,6 @@ import numpy as np
 from fhejax.ring.platform import current_device
 from fhejax.ring.ring import Ring
 from fhejax.ring.transform import butterflies, direct_sums, one_loop, pallas
-from fhejax.ring.transform.tree import evaluation_exponents
-
-__all__ = [
-    "METHODS",
-    "Twiddles",
-    "chosen_method",
-    "evaluation_exponents",
-    "inverse_ntt",
-    "inverse_ntt_by",
-    "ntt",
-    "twiddles",
-]
 
 METHODS: dict[str, ModuleType] = {
     "butterflies": butterflies,
@@ -65,6 +53,7 @@ class Twiddles:
         """The tables of `count` primes from a place that may be traced on, and of `rest` after them."""
 
         def rows(table: jax.Array, others: jax.Array) -> jax.Array:
+            """The rows of one table."""
             return jnp.concatenate([jax.lax.dynamic_slice_in_dim(table, start, count), others])
 
         return jax.tree.map(rows, self.tables, self.rows(rest))
